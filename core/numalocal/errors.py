@@ -1,0 +1,53 @@
+"""Everything that can go wrong, by what the caller can do about it.
+
+    NumalocalError
+    ├── ListInvalid           a CPU or node list that the kernel would refuse
+    ├── SpecInvalid           a document with problems, each at a field path
+    ├── MachineUnreadable     a kernel file that is missing or malformed
+    ├── PoolUnmet             a pool that this machine cannot give
+    ├── SetsUnavailable       more CPU sets asked for than are free
+    ├── AssignmentInvalid     an assignment that is not ours or is damaged
+    └── LaunchFailed          a local worker that could not be started
+
+Each carries one sentence for the user: what, where, the value, what would be right.
+"""
+
+from collections.abc import Sequence
+
+from numalocal.problems import Problem
+
+
+class NumalocalError(Exception):
+    """The root of all our errors; its text is one sentence for the user."""
+
+
+class ListInvalid(NumalocalError, ValueError):
+    """A text that is not in the kernel's list format."""
+
+
+class SpecInvalid(NumalocalError):
+    """A document that cannot be used; `problems` holds all that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+class MachineUnreadable(NumalocalError):
+    """A file of /sys or /proc that is missing or says what it cannot mean."""
+
+
+class PoolUnmet(NumalocalError):
+    """A pool whose rule leaves no CPU set, or no shared CPU, on this machine."""
+
+
+class SetsUnavailable(NumalocalError):
+    """More CPU sets were asked for than there are."""
+
+
+class AssignmentInvalid(NumalocalError):
+    """A text that is not an assignment written by `Assignment.to_json`."""
+
+
+class LaunchFailed(NumalocalError):
+    """A worker that could not be started on this machine."""

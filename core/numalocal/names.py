@@ -1,0 +1,56 @@
+"""Names that the processes, the pods and the cluster share; each says who writes it."""
+
+DOMAIN = "numalocal.io"
+
+# Environment of a bound container. The first five are written by the device plugin's Allocate and
+# again by the agent at container creation, for containers that do not request the resource.
+ENV_CPUS = "NUMALOCAL_CPUS"
+"""All CPUs of the assignment, list format."""
+ENV_MEMS = "NUMALOCAL_MEMS"
+"""All NUMA nodes of the assignment, list format."""
+ENV_RANKS = "NUMALOCAL_RANKS"
+"""Number of ranks."""
+ENV_RANK_CPUS = "NUMALOCAL_RANK_CPUS"
+"""The CPU list of each rank, joined by `|`."""
+ENV_RANK_MEMS = "NUMALOCAL_RANK_MEMS"
+"""The NUMA node of each rank, joined by `|`."""
+ENV_RANK_COMPUTE_CPUS = "NUMALOCAL_RANK_COMPUTE_CPUS"
+"""The CPUs for compute threads of each rank, joined by `|`; depends on the engine."""
+ENV_RANK = "NUMALOCAL_RANK"
+"""The number of this rank, from 0; written by the binder for the process it starts."""
+ENV_MEMORY_PER_RANK_BYTES = "NUMALOCAL_MEMORY_PER_RANK_BYTES"
+"""Memory that each rank asks for; written by the operator and by `numalocal run`."""
+
+# Container annotation: seen by the container runtime and NRI plugins only, never in the pod.
+ANNOTATION_ASSIGNMENT = f"{DOMAIN}/assignment"
+"""The assignment as JSON; written by Allocate."""
+
+# Pod annotations: written by the operator, or by the user for a pod of his own.
+ANNOTATION_ENGINE = f"{DOMAIN}/engine"
+ANNOTATION_OPENMP = f"{DOMAIN}/openmp"
+ANNOTATION_RESERVED_CORES = f"{DOMAIN}/reserved-cores"
+ANNOTATION_CONTAINER = f"{DOMAIN}/container"
+"""Name of the engine's container."""
+ANNOTATION_BOUND_CONTAINERS = f"{DOMAIN}/bound-containers"
+"""Containers, joined by commas, that are bound to the pod's CPU sets without requesting any."""
+ANNOTATION_MEMORY = f"{DOMAIN}/memory"
+"""Memory per rank in bytes."""
+ANNOTATION_ATTEMPT = f"{DOMAIN}/attempt"
+"""How often this replica was replaced without becoming ready; written by the operator."""
+
+# Pod labels, written by the operator.
+LABEL_WORKER = f"{DOMAIN}/worker"
+LABEL_REPLICA = f"{DOMAIN}/replica"
+LABEL_REVISION = f"{DOMAIN}/revision"
+
+# Node annotation, written by the agent of that node.
+ANNOTATION_POOLS = f"{DOMAIN}/pools"
+"""JSON: pool name -> {"sets": number of CPU sets, "cpusPerSet": CPUs of the largest}."""
+
+CHECK_CONTAINER = "numalocal-check"
+"""Name of the init container that runs the binder's check."""
+
+
+def resource(pool: str) -> str:
+    """Name the extended resource that counts a pool's CPU sets."""
+    return f"{DOMAIN}/{pool}"

@@ -1,0 +1,40 @@
+import pytest
+
+from numalocal.assignment import Assignment
+from numalocal.errors import AssignmentInvalid
+from numalocal.partition import partition
+from numalocal.pools import DEFAULT_POOLS
+
+from .conftest import MachineMaker
+
+
+@pytest.fixture
+def assignment(machine: MachineMaker) -> Assignment:
+    return Assignment.of(reversed(partition(machine(), DEFAULT_POOLS).sets))
+
+
+def test_ranks_are_ordered_by_node_whatever_order_the_kubelet_uses(assignment: Assignment) -> None:
+    assert [one.numa_node for one in assignment.sets] == [0, 1]
+
+
+def test_the_environment_names_cpus_and_nodes_of_every_rank(assignment: Assignment) -> None:
+    assert assignment.environment() == {
+        "NUMALOCAL_CPUS": "2-3,6-7",
+        "NUMALOCAL_MEMS": "0-1",
+        "NUMALOCAL_RANKS": "2",
+        "NUMALOCAL_RANK_CPUS": "2-3|6-7",
+        "NUMALOCAL_RANK_MEMS": "0|1",
+    }
+
+
+def test_an_assignment_survives_its_annotation(assignment: Assignment) -> None:
+    assert assignment == Assignment.parse(assignment.to_json())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "null", '{"sets":[{}]}', '{"sets":[{"id":"a","pool":"p","cpus":"x"}]}'],
+)
+def test_a_damaged_annotation_is_refused_with_what_to_do(text: str) -> None:
+    with pytest.raises(AssignmentInvalid, match=r"numalocal.io/assignment: .* delete the pod"):
+        Assignment.parse(text)
