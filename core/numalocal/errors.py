@@ -7,6 +7,7 @@
     ├── PoolUnmet             a pool that this machine cannot give
     ├── SetsUnavailable       more CPU sets asked for than are free
     ├── AssignmentInvalid     an assignment that is not ours or is damaged
+    ├── ReportInvalid         a text that is not the binder's report
     └── LaunchFailed          a local worker that could not be started
 
 Each carries one sentence for the user: what, where, the value, what would be right.
@@ -47,6 +48,10 @@ class SetsUnavailable(NumalocalError):
 
 class AssignmentInvalid(NumalocalError):
     """A text that is not an assignment written by `Assignment.to_json`."""
+
+
+class ReportInvalid(NumalocalError):
+    """A text that is not a report written by `numalocal-bind check`."""
 
 
 class LaunchFailed(NumalocalError):

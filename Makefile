@@ -1,0 +1,78 @@
+# numalocal: `make help` lists what there is. Set-up is part of every target and quick the second time.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Python's own source; the lab is a program too.
+SOURCES := core deviceplugin operator tests
+WIRE := numalocal_deviceplugin/wire
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## Place, bind and verify the example worker on this machine
+	@$(BIN)/numalocal run -f examples/local.yaml
+
+test: check native-check ## Set up, check and pass all tests that need no cluster
+	@$(BIN)/pytest -q -m "not e2e"
+
+e2e: $(VENV)/.dev native ## Run the real lab: a control plane, a node in QEMU, helm install, workers
+	@$(BIN)/pytest -v tests/charts tests/e2e
+
+lab: $(VENV)/.dev ## Start the lab, leave it running and print the KUBECONFIG to use
+	@PYTHONPATH=tests/e2e $(BIN)/python -m lab up
+
+lab-down: ## Stop the lab that `make lab` started, and only that
+	@PYTHONPATH=tests/e2e $(PYTHON) -m lab down
+
+check: $(VENV)/.dev ## Format, lint, types, import contracts
+	@$(BIN)/ruff format --check -q $(SOURCES)
+	@$(BIN)/ruff check -q $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+build: $(VENV)/.run native ## Set up the command line and the binder
+
+native: build/.packages
+	@$(MAKE) -s -C native
+
+native-check: build/.packages
+	@$(MAKE) -s -C native check
+
+fmt: $(VENV)/.dev ## Format the Python code
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
+
+golden: $(VENV)/.dev native ## Write the golden files anew; review the difference
+	@NUMALOCAL_GOLDEN=write $(BIN)/pytest -q -m "not e2e" tests || true
+	@git diff --stat -- tests/golden
+
+protos: $(VENV)/.dev ## Generate the wire code from protos/
+	@cd deviceplugin && ../$(BIN)/python -m grpc_tools.protoc -I$(WIRE)=../protos \
+	  --python_out=. --pyi_out=. $(patsubst ../protos/%,$(WIRE)/%,$(wildcard protos/*.proto))
+
+clean: ## Remove what was built, but no downloads of the lab
+	@rm -rf build $(VENV)
+
+build/.packages: setup/packages.sh
+	@PYTHON=$(PYTHON) setup/packages.sh
+	@mkdir -p build && touch $@
+
+$(VENV)/bin/python: | build/.packages
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check --upgrade "pip>=25.1,<27"
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	@echo "setting up $(VENV)"
+	@$(BIN)/pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@echo "setting up $(VENV) for development"
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[deviceplugin,operator]' --group dev
+	@touch $@ $(VENV)/.run
+
+.PHONY: help run test e2e lab lab-down check build native native-check fmt golden protos clean

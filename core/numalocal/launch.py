@@ -1,0 +1,148 @@
+"""Run replicas on this machine: check, start through the binder, watch, end."""
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from typing import IO, Final
+
+from numalocal import binder, names
+from numalocal.errors import LaunchFailed, ReportInvalid
+from numalocal.idset import IdSet
+from numalocal.observation import Observation, observe
+from numalocal.placement import Placement
+from numalocal.report import CheckReport
+from numalocal.verdict import Outcome
+
+LOOK_INTERVAL_S: Final = 0.1
+STOP_TIMEOUT_S: Final = 10.0
+"""How long an engine may take to end after SIGTERM; then it is killed."""
+
+_RATE = re.compile(r"\btokens_per_s=(\S+) gb_per_s=(\S+)")
+
+
+def check(binder_path: Path, placement: Placement, allowed_mems: IdSet) -> CheckReport:
+    """Bind a process to a replica's CPUs and let the binder compare plan, binding and memory.
+
+    A process alone cannot narrow its cpuset, so the plan for Mems_allowed is what it is now;
+    memory is compared with the ranks' own nodes all the same.
+
+    Raises:
+        LaunchFailed: where the binder gives no report.
+    """
+    with tempfile.TemporaryDirectory(prefix="numalocal-") as directory:
+        report = Path(directory) / "report.json"
+        command = binder.exec_command(
+            binder_path,
+            placement.assignment.cpus,
+            None,
+            binder.check_command(binder_path, report),
+        )
+        plan = placement.environment | {names.ENV_MEMS: str(allowed_mems)}
+        done = subprocess.run(  # our own binder
+            command,
+            env=_environment(binder_path, plan),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        try:
+            return CheckReport.parse(report.read_text(encoding="utf-8"))
+        except (OSError, ReportInvalid) as error:
+            said = done.stderr.strip() or f"status {done.returncode}"
+            raise LaunchFailed(f"{binder.NAME} check gave no report: {said}") from error
+
+
+class Replica:
+    """A running replica: its process, the last look at it and the last rate it printed.
+
+    One thread reads the engine's output, as an engine blocks when nobody does.
+    """
+
+    def __init__(
+        self, binder_path: Path, placement: Placement, on_line: Callable[[str], None]
+    ) -> None:
+        command = binder.exec_command(
+            binder_path, placement.assignment.cpus, placement.assignment.mems, placement.command
+        )
+        self._observation: Observation | None = None
+        self._rate = ""
+        self._stopped = False
+        self._process = subprocess.Popen(  # the worker's own command
+            command,
+            env=_environment(binder_path, placement.environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._process.stdout is not None  # PIPE was asked for
+        self._reader = Thread(target=self._read, args=(self._process.stdout, on_line), daemon=True)
+        self._reader.start()
+
+    def running(self) -> bool:
+        """Look at the process once; tell whether it still runs."""
+        if self._process.poll() is not None:
+            return False
+        look = observe(self._process.pid)
+        # The fullest look counts: a process on its way out has lost threads and memory already.
+        if look is not None and _fullness(look) >= _fullness(self._observation):
+            self._observation = look
+        return True
+
+    def stop(self) -> None:
+        """Ask the engine to end, then make it; nothing where it has ended."""
+        if self._process.poll() is not None:
+            return
+        self._stopped = True
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def outcome(self, report: CheckReport) -> Outcome:
+        """Gather all that is known, once the engine has ended; ended by us counts as well."""
+        status = self._process.wait()
+        self._reader.join()
+        return Outcome(
+            report=report,
+            observation=self._observation,
+            rate=self._rate,
+            exit_status=0 if self._stopped else status,
+        )
+
+    def _read(self, stream: IO[str], on_line: Callable[[str], None]) -> None:
+        for line in stream:
+            if match := _RATE.search(line):
+                self._rate = f"{match[1]} tokens/s, {match[2]} GB/s"
+            on_line(line.rstrip("\n"))
+
+
+def watch(replicas: list[Replica]) -> None:
+    """Look at all until all have ended; whatever happens, leave none behind."""
+    try:
+        while sum(replica.running() for replica in replicas) > 0:
+            time.sleep(LOOK_INTERVAL_S)
+    finally:
+        for replica in replicas:
+            replica.stop()
+
+
+def _fullness(look: Observation | None) -> tuple[int, int]:
+    if look is None:
+        return (0, 0)
+    return (len(look.thread_cpus), sum(look.bytes_on_node.values()))
+
+
+def _environment(binder_path: Path, placed: Mapping[str, str]) -> dict[str, str]:
+    """Put the binder's folder last on PATH: the example engine is built beside it."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(binder_path.parent)])
+    return {**os.environ, "PATH": path, **placed}

@@ -1,0 +1,64 @@
+"""The binder's report: what its check saw, as JSON in a file or a termination message."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numalocal.errors import ReportInvalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankReport:
+    """One rank as the check saw it; `memory_bytes` is None where none was asked for."""
+
+    cpus: str
+    numa_node: int
+    memory_bytes: int | None
+    available_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """A whole report; `message` is the sentence for people, `ranks` are in rank order."""
+
+    verified: bool
+    cpus: str
+    mems: str
+    ranks: tuple[RankReport, ...]
+    limit_bytes: int | None
+    message: str
+
+    @classmethod
+    def parse(cls, text: str) -> "CheckReport":
+        """Read what `numalocal-bind check` wrote.
+
+        Raises:
+            ReportInvalid: where the text is anything else, such as a message of the kubelet.
+        """
+        try:
+            raw = json.loads(text)
+            return cls(
+                verified=raw["verified"] is True,
+                cpus=str(raw["cpus"]),
+                mems=str(raw["mems"]),
+                ranks=tuple(_rank(entry) for entry in raw["ranks"]),
+                limit_bytes=_optional(raw, "limitBytes"),
+                message=str(raw["message"]),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ReportInvalid(f"{text!r} is not a report of numalocal-bind check") from error
+
+
+def _rank(entry: Mapping[str, Any]) -> RankReport:
+    return RankReport(
+        cpus=str(entry["cpus"]),
+        numa_node=int(entry["numaNode"]),
+        memory_bytes=_optional(entry, "memoryBytes"),
+        available_bytes=_optional(entry, "availableBytes"),
+    )
+
+
+def _optional(raw: Mapping[str, Any], key: str) -> int | None:
+    value = raw.get(key)
+    return None if value is None else int(value)

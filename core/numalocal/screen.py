@@ -1,0 +1,109 @@
+"""What `numalocal run` shows: text made of values, nothing printed here."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from numalocal.idset import IdSet, union
+from numalocal.machine import Core, Machine
+from numalocal.partition import Partition
+from numalocal.placement import Placement
+from numalocal.quantity import format_bytes
+from numalocal.verdict import Outcome, local_share, problems
+from numalocal.worker import Worker
+
+_SHARED: Final = "░"
+_FREE: Final = "▒"
+_WORKER: Final = "█"
+
+Row = tuple[str, str, str, str]
+
+
+def machine_picture(machine: Machine, partition: Partition, placements: Sequence[Placement]) -> str:
+    """Draw one line per NUMA node, one block per core: shared, in a free set, or a worker's."""
+    used = union(placement.assignment.cpus for placement in placements)
+    lines = [
+        f"machine  {_count(len(machine.online), 'CPU')}, {_count(len(machine.cores), 'core')}, "
+        f"{_count(len(machine.packages), 'package')}, {_count(len(machine.nodes), 'NUMA node')}"
+    ]
+    width = max(len(machine.cores_of(node.id)) for node in machine.nodes)
+    for node in machine.nodes:
+        cores = machine.cores_of(node.id)
+        blocks = "".join(_block(core, partition.shared, used) for core in cores)
+        lines.append(
+            f"  node {node.id:<3} {blocks:<{width}}  {format_bytes(node.memory_bytes):>9}"
+            f"  CPUs {node.cpus}"
+        )
+    lines.append(
+        f"  {_SHARED} shared core  {_FREE} core of a free set  {_WORKER} core of the worker"
+    )
+    return "\n".join(lines)
+
+
+def replica_table(worker: Worker, placement: Placement, outcome: Outcome) -> str:
+    """Show a replica as three columns: asked, bound, and what /proc said."""
+    assignment = placement.assignment
+    rows: list[Row] = [("", "asked", "bound", "/proc says")]
+    look = outcome.observation
+    seen_cpus = seen_nodes = seen_memory = "ended too soon to be seen"
+    if look is not None:
+        threads = _count(len(look.thread_cpus), "thread")
+        seen_cpus = f"{look.cpus} ({threads})"
+        seen_nodes = f"allowed {look.mems}"
+        share = local_share(look.bytes_on_node, assignment)
+        seen_memory = f"{_on_nodes(look.bytes_on_node)}, {share:.1%} local"
+    sets = ", ".join(one.id for one in assignment.sets)
+    rows.append(("CPUs", f"{_count(worker.ranks, 'set')} of {worker.pool}", sets, ""))
+    rows.append(("", "", str(assignment.cpus), seen_cpus))
+    rows.append(("memory", "beside the CPUs", f"node {assignment.mems}", seen_nodes))
+    rows.append(("", _memory_asked(worker), _available(outcome), seen_memory))
+    if outcome.rate:
+        rows.append(("rate", "", "", outcome.rate))
+    return f"replica {placement.replica}\n{_columns(rows)}"
+
+
+def closing_line(results: Sequence[tuple[Placement, Outcome]]) -> str:
+    """Say verified, or for each replica what was not."""
+    wrong = [
+        f"replica {placement.replica}: {problem}"
+        for placement, outcome in results
+        for problem in problems(placement.assignment, outcome)
+    ]
+    if wrong:
+        return "not verified: " + "; ".join(wrong)
+    count = _count(len(results), "replica")
+    return f"verified: {count}, every thread on its own CPUs, memory on the nodes beside them"
+
+
+def _block(core: Core, shared: IdSet, used: IdSet) -> str:
+    if core.cpus <= used:
+        return _WORKER
+    return _FREE if core.cpus.isdisjoint(shared) else _SHARED
+
+
+def _memory_asked(worker: Worker) -> str:
+    if worker.memory_per_rank_bytes is None:
+        return "no amount"
+    return f"{format_bytes(worker.memory_per_rank_bytes)} per rank"
+
+
+def _available(outcome: Outcome) -> str:
+    available = [rank.available_bytes for rank in outcome.report.ranks]
+    return ", ".join(f"{format_bytes(one)} available" for one in available if one is not None)
+
+
+def _on_nodes(placed: object) -> str:
+    if not isinstance(placed, dict) or not placed:
+        return "no page seen"
+    return ", ".join(f"N{node}={format_bytes(size)}" for node, size in sorted(placed.items()))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _columns(rows: Sequence[Row]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        "  " + "  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]]).rstrip()
+        for row in rows
+    )
