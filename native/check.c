@@ -1,0 +1,166 @@
+/* numalocal-bind check: plan and kernel -> problems -> report. */
+#include "budget.h"
+#include "cgroup.h"
+#include "commands.h"
+#include "die.h"
+#include "plan.h"
+#include "report.h"
+#include "status.h"
+#include "text.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct options {
+    const char *root;
+    const char *report; /* NULL: the termination log */
+};
+
+static const char CHECK_AGENT[] = "check that the numalocal agent is ready on this node and that "
+                                  "its container runtime has NRI enabled";
+
+static void parse_options(struct options *options, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"root", required_argument, NULL, 'o'},
+        {"report", required_argument, NULL, 'r'},
+        {NULL, 0, NULL, 0},
+    };
+
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, "+:", known, NULL)) != -1;) {
+        if (option == 'o')
+            options->root = optarg;
+        else if (option == 'r')
+            options->report = optarg;
+        else if (option == ':')
+            die("check: %s needs a value; see numalocal-bind --help", argv[optind - 1]);
+        else
+            die("check: unknown option %s; see numalocal-bind --help", argv[optind - 1]);
+    }
+    if (optind != argc)
+        die("check: unexpected argument %s; see numalocal-bind --help", argv[optind]);
+}
+
+static const char *plural(const struct idlist *list)
+{
+    return idlist_size(list) == 1 ? "" : "s";
+}
+
+static void compare(struct problems *problems, const char *kind, const struct idlist *planned,
+                    const struct idlist *allowed)
+{
+    if (idlist_equal(planned, allowed))
+        return;
+    char *planned_text = idlist_format(planned);
+    char *allowed_text = idlist_format(allowed);
+    problems_add(problems, text_format("this container may use %s%s %s but its plan says %s: %s",
+                                       kind, plural(allowed), allowed_text, planned_text,
+                                       CHECK_AGENT));
+    free(allowed_text);
+    free(planned_text);
+}
+
+static struct rank_report *report_ranks(const struct plan *plan)
+{
+    struct rank_report *ranks = allocate(NULL, plan->rank_count, sizeof *ranks);
+
+    for (size_t i = 0; i < plan->rank_count; i++)
+        ranks[i] = (struct rank_report){
+            .cpus = &plan->ranks[i].cpus,
+            .numa_node = plan->ranks[i].mems.ranges[0].first,
+            .memory_bytes = plan->memory_per_rank_bytes,
+        };
+    return ranks;
+}
+
+/* "bound to CPUs 2-3 and NUMA node 0; 1 rank of 64.0 MiB fits". */
+static char *format_verified(const struct plan *plan)
+{
+    const struct amount each = text_bytes(plan->memory_per_rank_bytes);
+    const bool one = plan->rank_count == 1;
+    char *cpus = idlist_format(&plan->cpus);
+    char *mems = idlist_format(&plan->mems);
+    char *memory = plan->memory_per_rank_bytes == 0
+                       ? text_format("no memory per rank is asked for")
+                       : text_format("%zu rank%s of %s %s", plan->rank_count, one ? "" : "s",
+                                     each.text, one ? "fits" : "fit");
+    char *message = text_format("bound to CPU%s %s and NUMA node%s %s; %s", plural(&plan->cpus),
+                                cpus, plural(&plan->mems), mems, memory);
+
+    free(memory);
+    free(mems);
+    free(cpus);
+    return message;
+}
+
+static void publish(const struct report *report, const char *path)
+{
+    char json[REPORT_SIZE + 1];
+    const size_t length = report_format(report, json);
+
+    fputs(json, stdout);
+    if (fflush(stdout) != 0)
+        die_errno("cannot write the report to standard output");
+    report_publish(json, length, path);
+}
+
+/* Adds to the report what a plan asks for and what of it does not hold. */
+static void check_plan(struct report *report, const struct plan *plan, const char *root)
+{
+    struct rank_report *ranks = report_ranks(plan);
+
+    compare(&report->problems, "CPU", &plan->cpus, report->cpus);
+    compare(&report->problems, "NUMA node", &plan->mems, report->mems);
+    budget_check(plan, root, &report->limit, ranks, &report->problems);
+    report->ranks = ranks;
+    report->rank_count = plan->rank_count;
+}
+
+static int finish(struct report *report, const struct plan *plan, enum plan_result result,
+                  const char *report_path)
+{
+    char *message = result == PLAN_READ ? format_verified(plan) : NULL;
+
+    report->verified_message = message;
+    publish(report, report_path);
+    free(message);
+    if (result == PLAN_MALFORMED)
+        return EXIT_OURS;
+    return report->problems.count == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int check_command(int argc, char **argv)
+{
+    struct options options = {.root = ""};
+    struct status status;
+    struct plan plan;
+    char *malformed = NULL;
+
+    parse_options(&options, argc, argv);
+    status_read(&status, options.root);
+    struct report report = {.cpus = &status.cpus_allowed,
+                            .mems = &status.mems_allowed,
+                            .limit = cgroup_memory_limit(options.root)};
+    const enum plan_result result = plan_read(&plan, &malformed);
+    if (result == PLAN_READ)
+        check_plan(&report, &plan, options.root);
+    else if (result == PLAN_MISSING)
+        problems_add(&report.problems,
+                     text_format("the node agent did not bind this container: NUMALOCAL_CPUS is not "
+                                 "set; %s",
+                                 CHECK_AGENT));
+    else {
+        fprintf(stderr, "numalocal-bind: check: %s\n", malformed);
+        problems_add(&report.problems, malformed);
+    }
+    const int exit_status = finish(&report, &plan, result, options.report);
+    free((void *)report.ranks);
+    problems_free(&report.problems);
+    plan_free(&plan);
+    status_free(&status);
+    return exit_status;
+}

@@ -1,0 +1,27 @@
+/* Reading the kernel's small text files, under a root so that tests can lay out any machine. */
+#ifndef NUMALOCAL_FILES_H
+#define NUMALOCAL_FILES_H
+
+#include "idlist.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Reads root + path whole. NULL with errno when it cannot be read; the caller frees it. */
+char *file_read(const char *root, const char *path);
+
+bool file_exists(const char *root, const char *path);
+
+/* The value of the first line with this key: the text behind "key", blanks trimmed on both sides.
+ * The key stands at the start of the line or behind a blank ("Node 0 MemFree:"), with its own
+ * end mark: "MemFree:", "inactive_file ". NULL: no such line. The caller frees it. */
+char *file_value(const char *text, const char *key);
+
+/* The same as a number, what follows it ignored ("kB"). */
+bool file_number(const char *text, const char *key, uint64_t *number);
+
+/* Reads a file of one id list, as /sys/devices/system/node/has_memory. False: not there, or not a
+ * list. */
+bool file_idlist(const char *root, const char *path, struct idlist *list);
+
+#endif

@@ -1,0 +1,47 @@
+/* numalocal-bind: picks the command. */
+#include "commands.h"
+#include "die.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char USAGE[] =
+    "Usage:\n"
+    "  numalocal-bind exec [OPTION...] -- COMMAND [ARGUMENT...]\n"
+    "  numalocal-bind check [--root DIR] [--report FILE]\n"
+    "  numalocal-bind --help | --version\n"
+    "\n"
+    "exec binds this process, reads back that the kernel did it, and becomes COMMAND.\n"
+    "  --cpus LIST    run on these CPUs, such as 2-3,8\n"
+    "  --mems LIST    take memory from these NUMA nodes\n"
+    "  --policy NAME  how to use the nodes: bind (the default), preferred, interleave or none\n"
+    "  --rank N       take CPUs and nodes from part N of NUMALOCAL_RANK_CPUS and\n"
+    "                 NUMALOCAL_RANK_MEMS, and set NUMALOCAL_RANK; with\n"
+    "                 NUMALOCAL_RANK_COMPUTE_CPUS also OMP_NUM_THREADS, OMP_PLACES and\n"
+    "                 OMP_PROC_BIND, unless you have set what they would change\n"
+    "  Where seccomp denies memory policies one line on standard error says so, and COMMAND runs.\n"
+    "  Exit status: COMMAND's; 125 not bound, 126 COMMAND cannot be run, 127 not found.\n"
+    "\n"
+    "check compares this container with the plan in NUMALOCAL_CPUS, NUMALOCAL_MEMS,\n"
+    "NUMALOCAL_RANKS, NUMALOCAL_RANK_CPUS, NUMALOCAL_RANK_MEMS and, if set,\n"
+    "NUMALOCAL_MEMORY_PER_RANK_BYTES: its CPUs, its NUMA nodes, the memory of each node and its\n"
+    "memory limit. It prints one JSON object.\n"
+    "  --report FILE  write the object here too, by default to /dev/termination-log if that exists\n"
+    "  --root DIR     read /proc and /sys below DIR\n"
+    "  Exit status: 0 verified, 1 refused, 125 the plan cannot be read.\n";
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        die("no command: write exec or check; see numalocal-bind --help");
+    if (strcmp(argv[1], "exec") == 0)
+        return exec_command(argc - 1, argv + 1);
+    if (strcmp(argv[1], "check") == 0)
+        return check_command(argc - 1, argv + 1);
+    if (strcmp(argv[1], "--version") == 0)
+        return puts("numalocal-bind " NUMALOCAL_VERSION) < 0 ? EXIT_OURS : EXIT_SUCCESS;
+    if (strcmp(argv[1], "--help") == 0)
+        return fputs(USAGE, stdout) < 0 ? EXIT_OURS : EXIT_SUCCESS;
+    die("unknown command %s: write exec or check; see numalocal-bind --help", argv[1]);
+}

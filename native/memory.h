@@ -1,0 +1,27 @@
+/* Memory of a NUMA node, or of a machine whose kernel has none: what there is, what is free. */
+#ifndef NUMALOCAL_MEMORY_H
+#define NUMALOCAL_MEMORY_H
+
+#include "idlist.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct memory {
+    uint64_t total_bytes;     /* less the huge pages, which nobody can use as ordinary memory */
+    uint64_t available_bytes; /* free, or given back by the kernel when asked: page cache, slab */
+};
+
+/* Whether the kernel has NUMA at all: /sys/devices/system/node. */
+bool memory_has_nodes(const char *root);
+
+/* Sets *nodes to the nodes that have memory; node 0 on a kernel without NUMA. */
+void memory_nodes(const char *root, struct idlist *nodes);
+
+/* Reads /sys/devices/system/node/node<N>/meminfo and hugepages. False: no such node. */
+bool memory_of_node(const char *root, unsigned int node, struct memory *memory);
+
+/* Reads /proc/meminfo: MemAvailable, and MemTotal less Hugetlb. False: unreadable. */
+bool memory_of_machine(const char *root, struct memory *memory);
+
+#endif

@@ -1,0 +1,190 @@
+#include "plan.h"
+
+#include "die.h"
+#include "text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char LIST_FORM[] = "write ids and ranges such as 2-3,8";
+static const char SET_BY[] = "the node agent sets it, or `numalocal run`";
+
+/* A list that must not be empty. NULL, or what is wrong. */
+static char *read_list(struct idlist *list, const char *name, const char *text, size_t length)
+{
+    char error[IDLIST_ERROR_SIZE];
+
+    if (length == 0)
+        return text_format("%s \"%.60s\" names no id: %s", name, text, LIST_FORM);
+    if (!idlist_parse(list, text, length, error))
+        return text_format("%s \"%.60s\" is no list of ids (%s): %s", name, text, error, LIST_FORM);
+    return NULL;
+}
+
+static char *read_variable(struct idlist *list, const char *name)
+{
+    const char *text = getenv(name);
+
+    if (text == NULL)
+        return text_format("%s is not set: %s", name, SET_BY);
+    return read_list(list, name, text, strlen(text));
+}
+
+static size_t count_parts(const char *text)
+{
+    size_t count = 1;
+
+    while ((text = strchr(text, '|')) != NULL) {
+        count++;
+        text++;
+    }
+    return count;
+}
+
+/* Reads part `number` of a variable with one part per rank. */
+static char *read_part(struct idlist *list, const char *name, size_t number)
+{
+    const char *text = getenv(name);
+
+    if (text == NULL)
+        return text_format("%s is not set: %s", name, SET_BY);
+    const size_t parts = count_parts(text);
+    if (number >= parts)
+        return text_format("rank %zu has no part in %s \"%.60s\": it has %zu, for rank 0 to %zu",
+                           number, name, text, parts, parts - 1);
+    for (size_t i = 0; i < number; i++)
+        text = strchr(text, '|') + 1;
+    return read_list(list, name, text, strcspn(text, "|"));
+}
+
+/* NULL if every id of `inner` is in `outer`. */
+static char *outside(const char *inner_name, const struct idlist *inner, const char *outer_name,
+                     const struct idlist *outer)
+{
+    struct idlist extra = {0};
+    char *error = NULL;
+
+    idlist_subtract(&extra, inner, outer);
+    if (extra.count > 0) {
+        char *extra_text = idlist_format(&extra);
+        char *outer_text = idlist_format(outer);
+
+        error = text_format("%s names %s, which is not in %s \"%s\": %s", inner_name, extra_text,
+                            outer_name, outer_text, "every rank's share lies within the whole");
+        free(outer_text);
+        free(extra_text);
+    }
+    idlist_free(&extra);
+    return error;
+}
+
+char *plan_read_rank(struct rank *rank, size_t number)
+{
+    static const char COMPUTE[] = "NUMALOCAL_RANK_COMPUTE_CPUS";
+
+    *rank = (struct rank){0};
+    char *error = read_part(&rank->cpus, "NUMALOCAL_RANK_CPUS", number);
+    if (error == NULL)
+        error = read_part(&rank->mems, "NUMALOCAL_RANK_MEMS", number);
+    if (error == NULL && getenv(COMPUTE) != NULL) {
+        error = read_part(&rank->compute_cpus, COMPUTE, number);
+        if (error == NULL)
+            error = outside(COMPUTE, &rank->compute_cpus, "NUMALOCAL_RANK_CPUS", &rank->cpus);
+    }
+    return error;
+}
+
+void plan_free_rank(struct rank *rank)
+{
+    idlist_free(&rank->cpus);
+    idlist_free(&rank->mems);
+    idlist_free(&rank->compute_cpus);
+}
+
+/* A rank's share must lie within the whole, on one node: that is what a CPU set is. */
+static char *check_rank(const struct plan *plan, const struct rank *rank, size_t number)
+{
+    char *error = outside("NUMALOCAL_RANK_CPUS", &rank->cpus, "NUMALOCAL_CPUS", &plan->cpus);
+
+    if (error == NULL)
+        error = outside("NUMALOCAL_RANK_MEMS", &rank->mems, "NUMALOCAL_MEMS", &plan->mems);
+    if (error == NULL && idlist_size(&rank->mems) != 1) {
+        char *mems = idlist_format(&rank->mems);
+
+        error = text_format("NUMALOCAL_RANK_MEMS gives rank %zu the NUMA nodes %s: a rank has one",
+                            number, mems);
+        free(mems);
+    }
+    return error;
+}
+
+static char *read_rank_count(struct plan *plan)
+{
+    const char *text = getenv("NUMALOCAL_RANKS");
+    const char *shares = getenv("NUMALOCAL_RANK_CPUS");
+    uint64_t count = 0;
+
+    if (text == NULL)
+        return text_format("NUMALOCAL_RANKS is not set: %s", SET_BY);
+    if (!text_parse_number(text, &count) || count == 0)
+        return text_format("NUMALOCAL_RANKS \"%.60s\" is no count: write 1 or more", text);
+    if (shares != NULL && count != count_parts(shares))
+        return text_format("NUMALOCAL_RANKS says %" PRIu64 " but NUMALOCAL_RANK_CPUS \"%.60s\" has "
+                           "%zu parts: write one per rank, with | between",
+                           count, shares, count_parts(shares));
+    plan->rank_count = shares == NULL ? 1 : (size_t)count;
+    return NULL;
+}
+
+static char *read_ranks(struct plan *plan)
+{
+    char *error = read_rank_count(plan);
+
+    if (error != NULL)
+        return error;
+    plan->ranks = allocate(NULL, plan->rank_count, sizeof *plan->ranks);
+    memset(plan->ranks, 0, plan->rank_count * sizeof *plan->ranks);
+    for (size_t i = 0; error == NULL && i < plan->rank_count; i++) {
+        error = plan_read_rank(&plan->ranks[i], i);
+        if (error == NULL)
+            error = check_rank(plan, &plan->ranks[i], i);
+    }
+    return error;
+}
+
+static char *read_memory(struct plan *plan)
+{
+    static const char NAME[] = "NUMALOCAL_MEMORY_PER_RANK_BYTES";
+    const char *text = getenv(NAME);
+
+    if (text != NULL && !text_parse_number(text, &plan->memory_per_rank_bytes))
+        return text_format("%s \"%.60s\" is no number of bytes: write digits only", NAME, text);
+    return NULL;
+}
+
+enum plan_result plan_read(struct plan *plan, char **error)
+{
+    *plan = (struct plan){0};
+    *error = NULL;
+    if (getenv("NUMALOCAL_CPUS") == NULL)
+        return PLAN_MISSING;
+    *error = read_variable(&plan->cpus, "NUMALOCAL_CPUS");
+    if (*error == NULL)
+        *error = read_variable(&plan->mems, "NUMALOCAL_MEMS");
+    if (*error == NULL)
+        *error = read_ranks(plan);
+    if (*error == NULL)
+        *error = read_memory(plan);
+    return *error == NULL ? PLAN_READ : PLAN_MALFORMED;
+}
+
+void plan_free(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->rank_count && plan->ranks != NULL; i++)
+        plan_free_rank(&plan->ranks[i]);
+    free(plan->ranks);
+    idlist_free(&plan->cpus);
+    idlist_free(&plan->mems);
+    *plan = (struct plan){0};
+}

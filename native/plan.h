@@ -1,0 +1,35 @@
+/* The plan that the node agent wrote into the environment: which CPUs and NUMA nodes are whose. */
+#ifndef NUMALOCAL_PLAN_H
+#define NUMALOCAL_PLAN_H
+
+#include "idlist.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One rank's share: the Nth part, by '|', of NUMALOCAL_RANK_CPUS and so on. */
+struct rank {
+    struct idlist cpus;
+    struct idlist mems;
+    struct idlist compute_cpus; /* one OpenMP thread each; empty: the plan does not say */
+};
+
+struct plan {
+    struct idlist cpus;             /* NUMALOCAL_CPUS */
+    struct idlist mems;             /* NUMALOCAL_MEMS */
+    struct rank *ranks;             /* NUMALOCAL_RANKS of them */
+    size_t rank_count;
+    uint64_t memory_per_rank_bytes; /* NUMALOCAL_MEMORY_PER_RANK_BYTES; 0: not asked for */
+};
+
+/* Reads the whole plan. PLAN_MALFORMED: *error is a sentence, to be freed by the caller. */
+enum plan_result { PLAN_READ, PLAN_MISSING, PLAN_MALFORMED };
+enum plan_result plan_read(struct plan *plan, char **error);
+void plan_free(struct plan *plan);
+
+/* Reads one rank's share. NULL, or a sentence to be freed by the caller. */
+char *plan_read_rank(struct rank *rank, size_t number);
+void plan_free_rank(struct rank *rank);
+
+#endif

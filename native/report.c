@@ -1,0 +1,187 @@
+#include "report.h"
+
+#include "die.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char TERMINATION_LOG[] = "/dev/termination-log";
+
+void problems_add(struct problems *problems, char *sentence)
+{
+    problems->sentences =
+        allocate(problems->sentences, problems->count + 1, sizeof *problems->sentences);
+    problems->sentences[problems->count++] = sentence;
+}
+
+void problems_free(struct problems *problems)
+{
+    for (size_t i = 0; i < problems->count; i++)
+        free(problems->sentences[i]);
+    free(problems->sentences);
+    *problems = (struct problems){0};
+}
+
+/* Writes into `text` until it is full, and then only counts. */
+struct writer {
+    char *text;
+    size_t used;
+    size_t text_limit; /* longest text, longest list of items */
+    size_t item_limit;
+};
+
+static void put(struct writer *writer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void put(struct writer *writer, const char *format, ...)
+{
+    const size_t room = writer->used <= REPORT_SIZE ? REPORT_SIZE + 1 - writer->used : 0;
+    va_list arguments;
+
+    va_start(arguments, format);
+    const int length = vsnprintf(room == 0 ? NULL : writer->text + writer->used, room, format,
+                                 arguments);
+    va_end(arguments);
+    writer->used += (size_t)length;
+}
+
+/* Bytes that are not ASCII can only come from a bad variable's value; one mark stands for each,
+ * so that any cut leaves valid text. */
+static void put_byte(struct writer *writer, unsigned char byte)
+{
+    if (byte == '"' || byte == '\\')
+        put(writer, "\\%c", byte);
+    else if (byte < 0x20 || byte == 0x7f)
+        put(writer, "\\u%04x", byte);
+    else if (byte > 0x7f)
+        put(writer, "\\ufffd");
+    else
+        put(writer, "%c", byte);
+}
+
+static void put_text(struct writer *writer, const char *text)
+{
+    size_t length = strlen(text);
+    const char *end = "\"";
+
+    if (length > writer->text_limit) {
+        length = writer->text_limit;
+        end = "...\"";
+    }
+    put(writer, "\"");
+    for (size_t i = 0; i < length; i++)
+        put_byte(writer, (unsigned char)text[i]);
+    put(writer, "%s", end);
+}
+
+static void put_list(struct writer *writer, const struct idlist *list)
+{
+    char *text = idlist_format(list);
+
+    put_text(writer, text);
+    free(text);
+}
+
+static size_t at_most(size_t value, size_t limit)
+{
+    return value < limit ? value : limit;
+}
+
+static void put_ranks(struct writer *writer, const struct report *report)
+{
+    put(writer, ",\"ranks\":[");
+    for (size_t i = 0; i < at_most(report->rank_count, writer->item_limit); i++) {
+        const struct rank_report *rank = &report->ranks[i];
+
+        put(writer, "%s{\"cpus\":", i == 0 ? "" : ",");
+        put_list(writer, rank->cpus);
+        put(writer, ",\"numaNode\":%u,\"memoryBytes\":%" PRIu64 ",\"availableBytes\":%" PRIu64 "}",
+            rank->numa_node, rank->memory_bytes, rank->available_bytes);
+    }
+    put(writer, "]");
+}
+
+static void put_problems(struct writer *writer, const struct problems *problems)
+{
+    put(writer, ",\"problems\":[");
+    for (size_t i = 0; i < at_most(problems->count, writer->item_limit); i++) {
+        put(writer, "%s", i == 0 ? "" : ",");
+        put_text(writer, problems->sentences[i]);
+    }
+    put(writer, "]");
+}
+
+static char *join(const struct problems *problems)
+{
+    char *joined = text_format("%s", problems->sentences[0]);
+
+    for (size_t i = 1; i < problems->count; i++) {
+        char *longer = text_format("%s; %s", joined, problems->sentences[i]);
+
+        free(joined);
+        joined = longer;
+    }
+    return joined;
+}
+
+static void put_message(struct writer *writer, const struct report *report)
+{
+    put(writer, ",\"message\":");
+    if (report->problems.count == 0) {
+        put_text(writer, report->verified_message);
+        return;
+    }
+    char *message = join(&report->problems);
+    put_text(writer, message);
+    free(message);
+}
+
+static void put_report(struct writer *writer, const struct report *report, bool truncated)
+{
+    put(writer, "{\"verified\":%s,\"cpus\":", report->problems.count == 0 ? "true" : "false");
+    put_list(writer, report->cpus);
+    put(writer, ",\"mems\":");
+    put_list(writer, report->mems);
+    put_ranks(writer, report);
+    if (report->limit.limited)
+        put(writer, ",\"limitBytes\":%" PRIu64, report->limit.limit_bytes);
+    else
+        put(writer, ",\"limitBytes\":null");
+    put_message(writer, report);
+    put_problems(writer, &report->problems);
+    put(writer, "%s}\n", truncated ? ",\"truncated\":true" : "");
+}
+
+/* Halves what may be long until the whole fits; with nothing left in it the object has 150 bytes. */
+size_t report_format(const struct report *report, char json[static REPORT_SIZE + 1])
+{
+    struct writer writer = {json, 0, REPORT_SIZE, REPORT_SIZE};
+
+    put_report(&writer, report, false);
+    while (writer.used > REPORT_SIZE) {
+        writer = (struct writer){json, 0, writer.text_limit / 2, writer.item_limit / 2};
+        put_report(&writer, report, true);
+    }
+    return writer.used;
+}
+
+void report_publish(const char *json, size_t length, const char *path)
+{
+    const char *target = path == NULL ? TERMINATION_LOG : path;
+    const int create = path == NULL ? 0 : O_CREAT;
+    const int file = open(target, O_WRONLY | O_TRUNC | O_CLOEXEC | create, 0644);
+
+    if (file < 0 && path == NULL && errno == ENOENT)
+        return; /* no container */
+    if (file < 0)
+        die_errno("cannot write the report to %s", target);
+    if (write(file, json, length) != (ssize_t)length || close(file) != 0)
+        die_errno("cannot write the whole report to %s", target);
+}

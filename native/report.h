@@ -1,0 +1,48 @@
+/* The check's findings as one JSON object that fits a container's termination message. */
+#ifndef NUMALOCAL_REPORT_H
+#define NUMALOCAL_REPORT_H
+
+#include "cgroup.h"
+#include "idlist.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The kubelet cuts a termination message at 4096 bytes, and cut JSON is no JSON. */
+enum { REPORT_SIZE = 4096 };
+
+struct rank_report {
+    const struct idlist *cpus;
+    unsigned int numa_node;
+    uint64_t memory_bytes;    /* asked for; 0: nothing */
+    uint64_t available_bytes; /* on its whole node, which ranks may share; 0: there is no such node */
+};
+
+/* Sentences, each saying what, where, which value and what to change. Start with {0}. */
+struct problems {
+    char **sentences;
+    size_t count;
+};
+void problems_add(struct problems *problems, char *sentence); /* keeps and frees it */
+void problems_free(struct problems *problems);
+
+struct report {
+    const struct idlist *cpus; /* what the kernel says, not what was planned */
+    const struct idlist *mems;
+    const struct rank_report *ranks;
+    size_t rank_count;
+    struct memory_limit limit;
+    struct problems problems; /* none: verified */
+    const char *verified_message;
+};
+
+/* Writes the object, one line with its newline, and returns its length, at most REPORT_SIZE.
+ * What would not fit is shortened (texts end in "...", lists lose their end) and the object says
+ * "truncated":true. */
+size_t report_format(const struct report *report, char json[static REPORT_SIZE + 1]);
+
+/* Writes to `path`, or to the container's termination log where there is one when path is NULL. */
+void report_publish(const char *json, size_t length, const char *path);
+
+#endif

@@ -1,0 +1,19 @@
+/* Sentences for people: formatted text of any length, and amounts of memory. */
+#ifndef NUMALOCAL_TEXT_H
+#define NUMALOCAL_TEXT_H
+
+#include <stdint.h>
+
+/* printf into new memory; the caller frees it. */
+char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* An amount as people read it: "512 B", "64.0 GiB". */
+struct amount {
+    char text[16];
+};
+struct amount text_bytes(uint64_t bytes);
+
+/* Reads decimal digits and nothing else; false if there is more, or more than INT64_MAX. */
+_Bool text_parse_number(const char *text, uint64_t *number);
+
+#endif
