@@ -1,0 +1,62 @@
+"""Start the node agent."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from numalocal import log as logs
+from numalocal.discovery import discover
+from numalocal.errors import NumalocalError
+from numalocal.partition import partition
+from numalocal.sysfs import Sysfs
+from numalocal_deviceplugin import config, supervisor
+from numalocal_deviceplugin.availability import Availability
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT; 1 where the pools or the machine allow no start."""
+    logs.configure()
+    try:
+        settings = config.parse(sys.argv[1:] if arguments is None else arguments, os.environ)
+        logs.configure(settings.log_level)
+        availability = _availability(settings)
+    except NumalocalError as error:
+        log.error("the agent cannot start", extra={"err": str(error)})  # noqa: TRY400
+        return 1
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    supervisor.run(settings, availability, stop)
+    log.info("stopped")
+    return 0
+
+
+def _availability(settings: config.Config) -> Availability:
+    machine = discover(Sysfs(settings.root), os.uname().machine)
+    parts = partition(machine, settings.pools)
+    log.info(
+        "node is cut into CPU sets",
+        extra={
+            "online": str(machine.online),
+            "shared": str(parts.shared),
+            "sets": {one.id: str(one.cpus) for one in parts.sets},
+        },
+    )
+    return Availability(machine, parts)
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    def stop_now(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, stop_now)
+    signal.signal(signal.SIGINT, stop_now)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

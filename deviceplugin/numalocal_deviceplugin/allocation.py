@@ -1,0 +1,79 @@
+"""Device ids -> which to prefer, and the assignment that a container gets."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from numalocal import names
+from numalocal.assignment import Assignment
+from numalocal.cpusets import CpuSet
+from numalocal.machine import Machine
+from numalocal.preference import prefer
+from numalocal_deviceplugin.errors import UnknownDevice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """What the kubelet puts into a container for its devices.
+
+    The annotation is the container's, seen by the container runtime alone; the kubelet repeats it
+    at every restart of the container, so nobody has to remember the assignment.
+    """
+
+    assignment: Assignment
+    environment: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+def preferred_ids(
+    sets: Sequence[CpuSet],
+    available: Iterable[str],
+    *,
+    must_include: Iterable[str],
+    size: int,
+    machine: Machine,
+) -> tuple[str, ...]:
+    """Choose `size` of the available ids, ranks spread over NUMA nodes.
+
+    Raises:
+        UnknownDevice: where an id is none of the sets'.
+        SetsUnavailable: where fewer than `size` are available.
+    """
+    chosen = prefer(
+        sets_named(sets, available),
+        must_include=sets_named(sets, must_include),
+        size=size,
+        machine=machine,
+    )
+    return tuple(one.id for one in chosen)
+
+
+def allocate(sets: Sequence[CpuSet], ids: Iterable[str]) -> Allocation:
+    """Turn the ids that the kubelet chose, in any order, into an assignment.
+
+    Raises:
+        UnknownDevice: where an id is none of the sets'.
+    """
+    assignment = Assignment.of(sets_named(sets, ids))
+    return Allocation(
+        assignment=assignment,
+        environment=assignment.environment(),
+        annotations={names.ANNOTATION_ASSIGNMENT: assignment.to_json()},
+    )
+
+
+def sets_named(sets: Sequence[CpuSet], ids: Iterable[str]) -> tuple[CpuSet, ...]:
+    """Find sets by their ids, in the order of the ids.
+
+    Raises:
+        UnknownDevice: naming every id that is none of the sets'.
+    """
+    by_id = {one.id: one for one in sets}
+    wanted = tuple(ids)
+    unknown = sorted({device for device in wanted if device not in by_id})
+    if unknown:
+        raise UnknownDevice(
+            f"device {', '.join(unknown)} is not a CPU set of this node "
+            f"(it has {', '.join(by_id) or 'none'}); if the pools were changed, delete the pod "
+            "so that it gets a set of the new ones"
+        )
+    return tuple(by_id[device] for device in wanted)

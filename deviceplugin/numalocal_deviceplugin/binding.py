@@ -1,0 +1,265 @@
+"""What every container of this node is bound to: pod, container and node -> Binding.
+
+A CPU set belongs to the container that it was assigned to, and to the containers of the same pod
+that the pod names as bound.  Every other container gets the shared CPUs and keeps its memory nodes:
+taking a node away would move its memory at once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from numalocal import engine, names
+from numalocal.assignment import Assignment
+from numalocal.engine import EngineSettings
+from numalocal.errors import AssignmentInvalid
+from numalocal.idset import IdSet, union
+from numalocal.machine import Machine
+from numalocal.partition import Partition
+from numalocal_deviceplugin.allocation import sets_named
+from numalocal_deviceplugin.errors import AgentError, BindingRefused
+
+DevicesOf = Callable[[str, str], Iterable[str]]
+"""Look up the device ids of a pod by its namespace and name; AgentError where that fails."""
+
+AFFINITY_VARIABLES: Final = frozenset(
+    {"OMP_PLACES", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}
+)
+"""Where the pod sets one of these, the agent adds none of them: two families would fight."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """A pod as the container runtime knows it."""
+
+    namespace: str
+    name: str
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A container as the container runtime knows it.
+
+    `annotations` are the container's own, where Allocate put the assignment.  `variables` are the
+    names of its environment.  `cpus` and `mems` are what its cgroup is set to, empty = inherited.
+    `live` tells whether it is created or running.
+    """
+
+    id: str
+    name: str
+    annotations: Mapping[str, str]
+    variables: frozenset[str]
+    cpus: IdSet
+    mems: IdSet
+    live: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """This node at one moment.
+
+    `online` are the CPUs that run now, where the machine has those of the agent's start.  `held`
+    are CPUs of running containers whose sets are none of the partition's.
+    """
+
+    machine: Machine
+    partition: Partition
+    online: IdSet
+    held: IdSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What a container gets; `mems` empty = left alone; `environment` holds additions only."""
+
+    cpus: IdSet
+    mems: IdSet
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A running container and what it should be bound to."""
+
+    pod: Pod
+    container: Container
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """What a runtime's full list of containers calls for; `refusals` could not be bound."""
+
+    needed: tuple[Correction, ...]
+    refusals: tuple[AgentError, ...]
+
+
+def bind(pod: Pod, container: Container, node: Node, devices_of: DevicesOf) -> Binding:
+    """Decide what one container is bound to.
+
+    Raises:
+        AgentError: where it must not start; the sentence is for the pod's events.
+    """
+    if names.ANNOTATION_ASSIGNMENT in container.annotations:
+        assignment = _assigned(pod, container)
+        variables = _engine_variables(pod, container, assignment, node)
+    elif container.name in _bound_containers(pod):
+        assignment = _pods_assignment(pod, container, node, devices_of)
+        variables = _own_variables(pod, assignment, node)
+    else:
+        return Binding(cpus=_shared(node), mems=IdSet(), environment={})
+    _require_present(pod, container, assignment, node)
+    return Binding(
+        cpus=assignment.cpus,
+        mems=assignment.mems,
+        environment=_additions(variables, container.variables),
+    )
+
+
+def corrections(
+    containers: Iterable[tuple[Pod, Container]], node: Node, devices_of: DevicesOf
+) -> Corrections:
+    """Compare every container that is created or running with what it should be bound to.
+
+    Those that are right already are left out: the runtime pays for every update, changed or not.
+    """
+    needed: list[Correction] = []
+    refusals: list[AgentError] = []
+    for pod, container in containers:
+        if not container.live:
+            continue
+        try:
+            binding = bind(pod, container, node, devices_of)
+        except AgentError as error:
+            refusals.append(error)
+            continue
+        if not is_bound(container.cpus, container.mems, binding):
+            needed.append(Correction(pod=pod, container=container, binding=binding))
+    return Corrections(tuple(needed), tuple(refusals))
+
+
+def is_bound(cpus: IdSet, mems: IdSet, binding: Binding) -> bool:
+    """Tell whether these CPUs and memory nodes are the binding's."""
+    return cpus == binding.cpus and (not binding.mems or mems == binding.mems)
+
+
+def foreign_cpus(container: Container, partition: Partition) -> IdSet:
+    """Give the CPUs that a container holds by sets that the partition does not have.
+
+    They are left from another configuration of the pools, and may overlap the sets of this one.
+    An assignment that cannot be read holds nothing: its container is refused where it starts.
+    """
+    try:
+        assignment = Assignment.parse(container.annotations[names.ANNOTATION_ASSIGNMENT])
+    except (KeyError, AssignmentInvalid):
+        return IdSet()
+    ours = frozenset(partition.sets)
+    return union(one.cpus for one in assignment.sets if one not in ours)
+
+
+def engine_settings(pod: Pod) -> EngineSettings:
+    """Read the engine's settings from the pod's annotations; absent ones take their defaults.
+
+    Raises:
+        BindingRefused: for a value that is none of the engine's.
+    """
+    name = pod.annotations.get(names.ANNOTATION_ENGINE, "none")
+    openmp = pod.annotations.get(names.ANNOTATION_OPENMP, "auto")
+    reserved = pod.annotations.get(names.ANNOTATION_RESERVED_CORES)
+    _require_one_of(pod, names.ANNOTATION_ENGINE, name, engine.ENGINES)
+    _require_one_of(pod, names.ANNOTATION_OPENMP, openmp, engine.OPENMP_RUNTIMES)
+    if reserved is not None and not (reserved.isascii() and reserved.isdigit()):
+        raise BindingRefused(
+            f"{_pod(pod)}: annotation {names.ANNOTATION_RESERVED_CORES} is {reserved!r}; "
+            "it must be a number of cores such as 1"
+        )
+    cores = None if reserved is None else int(reserved)
+    return EngineSettings(name=name, openmp=openmp, reserved_cores=cores)
+
+
+def _assigned(pod: Pod, container: Container) -> Assignment:
+    try:
+        return Assignment.parse(container.annotations[names.ANNOTATION_ASSIGNMENT])
+    except AssignmentInvalid as error:
+        raise BindingRefused(f"{_where(pod, container)}: {error}") from error
+
+
+def _pods_assignment(
+    pod: Pod, container: Container, node: Node, devices_of: DevicesOf
+) -> Assignment:
+    """Give a container that requests nothing all the sets of its pod's other containers."""
+    ids = tuple(dict.fromkeys(devices_of(pod.namespace, pod.name)))
+    if not ids:
+        raise BindingRefused(
+            f"{_where(pod, container)}: annotation {names.ANNOTATION_BOUND_CONTAINERS} names it, "
+            f"but the pod has no CPU set; a container of the pod must request a pool's resource, "
+            f"such as {names.resource('cpuset')}"
+        )
+    return Assignment.of(sets_named(node.partition.sets, ids))
+
+
+def _engine_variables(
+    pod: Pod, container: Container, assignment: Assignment, node: Node
+) -> Mapping[str, str]:
+    """Speak the engine's language in the engine's container, and only our own in any other."""
+    if pod.annotations.get(names.ANNOTATION_CONTAINER, container.name) != container.name:
+        return engine.environment(EngineSettings(), assignment, node.machine)
+    return engine.environment(engine_settings(pod), assignment, node.machine)
+
+
+def _own_variables(pod: Pod, assignment: Assignment, node: Node) -> Mapping[str, str]:
+    """Give a bound container what its pod's engine is told, without the engine's variables."""
+    variables = engine.environment(engine_settings(pod), assignment, node.machine)
+    return {name: value for name, value in variables.items() if name.startswith("NUMALOCAL_")}
+
+
+def _additions(variables: Mapping[str, str], present: frozenset[str]) -> Mapping[str, str]:
+    """Leave out what the container has already.
+
+    The pod's own value wins whatever the agent does; a second entry would only be misleading.
+    """
+    left_out = present | (AFFINITY_VARIABLES if present & AFFINITY_VARIABLES else frozenset())
+    return {name: value for name, value in variables.items() if name not in left_out}
+
+
+def _require_present(pod: Pod, container: Container, assignment: Assignment, node: Node) -> None:
+    """Refuse CPUs that are gone: the kernel would fall back to the parent's, without an error."""
+    missing = assignment.cpus - node.online
+    if missing:
+        raise BindingRefused(
+            f"{_where(pod, container)}: CPU {missing} of its CPU sets is not online on this "
+            f"machine (online: {node.online}); bring it online, or delete the pod so that it "
+            "gets other CPU sets"
+        )
+    nodes = IdSet.of(numa.id for numa in node.machine.nodes)
+    if not assignment.mems <= nodes:
+        raise BindingRefused(
+            f"{_where(pod, container)}: NUMA node {assignment.mems - nodes} of its CPU sets is "
+            f"not in this machine (nodes: {nodes}); delete the pod so that it gets other CPU sets"
+        )
+
+
+def _require_one_of(pod: Pod, annotation: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise BindingRefused(
+            f"{_pod(pod)}: annotation {annotation} is {value!r}; known: {', '.join(known)}"
+        )
+
+
+def _bound_containers(pod: Pod) -> frozenset[str]:
+    listed = pod.annotations.get(names.ANNOTATION_BOUND_CONTAINERS, "")
+    return frozenset(name.strip() for name in listed.split(",") if name.strip())
+
+
+def _shared(node: Node) -> IdSet:
+    """Keep others off held CPUs as well, unless nothing would be left."""
+    return node.partition.shared - node.held or node.partition.shared
+
+
+def _pod(pod: Pod) -> str:
+    return f"pod {pod.namespace}/{pod.name}"
+
+
+def _where(pod: Pod, container: Container) -> str:
+    return f"{_pod(pod)}, container {container.name}"

@@ -1,0 +1,88 @@
+"""Our values <-> the container runtime's messages."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from numalocal.errors import ListInvalid
+from numalocal.idset import IdSet
+from numalocal_deviceplugin.binding import Binding, Container, Correction, Pod
+from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
+
+_LIVE = (nri.CONTAINER_CREATED, nri.CONTAINER_RUNNING)
+
+
+def pod(message: nri.PodSandbox) -> Pod:
+    """Read a pod."""
+    return Pod(
+        namespace=message.namespace, name=message.name, annotations=dict(message.annotations)
+    )
+
+
+def container(message: nri.Container) -> Container:
+    """Read a container."""
+    cpu = message.linux.resources.cpu
+    return Container(
+        id=message.id,
+        name=message.name,
+        annotations=dict(message.annotations),
+        variables=frozenset(entry.partition("=")[0] for entry in message.env),
+        cpus=ids(cpu.cpus),
+        mems=ids(cpu.mems),
+        live=message.state in _LIVE,
+    )
+
+
+def ids(text: str) -> IdSet:
+    """Read a list that somebody else wrote; what cannot be read counts as not set."""
+    try:
+        return IdSet.parse(text)
+    except ListInvalid:
+        return IdSet()
+
+
+def with_pods(
+    pods: Iterable[nri.PodSandbox], containers: Iterable[nri.Container]
+) -> Iterator[tuple[Pod, Container]]:
+    """Pair every container with its pod; one whose pod is not listed is passed over."""
+    by_id: Mapping[str, Pod] = {message.id: pod(message) for message in pods}
+    for message in containers:
+        if message.pod_sandbox_id in by_id:
+            yield by_id[message.pod_sandbox_id], container(message)
+
+
+def adjustment(binding: Binding) -> nri.CreateContainerResponse:
+    """Write the answer to a container's creation."""
+    adjust = nri.ContainerAdjustment(
+        env=[nri.KeyValue(key=key, value=value) for key, value in binding.environment.items()],
+        linux=nri.LinuxContainerAdjustment(resources=_resources(binding)),
+    )
+    return nri.CreateContainerResponse(adjust=adjust)
+
+
+def update(container_id: str, binding: Binding) -> nri.UpdateContainerResponse:
+    """Write the answer to the update of one container."""
+    return nri.UpdateContainerResponse(update=[_update(container_id, binding)])
+
+
+def synchronization(corrections: Iterable[Correction]) -> nri.SynchronizeResponse:
+    """Write the answer to the runtime's full list.
+
+    Failures are ignored by the runtime: a container that ended meanwhile would otherwise have the
+    whole plugin turned away.
+    """
+    return nri.SynchronizeResponse(
+        update=[_update(one.container.id, one.binding, ignore_failure=True) for one in corrections]
+    )
+
+
+def _update(
+    container_id: str, binding: Binding, *, ignore_failure: bool = False
+) -> nri.ContainerUpdate:
+    return nri.ContainerUpdate(
+        container_id=container_id,
+        linux=nri.LinuxContainerUpdate(resources=_resources(binding)),
+        ignore_failure=ignore_failure,
+    )
+
+
+def _resources(binding: Binding) -> nri.LinuxResources:
+    return nri.LinuxResources(cpu=nri.LinuxCPU(cpus=str(binding.cpus), mems=str(binding.mems)))

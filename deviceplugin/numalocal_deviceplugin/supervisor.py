@@ -1,0 +1,117 @@
+"""Run the agent's parts side by side, and watch what only the node itself can tell."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+
+from numalocal.errors import MachineUnreadable
+from numalocal.sysfs import Sysfs
+from numalocal_deviceplugin import node, nri
+from numalocal_deviceplugin.availability import Availability
+from numalocal_deviceplugin.config import Config
+from numalocal_deviceplugin.errors import KubeletSilent
+from numalocal_deviceplugin.kubelet import PoolServer
+from numalocal_deviceplugin.podresources import PodResources
+
+log = logging.getLogger(__name__)
+
+HEALTH_INTERVAL_S = 10.0
+
+_POLICY_LIMIT_S = 1.0
+
+
+class NodeWatch:
+    """Look at the online CPUs at every turn, and at the kubelet's CPU manager when it is new."""
+
+    def __init__(self, sysfs: Sysfs, resources: PodResources, availability: Availability) -> None:
+        self._sysfs = sysfs
+        self._resources = resources
+        self._availability = availability
+        self._policy_known = False
+        self._turn = threading.Event()
+
+    def kubelet_is_new(self) -> None:
+        """Ask for the CPU manager's policy again: it changes only with the kubelet's restart."""
+        self._policy_known = False
+        self.wake()
+
+    def look(self) -> None:
+        """Take in what can be read now; what cannot is left as it was."""
+        try:
+            self._availability.set_online(self._sysfs.online_cpus())
+        except MachineUnreadable as error:
+            log.warning("online CPUs not read", extra={"err": str(error)})
+        if not self._policy_known:
+            self._look_at_policy()
+
+    def run(self, stop: threading.Event, interval_s: float = HEALTH_INTERVAL_S) -> None:
+        """Look at every interval, and at once when the kubelet is new, until told to stop."""
+        while not stop.is_set():
+            self._turn.wait(interval_s)
+            self._turn.clear()
+            self.look()
+
+    def wake(self) -> None:
+        """Take the next turn now."""
+        self._turn.set()
+
+    def _look_at_policy(self) -> None:
+        self._policy_known = True  # before asking: a kubelet that is new meanwhile is asked again
+        try:
+            exclusive = self._resources.exclusive_cpus(_POLICY_LIMIT_S)
+        except KubeletSilent as error:
+            self._policy_known = False
+            log.warning("kubelet's CPU manager policy not known", extra={"err": str(error)})
+            return
+        self._availability.set_pinning_kubelet(pinning=bool(exclusive))
+        if exclusive:
+            log.error(
+                "this node's kubelet pins CPUs itself (CPU manager policy static), and two pinners "
+                "must not fight: no CPU set is advertised; set cpuManagerPolicy: none in the "
+                "kubelet's configuration, delete cpu_manager_state and restart the kubelet",
+                extra={"kubelet_cpus": str(exclusive)},
+            )
+
+
+def run(config: Config, availability: Availability, stop: threading.Event) -> None:
+    """Run all parts until told to stop, then end them in good order."""
+    announce = threading.Event()
+    with PodResources(config.pod_resources_socket) as resources:
+        watch = NodeWatch(Sysfs(config.root), resources, availability)
+        watch.look()
+
+        def registered() -> None:
+            watch.kubelet_is_new()
+            announce.set()
+
+        parts = [
+            _thread("nri", nri.run, config.nri_socket, availability, resources.devices_of, stop),
+            _thread("node-watch", watch.run, stop),
+        ]
+        for pool in config.pools:
+            server = PoolServer(pool.name, config.device_plugin_dir, availability, registered)
+            parts.append(_thread(f"pool-{pool.name}", server.run, stop))
+        parts += _publishing(config, availability, announce, stop)
+        stop.wait()
+        announce.set()
+        watch.wake()
+        for part in parts:
+            part.join()
+
+
+def _publishing(
+    config: Config, availability: Availability, wanted: threading.Event, stop: threading.Event
+) -> list[threading.Thread]:
+    publisher = node.in_cluster(config.node_name, os.environ)
+    if publisher is None:
+        log.info("node is not annotated: no node name or no service account")
+        return []
+    annotation = node.pools_annotation(availability.partition)
+    return [_thread("node", node.run, publisher, annotation, wanted, stop)]
+
+
+def _thread(name: str, run: Callable[..., None], *arguments: object) -> threading.Thread:
+    thread = threading.Thread(target=run, args=arguments, name=name, daemon=True)
+    thread.start()
+    return thread
