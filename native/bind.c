@@ -169,7 +169,7 @@ static void verify_policy(int wanted_mode, const struct idlist *mems, const char
     int mode = MPOL_DEFAULT;
 
     if (get_mempolicy(&mode, NULL, 0, NULL, 0) != 0) {
-        warn("the memory policy was set but cannot be read back: %s", strerror(errno));
+        complain("warning: the memory policy was set but cannot be read back: %s", strerror(errno));
         return;
     }
     if (mode == wanted_mode)
@@ -190,9 +190,10 @@ static void apply_policy(const struct idlist *mems, enum policy policy, const ch
     const int mode = set_policy(nodes, mems, policy);
     numa_bitmask_free(nodes);
     if (policy_error == EPERM || policy_error == ENOSYS)
-        warn("%s %s: no memory policy was set (set_mempolicy: %s): memory comes from the nodes "
-             "that cpuset.mems allows; allow set_mempolicy in the container's seccomp profile",
-             source, idlist_format(mems), strerror(policy_error));
+        complain("warning: %s %s: no memory policy was set (set_mempolicy: %s): memory comes from "
+                 "the nodes that cpuset.mems allows; allow set_mempolicy in the container's seccomp "
+                 "profile",
+                 source, idlist_format(mems), strerror(policy_error));
     else if (policy_error != 0)
         die("%s %s: cannot set the memory policy (set_mempolicy: %s)", source,
             idlist_format(mems), strerror(policy_error));

@@ -55,8 +55,10 @@ static void check_shared(const struct plan *plan, const struct idlist *group, co
                          struct problems *problems)
 {
     for (unsigned int i = 0; i < plan->rank_count; i++)
-        if (idlist_contains(group, i))
+        if (idlist_contains(group, i)) {
             ranks[i].available_bytes = memory->available_bytes;
+            ranks[i].has_available = true;
+        }
     if (demand_bytes(plan, group) > memory->available_bytes)
         problems_add(problems, format_shortage(plan, group, where, memory));
 }

@@ -6,7 +6,7 @@
 #include "plan.h"
 #include "report.h"
 
-/* Fills ranks[i].available_bytes for each rank of the plan, and adds a problem for every node, and
+/* Says what is available in each rank's report, and adds a problem for every node, and
  * for the limit, that cannot hold what its ranks ask for together. */
 void budget_check(const struct plan *plan, const char *root, const struct memory_limit *limit,
                   struct rank_report *ranks, struct problems *problems);

@@ -154,7 +154,7 @@ int check_command(int argc, char **argv)
                                  "set; %s",
                                  CHECK_AGENT));
     else {
-        fprintf(stderr, "numalocal-bind: check: %s\n", malformed);
+        complain("check: %s", malformed);
         problems_add(&report.problems, malformed);
     }
     const int exit_status = finish(&report, &plan, result, options.report);

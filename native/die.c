@@ -8,12 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static void say(const char *kind, const char *format, va_list arguments, int error)
-    __attribute__((format(printf, 2, 0)));
+static void say(const char *format, va_list arguments, int error)
+    __attribute__((format(printf, 1, 0)));
 
-static void say(const char *kind, const char *format, va_list arguments, int error)
+static void say(const char *format, va_list arguments, int error)
 {
-    fprintf(stderr, "numalocal-bind: %s", kind);
+    fputs("numalocal-bind: ", stderr);
     vfprintf(stderr, format, arguments);
     if (error != 0)
         fprintf(stderr, ": %s", strerror(error));
@@ -26,7 +26,7 @@ void die(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    say("", format, arguments, 0);
+    say(format, arguments, 0);
     va_end(arguments);
     _exit(EXIT_OURS);
 }
@@ -37,17 +37,17 @@ void die_errno(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    say("", format, arguments, error);
+    say(format, arguments, error);
     va_end(arguments);
     _exit(EXIT_OURS);
 }
 
-void warn(const char *format, ...)
+void complain(const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    say("warning: ", format, arguments, 0);
+    say(format, arguments, 0);
     va_end(arguments);
 }
 

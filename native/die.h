@@ -14,7 +14,7 @@ _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2))
 _Noreturn void die_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Says one line that does not end the program. */
-void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Resizes `memory` (NULL: new) to `count` items; never returns NULL. */
 void *allocate(void *memory, size_t count, size_t item_size);

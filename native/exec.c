@@ -149,6 +149,6 @@ int exec_command(int argc, char **argv)
     free_binding(&binding);
     execvp(argv[optind], argv + optind);
     const int status = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-    warn("cannot run %s: %s", argv[optind], strerror(errno));
+    complain("cannot run %s: %s", argv[optind], strerror(errno));
     return status;
 }

@@ -61,8 +61,8 @@ static bool parse_id(struct cursor *cursor, unsigned int *id)
             break;
         value = value * 10 + (unsigned int)(c - '0');
         if (value > IDLIST_MAX_ID) {
-            snprintf(cursor->error, IDLIST_ERROR_SIZE, "id %.12s is larger than %d", digits,
-                     IDLIST_MAX_ID);
+            snprintf(cursor->error, IDLIST_ERROR_SIZE, "the number at character %td is above %d",
+                     digits - cursor->start + 1, IDLIST_MAX_ID);
             return false;
         }
     }

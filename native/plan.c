@@ -10,15 +10,16 @@
 static const char LIST_FORM[] = "write ids and ranges such as 2-3,8";
 static const char SET_BY[] = "the node agent sets it, or `numalocal run`";
 
-/* A list that must not be empty. NULL, or what is wrong. */
+/* A list that must not be empty. NULL, or what is wrong, with at most 60 characters of it. */
 static char *read_list(struct idlist *list, const char *name, const char *text, size_t length)
 {
     char error[IDLIST_ERROR_SIZE];
 
     if (length == 0)
-        return text_format("%s \"%.60s\" names no id: %s", name, text, LIST_FORM);
+        return text_format("%s names no id: %s", name, LIST_FORM);
     if (!idlist_parse(list, text, length, error))
-        return text_format("%s \"%.60s\" is no list of ids (%s): %s", name, text, error, LIST_FORM);
+        return text_format("%s \"%.*s\" is no list of ids (%s): %s", name,
+                           length < 60 ? (int)length : 60, text, error, LIST_FORM);
     return NULL;
 }
 
@@ -55,7 +56,10 @@ static char *read_part(struct idlist *list, const char *name, size_t number)
                            number, name, text, parts, parts - 1);
     for (size_t i = 0; i < number; i++)
         text = strchr(text, '|') + 1;
-    return read_list(list, name, text, strcspn(text, "|"));
+    char *part = text_format("%s, rank %zu:", name, number);
+    char *error = read_list(list, part, text, strcspn(text, "|"));
+    free(part);
+    return error;
 }
 
 /* NULL if every id of `inner` is in `outer`. */

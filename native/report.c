@@ -94,6 +94,14 @@ static size_t at_most(size_t value, size_t limit)
     return value < limit ? value : limit;
 }
 
+static void put_bytes(struct writer *writer, const char *key, bool known, uint64_t bytes)
+{
+    if (known)
+        put(writer, ",\"%s\":%" PRIu64, key, bytes);
+    else
+        put(writer, ",\"%s\":null", key);
+}
+
 static void put_ranks(struct writer *writer, const struct report *report)
 {
     put(writer, ",\"ranks\":[");
@@ -102,8 +110,10 @@ static void put_ranks(struct writer *writer, const struct report *report)
 
         put(writer, "%s{\"cpus\":", i == 0 ? "" : ",");
         put_list(writer, rank->cpus);
-        put(writer, ",\"numaNode\":%u,\"memoryBytes\":%" PRIu64 ",\"availableBytes\":%" PRIu64 "}",
-            rank->numa_node, rank->memory_bytes, rank->available_bytes);
+        put(writer, ",\"numaNode\":%u", rank->numa_node);
+        put_bytes(writer, "memoryBytes", rank->memory_bytes > 0, rank->memory_bytes);
+        put_bytes(writer, "availableBytes", rank->has_available, rank->available_bytes);
+        put(writer, "}");
     }
     put(writer, "]");
 }
@@ -150,10 +160,7 @@ static void put_report(struct writer *writer, const struct report *report, bool 
     put(writer, ",\"mems\":");
     put_list(writer, report->mems);
     put_ranks(writer, report);
-    if (report->limit.limited)
-        put(writer, ",\"limitBytes\":%" PRIu64, report->limit.limit_bytes);
-    else
-        put(writer, ",\"limitBytes\":null");
+    put_bytes(writer, "limitBytes", report->limit.limited, report->limit.limit_bytes);
     put_message(writer, report);
     put_problems(writer, &report->problems);
     put(writer, "%s}\n", truncated ? ",\"truncated\":true" : "");

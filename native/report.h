@@ -15,8 +15,9 @@ enum { REPORT_SIZE = 4096 };
 struct rank_report {
     const struct idlist *cpus;
     unsigned int numa_node;
-    uint64_t memory_bytes;    /* asked for; 0: nothing */
-    uint64_t available_bytes; /* on its whole node, which ranks may share; 0: there is no such node */
+    uint64_t memory_bytes;    /* asked for; 0: nothing, written null */
+    uint64_t available_bytes; /* on its whole node, which ranks may share */
+    bool has_available;       /* false: there is no such node; written null */
 };
 
 /* Sentences, each saying what, where, which value and what to change. Start with {0}. */

@@ -97,8 +97,8 @@ static void test_refusing(void)
     refuses(" 1", "a number is missing at character 1", "a blank in front");
     refuses("0x1", "character 2 is neither digit, - nor ,", "another base");
     refuses("all", "a number is missing at character 1", "a word");
-    refuses("1048577", "id 1048577 is larger than 1048576", "an id too large");
-    refuses("99999999999999999999", "id 999999999999 is larger than 1048576",
+    refuses("1048577", "the number at character 1 is above 1048576", "an id too large");
+    refuses("99999999999999999999", "the number at character 1 is above 1048576",
             "a number beyond any integer");
 }
 

@@ -1,0 +1,76 @@
+"""The built programs as callables, and machines of any shape as folders."""
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NATIVE = REPOSITORY / "native"
+BUILD = REPOSITORY / "build"
+TIMEOUT_S = 60
+
+
+@pytest.fixture(scope="session")
+def native_build() -> Path:
+    """Build everything native, sanitized programs included; answers the build folder."""
+    made = subprocess.run(
+        ["make", "-s", "-C", str(NATIVE), f"BUILD={BUILD}", "all", "sanitized"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    return BUILD
+
+
+@pytest.fixture(scope="session", params=["static", "sanitized"])
+def binder(native_build: Path, request: pytest.FixtureRequest) -> Path:
+    """The binder as shipped, and the binder that stops at the first bad access."""
+    folder = native_build / "asan" if request.param == "sanitized" else native_build
+    return folder / "numalocal-bind"
+
+
+@pytest.fixture
+def bind(binder: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the binder with these arguments, only these variables, and perhaps a launcher."""
+
+    def run(
+        *arguments: str | Path,
+        env: Mapping[str, str] | None = None,
+        launcher: tuple[str, ...] = (),
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*launcher, str(binder), *map(str, arguments)],
+            env={"PATH": os.environ["PATH"], **(env or {})},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def fake_root(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
+    """Lay out kernel files (path -> content) below a root of their own."""
+
+    def lay_out(files: Mapping[str, str]) -> Path:
+        root = tmp_path / "root"
+        for path, content in files.items():
+            file = root / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+        return root
+
+    return lay_out
+
+
+@pytest.fixture
+def usable_cpus() -> list[int]:
+    """The CPUs that this test run may use, lowest first."""
+    return sorted(os.sched_getaffinity(0))
