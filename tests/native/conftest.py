@@ -71,6 +71,29 @@ def fake_root(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
 
 
 @pytest.fixture
+def machine(fake_root: Callable[[Mapping[str, str]], Path]) -> Callable[..., Path]:
+    """Lay out what check reads: allowed CPUs and nodes, and each node's meminfo in kB."""
+
+    def lay_out(
+        *,
+        cpus: str = "2-3",
+        mems: str = "0",
+        nodes: Mapping[int, Mapping[str, int]],
+        files: Mapping[str, str] | None = None,
+    ) -> Path:
+        status = f"Name:\tcheck\nCpus_allowed_list:\t{cpus}\nMems_allowed_list:\t{mems}\n"
+        meminfo = {
+            f"sys/devices/system/node/node{node}/meminfo": "".join(
+                f"Node {node} {key + ':':<16}{value:>8} kB\n" for key, value in fields.items()
+            )
+            for node, fields in nodes.items()
+        }
+        return fake_root({"proc/self/status": status, **meminfo, **(files or {})})
+
+    return lay_out
+
+
+@pytest.fixture
 def usable_cpus() -> list[int]:
     """The CPUs that this test run may use, lowest first."""
     return sorted(os.sched_getaffinity(0))

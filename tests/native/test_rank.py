@@ -114,7 +114,7 @@ def test_a_users_thread_count_stands(bind: Bind, plan: Mapping[str, str]) -> Non
         ({}, "-1", "--rank -1 is no rank: write 0 or more"),
         ({}, "1x", "--rank 1x is no rank"),
         ({}, "18446744073709551616", "is no rank"),
-        ({"NUMALOCAL_RANK_CPUS": "0|"}, "1", 'NUMALOCAL_RANK_CPUS, rank 1: names no id'),
+        ({"NUMALOCAL_RANK_CPUS": "0|"}, "1", "NUMALOCAL_RANK_CPUS, rank 1: names no id"),
         ({"NUMALOCAL_RANK_CPUS": "x|0"}, "0", 'NUMALOCAL_RANK_CPUS, rank 0: "x" is no list of ids'),
         ({"NUMALOCAL_RANK_MEMS": "0"}, "1", "rank 1 has no part in NUMALOCAL_RANK_MEMS"),
         (

@@ -1,0 +1,166 @@
+"""The report as a file: where it goes, and that it is valid JSON of at most 4096 bytes always."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Bind = Callable[..., subprocess.CompletedProcess[str]]
+Machine = Callable[..., Path]
+
+LIMIT_BYTES = 4096
+NODE = {"MemTotal": 4096, "MemFree": 1024}
+
+
+def plan(ranks: int, cpus: str = "2-3", **more: str) -> dict[str, str]:
+    """Ranks on node 0 that all have these CPUs."""
+    return {
+        "NUMALOCAL_CPUS": cpus,
+        "NUMALOCAL_MEMS": "0",
+        "NUMALOCAL_RANKS": str(ranks),
+        "NUMALOCAL_RANK_CPUS": "|".join([cpus] * ranks),
+        "NUMALOCAL_RANK_MEMS": "|".join(["0"] * ranks),
+        **more,
+    }
+
+
+def fitting(text: str) -> dict[str, Any]:
+    """Read a report that a termination message can carry."""
+    assert len(text.encode()) <= LIMIT_BYTES
+    report: dict[str, Any] = json.loads(text)
+    return report
+
+
+def test_the_file_has_what_standard_output_has(
+    bind: Bind, machine: Machine, tmp_path: Path
+) -> None:
+    file = tmp_path / "termination-log"
+    file.write_text("an older and much longer message " * 200)
+    root = machine(nodes={0: NODE})
+
+    checked = bind("check", "--root", root, "--report", file, env=plan(1))
+
+    assert file.read_text() == checked.stdout
+    assert fitting(checked.stdout)["verified"] is True
+
+
+def test_a_refusal_is_written_too(bind: Bind, machine: Machine, tmp_path: Path) -> None:
+    root = machine(cpus="0", nodes={0: NODE})
+
+    checked = bind("check", "--root", root, "--report", tmp_path / "report", env=plan(1))
+
+    assert checked.returncode == 1
+    assert fitting((tmp_path / "report").read_text())["verified"] is False
+
+
+def test_a_file_that_cannot_be_written_exits_125(
+    bind: Bind, machine: Machine, tmp_path: Path
+) -> None:
+    file = tmp_path / "no" / "folder"
+
+    refused = bind("check", "--root", machine(nodes={0: NODE}), "--report", file, env=plan(1))
+
+    assert refused.returncode == 125
+    assert refused.stderr == (
+        f"numalocal-bind: cannot write the report to {file}: No such file or directory\n"
+    )
+
+
+@pytest.mark.skipif(Path("/dev/termination-log").exists(), reason="this is a container of a pod")
+def test_without_a_termination_log_only_standard_output_has_it(
+    bind: Bind, machine: Machine
+) -> None:
+    checked = bind("check", "--root", machine(nodes={0: NODE}), env=plan(1))
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert not Path("/dev/termination-log").exists()
+
+
+def test_as_many_ranks_as_fit_are_all_reported(bind: Bind, machine: Machine) -> None:
+    env = plan(32, NUMALOCAL_MEMORY_PER_RANK_BYTES="1024")
+
+    report = fitting(bind("check", "--root", machine(nodes={0: NODE}), env=env).stdout)
+
+    assert len(report["ranks"]) == 32
+    assert report["message"].endswith("; 32 ranks of 1.0 KiB fit")
+    assert "truncated" not in report
+
+
+@pytest.mark.parametrize("ranks", [64, 1000])
+def test_more_ranks_than_fit_lose_their_end_and_say_so(
+    bind: Bind, machine: Machine, ranks: int
+) -> None:
+    env = plan(ranks, NUMALOCAL_MEMORY_PER_RANK_BYTES="1")
+
+    report = fitting(bind("check", "--root", machine(nodes={0: NODE}), env=env).stdout)
+
+    assert report["verified"] is True
+    assert report["truncated"] is True
+    assert 8 <= len(report["ranks"]) < ranks
+
+
+def test_long_lists_and_sentences_are_shortened_and_still_json(
+    bind: Bind, machine: Machine
+) -> None:
+    """Every other CPU of 4096, as a refused plan: three long texts and a long message."""
+    odd = ",".join(str(cpu) for cpu in range(1, 4096, 2))
+    even = ",".join(str(cpu) for cpu in range(0, 4096, 2))
+    root = machine(cpus=even, nodes={0: NODE})
+
+    checked = bind("check", "--root", root, env=plan(2, odd))
+
+    report = fitting(checked.stdout)
+    assert checked.returncode == 1
+    assert (report["verified"], report["truncated"]) == (False, True)
+    assert report["cpus"].startswith("0,2,4,")
+    assert report["cpus"].endswith("...")
+    assert report["message"].startswith("this container may use CPUs 0,2,4,")
+    assert len(report["ranks"]) == 2
+
+
+def list_of_length(length: int) -> str:
+    """Write a list that has so many characters and no shorter form."""
+    ends = {0: ("", ""), 1: ("", ",20000"), 2: ("2,", ""), 3: ("20,", ""), 4: ("200,", "")}
+    start, end = ends[(length + 1) % 5]
+    count = (length + 1 - len(start) - len(end)) // 5
+    return start + ",".join(str(1000 + 2 * i) for i in range(count)) + end
+
+
+def test_every_length_around_the_limit_is_valid_and_4096_bytes_are_not_shortened(
+    bind: Bind, machine: Machine
+) -> None:
+    root = machine(cpus="0-65535", nodes={0: NODE})
+    whole: list[int] = []
+
+    for length in range(3800, 3900):
+        env = plan(1, "0-65535") | {"NUMALOCAL_RANK_CPUS": list_of_length(length)}
+        text = bind("check", "--root", root, env=env).stdout
+        if "truncated" not in fitting(text):
+            whole.append(len(text))
+
+    assert whole == list(range(whole[0], LIMIT_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ('"}', '""}"'),
+        ("\\u0000", '"\\u0000"'),
+        ("a\tb\nc\x7f", '"a\tb\nc\x7f"'),
+        ("\u00e9", '"\ufffd\ufffd"'),
+    ],
+    ids=["quotes", "backslash", "control", "not ASCII"],
+)
+def test_whatever_a_variable_holds_the_report_is_json(
+    bind: Bind, machine: Machine, value: str, shown: str
+) -> None:
+    env = plan(1) | {"NUMALOCAL_CPUS": value}
+
+    checked = bind("check", "--root", machine(nodes={0: NODE}), env=env)
+
+    assert checked.returncode == 125
+    message = fitting(checked.stdout)["message"]
+    assert message.startswith(f"NUMALOCAL_CPUS {shown} is no list of ids")
