@@ -114,11 +114,12 @@ static void refuse_unusable_nodes(const struct idlist *mems, const char *source)
     struct status status;
 
     memory_nodes("", &with_memory);
-    refuse_nodes_outside(&with_memory, mems, source, "cannot be used: no such node has memory here");
+    refuse_nodes_outside(&with_memory, mems, source,
+                         "cannot be used: no such node has memory here");
     idlist_free(&with_memory);
     status_read(&status, "");
-    refuse_nodes_outside(&status.mems_allowed, mems, source, "cannot be used: not allowed to this "
-                                                            "container by its cpuset.mems");
+    refuse_nodes_outside(&status.mems_allowed, mems, source,
+                         "cannot be used: not allowed to this container by its cpuset.mems");
     status_free(&status);
 }
 
@@ -175,8 +176,8 @@ static void verify_policy(int wanted_mode, const struct idlist *mems, const char
     if (mode == wanted_mode)
         current_nodes(&nodes, mode);
     if (!idlist_equal(&nodes, mems))
-        die("%s %s: after memory policy %d was set the kernel reports policy %d on NUMA nodes \"%s\"; "
-            "if the cpuset changed meanwhile start again, else take --policy bind",
+        die("%s %s: after memory policy %d was set the kernel reports policy %d on NUMA nodes "
+            "\"%s\"; if the cpuset changed meanwhile start again, else take --policy bind",
             source, idlist_format(mems), wanted_mode, mode, idlist_format(&nodes));
     idlist_free(&nodes);
 }
@@ -189,16 +190,18 @@ static void apply_policy(const struct idlist *mems, enum policy policy, const ch
     fill_mask(nodes, mems);
     const int mode = set_policy(nodes, mems, policy);
     numa_bitmask_free(nodes);
-    if (policy_error == EPERM || policy_error == ENOSYS)
-        complain("warning: %s %s: no memory policy was set (set_mempolicy: %s): memory comes from "
-                 "the nodes that cpuset.mems allows; allow set_mempolicy in the container's seccomp "
-                 "profile",
-                 source, idlist_format(mems), strerror(policy_error));
-    else if (policy_error != 0)
-        die("%s %s: cannot set the memory policy (set_mempolicy: %s)", source,
-            idlist_format(mems), strerror(policy_error));
-    else
+    if (policy_error == 0) {
         verify_policy(mode, mems, source);
+        return;
+    }
+    char *text = idlist_format(mems);
+    if (policy_error != EPERM && policy_error != ENOSYS)
+        die("%s %s: cannot set the memory policy: %s", source, text, strerror(policy_error));
+    complain("warning: %s %s: no memory policy was set (set_mempolicy: %s): memory comes from the "
+             "nodes that cpuset.mems allows; allow set_mempolicy in the container's seccomp "
+             "profile",
+             source, text, strerror(policy_error));
+    free(text);
 }
 
 void bind_memory(const struct idlist *mems, enum policy policy, const char *source)

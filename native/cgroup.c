@@ -17,7 +17,8 @@ static char *read_in(const char *root, const char *group, const char *name)
 
 static uint64_t unreclaimable_bytes(const char *root, const char *group)
 {
-    static const char *const reclaimable[] = {"inactive_file ", "active_file ", "slab_reclaimable "};
+    static const char *const reclaimable[] = {"inactive_file ", "active_file ",
+                                              "slab_reclaimable "};
     char *current = read_in(root, group, "memory.current");
     char *stat = read_in(root, group, "memory.stat");
     uint64_t used = 0;

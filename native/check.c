@@ -150,8 +150,8 @@ int check_command(int argc, char **argv)
         check_plan(&report, &plan, options.root);
     else if (result == PLAN_MISSING)
         problems_add(&report.problems,
-                     text_format("the node agent did not bind this container: NUMALOCAL_CPUS is not "
-                                 "set; %s",
+                     text_format("the node agent did not bind this container: NUMALOCAL_CPUS is "
+                                 "not set; %s",
                                  CHECK_AGENT));
     else {
         complain("check: %s", malformed);

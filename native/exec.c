@@ -93,8 +93,8 @@ static void plan_rank(struct binding *binding, const struct options *options)
     uint64_t rank = 0;
 
     if (options->cpus != NULL || options->mems != NULL)
-        die("exec: --rank %s takes CPUs and nodes from NUMALOCAL_RANK_CPUS and NUMALOCAL_RANK_MEMS: "
-            "leave out --cpus and --mems",
+        die("exec: --rank %s takes CPUs and nodes from NUMALOCAL_RANK_CPUS and "
+            "NUMALOCAL_RANK_MEMS: leave out --cpus and --mems",
             options->rank);
     if (!text_parse_number(options->rank, &rank))
         die("exec: --rank %s is no rank: write 0 or more", options->rank);

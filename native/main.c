@@ -27,7 +27,8 @@ static const char USAGE[] =
     "NUMALOCAL_RANKS, NUMALOCAL_RANK_CPUS, NUMALOCAL_RANK_MEMS and, if set,\n"
     "NUMALOCAL_MEMORY_PER_RANK_BYTES: its CPUs, its NUMA nodes, the memory of each node and its\n"
     "memory limit. It prints one JSON object.\n"
-    "  --report FILE  write the object here too, by default to /dev/termination-log if that exists\n"
+    "  --report FILE  write the object here too; by default to /dev/termination-log, if there is\n"
+    "                 one\n"
     "  --root DIR     read /proc and /sys below DIR\n"
     "  Exit status: 0 verified, 1 refused, 125 the plan cannot be read.\n";
 

@@ -166,7 +166,7 @@ static void put_report(struct writer *writer, const struct report *report, bool 
     put(writer, "%s}\n", truncated ? ",\"truncated\":true" : "");
 }
 
-/* Halves what may be long until the whole fits; with nothing left in it the object has 150 bytes. */
+/* Halves what may be long until the whole fits: with nothing left in it there are 150 bytes. */
 size_t report_format(const struct report *report, char json[static REPORT_SIZE + 1])
 {
     struct writer writer = {json, 0, REPORT_SIZE, REPORT_SIZE};
