@@ -16,7 +16,7 @@ from numalocal.sysfs import Sysfs
 from numalocal_deviceplugin import config, supervisor
 from numalocal_deviceplugin.availability import Availability
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("numalocal_deviceplugin")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     stop = threading.Event()
     _stop_on_signals(stop)
-    supervisor.run(settings, availability, stop)
+    supervisor.run(settings, availability, stop, supervisor.Timing())
     log.info("stopped")
     return 0
 

@@ -72,26 +72,28 @@ class PoolServer:
         directory: Path,
         availability: Availability,
         registered: Callable[[], None],
-        timing: Timing | None = None,
+        timing: Timing,
     ) -> None:
         self._pool = pool
         self._socket = directory / f"numalocal-{pool}.sock"
         self._kubelet_socket = directory / KUBELET_SOCKET
         self._availability = availability
         self._registered = registered
-        self._timing = timing or Timing()
+        self._timing = timing
 
     def run(self, stop: threading.Event) -> None:
         """Serve, register and watch until told to stop; start again whenever that ends."""
+        waits = self._waits()
         while not stop.is_set():
             try:
                 self._run_once(stop)
+                waits = self._waits()
             except (OSError, RuntimeError) as error:  # RuntimeError: gRPC cannot bind
                 log.error(  # noqa: TRY400 - the socket's state says it all
                     "device plugin cannot serve",
                     extra={"pool": self._pool, "socket": str(self._socket), "err": str(error)},
                 )
-            stop.wait(self._timing.retry_first_s)
+            stop.wait(next(waits))
 
     def _run_once(self, stop: threading.Event) -> None:
         service = DevicePluginService(self._pool, self._availability)
@@ -107,7 +109,7 @@ class PoolServer:
 
     def _register(self, own: SocketIdentity | None, stop: threading.Event) -> SocketIdentity | None:
         """Register for ever; None where that has become pointless: stopped, or own socket gone."""
-        for delay_s in backoff.delays(self._timing.retry_first_s, self._timing.retry_ceiling_s):
+        for delay_s in self._waits():
             if stop.is_set() or own is None or identity(self._socket) != own:
                 return None
             kubelet = identity(self._kubelet_socket)
@@ -160,6 +162,9 @@ class PoolServer:
                 return "the kubelet does not read the devices"
         return "stopped"
 
+    def _waits(self) -> Iterator[float]:
+        return backoff.delays(self._timing.retry_first_s, self._timing.retry_ceiling_s)
+
 
 def identity(socket: Path) -> SocketIdentity | None:
     """Identify the socket at a path now; None where there is none."""
@@ -173,6 +178,8 @@ def identity(socket: Path) -> SocketIdentity | None:
 @contextmanager
 def _serving(service: DevicePluginService, socket: Path) -> Iterator[None]:
     """Serve on a socket, over whatever an agent before us left there; end every stream after."""
+    if not socket.parent.is_dir():
+        raise FileNotFoundError(f"{socket.parent} is missing: is it the kubelet's directory?")
     socket.unlink(missing_ok=True)
     workers = ThreadPoolExecutor(_SERVER_THREADS, thread_name_prefix="deviceplugin")
     server = grpc.server(workers, options=(("grpc.so_reuseport", 0),))

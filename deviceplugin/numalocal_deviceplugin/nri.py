@@ -43,10 +43,9 @@ def run(
     availability: Availability,
     devices_within: DevicesWithin,
     stop: threading.Event,
-    timing: Timing | None = None,
+    timing: Timing,
 ) -> None:
     """Keep the plugin registered with the runtime until told to stop."""
-    timing = timing or Timing()
     waits = _waits(timing)
     while not stop.is_set():
         plugin = Plugin(availability, devices_within)

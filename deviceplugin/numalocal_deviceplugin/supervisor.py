@@ -4,30 +4,33 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from numalocal.errors import MachineUnreadable
 from numalocal.sysfs import Sysfs
-from numalocal_deviceplugin import node, nri
+from numalocal_deviceplugin import kubelet, node, nri
 from numalocal_deviceplugin.availability import Availability
 from numalocal_deviceplugin.config import Config
 from numalocal_deviceplugin.errors import KubeletSilent
-from numalocal_deviceplugin.kubelet import PoolServer
 from numalocal_deviceplugin.podresources import PodResources
 
 log = logging.getLogger(__name__)
-
-HEALTH_INTERVAL_S = 10.0
-
-_POLICY_LIMIT_S = 1.0
 
 
 class NodeWatch:
     """Look at the online CPUs at every turn, and at the kubelet's CPU manager when it is new."""
 
-    def __init__(self, sysfs: Sysfs, resources: PodResources, availability: Availability) -> None:
+    def __init__(
+        self,
+        sysfs: Sysfs,
+        resources: PodResources,
+        availability: Availability,
+        policy_limit_s: float,
+    ) -> None:
         self._sysfs = sysfs
         self._resources = resources
         self._availability = availability
+        self._policy_limit_s = policy_limit_s
         self._policy_known = False
         self._turn = threading.Event()
 
@@ -45,7 +48,7 @@ class NodeWatch:
         if not self._policy_known:
             self._look_at_policy()
 
-    def run(self, stop: threading.Event, interval_s: float = HEALTH_INTERVAL_S) -> None:
+    def run(self, stop: threading.Event, interval_s: float) -> None:
         """Look at every interval, and at once when the kubelet is new, until told to stop."""
         while not stop.is_set():
             self._turn.wait(interval_s)
@@ -59,7 +62,7 @@ class NodeWatch:
     def _look_at_policy(self) -> None:
         self._policy_known = True  # before asking: a kubelet that is new meanwhile is asked again
         try:
-            exclusive = self._resources.exclusive_cpus(_POLICY_LIMIT_S)
+            exclusive = self._resources.exclusive_cpus(self._policy_limit_s)
         except KubeletSilent as error:
             self._policy_known = False
             log.warning("kubelet's CPU manager policy not known", extra={"err": str(error)})
@@ -74,23 +77,48 @@ class NodeWatch:
             )
 
 
-def run(config: Config, availability: Availability, stop: threading.Event) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How often each part looks and tries, and how long it waits, in seconds."""
+
+    pools: kubelet.Timing = kubelet.Timing()  # noqa: RUF009 - frozen
+    runtime: nri.Timing = nri.Timing()  # noqa: RUF009 - frozen
+    health_interval_s: float = 10.0
+    policy_limit_s: float = 1.0
+
+
+def run(
+    config: Config,
+    availability: Availability,
+    stop: threading.Event,
+    timing: Timing,
+) -> None:
     """Run all parts until told to stop, then end them in good order."""
     announce = threading.Event()
     with PodResources(config.pod_resources_socket) as resources:
-        watch = NodeWatch(Sysfs(config.root), resources, availability)
-        watch.look()
+        watch = NodeWatch(Sysfs(config.root), resources, availability, timing.policy_limit_s)
 
         def registered() -> None:
             watch.kubelet_is_new()
             announce.set()
 
         parts = [
-            _thread("nri", nri.run, config.nri_socket, availability, resources.devices_of, stop),
-            _thread("node-watch", watch.run, stop),
+            _thread(
+                "nri",
+                nri.run,
+                config.nri_socket,
+                availability,
+                resources.devices_of,
+                stop,
+                timing.runtime,
+            ),
         ]
+        watch.look()  # before the first registration: a node that pins is never advertised
+        parts.append(_thread("node-watch", watch.run, stop, timing.health_interval_s))
         for pool in config.pools:
-            server = PoolServer(pool.name, config.device_plugin_dir, availability, registered)
+            server = kubelet.PoolServer(
+                pool.name, config.device_plugin_dir, availability, registered, timing.pools
+            )
             parts.append(_thread(f"pool-{pool.name}", server.run, stop))
         parts += _publishing(config, availability, announce, stop)
         stop.wait()

@@ -1,0 +1,21 @@
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from numalocal_deviceplugin.availability import Availability
+
+from .nodes import make_availability
+
+
+@pytest.fixture
+def run_dir() -> Iterator[Path]:
+    """A directory with a short path: a unix socket's path ends at 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="nl-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def availability() -> Availability:
+    return make_availability()

@@ -1,0 +1,116 @@
+"""The node that most tests stand on: 2 NUMA nodes x 2 cores x 2 threads, one core each shared."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from numalocal.idset import IdSet
+from numalocal.machine import Core, Machine, NumaNode
+from numalocal.partition import Partition, partition
+from numalocal.pools import DEFAULT_POOLS, Pool
+from numalocal_deviceplugin.availability import Availability
+from numalocal_deviceplugin.binding import Container, Node, Pod
+
+N0 = "cpuset-n0-c2x2"  # CPUs 2-3 on node 0
+N1 = "cpuset-n1-c6x2"  # CPUs 6-7 on node 1
+SHARED = "0-1,4-5"
+
+
+def make_machine(nodes: int = 2, cores: int = 2, threads: int = 2) -> Machine:
+    per_node = cores * threads
+    return Machine(
+        online=IdSet.of(range(nodes * per_node)),
+        cores=tuple(
+            Core(
+                package=node,
+                core=core,
+                cpus=IdSet.of(range(first := node * per_node + core * threads, first + threads)),
+                numa_node=node,
+            )
+            for node in range(nodes)
+            for core in range(cores)
+        ),
+        nodes=tuple(
+            NumaNode(
+                id=node,
+                cpus=IdSet.of(range(node * per_node, (node + 1) * per_node)),
+                memory_bytes=8 << 30,
+                huge_page_bytes=0,
+                distances={other: 10 if other == node else 20 for other in range(nodes)},
+            )
+            for node in range(nodes)
+        ),
+        architecture="x86_64",
+    )
+
+
+def make_partition(pools: Iterable[Pool] = DEFAULT_POOLS) -> Partition:
+    return partition(make_machine(), tuple(pools))
+
+
+def make_availability(
+    *, bindable: bool = True, clock: Callable[[], float] = lambda: 0.0
+) -> Availability:
+    availability = Availability(make_machine(), make_partition(), grace_s=30, clock=clock)
+    if bindable:
+        availability.runtime_synchronized()
+    return availability
+
+
+def make_node(*, online: str = "0-7", held: str = "") -> Node:
+    return Node(
+        machine=make_machine(),
+        partition=make_partition(),
+        online=IdSet.parse(online),
+        held=IdSet.parse(held),
+    )
+
+
+def make_pod(**annotations: str) -> Pod:
+    """Make pod default/llama-0; `bound_containers` is annotation numalocal.io/bound-containers."""
+    named = {f"numalocal.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
+    return Pod(namespace="default", name="llama-0", annotations=named)
+
+
+def make_container(
+    name: str = "engine",
+    *,
+    assignment: str = "",
+    env: Iterable[str] = (),
+    cpus: str = "",
+    mems: str = "",
+    live: bool = True,
+) -> Container:
+    return Container(
+        id=f"id-of-{name}",
+        name=name,
+        annotations={"numalocal.io/assignment": assignment} if assignment else {},
+        variables=frozenset(env),
+        cpus=IdSet.parse(cpus),
+        mems=IdSet.parse(mems),
+        live=live,
+    )
+
+
+def no_devices(namespace: str, name: str) -> tuple[str, ...]:
+    raise AssertionError(f"the kubelet was asked for {namespace}/{name}")
+
+
+def write_sysfs(root: Path, machine: Machine) -> None:
+    """Write the kernel files of a machine."""
+    cpus, nodes = root / "sys/devices/system/cpu", root / "sys/devices/system/node"
+    cpus.mkdir(parents=True)
+    (cpus / "online").write_text(f"{machine.online}\n")
+    for core in machine.cores:
+        for cpu in core.cpus:
+            topology = cpus / f"cpu{cpu}" / "topology"
+            topology.mkdir(parents=True)
+            (topology / "thread_siblings_list").write_text(f"{core.cpus}\n")
+            (topology / "physical_package_id").write_text(f"{core.package}\n")
+            (topology / "core_id").write_text(f"{core.core}\n")
+    for node in machine.nodes:
+        directory = nodes / f"node{node.id}"
+        directory.mkdir(parents=True)
+        (directory / "cpulist").write_text(f"{node.cpus}\n")
+        (directory / "distance").write_text(" ".join(map(str, node.distances.values())) + "\n")
+        total_kib = node.memory_bytes >> 10
+        (directory / "meminfo").write_text(f"Node {node.id} MemTotal: {total_kib} kB\n")

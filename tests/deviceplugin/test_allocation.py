@@ -1,0 +1,94 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from numalocal.assignment import Assignment
+from numalocal.errors import SetsUnavailable
+from numalocal.partition import partition
+from numalocal.pools import Pool
+from numalocal_deviceplugin.allocation import allocate, preferred_ids
+from numalocal_deviceplugin.errors import UnknownDevice
+
+from .nodes import N0, N1, make_machine, make_partition
+
+SETS = make_partition().sets
+BIG_MACHINE = make_machine(nodes=2, cores=5)
+BIG = partition(BIG_MACHINE, (Pool(name="cpuset", size=1),)).sets
+
+
+def test_ids_in_any_order_become_an_assignment_in_rank_order() -> None:
+    given_sets = allocate(SETS, [N1, N0])
+
+    assert given_sets.environment == {
+        "NUMALOCAL_CPUS": "2-3,6-7",
+        "NUMALOCAL_MEMS": "0-1",
+        "NUMALOCAL_RANKS": "2",
+        "NUMALOCAL_RANK_CPUS": "2-3|6-7",
+        "NUMALOCAL_RANK_MEMS": "0|1",
+    }
+
+
+def test_the_annotation_carries_the_assignment_to_the_containers_creation() -> None:
+    given_sets = allocate(SETS, [N0])
+
+    assert list(given_sets.annotations) == ["numalocal.io/assignment"]
+    text = given_sets.annotations["numalocal.io/assignment"]
+    assert Assignment.parse(text) == given_sets.assignment
+
+
+def test_unknown_ids_are_all_named_with_what_there_is_and_what_to_do() -> None:
+    with pytest.raises(UnknownDevice) as caught:
+        allocate(SETS, ["cpuset-n9-c0x2", N0, "old"])
+
+    assert str(caught.value) == (
+        "device cpuset-n9-c0x2, old is not a CPU set of this node "
+        "(it has cpuset-n0-c2x2, cpuset-n1-c6x2); if the pools were changed, delete the pod "
+        "so that it gets a set of the new ones"
+    )
+
+
+def test_ranks_are_spread_over_numa_nodes() -> None:
+    ids = [one.id for one in BIG]
+
+    chosen = preferred_ids(BIG, ids, must_include=(), size=2, machine=BIG_MACHINE)
+
+    assert {id_.split("-")[1] for id_ in chosen} == {"n0", "n1"}
+
+
+def test_a_set_that_must_be_included_is() -> None:
+    chosen = preferred_ids(
+        BIG, [BIG[3].id, BIG[0].id], must_include=[BIG[3].id], size=1, machine=BIG_MACHINE
+    )
+
+    assert chosen == (BIG[3].id,)
+
+
+def test_more_than_is_available_is_an_error() -> None:
+    with pytest.raises(SetsUnavailable):
+        preferred_ids(SETS, [N0], must_include=(), size=2, machine=make_machine())
+
+
+def test_an_unknown_available_id_is_an_error() -> None:
+    with pytest.raises(UnknownDevice):
+        preferred_ids(SETS, ["nonsense"], must_include=(), size=1, machine=make_machine())
+
+
+@given(data=st.data())
+def test_the_preference_is_always_of_the_size_asked_and_from_what_is_available(
+    data: st.DataObject,
+) -> None:
+    available = data.draw(st.lists(st.sampled_from(BIG), min_size=1, unique=True))
+    size = data.draw(st.integers(1, len(available)))
+    must = data.draw(st.lists(st.sampled_from(available), max_size=size, unique=True))
+
+    chosen = preferred_ids(
+        BIG,
+        [one.id for one in available],
+        must_include=[one.id for one in must],
+        size=size,
+        machine=BIG_MACHINE,
+    )
+
+    assert len(set(chosen)) == size
+    assert set(chosen) <= {one.id for one in available}
+    assert set(chosen) >= {one.id for one in must}

@@ -1,0 +1,93 @@
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from numalocal_deviceplugin.errors import FrameInvalid
+from numalocal_deviceplugin.frames import Decoder, Frame, encode
+
+FRAMES = st.lists(
+    st.builds(
+        Frame,
+        connection=st.sampled_from([1, 2]),
+        stream=st.integers(1, 2**31),
+        kind=st.sampled_from([1, 2]),
+        body=st.binary(max_size=10_000),
+    ),
+    max_size=4,
+)
+
+
+def pieces(data: bytes) -> list[tuple[int, bytes]]:
+    found = []
+    while data:
+        connection, length = struct.unpack(">II", data[:8])
+        found.append((connection, data[8 : 8 + length]))
+        data = data[8 + length :]
+    return found
+
+
+def test_a_small_frame_is_one_piece_with_both_headers() -> None:
+    data = encode(Frame(connection=1, stream=3, kind=2, body=b"hi"))
+
+    assert data == bytes.fromhex("00000001 0000000c 00000002 00000003 02 00") + b"hi"
+
+
+@given(size=st.integers(0, 20_000))
+def test_no_piece_is_longer_than_the_runtimes_buffer(size: int) -> None:
+    data = encode(Frame(connection=2, stream=1, kind=1, body=b"x" * size))
+
+    found = pieces(data)
+    assert all(connection == 2 and len(piece) <= 4096 for connection, piece in found)
+    assert sum(len(piece) for _, piece in found) == size + 10
+
+
+@given(sent=FRAMES, cut=st.integers(1, 5000))
+def test_frames_arrive_whole_and_in_order_however_the_bytes_are_cut(
+    sent: list[Frame], cut: int
+) -> None:
+    data = b"".join(encode(frame) for frame in sent)
+    decoder = Decoder()
+
+    got = [frame for at in range(0, len(data), cut) for frame in decoder.feed(data[at : at + cut])]
+
+    assert got == sent
+
+
+def test_pieces_of_two_connections_may_alternate() -> None:
+    one = pieces(encode(Frame(connection=1, stream=1, kind=1, body=b"a" * 6000)))
+    two = pieces(encode(Frame(connection=2, stream=1, kind=2, body=b"b" * 6000)))
+    mixed = [piece for pair in zip(one, two, strict=True) for piece in pair]
+    data = b"".join(struct.pack(">II", conn, len(piece)) + piece for conn, piece in mixed)
+
+    got = list(Decoder().feed(data))
+
+    assert [(frame.connection, frame.body[:1], len(frame.body)) for frame in got] == [
+        (1, b"a", 6000),
+        (2, b"b", 6000),
+    ]
+
+
+def test_one_piece_may_hold_several_frames() -> None:
+    inner = b"".join(struct.pack(">IIBB", 1, stream, 1, 0) + b"z" for stream in (1, 3))
+    data = struct.pack(">II", 1, len(inner)) + inner
+
+    assert [frame.stream for frame in Decoder().feed(data)] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(struct.pack(">II", 1, 2**31), id="mux frame"),
+        pytest.param(struct.pack(">IIIIBB", 1, 10, 2**31, 1, 1, 0), id="ttrpc body"),
+    ],
+)
+def test_a_length_beyond_the_protocol_is_an_error(data: bytes) -> None:
+    with pytest.raises(FrameInvalid, match="longer than"):
+        list(Decoder().feed(data))
+
+
+def test_a_body_too_long_to_send_is_an_error() -> None:
+    with pytest.raises(FrameInvalid, match="4194304"):
+        encode(Frame(connection=1, stream=1, kind=1, body=bytes(4194305)))

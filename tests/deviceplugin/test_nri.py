@@ -1,0 +1,228 @@
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from numalocal_deviceplugin import nri
+from numalocal_deviceplugin.allocation import allocate
+from numalocal_deviceplugin.availability import Availability
+from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
+
+from .fake_runtime import FakeRuntime, Session
+from .nodes import N0, SHARED, make_availability, make_partition
+from .waiting import until
+
+QUICK = nri.Timing(
+    register_s=0.3, connect_s=0.3, retry_first_s=0.01, retry_ceiling_s=0.02, poll_s=0.005
+)
+ASSIGNED = allocate(make_partition().sets, [N0]).assignment.to_json()
+WORKER = wire.CreateContainerRequest(
+    pod=wire.PodSandbox(id="p", name="llama-0", namespace="default"),
+    container=wire.Container(
+        id="c",
+        pod_sandbox_id="p",
+        name="engine",
+        annotations={"numalocal.io/assignment": ASSIGNED},
+    ),
+)
+
+
+def no_devices(namespace: str, name: str, timeout_s: float) -> Sequence[str]:
+    raise AssertionError("asked")
+
+
+class Agent:
+    """The NRI half of an agent, running."""
+
+    def __init__(self, path: Path, availability: Availability) -> None:
+        self.availability = availability
+        self.stop = threading.Event()
+        self.thread = threading.Thread(
+            target=nri.run, args=(path, availability, no_devices, self.stop, QUICK)
+        )
+        self.thread.start()
+
+    @property
+    def bindable(self) -> bool:
+        sets = self.availability.partition.sets
+        return all(device.healthy for device in self.availability.devices(sets))
+
+    def end(self) -> None:
+        self.stop.set()
+        self.thread.join(5)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def path(run_dir: Path) -> Path:
+    return run_dir / "nri.sock"
+
+
+@pytest.fixture
+def agent(path: Path) -> Iterator[Agent]:
+    running = Agent(path, make_availability(bindable=False))
+    yield running
+    running.end()
+
+
+def registered(runtime: FakeRuntime) -> Session:
+    session = runtime.accept()
+    session.register()
+    return session
+
+
+def test_the_plugin_registers_by_name_and_index_and_serves(path: Path, agent: Agent) -> None:
+    with FakeRuntime(path) as runtime:
+        session = runtime.accept()
+        request = session.register()
+        assert (request.plugin_name, request.plugin_idx) == ("numalocal", "10")
+
+        session.synchronize()
+        answer = session.call("CreateContainer", WORKER.SerializeToString())
+
+        adjust = wire.CreateContainerResponse.FromString(answer.payload).adjust
+        assert adjust.linux.resources.cpu.cpus == "2-3"
+
+
+def test_sets_are_given_out_once_the_runtime_is_synchronized(path: Path, agent: Agent) -> None:
+    with FakeRuntime(path) as runtime:
+        session = registered(runtime)
+        assert not agent.bindable
+
+        session.synchronize()
+
+        until(lambda: agent.bindable, "sets are healthy")
+
+
+def test_a_long_synchronization_is_answered_in_pieces(path: Path, agent: Agent) -> None:
+    containers = [
+        wire.Container(id=f"{number:064}", pod_sandbox_id="p", name="web", state=3)  # type: ignore[arg-type]  # CONTAINER_RUNNING
+        for number in range(300)
+    ]
+    request = wire.SynchronizeRequest(pods=[WORKER.pod], containers=containers)
+    with FakeRuntime(path) as runtime:
+        session = registered(runtime)
+
+        response = session.synchronize(request)
+
+        assert len(response.update) == 300
+        assert {one.linux.resources.cpu.cpus for one in response.update} == {SHARED}
+        assert max(session.pieces) == 4096
+
+
+def test_a_synchronization_in_parts_is_acknowledged_part_by_part(path: Path, agent: Agent) -> None:
+    with FakeRuntime(path) as runtime:
+        session = registered(runtime)
+
+        part = session.synchronize(wire.SynchronizeRequest(pods=[WORKER.pod], more=True))
+        assert (part.more, len(part.update)) == (True, 0)
+        worker = wire.Container.FromString(WORKER.container.SerializeToString())
+        worker.state = wire.CONTAINER_CREATED
+        last = session.synchronize(wire.SynchronizeRequest(containers=[worker]))
+
+        assert (last.more, [one.container_id for one in last.update]) == (False, ["c"])
+
+
+def test_a_refusal_is_an_error_to_the_runtime(path: Path, agent: Agent) -> None:
+    damaged = wire.CreateContainerRequest.FromString(WORKER.SerializeToString())
+    damaged.container.annotations["numalocal.io/assignment"] = "{"
+    with FakeRuntime(path) as runtime:
+        session = registered(runtime)
+
+        answer = session.call("CreateContainer", damaged.SerializeToString())
+
+        assert answer.code == 9
+        assert answer.message.startswith("pod default/llama-0, container engine: annotation")
+
+
+def test_events_that_newer_runtimes_call_by_name_are_unimplemented(
+    path: Path, agent: Agent
+) -> None:
+    with FakeRuntime(path) as runtime:
+        session = registered(runtime)
+
+        codes = {name: session.call(name).code for name in ("RunPodSandbox", "StartContainer")}
+
+        assert codes == {"RunPodSandbox": 12, "StartContainer": 12}
+
+
+def test_the_plugin_comes_back_after_the_runtime_went_without_a_word(
+    path: Path, agent: Agent
+) -> None:
+    with FakeRuntime(path) as runtime:
+        session = registered(runtime)
+        session.synchronize()
+        until(lambda: agent.bindable, "sets are healthy")
+    path.unlink()
+
+    with FakeRuntime(path) as runtime:
+        session = registered(runtime)
+        assert session.synchronize().update == []
+        assert agent.bindable  # a restart of the runtime is within the grace
+
+
+def test_what_an_ended_connection_had_collected_is_forgotten(path: Path, agent: Agent) -> None:
+    half = wire.SynchronizeRequest(
+        pods=[WORKER.pod],
+        containers=[wire.Container(id="c", pod_sandbox_id="p", state=wire.CONTAINER_RUNNING)],
+        more=True,
+    )
+    with FakeRuntime(path) as runtime:
+        first = registered(runtime)
+        first.synchronize(half)
+        first.close()
+
+        second = registered(runtime)
+
+        assert second.synchronize().update == []
+
+
+def test_a_registration_that_is_refused_is_tried_again(path: Path, agent: Agent) -> None:
+    with FakeRuntime(path) as runtime:
+        session = runtime.accept()
+        session.reply(session.request().stream, code=2, message="index taken")
+
+        registered(runtime).synchronize()
+
+        until(lambda: agent.bindable, "sets are healthy")
+
+
+def test_a_registration_without_an_answer_is_tried_again_on_a_new_connection(
+    path: Path, agent: Agent
+) -> None:
+    with FakeRuntime(path) as runtime:
+        silent = runtime.accept()
+        silent.request()
+
+        registered(runtime).synchronize()
+
+        with pytest.raises(EOFError):
+            silent.request()
+
+
+def test_an_absent_runtime_is_reported_and_awaited(
+    path: Path, agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    until(lambda: caplog.text.count("NRI is not available") > 1, "told more than once")
+    assert not agent.bindable
+
+    with FakeRuntime(path) as runtime:
+        registered(runtime).synchronize()
+        until(lambda: agent.bindable, "sets are healthy")
+
+
+def test_stopping_closes_the_connection_at_once(path: Path) -> None:
+    with FakeRuntime(path) as runtime:
+        agent = Agent(path, make_availability(bindable=False))
+        session = registered(runtime)
+
+        agent.end()
+
+        with pytest.raises(EOFError):
+            session.answer()
+
+
+def test_registration_waits_longer_than_the_runtimes_own_limit() -> None:
+    # One plugin that connects and never registers holds up all others for 5 s.
+    assert nri.Timing().register_s > 10

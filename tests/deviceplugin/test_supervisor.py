@@ -1,0 +1,174 @@
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from numalocal.idset import IdSet
+from numalocal.sysfs import Sysfs
+from numalocal_deviceplugin import kubelet, nri, supervisor
+from numalocal_deviceplugin.availability import Availability
+from numalocal_deviceplugin.config import Config, parse
+from numalocal_deviceplugin.podresources import PodResources
+from numalocal_deviceplugin.supervisor import NodeWatch
+from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2
+from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
+
+from .fake_kubelet import FakeKubelet, FakePodResources
+from .fake_runtime import FakeRuntime
+from .nodes import N0, N1, make_availability, make_machine, write_sysfs
+from .waiting import until
+
+QUICK = supervisor.Timing(
+    pools=kubelet.Timing(
+        register_s=0.2, poll_s=0.005, patience_s=0.1, retry_first_s=0.01, retry_ceiling_s=0.02
+    ),
+    runtime=nri.Timing(retry_first_s=0.01, retry_ceiling_s=0.02, poll_s=0.005),
+    health_interval_s=0.01,
+    policy_limit_s=0.2,
+)
+HEALTHY = {N0: "Healthy", N1: "Healthy"}
+
+
+@pytest.fixture
+def config(run_dir: Path) -> Config:
+    write_sysfs(run_dir / "root", make_machine())
+    (run_dir / "device-plugins").mkdir()
+    return parse(
+        [
+            f"--root={run_dir / 'root'}",
+            f"--device-plugin-dir={run_dir / 'device-plugins'}",
+            f"--pod-resources-socket={run_dir / 'pods.sock'}",
+            f"--nri-socket={run_dir / 'nri.sock'}",
+        ],
+        {},
+    )
+
+
+@pytest.fixture
+def agent(config: Config) -> Iterator[Availability]:
+    """A whole agent, running; it starts before kubelet and runtime are there."""
+    availability, stop = make_availability(bindable=False), threading.Event()
+    thread = threading.Thread(
+        target=supervisor.run, args=(config, availability, stop, QUICK), daemon=True
+    )
+    thread.start()
+    yield availability
+    stop.set()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_a_worker_is_allocated_by_the_kubelet_and_bound_by_the_runtime(
+    config: Config, agent: Availability
+) -> None:
+    pods = {"default/llama-0": [("engine", "numalocal.io/cpuset", [N1])]}
+    with (
+        FakePodResources(config.pod_resources_socket, pods),
+        FakeRuntime(config.nri_socket) as runtime,
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
+        session = runtime.accept()
+        session.register()
+        session.synchronize()
+        until(lambda: node.devices == HEALTHY, "sets are healthy")
+
+        request = deviceplugin_v1beta1_pb2.ContainerAllocateRequest(devices_ids=[N1])
+        given = node.plugin.stub.Allocate(
+            deviceplugin_v1beta1_pb2.AllocateRequest(container_requests=[request])
+        ).container_responses[0]
+        pod = wire.PodSandbox(
+            id="p",
+            name="llama-0",
+            namespace="default",
+            annotations={"numalocal.io/bound-containers": "numalocal-check"},
+        )
+        bound = {
+            one.name: wire.CreateContainerResponse.FromString(
+                session.call(
+                    "CreateContainer",
+                    wire.CreateContainerRequest(pod=pod, container=one).SerializeToString(),
+                ).payload
+            ).adjust.linux.resources.cpu
+            for one in (
+                wire.Container(id="1", name="numalocal-check"),
+                wire.Container(id="2", name="engine", annotations=given.annotations),
+                wire.Container(id="3", name="sidecar"),
+            )
+        }
+
+    assert {name: (cpu.cpus, cpu.mems) for name, cpu in bound.items()} == {
+        "numalocal-check": ("6-7", "1"),
+        "engine": ("6-7", "1"),
+        "sidecar": ("0-1,4-5", ""),
+    }
+
+
+def test_devices_are_unhealthy_until_the_runtime_is_there(
+    config: Config, agent: Availability
+) -> None:
+    with FakeKubelet(config.device_plugin_dir) as node:
+        until(lambda: node.devices == dict.fromkeys(HEALTHY, "Unhealthy"), "unhealthy")
+        with FakeRuntime(config.nri_socket) as runtime:
+            session = runtime.accept()
+            session.register()
+            session.synchronize()
+            until(lambda: node.devices == HEALTHY, "healthy")
+
+
+def test_a_kubelet_that_pins_is_told_nothing_until_it_comes_back_without_pinning(
+    config: Config, agent: Availability, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        FakePodResources(config.pod_resources_socket, cpu_ids=range(8)),
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
+        until(lambda: node.devices == {}, "no devices")
+        assert "two pinners must not fight" in caplog.text
+
+    with (
+        FakePodResources(config.pod_resources_socket),
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
+        until(lambda: node.devices, "devices are listed")
+
+
+def test_a_cpu_that_goes_offline_is_seen(config: Config, agent: Availability) -> None:
+    online = config.root / "sys/devices/system/cpu/online"
+    with FakeKubelet(config.device_plugin_dir) as node:
+        until(lambda: node.devices, "devices are listed")
+        agent.runtime_synchronized()
+
+        online.write_text("0-2,4-7\n")
+
+        until(lambda: node.devices == {N0: "Unhealthy", N1: "Healthy"}, "one is unhealthy")
+
+
+def test_what_cannot_be_read_is_left_as_it_was(
+    run_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    availability = make_availability()
+    availability.set_online(IdSet.parse("0-3"))
+    with PodResources(run_dir / "none.sock") as resources:
+        NodeWatch(Sysfs(run_dir), resources, availability, 0.02).look()
+
+    assert str(availability.node().online) == "0-3"
+    assert "online CPUs not read" in caplog.text
+    assert "CPU manager policy not known" in caplog.text
+
+
+def test_the_kubelets_policy_is_asked_for_once_per_kubelet(run_dir: Path) -> None:
+    write_sysfs(run_dir / "root", make_machine())
+    availability = make_availability()
+    socket = run_dir / "pods.sock"
+    with PodResources(socket) as resources, FakePodResources(socket) as pods:
+        watch = NodeWatch(Sysfs(run_dir / "root"), resources, availability, 1.0)
+        watch.look()
+        pods.cpu_ids = [1]
+        watch.look()
+        assert availability.devices(availability.partition.sets)
+
+        watch.kubelet_is_new()
+        watch.look()
+
+        assert not availability.devices(availability.partition.sets)
