@@ -1,0 +1,84 @@
+"""The node's disk, kernel and initrd: Debian with systemd, containerd and our kubelet."""
+
+import subprocess
+from pathlib import Path
+
+from lab.artifacts import artifact, key
+from lab.commands import LabError, run
+
+FILES = Path(__file__).parent / "node" / "files"
+SUITE = "trixie"
+DISK_SIZE = "12G"
+_PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "udev",
+    "dbus",
+    "kmod",
+    "procps",
+    "iproute2",
+    "nftables",
+    "openssh-server",
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "linux-image-cloud-amd64",
+)
+_UNITS = ("lab-config", "kubelet", "kube-proxy", "containerd", "systemd-networkd", "ssh")
+_MASKED = (
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+    "systemd-networkd-wait-online.service",
+    "systemd-timesyncd.service",
+    "getty@tty1.service",
+)
+
+
+def node_image(programs: Path) -> Path:
+    """Give the folder with `disk.raw`, `vmlinuz` and `initrd`; the disk holds the programs."""
+    digest = key(SUITE, *_PACKAGES, *_MASKED, DISK_SIZE, FILES, programs.name)
+    return artifact("node", digest, lambda folder: _build(folder, programs))
+
+
+def _build(folder: Path, programs: Path) -> None:
+    root = folder / "root"
+    tar = folder / "root.tar"
+    run(
+        [
+            "mmdebstrap",
+            "--variant=minbase",
+            f"--include={','.join(_PACKAGES)}",
+            # Documentation and locales only slow the disk down.
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-exclude=/usr/share/man/*",
+            "--dpkgopt=path-exclude=/usr/share/locale/*",
+            f"--customize-hook=copy-in {FILES}/etc /",
+            f'--customize-hook=chroot "$1" systemctl enable {" ".join(_UNITS)}',
+            f'--customize-hook=chroot "$1" systemctl mask {" ".join(_MASKED)}',
+            '--customize-hook=rm -f "$1"/etc/ssh/ssh_host_*',
+            f'--customize-hook=install {programs}/kubernetes "$1"/usr/local/bin/kubelet',
+            '--customize-hook=ln "$1"/usr/local/bin/kubelet "$1"/usr/local/bin/kube-proxy',
+            '--customize-hook=mkdir -p "$1"/root/.ssh',
+            '--customize-hook=echo "LABEL=root / ext4 rw,noatime 0 1" > "$1"/etc/fstab',
+            SUITE,
+            str(tar),
+        ]
+    )
+    root.mkdir()
+    run(["tar", "--extract", "--file", tar, "--directory", root, "--numeric-owner"])
+    _take_boot_files(root / "boot", folder)
+    disk = folder / "disk.raw"
+    run(["mke2fs", "-q", "-t", "ext4", "-L", "root", "-d", root, "-m", "0", disk, DISK_SIZE])
+    tar.unlink()
+    subprocess.run(["rm", "-rf", "--one-file-system", str(root)], check=True)
+
+
+def _take_boot_files(boot: Path, folder: Path) -> None:
+    for prefix, name in (("vmlinuz-", "vmlinuz"), ("initrd.img-", "initrd")):
+        found = sorted(boot.glob(f"{prefix}*"))
+        if len(found) != 1:
+            raise LabError(f"{boot}: {len(found)} files {prefix}*, one was expected")
+        (folder / name).write_bytes(found[0].read_bytes())

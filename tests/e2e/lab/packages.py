@@ -1,0 +1,40 @@
+"""What must be installed on this machine: looked for as programs, installed as Debian packages."""
+
+import os
+import shutil
+
+from lab.commands import LabError, run, step
+
+_PACKAGE_OF = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "mmdebstrap": "mmdebstrap",
+    "etcd": "etcd-server",
+    "buildah": "buildah",
+    "mke2fs": "e2fsprogs",
+    "ip": "iproute2",
+    "ssh": "openssh-client",
+    "openssl": "openssl",
+    "gcc": "gcc",
+}
+_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+
+
+def require() -> None:
+    """Install the packages whose programs are missing.
+
+    Raises:
+        LabError: without root, which namespaces, taps and mounts need.
+    """
+    if os.geteuid() != 0:
+        raise LabError("the lab needs root for network namespaces and images: run it with sudo")
+    os.environ["PATH"] = _PATH
+    missing = sorted({package for name, package in _PACKAGE_OF.items() if not shutil.which(name)})
+    if not missing:
+        return
+    if not shutil.which("apt-get"):
+        raise LabError(f"missing here: {', '.join(missing)}; install them with your package manager")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with step(f"installing {' '.join(missing)}"):
+        run(["apt-get", "update", "-qq"], env=env)
+        run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env=env)
