@@ -154,8 +154,9 @@ def foreign_cpus(container: Container, partition: Partition) -> IdSet:
         assignment = Assignment.parse(container.annotations[names.ANNOTATION_ASSIGNMENT])
     except (KeyError, AssignmentInvalid):
         return IdSet()
-    ours = frozenset(partition.sets)
-    return union(one.cpus for one in assignment.sets if one not in ours)
+    # Not by memory_bytes, which change with the kernel and its huge pages.
+    ours = {(one.id, one.cpus) for one in partition.sets}
+    return union(one.cpus for one in assignment.sets if (one.id, one.cpus) not in ours)
 
 
 def engine_settings(pod: Pod) -> EngineSettings:

@@ -52,7 +52,7 @@ class Timing:
     poll_s: float = 1.0
     patience_s: float = 5.0
     retry_first_s: float = 0.5
-    retry_ceiling_s: float = 5.0
+    retry_ceiling_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,9 @@ class PoolServer:
             if stop.is_set() or own is None or identity(self._socket) != own:
                 return None
             kubelet = identity(self._kubelet_socket)
-            if kubelet is not None and self._try_register():
+            if kubelet is None:
+                log.warning("kubelet is not there", extra={"socket": str(self._kubelet_socket)})
+            elif self._try_register():
                 return kubelet
             stop.wait(delay_s)
         return None

@@ -56,6 +56,7 @@ class Plugin:
             "CreateContainer": self.create_container,
             "UpdateContainer": self.update_container,
             "StopContainer": self.stop_container,
+            "RemoveContainer": self.remove_container,
             "StateChange": self.state_change,
             "Shutdown": self.shutdown,
         }
@@ -121,6 +122,11 @@ class Plugin:
         """Release what a container of another pool configuration held."""
         self._release(nri.StopContainerRequest.FromString(payload).container.id)
         return nri.StopContainerResponse().SerializeToString()
+
+    def remove_container(self, payload: bytes, _budget_s: float) -> bytes:
+        """Release what was held by a container that ended of itself."""
+        self._release(nri.RemoveContainerRequest.FromString(payload).container.id)
+        return nri.RemoveContainerResponse().SerializeToString()
 
     def state_change(self, payload: bytes, _budget_s: float) -> bytes:
         """Take events that have no method of their own; most are of no interest."""

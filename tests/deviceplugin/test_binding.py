@@ -248,8 +248,13 @@ def test_absent_engine_settings_take_their_defaults() -> None:
 
 @pytest.mark.parametrize(
     ("assignment", "cpus"),
-    [(BOTH, ""), (OLD, "1-3"), ("{", ""), ("", "")],
-    ids=["ours", "another configuration's", "damaged", "none"],
+    [
+        pytest.param(BOTH, "", id="ours"),
+        pytest.param(BOTH.replace('"memoryBytes":', '"memoryBytes":1'), "", id="more memory"),
+        pytest.param(OLD, "1-3", id="another configuration's"),
+        pytest.param("{", "", id="damaged"),
+        pytest.param("", "", id="none"),
+    ],
 )
 def test_foreign_cpus_are_those_of_sets_that_this_partition_lacks(
     assignment: str, cpus: str

@@ -173,8 +173,10 @@ def test_the_end_of_the_server_ends_the_stream_and_removes_the_socket(
     assert not (run_dir / "numalocal-cpuset.sock").exists()
 
 
-def test_a_kubelet_that_is_not_there_yet_is_awaited(server: Server, run_dir: Path) -> None:
-    until((run_dir / "numalocal-cpuset.sock").exists, "serving")
+def test_a_kubelet_that_is_not_there_yet_is_awaited(
+    server: Server, run_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    until(lambda: "kubelet is not there" in caplog.text, "told")
 
     with FakeKubelet(run_dir) as kubelet:
         until(lambda: kubelet.devices == HEALTHY, "devices are listed")
@@ -251,6 +253,9 @@ def test_an_own_socket_wiped_while_registered_is_served_again(
 
         until(lambda: len(kubelet.plugins) > 1, "registered again")
         until(lambda: kubelet.devices == HEALTHY, "devices are listed again")
+        # The old server's end must not take the new one's socket away.
+        assert not kubelet.plugin.ended.wait(0.05)
+        assert len(kubelet.plugins) == 2
 
 
 def test_a_kubelet_that_stops_reading_gets_a_new_registration(

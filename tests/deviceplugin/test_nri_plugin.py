@@ -260,14 +260,20 @@ def test_cpus_of_another_pool_configuration_are_not_given_out_until_their_contai
     assert devices(availability) == {N0: True, N1: True}
 
 
+@pytest.mark.parametrize("by_name", [True, False], ids=["newer runtime", "older runtime"])
 def test_a_removed_container_holds_nothing_either(
-    plugin: Plugin, availability: Availability
+    plugin: Plugin, availability: Availability, *, by_name: bool
 ) -> None:
     create(plugin, container("old", assignment=OLD))
     assert devices(availability) == {N0: False, N1: True}
 
-    event = nri.StateChangeEvent(event=nri.REMOVE_CONTAINER, container=nri.Container(id="id-old"))
-    plugin.state_change(event.SerializeToString(), BUDGET_S)
+    gone = nri.Container(id="id-old")
+    if by_name:
+        request = nri.RemoveContainerRequest(container=gone)
+        plugin.remove_container(request.SerializeToString(), BUDGET_S)
+    else:
+        event = nri.StateChangeEvent(event=nri.REMOVE_CONTAINER, container=gone)
+        plugin.state_change(event.SerializeToString(), BUDGET_S)
 
     assert devices(availability) == {N0: True, N1: True}
 

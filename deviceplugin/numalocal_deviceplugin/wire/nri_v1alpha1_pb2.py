@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.numalocal_deviceplugin/wire/nri_v1alpha1.proto\x12\x14nri.pkg.api.v1alpha1\"\x07\n\x05\x45mpty\"@\n\x15RegisterPluginRequest\x12\x13\n\x0bplugin_name\x18\x01 \x01(\t\x12\x12\n\nplugin_idx\x18\x02 \x01(\t\"\x88\x01\n\x10\x43onfigureRequest\x12\x0e\n\x06\x63onfig\x18\x01 \x01(\t\x12\x14\n\x0cruntime_name\x18\x02 \x01(\t\x12\x17\n\x0fruntime_version\x18\x03 \x01(\t\x12\x1c\n\x14registration_timeout\x18\x04 \x01(\x03\x12\x17\n\x0frequest_timeout\x18\x05 \x01(\x03\"`\n\x11\x43onfigureResponse\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x05\x12;\n\x0e\x66\x61ilure_policy\x18\x03 \x01(\x0b\x32#.nri.pkg.api.v1alpha1.FailurePolicy\"%\n\rFailurePolicy\x12\x14\n\x0c\x66\x61il_request\x18\x01 \x01(\x08\"\x87\x01\n\x12SynchronizeRequest\x12.\n\x04pods\x18\x01 \x03(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x33\n\ncontainers\x18\x02 \x03(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\x12\x0c\n\x04more\x18\x03 \x01(\x08\"Z\n\x13SynchronizeResponse\x12\x35\n\x06update\x18\x01 \x03(\x0b\x32%.nri.pkg.api.v1alpha1.ContainerUpdate\x12\x0c\n\x04more\x18\x02 \x01(\x08\"{\n\x16\x43reateContainerRequest\x12-\n\x03pod\x18\x01 \x01(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x32\n\tcontainer\x18\x02 \x01(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\"T\n\x17\x43reateContainerResponse\x12\x39\n\x06\x61\x64just\x18\x01 \x01(\x0b\x32).nri.pkg.api.v1alpha1.ContainerAdjustment\"\xba\x01\n\x16UpdateContainerRequest\x12-\n\x03pod\x18\x01 \x01(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x32\n\tcontainer\x18\x02 \x01(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\x12=\n\x0flinux_resources\x18\x03 \x01(\x0b\x32$.nri.pkg.api.v1alpha1.LinuxResources\"P\n\x17UpdateContainerResponse\x12\x35\n\x06update\x18\x01 \x03(\x0b\x32%.nri.pkg.api.v1alpha1.ContainerUpdate\"y\n\x14StopContainerRequest\x12-\n\x03pod\x18\x01 \x01(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x32\n\tcontainer\x18\x02 \x01(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\"\x17\n\x15StopContainerResponse\"\xa1\x01\n\x10StateChangeEvent\x12*\n\x05\x65vent\x18\x01 \x01(\x0e\x32\x1b.nri.pkg.api.v1alpha1.Event\x12-\n\x03pod\x18\x02 \x01(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x32\n\tcontainer\x18\x03 \x01(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\"\xaf\x02\n\nPodSandbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x11\n\tnamespace\x18\x04 \x01(\t\x12<\n\x06labels\x18\x05 \x03(\x0b\x32,.nri.pkg.api.v1alpha1.PodSandbox.LabelsEntry\x12\x46\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32\x31.nri.pkg.api.v1alpha1.PodSandbox.AnnotationsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xaf\x02\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x33\n\x05state\x18\x04 \x01(\x0e\x32$.nri.pkg.api.v1alpha1.ContainerState\x12\x45\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32\x30.nri.pkg.api.v1alpha1.Container.AnnotationsEntry\x12\x0b\n\x03\x65nv\x18\x08 \x03(\t\x12\x33\n\x05linux\x18\x0b \x01(\x0b\x32$.nri.pkg.api.v1alpha1.LinuxContainer\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\x0eLinuxContainer\x12\x37\n\tresources\x18\x03 \x01(\x0b\x32$.nri.pkg.api.v1alpha1.LinuxResources\"=\n\x0eLinuxResources\x12+\n\x03\x63pu\x18\x02 \x01(\x0b\x32\x1e.nri.pkg.api.v1alpha1.LinuxCPU\"&\n\x08LinuxCPU\x12\x0c\n\x04\x63pus\x18\x06 \x01(\t\x12\x0c\n\x04mems\x18\x07 \x01(\t\"\x81\x01\n\x13\x43ontainerAdjustment\x12+\n\x03\x65nv\x18\x04 \x03(\x0b\x32\x1e.nri.pkg.api.v1alpha1.KeyValue\x12=\n\x05linux\x18\x06 \x01(\x0b\x32..nri.pkg.api.v1alpha1.LinuxContainerAdjustment\"S\n\x18LinuxContainerAdjustment\x12\x37\n\tresources\x18\x02 \x01(\x0b\x32$.nri.pkg.api.v1alpha1.LinuxResources\"&\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"z\n\x0f\x43ontainerUpdate\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x39\n\x05linux\x18\x02 \x01(\x0b\x32*.nri.pkg.api.v1alpha1.LinuxContainerUpdate\x12\x16\n\x0eignore_failure\x18\x03 \x01(\x08\"O\n\x14LinuxContainerUpdate\x12\x37\n\tresources\x18\x01 \x01(\x0b\x32$.nri.pkg.api.v1alpha1.LinuxResources*j\n\x05\x45vent\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x14\n\x10\x43REATE_CONTAINER\x10\x04\x12\x14\n\x10UPDATE_CONTAINER\x10\x08\x12\x12\n\x0eSTOP_CONTAINER\x10\n\x12\x14\n\x10REMOVE_CONTAINER\x10\x0b*\x82\x01\n\x0e\x43ontainerState\x12\x15\n\x11\x43ONTAINER_UNKNOWN\x10\x00\x12\x15\n\x11\x43ONTAINER_CREATED\x10\x01\x12\x14\n\x10\x43ONTAINER_PAUSED\x10\x02\x12\x15\n\x11\x43ONTAINER_RUNNING\x10\x03\x12\x15\n\x11\x43ONTAINER_STOPPED\x10\x04\x32\x65\n\x07Runtime\x12Z\n\x0eRegisterPlugin\x12+.nri.pkg.api.v1alpha1.RegisterPluginRequest\x1a\x1b.nri.pkg.api.v1alpha1.Empty2\xae\x05\n\x06Plugin\x12\\\n\tConfigure\x12&.nri.pkg.api.v1alpha1.ConfigureRequest\x1a\'.nri.pkg.api.v1alpha1.ConfigureResponse\x12\x62\n\x0bSynchronize\x12(.nri.pkg.api.v1alpha1.SynchronizeRequest\x1a).nri.pkg.api.v1alpha1.SynchronizeResponse\x12n\n\x0f\x43reateContainer\x12,.nri.pkg.api.v1alpha1.CreateContainerRequest\x1a-.nri.pkg.api.v1alpha1.CreateContainerResponse\x12n\n\x0fUpdateContainer\x12,.nri.pkg.api.v1alpha1.UpdateContainerRequest\x1a-.nri.pkg.api.v1alpha1.UpdateContainerResponse\x12h\n\rStopContainer\x12*.nri.pkg.api.v1alpha1.StopContainerRequest\x1a+.nri.pkg.api.v1alpha1.StopContainerResponse\x12R\n\x0bStateChange\x12&.nri.pkg.api.v1alpha1.StateChangeEvent\x1a\x1b.nri.pkg.api.v1alpha1.Empty\x12\x44\n\x08Shutdown\x12\x1b.nri.pkg.api.v1alpha1.Empty\x1a\x1b.nri.pkg.api.v1alpha1.Emptyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.numalocal_deviceplugin/wire/nri_v1alpha1.proto\x12\x14nri.pkg.api.v1alpha1\"\x07\n\x05\x45mpty\"@\n\x15RegisterPluginRequest\x12\x13\n\x0bplugin_name\x18\x01 \x01(\t\x12\x12\n\nplugin_idx\x18\x02 \x01(\t\"\x88\x01\n\x10\x43onfigureRequest\x12\x0e\n\x06\x63onfig\x18\x01 \x01(\t\x12\x14\n\x0cruntime_name\x18\x02 \x01(\t\x12\x17\n\x0fruntime_version\x18\x03 \x01(\t\x12\x1c\n\x14registration_timeout\x18\x04 \x01(\x03\x12\x17\n\x0frequest_timeout\x18\x05 \x01(\x03\"`\n\x11\x43onfigureResponse\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x05\x12;\n\x0e\x66\x61ilure_policy\x18\x03 \x01(\x0b\x32#.nri.pkg.api.v1alpha1.FailurePolicy\"%\n\rFailurePolicy\x12\x14\n\x0c\x66\x61il_request\x18\x01 \x01(\x08\"\x87\x01\n\x12SynchronizeRequest\x12.\n\x04pods\x18\x01 \x03(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x33\n\ncontainers\x18\x02 \x03(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\x12\x0c\n\x04more\x18\x03 \x01(\x08\"Z\n\x13SynchronizeResponse\x12\x35\n\x06update\x18\x01 \x03(\x0b\x32%.nri.pkg.api.v1alpha1.ContainerUpdate\x12\x0c\n\x04more\x18\x02 \x01(\x08\"{\n\x16\x43reateContainerRequest\x12-\n\x03pod\x18\x01 \x01(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x32\n\tcontainer\x18\x02 \x01(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\"T\n\x17\x43reateContainerResponse\x12\x39\n\x06\x61\x64just\x18\x01 \x01(\x0b\x32).nri.pkg.api.v1alpha1.ContainerAdjustment\"\xba\x01\n\x16UpdateContainerRequest\x12-\n\x03pod\x18\x01 \x01(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x32\n\tcontainer\x18\x02 \x01(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\x12=\n\x0flinux_resources\x18\x03 \x01(\x0b\x32$.nri.pkg.api.v1alpha1.LinuxResources\"P\n\x17UpdateContainerResponse\x12\x35\n\x06update\x18\x01 \x03(\x0b\x32%.nri.pkg.api.v1alpha1.ContainerUpdate\"y\n\x14StopContainerRequest\x12-\n\x03pod\x18\x01 \x01(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x32\n\tcontainer\x18\x02 \x01(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\"\x17\n\x15StopContainerResponse\"{\n\x16RemoveContainerRequest\x12-\n\x03pod\x18\x01 \x01(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x32\n\tcontainer\x18\x02 \x01(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\"\x19\n\x17RemoveContainerResponse\"\xa1\x01\n\x10StateChangeEvent\x12*\n\x05\x65vent\x18\x01 \x01(\x0e\x32\x1b.nri.pkg.api.v1alpha1.Event\x12-\n\x03pod\x18\x02 \x01(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x32\n\tcontainer\x18\x03 \x01(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\"\xaf\x02\n\nPodSandbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x11\n\tnamespace\x18\x04 \x01(\t\x12<\n\x06labels\x18\x05 \x03(\x0b\x32,.nri.pkg.api.v1alpha1.PodSandbox.LabelsEntry\x12\x46\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32\x31.nri.pkg.api.v1alpha1.PodSandbox.AnnotationsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xaf\x02\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x33\n\x05state\x18\x04 \x01(\x0e\x32$.nri.pkg.api.v1alpha1.ContainerState\x12\x45\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32\x30.nri.pkg.api.v1alpha1.Container.AnnotationsEntry\x12\x0b\n\x03\x65nv\x18\x08 \x03(\t\x12\x33\n\x05linux\x18\x0b \x01(\x0b\x32$.nri.pkg.api.v1alpha1.LinuxContainer\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\x0eLinuxContainer\x12\x37\n\tresources\x18\x03 \x01(\x0b\x32$.nri.pkg.api.v1alpha1.LinuxResources\"=\n\x0eLinuxResources\x12+\n\x03\x63pu\x18\x02 \x01(\x0b\x32\x1e.nri.pkg.api.v1alpha1.LinuxCPU\"&\n\x08LinuxCPU\x12\x0c\n\x04\x63pus\x18\x06 \x01(\t\x12\x0c\n\x04mems\x18\x07 \x01(\t\"\x81\x01\n\x13\x43ontainerAdjustment\x12+\n\x03\x65nv\x18\x04 \x03(\x0b\x32\x1e.nri.pkg.api.v1alpha1.KeyValue\x12=\n\x05linux\x18\x06 \x01(\x0b\x32..nri.pkg.api.v1alpha1.LinuxContainerAdjustment\"S\n\x18LinuxContainerAdjustment\x12\x37\n\tresources\x18\x02 \x01(\x0b\x32$.nri.pkg.api.v1alpha1.LinuxResources\"&\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"z\n\x0f\x43ontainerUpdate\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x39\n\x05linux\x18\x02 \x01(\x0b\x32*.nri.pkg.api.v1alpha1.LinuxContainerUpdate\x12\x16\n\x0eignore_failure\x18\x03 \x01(\x08\"O\n\x14LinuxContainerUpdate\x12\x37\n\tresources\x18\x01 \x01(\x0b\x32$.nri.pkg.api.v1alpha1.LinuxResources*j\n\x05\x45vent\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x14\n\x10\x43REATE_CONTAINER\x10\x04\x12\x14\n\x10UPDATE_CONTAINER\x10\x08\x12\x12\n\x0eSTOP_CONTAINER\x10\n\x12\x14\n\x10REMOVE_CONTAINER\x10\x0b*\x82\x01\n\x0e\x43ontainerState\x12\x15\n\x11\x43ONTAINER_UNKNOWN\x10\x00\x12\x15\n\x11\x43ONTAINER_CREATED\x10\x01\x12\x14\n\x10\x43ONTAINER_PAUSED\x10\x02\x12\x15\n\x11\x43ONTAINER_RUNNING\x10\x03\x12\x15\n\x11\x43ONTAINER_STOPPED\x10\x04\x32\x65\n\x07Runtime\x12Z\n\x0eRegisterPlugin\x12+.nri.pkg.api.v1alpha1.RegisterPluginRequest\x1a\x1b.nri.pkg.api.v1alpha1.Empty2\x9e\x06\n\x06Plugin\x12\\\n\tConfigure\x12&.nri.pkg.api.v1alpha1.ConfigureRequest\x1a\'.nri.pkg.api.v1alpha1.ConfigureResponse\x12\x62\n\x0bSynchronize\x12(.nri.pkg.api.v1alpha1.SynchronizeRequest\x1a).nri.pkg.api.v1alpha1.SynchronizeResponse\x12n\n\x0f\x43reateContainer\x12,.nri.pkg.api.v1alpha1.CreateContainerRequest\x1a-.nri.pkg.api.v1alpha1.CreateContainerResponse\x12n\n\x0fUpdateContainer\x12,.nri.pkg.api.v1alpha1.UpdateContainerRequest\x1a-.nri.pkg.api.v1alpha1.UpdateContainerResponse\x12h\n\rStopContainer\x12*.nri.pkg.api.v1alpha1.StopContainerRequest\x1a+.nri.pkg.api.v1alpha1.StopContainerResponse\x12n\n\x0fRemoveContainer\x12,.nri.pkg.api.v1alpha1.RemoveContainerRequest\x1a-.nri.pkg.api.v1alpha1.RemoveContainerResponse\x12R\n\x0bStateChange\x12&.nri.pkg.api.v1alpha1.StateChangeEvent\x1a\x1b.nri.pkg.api.v1alpha1.Empty\x12\x44\n\x08Shutdown\x12\x1b.nri.pkg.api.v1alpha1.Empty\x1a\x1b.nri.pkg.api.v1alpha1.Emptyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,10 +37,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_options = b'8\001'
   _globals['_CONTAINER_ANNOTATIONSENTRY']._loaded_options = None
   _globals['_CONTAINER_ANNOTATIONSENTRY']._serialized_options = b'8\001'
-  _globals['_EVENT']._serialized_start=2699
-  _globals['_EVENT']._serialized_end=2805
-  _globals['_CONTAINERSTATE']._serialized_start=2808
-  _globals['_CONTAINERSTATE']._serialized_end=2938
+  _globals['_EVENT']._serialized_start=2851
+  _globals['_EVENT']._serialized_end=2957
+  _globals['_CONTAINERSTATE']._serialized_start=2960
+  _globals['_CONTAINERSTATE']._serialized_end=3090
   _globals['_EMPTY']._serialized_start=72
   _globals['_EMPTY']._serialized_end=79
   _globals['_REGISTERPLUGINREQUEST']._serialized_start=81
@@ -67,36 +67,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOPCONTAINERREQUEST']._serialized_end=1256
   _globals['_STOPCONTAINERRESPONSE']._serialized_start=1258
   _globals['_STOPCONTAINERRESPONSE']._serialized_end=1281
-  _globals['_STATECHANGEEVENT']._serialized_start=1284
-  _globals['_STATECHANGEEVENT']._serialized_end=1445
-  _globals['_PODSANDBOX']._serialized_start=1448
-  _globals['_PODSANDBOX']._serialized_end=1751
-  _globals['_PODSANDBOX_LABELSENTRY']._serialized_start=1654
-  _globals['_PODSANDBOX_LABELSENTRY']._serialized_end=1699
-  _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_start=1701
-  _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_end=1751
-  _globals['_CONTAINER']._serialized_start=1754
-  _globals['_CONTAINER']._serialized_end=2057
-  _globals['_CONTAINER_ANNOTATIONSENTRY']._serialized_start=1701
-  _globals['_CONTAINER_ANNOTATIONSENTRY']._serialized_end=1751
-  _globals['_LINUXCONTAINER']._serialized_start=2059
-  _globals['_LINUXCONTAINER']._serialized_end=2132
-  _globals['_LINUXRESOURCES']._serialized_start=2134
-  _globals['_LINUXRESOURCES']._serialized_end=2195
-  _globals['_LINUXCPU']._serialized_start=2197
-  _globals['_LINUXCPU']._serialized_end=2235
-  _globals['_CONTAINERADJUSTMENT']._serialized_start=2238
-  _globals['_CONTAINERADJUSTMENT']._serialized_end=2367
-  _globals['_LINUXCONTAINERADJUSTMENT']._serialized_start=2369
-  _globals['_LINUXCONTAINERADJUSTMENT']._serialized_end=2452
-  _globals['_KEYVALUE']._serialized_start=2454
-  _globals['_KEYVALUE']._serialized_end=2492
-  _globals['_CONTAINERUPDATE']._serialized_start=2494
-  _globals['_CONTAINERUPDATE']._serialized_end=2616
-  _globals['_LINUXCONTAINERUPDATE']._serialized_start=2618
-  _globals['_LINUXCONTAINERUPDATE']._serialized_end=2697
-  _globals['_RUNTIME']._serialized_start=2940
-  _globals['_RUNTIME']._serialized_end=3041
-  _globals['_PLUGIN']._serialized_start=3044
-  _globals['_PLUGIN']._serialized_end=3730
+  _globals['_REMOVECONTAINERREQUEST']._serialized_start=1283
+  _globals['_REMOVECONTAINERREQUEST']._serialized_end=1406
+  _globals['_REMOVECONTAINERRESPONSE']._serialized_start=1408
+  _globals['_REMOVECONTAINERRESPONSE']._serialized_end=1433
+  _globals['_STATECHANGEEVENT']._serialized_start=1436
+  _globals['_STATECHANGEEVENT']._serialized_end=1597
+  _globals['_PODSANDBOX']._serialized_start=1600
+  _globals['_PODSANDBOX']._serialized_end=1903
+  _globals['_PODSANDBOX_LABELSENTRY']._serialized_start=1806
+  _globals['_PODSANDBOX_LABELSENTRY']._serialized_end=1851
+  _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_start=1853
+  _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_end=1903
+  _globals['_CONTAINER']._serialized_start=1906
+  _globals['_CONTAINER']._serialized_end=2209
+  _globals['_CONTAINER_ANNOTATIONSENTRY']._serialized_start=1853
+  _globals['_CONTAINER_ANNOTATIONSENTRY']._serialized_end=1903
+  _globals['_LINUXCONTAINER']._serialized_start=2211
+  _globals['_LINUXCONTAINER']._serialized_end=2284
+  _globals['_LINUXRESOURCES']._serialized_start=2286
+  _globals['_LINUXRESOURCES']._serialized_end=2347
+  _globals['_LINUXCPU']._serialized_start=2349
+  _globals['_LINUXCPU']._serialized_end=2387
+  _globals['_CONTAINERADJUSTMENT']._serialized_start=2390
+  _globals['_CONTAINERADJUSTMENT']._serialized_end=2519
+  _globals['_LINUXCONTAINERADJUSTMENT']._serialized_start=2521
+  _globals['_LINUXCONTAINERADJUSTMENT']._serialized_end=2604
+  _globals['_KEYVALUE']._serialized_start=2606
+  _globals['_KEYVALUE']._serialized_end=2644
+  _globals['_CONTAINERUPDATE']._serialized_start=2646
+  _globals['_CONTAINERUPDATE']._serialized_end=2768
+  _globals['_LINUXCONTAINERUPDATE']._serialized_start=2770
+  _globals['_LINUXCONTAINERUPDATE']._serialized_end=2849
+  _globals['_RUNTIME']._serialized_start=3092
+  _globals['_RUNTIME']._serialized_end=3193
+  _globals['_PLUGIN']._serialized_start=3196
+  _globals['_PLUGIN']._serialized_end=3994
 # @@protoc_insertion_point(module_scope)

@@ -133,6 +133,18 @@ class StopContainerResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class RemoveContainerRequest(_message.Message):
+    __slots__ = ("pod", "container")
+    POD_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    pod: PodSandbox
+    container: Container
+    def __init__(self, pod: _Optional[_Union[PodSandbox, _Mapping]] = ..., container: _Optional[_Union[Container, _Mapping]] = ...) -> None: ...
+
+class RemoveContainerResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class StateChangeEvent(_message.Message):
     __slots__ = ("event", "pod", "container")
     EVENT_FIELD_NUMBER: _ClassVar[int]
