@@ -44,7 +44,7 @@ def check(binder_path: Path, placement: Placement, allowed_mems: IdSet) -> Check
             None,
             binder.check_command(binder_path, report),
         )
-        plan = placement.environment | {names.ENV_MEMS: str(allowed_mems)}
+        plan = {**placement.environment, names.ENV_MEMS: str(allowed_mems)}
         done = subprocess.run(  # our own binder
             command,
             env=_environment(binder_path, plan),

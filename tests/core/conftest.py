@@ -1,6 +1,7 @@
 """Machines for the core's tests: small values, and real captures where a test asks for one."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from numalocal.idset import IdSet
 from numalocal.machine import Core, Machine, NumaNode
 
 GIB = 1 << 30
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 MachineMaker = Callable[..., Machine]
 

@@ -1,0 +1,164 @@
+"""Parse a CpuInferenceWorker: the raw document in, a frozen Worker or all its problems out."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from numalocal import names
+from numalocal.engine import ENGINES, OPENMP_RUNTIMES, EngineSettings
+from numalocal.errors import SpecInvalid
+from numalocal.fields import Fields
+from numalocal.problems import Problem
+
+MAX_RANKS: Final = 64
+ENGINE_CONTAINER: Final = "engine"
+"""The container with this name is the engine's; where none has it, the first is."""
+
+_POOL = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+_SPEC_FIELDS: Final = (
+    "replicas",
+    "ranks",
+    "pool",
+    "placement",
+    "engine",
+    "memory",
+    "enforcement",
+    "template",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """What a worker asks for; mirrors the CRD's spec, with defaults filled in.
+
+    `ranks` is the number of CPU sets per replica.  `template` is the raw PodTemplateSpec, with at
+    least one container; `engine_container` is the name of the one that gets the sets.
+    """
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    replicas: int
+    ranks: int
+    pool: str
+    engine: EngineSettings
+    memory_per_rank_bytes: int | None
+    template: Mapping[str, Any]
+    engine_container: str
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Memory of a whole replica, or None where no amount is asked for."""
+        if self.memory_per_rank_bytes is None:
+            return None
+        return self.memory_per_rank_bytes * self.ranks
+
+
+def parse_worker(raw: Mapping[str, Any]) -> Worker:
+    """Read a CpuInferenceWorker document.
+
+    Raises:
+        SpecInvalid: with every problem, its field path and what would be right.
+    """
+    problems: list[Problem] = []
+    metadata = Fields(raw.get("metadata"), "metadata", problems)
+    spec = Fields(raw.get("spec"), "spec", problems)
+    spec.only(_SPEC_FIELDS)
+    spec.choice("placement", ("Spread",), "Spread")
+    spec.choice("enforcement", ("Required",), "Required")
+    pod = spec.below("template").below("spec")
+    name = metadata.raw("name")
+    if not isinstance(name, str) or not name:
+        metadata.problem("name", name, "must be the worker's name")
+    worker = Worker(
+        name=str(name),
+        namespace=str(metadata.raw("namespace") or "default"),
+        uid=str(metadata.raw("uid") or ""),
+        generation=metadata.integer("generation", 0, least=0),
+        replicas=spec.integer("replicas", 1, least=0),
+        ranks=spec.integer("ranks", 1, least=1, most=MAX_RANKS),
+        pool=_pool(spec),
+        engine=_engine(spec.below("engine")),
+        memory_per_rank_bytes=_memory(spec.below("memory")),
+        template=spec.raw("template") if isinstance(spec.raw("template"), Mapping) else {},
+        engine_container=_engine_container(pod),
+    )
+    _check_template(pod, worker)
+    if problems:
+        raise SpecInvalid(problems)
+    return worker
+
+
+def _pool(spec: Fields) -> str:
+    pool = spec.raw("pool")
+    if pool is None:
+        return "cpuset"
+    if not isinstance(pool, str) or not _POOL.fullmatch(pool):
+        spec.problem("pool", pool, "must be the name of a pool, such as cpuset")
+    return str(pool)
+
+
+def _engine(fields: Fields) -> EngineSettings:
+    fields.only(("name", "openMP", "reservedCores"))
+    reserved = fields.raw("reservedCores")
+    return EngineSettings(
+        name=fields.choice("name", ENGINES, "none"),
+        openmp=fields.choice("openMP", OPENMP_RUNTIMES, "auto"),
+        reserved_cores=None if reserved is None else fields.integer("reservedCores", 0, least=0),
+    )
+
+
+def _memory(fields: Fields) -> int | None:
+    fields.only(("perRank", "policy", "kvCache", "onOverflow"))
+    fields.choice("policy", ("Bind",), "Bind")
+    fields.choice("kvCache", ("auto",), "auto")
+    fields.choice("onOverflow", ("Refuse",), "Refuse")
+    return fields.size_bytes("perRank")
+
+
+def _engine_container(spec: Fields) -> str:
+    found = [str(one.raw("name")) for one in spec.each("containers")]
+    if not found:
+        spec.problem("containers", spec.raw("containers"), "must list at least one container")
+        return ENGINE_CONTAINER
+    return ENGINE_CONTAINER if ENGINE_CONTAINER in found else found[0]
+
+
+def _check_template(spec: Fields, worker: Worker) -> None:
+    policy = spec.raw("restartPolicy")
+    if policy not in (None, "Always"):
+        spec.problem("restartPolicy", policy, "must be Always: a worker serves until it is deleted")
+    containers = spec.each("containers")
+    for container in (*spec.each("initContainers"), *containers):
+        _check_container(container)
+    for container in containers:
+        if container.raw("name") == worker.engine_container:
+            _check_engine_limits(container.below("resources").below("limits"), worker)
+
+
+def _check_container(container: Fields) -> None:
+    name = container.raw("name")
+    if name == names.CHECK_CONTAINER:
+        container.problem("name", name, "is the container that numalocal adds; choose another name")
+    for kind in ("requests", "limits"):
+        amounts = container.below("resources").below(kind)
+        for resource in amounts.names():
+            if resource.startswith(f"{names.DOMAIN}/"):
+                message = "must not be requested here: spec.ranks and spec.pool say it"
+                amounts.problem(resource, amounts.raw(resource), message)
+
+
+def _check_engine_limits(limits: Fields, worker: Worker) -> None:
+    """Refuse what would work against the binding: a CPU quota, or less memory than the ranks'."""
+    if (cpu := limits.raw("cpu")) is not None:
+        message = "must be left out: a CPU quota throttles threads that own their cores"
+        limits.problem("cpu", cpu, message)
+    limit_bytes = limits.size_bytes("memory")
+    if limit_bytes and worker.memory_bytes and limit_bytes < worker.memory_bytes:
+        message = (
+            f"is less than {worker.ranks} x spec.memory.perRank = {worker.memory_bytes} bytes; "
+            "raise it, or leave it out"
+        )
+        limits.problem("memory", limits.raw("memory"), message)

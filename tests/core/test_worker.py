@@ -1,0 +1,154 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from numalocal.documents import load_worker
+from numalocal.engine import EngineSettings
+from numalocal.errors import SpecInvalid
+from numalocal.worker import parse_worker
+
+from .conftest import EXAMPLES
+
+
+def document(container: Mapping[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    template = {"spec": {"containers": [container or {"name": "main", "image": "x"}]}}
+    return {"metadata": {"name": "llama"}, "spec": {"template": template} | spec}
+
+
+def problems_of(raw: Mapping[str, Any]) -> dict[str, str]:
+    with pytest.raises(SpecInvalid) as refused:
+        parse_worker(raw)
+    return {one.path: str(one) for one in refused.value.problems}
+
+
+def test_everything_but_the_template_has_a_default() -> None:
+    worker = parse_worker(document())
+
+    assert (worker.name, worker.namespace, worker.replicas, worker.ranks, worker.pool) == (
+        "llama",
+        "default",
+        1,
+        1,
+        "cpuset",
+    )
+    assert worker.engine == EngineSettings(name="none", openmp="auto", reserved_cores=None)
+    assert worker.memory_bytes is None
+    assert worker.engine_container == "main"
+
+
+def test_memory_is_counted_over_all_ranks() -> None:
+    worker = parse_worker(document(ranks=2, memory={"perRank": "64Gi"}))
+
+    assert worker.memory_bytes == 128 << 30
+
+
+def test_the_container_named_engine_is_the_engines() -> None:
+    raw = document()
+    raw["spec"]["template"]["spec"]["containers"].append({"name": "engine", "image": "y"})
+
+    assert parse_worker(raw).engine_container == "engine"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_example_is_a_worker(path: Any) -> None:
+    assert parse_worker(load_worker(path)).ranks >= 1
+
+
+def test_all_problems_are_told_at_once_with_their_paths() -> None:
+    raw = {
+        "metadata": {},
+        "spec": {
+            "replicas": -1,
+            "ranks": 0,
+            "pool": "CPU set",
+            "placment": "Spread",
+            "engine": {"name": "tgi", "openMP": "sun", "reservedCores": 1.5},
+            "memory": {"perRank": "64 GB", "policy": "Interleave"},
+            "enforcement": "BestEffort",
+            "template": {"spec": {"restartPolicy": "Never", "containers": []}},
+        },
+    }
+
+    assert set(problems_of(raw)) == {
+        "metadata.name",
+        "spec.replicas",
+        "spec.ranks",
+        "spec.pool",
+        "spec.placment",
+        "spec.engine.name",
+        "spec.engine.openMP",
+        "spec.engine.reservedCores",
+        "spec.memory.perRank",
+        "spec.memory.policy",
+        "spec.enforcement",
+        "spec.template.spec.restartPolicy",
+        "spec.template.spec.containers",
+    }
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "sentence"),
+    [
+        pytest.param(
+            document(placment="Pack"), "spec.placment", "did you mean placement?", id="typing error"
+        ),
+        pytest.param(
+            document(colour="red"), "spec.colour", "is not a field; known: replicas", id="unknown"
+        ),
+        pytest.param(
+            document(engine={"name": "sglang"}),
+            "spec.engine.name",
+            "'sglang' must be one of: vllm, openmp, none",
+            id="engine",
+        ),
+        pytest.param(
+            document(memory={"perRank": True}),
+            "spec.memory.perRank",
+            "must be an amount of memory such as 64Gi",
+            id="amount",
+        ),
+        pytest.param(
+            document({"name": "main", "resources": {"limits": {"cpu": "4"}}}),
+            "spec.template.spec.containers[0].resources.limits.cpu",
+            "a CPU quota throttles",
+            id="quota",
+        ),
+        pytest.param(
+            document(
+                {"name": "main", "resources": {"limits": {"memory": "1Gi"}}},
+                ranks=2,
+                memory={"perRank": "1Gi"},
+            ),
+            "spec.template.spec.containers[0].resources.limits.memory",
+            "is less than 2 x spec.memory.perRank = 2147483648 bytes",
+            id="limit below the ranks",
+        ),
+        pytest.param(
+            document({"name": "main", "resources": {"limits": {"numalocal.io/cpuset": 1}}}),
+            "spec.template.spec.containers[0].resources.limits.numalocal.io/cpuset",
+            "must not be requested here",
+            id="resource",
+        ),
+        pytest.param(
+            document({"name": "numalocal-check"}),
+            "spec.template.spec.containers[0].name",
+            "choose another name",
+            id="our container's name",
+        ),
+        pytest.param(
+            {"metadata": {"name": "a"}}, "spec.template.spec.containers", "", id="no spec"
+        ),
+        pytest.param(
+            {"metadata": {"name": "a"}, "spec": []}, "spec", "[] must be a mapping", id="a list"
+        ),
+        pytest.param(
+            document() | {"spec": {"template": {"spec": {"containers": {"a": 1}}}}},
+            "spec.template.spec.containers",
+            "must be",
+            id="containers as a mapping",
+        ),
+    ],
+)
+def test_a_problem_says_what_would_be_right(raw: dict[str, Any], path: str, sentence: str) -> None:
+    assert sentence in problems_of(raw)[path]
