@@ -1,0 +1,61 @@
+# Four images of one build: docker build --target agent|operator|binder|decode .
+ARG BASE_IMAGE=docker.io/library/debian:trixie-slim
+
+FROM ${BASE_IMAGE} AS native
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends gcc libc6-dev libnuma-dev make >/dev/null
+COPY pyproject.toml /src/
+COPY native /src/native
+RUN make -s -C /src/native all
+
+FROM ${BASE_IMAGE} AS python
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends python3 ca-certificates >/dev/null \
+ && rm -rf /var/lib/apt/lists/*
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+
+# Packages are installed beside the image's Python, so pip and its tools stay out of the images.
+FROM python AS packages
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-pip >/dev/null
+COPY pyproject.toml /src/
+# The dependencies alone, as pyproject.toml lists them: a layer that our own code does not change.
+RUN python3 - <<'PYTHON'
+import subprocess, tomllib
+with open("/src/pyproject.toml", "rb") as file:
+    project = tomllib.load(file)["project"]
+for extra, wanted in project["optional-dependencies"].items():
+    subprocess.run(
+        ["python3", "-m", "pip", "install", "--quiet", "--no-compile", "--root-user-action=ignore",
+         f"--target=/packages/{extra}", *project["dependencies"], *wanted],
+        check=True,
+    )
+PYTHON
+
+FROM python AS agent
+COPY --from=packages /packages/deviceplugin /usr/local/lib/numalocal
+COPY core/numalocal /usr/local/lib/numalocal/numalocal
+COPY deviceplugin/numalocal_deviceplugin /usr/local/lib/numalocal/numalocal_deviceplugin
+ENV PYTHONPATH=/usr/local/lib/numalocal
+ENTRYPOINT ["python3", "-m", "numalocal_deviceplugin"]
+
+FROM python AS operator
+COPY --from=packages /packages/operator /usr/local/lib/numalocal
+COPY core/numalocal /usr/local/lib/numalocal/numalocal
+COPY operator/numalocal_operator /usr/local/lib/numalocal/numalocal_operator
+ENV PYTHONPATH=/usr/local/lib/numalocal
+USER 65532:65532
+ENTRYPOINT ["python3", "-m", "numalocal_operator"]
+
+FROM scratch AS binder
+COPY --from=native /src/build/numalocal-bind /numalocal-bind
+USER 65532:65532
+ENTRYPOINT ["/numalocal-bind"]
+
+# The example engine, with the binder for one process per rank.
+FROM ${BASE_IMAGE} AS decode
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends libgomp1 >/dev/null \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=native /src/build/numalocal-bind /src/build/numalocal-decode /usr/local/bin/
+USER 65532:65532
+CMD ["numalocal-decode", "--seconds", "0"]

@@ -1,0 +1,8 @@
+"""The operator: CpuInferenceWorkers in, bound pods out.
+
+observed                     raw pods -> what matters of them
+pod, plan, status            planners: worker + observed -> manifests, next step, status
+cluster                      the only calls of the Kubernetes API
+reconcile                    observe, plan, apply, once
+worklist, handlers, config   when to reconcile what
+"""

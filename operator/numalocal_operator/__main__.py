@@ -1,0 +1,41 @@
+"""`python -m numalocal_operator`: wire everything together and run kopf."""
+
+import asyncio
+import os
+import sys
+
+import kopf
+from kubernetes import config as kubernetes_config
+
+from numalocal import log
+from numalocal_operator.cluster import Cluster
+from numalocal_operator.config import from_environ
+from numalocal_operator.handlers import register
+
+_LIVENESS = "http://0.0.0.0:8080/healthz"
+
+
+def main() -> int:
+    """Run until told to stop."""
+    config = from_environ(os.environ)
+    log.configure(config.log_level)
+    try:
+        kubernetes_config.load_config()  # type: ignore[no-untyped-call] # the client has no types here
+    except kubernetes_config.ConfigException as error:
+        print(f"numalocal-operator: no cluster to work for: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    registry = kopf.OperatorRegistry()
+    register(registry, config, Cluster())
+    asyncio.run(
+        kopf.operator(
+            registry=registry,
+            clusterwide=not config.namespace,
+            namespaces=[config.namespace] if config.namespace else [],
+            liveness_endpoint=_LIVENESS,
+        )
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

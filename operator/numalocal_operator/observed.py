@@ -1,0 +1,120 @@
+"""What of a pod matters to us: raw pod in, ObservedPod out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from numalocal import names
+
+RawPod = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedPod:
+    """One pod.
+
+    `replica` is None where its label is no number.  `check_message` is the termination message of
+    the last check that ended, `check_passed` whether it ended well, None while none has.
+    `waiting` is the reason and message of a scheduling or admission failure, or of a container
+    that cannot start.
+    """
+
+    name: str
+    owner_uid: str
+    replica: int | None
+    revision: str
+    attempt: int
+    created_at_s: float
+    ended_at_s: float
+    terminal: bool
+    deleting: bool
+    ready: bool
+    node: str
+    check_passed: bool | None
+    check_message: str
+    unschedulable: str
+    failure: str
+
+
+def observe(raw: RawPod) -> ObservedPod:
+    """Read a pod as the API server gives it."""
+    metadata, status = raw["metadata"], raw.get("status") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    replica = labels.get(names.LABEL_REPLICA, "")
+    attempt = annotations.get(names.ANNOTATION_ATTEMPT, "")
+    terminal = status.get("phase") in ("Failed", "Succeeded")
+    check_passed, check_message = _check(status)
+    return ObservedPod(
+        name=metadata["name"],
+        owner_uid=_controller(metadata),
+        replica=int(replica) if replica.isdecimal() else None,
+        revision=labels.get(names.LABEL_REVISION, ""),
+        attempt=int(attempt) if attempt.isdecimal() else 0,
+        created_at_s=_seconds(metadata.get("creationTimestamp")),
+        ended_at_s=_ended_at(metadata, status),
+        terminal=terminal,
+        deleting="deletionTimestamp" in metadata,
+        ready=not terminal and _condition(status, "Ready").get("status") == "True",
+        node=(raw.get("spec") or {}).get("nodeName", ""),
+        check_passed=check_passed,
+        check_message=check_message,
+        unschedulable=_unschedulable(status),
+        failure=_failure(status) if terminal else _stuck(status),
+    )
+
+
+def _controller(metadata: Mapping[str, Any]) -> str:
+    owners = metadata.get("ownerReferences") or ()
+    return next((str(one["uid"]) for one in owners if one.get("controller")), "")
+
+
+def _check(status: Mapping[str, Any]) -> tuple[bool | None, str]:
+    """Find how the check ended last; while it backs off, that is its last state."""
+    for container in status.get("initContainerStatuses") or ():
+        if container.get("name") != names.CHECK_CONTAINER:
+            continue
+        for state in ("state", "lastState"):
+            ended = (container.get(state) or {}).get("terminated")
+            if ended:
+                return ended.get("exitCode") == 0, str(ended.get("message") or "")
+    return None, ""
+
+
+def _unschedulable(status: Mapping[str, Any]) -> str:
+    scheduled = _condition(status, "PodScheduled")
+    return str(scheduled.get("message") or "") if scheduled.get("status") == "False" else ""
+
+
+def _failure(status: Mapping[str, Any]) -> str:
+    words = [str(status.get("reason") or "Failed"), str(status.get("message") or "")]
+    return ": ".join(word for word in words if word)
+
+
+def _stuck(status: Mapping[str, Any]) -> str:
+    """Say why a container of a live pod does not start; starting up is no reason."""
+    kinds = ("initContainerStatuses", "containerStatuses")
+    for container in [one for kind in kinds for one in status.get(kind) or ()]:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        reason = waiting.get("reason") or ""
+        if reason not in ("", "PodInitializing", "ContainerCreating"):
+            return f"container {container['name']}: {reason}: {waiting.get('message') or ''}"
+    return ""
+
+
+def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    conditions = status.get("conditions") or ()
+    return next((one for one in conditions if one.get("type") == kind), {})
+
+
+def _ended_at(metadata: Mapping[str, Any], status: Mapping[str, Any]) -> float:
+    """Give when the last container ended; a pod that never ran ended when it was created."""
+    ends = [
+        _seconds(((one.get("state") or {}).get("terminated") or {}).get("finishedAt"))
+        for one in status.get("containerStatuses") or ()
+    ]
+    return max([_seconds(metadata.get("creationTimestamp")), *ends])
+
+
+def _seconds(timestamp: str | None) -> float:
+    return datetime.fromisoformat(timestamp).timestamp() if timestamp else 0.0
