@@ -48,9 +48,9 @@ def make_partition(pools: Iterable[Pool] = DEFAULT_POOLS) -> Partition:
 
 
 def make_availability(
-    *, bindable: bool = True, clock: Callable[[], float] = lambda: 0.0
+    *, bindable: bool = True, grace_s: float = 30, clock: Callable[[], float] = lambda: 0.0
 ) -> Availability:
-    availability = Availability(make_machine(), make_partition(), grace_s=30, clock=clock)
+    availability = Availability(make_machine(), make_partition(), grace_s=grace_s, clock=clock)
     if bindable:
         availability.runtime_synchronized()
     return availability

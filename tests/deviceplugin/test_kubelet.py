@@ -269,6 +269,15 @@ def test_a_kubelet_that_stops_reading_gets_a_new_registration(
         until(lambda: len(kubelet.plugins) > 1, "registered again")
 
 
+def test_a_kubelet_that_goes_on_reading_is_left_alone(server: Server, run_dir: Path) -> None:
+    with FakeKubelet(run_dir) as kubelet:
+        until(lambda: kubelet.devices, "devices are listed")
+
+        assert not kubelet.plugin.ended.wait(1.5 * QUICK.patience_s)
+
+        assert server.registrations == 1
+
+
 def test_a_directory_that_is_missing_is_reported_and_awaited(
     run_dir: Path, availability: Availability, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -162,6 +162,16 @@ def test_the_plugin_comes_back_after_the_runtime_went_without_a_word(
         assert agent.bindable  # a restart of the runtime is within the grace
 
 
+def test_sets_are_not_given_out_once_the_runtime_was_gone_for_the_grace(path: Path) -> None:
+    agent = Agent(path, make_availability(bindable=False, grace_s=0))
+    with FakeRuntime(path) as runtime:
+        registered(runtime).synchronize()
+        until(lambda: agent.bindable, "sets are healthy")
+
+    until(lambda: not agent.bindable, "sets are unhealthy")
+    agent.end()
+
+
 def test_what_an_ended_connection_had_collected_is_forgotten(path: Path, agent: Agent) -> None:
     half = wire.SynchronizeRequest(
         pods=[WORKER.pod],

@@ -220,6 +220,7 @@ def test_synchronize_collects_a_list_that_comes_in_parts(plugin: Plugin) -> None
 
     assert updated(last) == {"id-web": (SHARED, ""), "id-engine": ("2-3", "0")}
     assert not last.more
+    assert updated(synchronize(plugin)) == {}
 
 
 def test_synchronize_asks_a_silent_kubelet_for_one_limit_in_all(
