@@ -105,7 +105,7 @@ class PoolServer:
             log.info("registered", extra={"pool": self._pool, "socket": str(self._socket)})
             self._registered()
             reason = self._watch(service, own, kubelet, stop)
-            log.info("device plugin starts again", extra={"pool": self._pool, "reason": reason})
+            log.info("device plugin ended", extra={"pool": self._pool, "reason": reason})
 
     def _register(self, own: SocketIdentity | None, stop: threading.Event) -> SocketIdentity | None:
         """Register for ever; None where that has become pointless: stopped, or own socket gone."""
