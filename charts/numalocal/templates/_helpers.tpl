@@ -22,7 +22,7 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* An image: the values of one under .images, with the chart's appVersion as the tag's default. */}}
+{{/* An image of .Values.images by its name; an empty tag is the chart's appVersion. */}}
 {{- define "numalocal.image" -}}
 {{- $image := index .root.Values.images .name -}}
 {{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}

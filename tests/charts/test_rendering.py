@@ -1,0 +1,244 @@
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from numalocal.pools import DEFAULT_POOLS, Pool, parse_pools
+
+from .conftest import CHART, ROOT, Document, Helm, Render, find_helm
+
+GOLDEN = ROOT / "tests" / "golden" / "charts" / "default.yaml"
+
+Objects = Mapping[tuple[str, str], Document]
+
+
+def pod_spec(workload: Document) -> Mapping[str, Any]:
+    spec: Mapping[str, Any] = workload["spec"]["template"]["spec"]
+    return spec
+
+
+@pytest.fixture
+def agent(objects: Objects) -> Mapping[str, Any]:
+    return pod_spec(objects["DaemonSet", "numalocal-agent"])
+
+
+@pytest.fixture
+def operator(objects: Objects) -> Mapping[str, Any]:
+    return pod_spec(objects["Deployment", "numalocal-operator"])
+
+
+def test_helm_finds_nothing_to_complain_of(helm: Helm) -> None:
+    linted = helm("lint", "--strict", CHART)
+
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+def test_the_default_values_render_the_golden_objects(helm: Helm) -> None:
+    shown = helm("template", "numalocal", CHART, "--namespace=numalocal-system").stdout
+    if os.environ.get("NUMALOCAL_GOLDEN") == "write":
+        GOLDEN.parent.mkdir(parents=True, exist_ok=True)
+        GOLDEN.write_text(shown)
+
+    assert shown == GOLDEN.read_text()
+
+
+def test_names_of_a_release_say_numalocal_once(helm: Helm) -> None:
+    for release, name in (("numalocal-west", "numalocal-west-agent"), ("a", "a-numalocal-agent")):
+        shown = helm("template", release, CHART).stdout
+        names = {
+            one["metadata"]["name"]
+            for one in yaml.safe_load_all(shown)
+            if one["kind"] == "DaemonSet"
+        }
+        assert names == {name}
+
+
+def test_an_image_without_a_tag_has_the_version_of_the_chart(
+    agent: Mapping[str, Any], operator: Mapping[str, Any]
+) -> None:
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+
+    assert agent["containers"][0]["image"] == f"docker.io/numalocal/agent:{version}"
+    assert operator["containers"][0]["image"] == f"docker.io/numalocal/operator:{version}"
+
+
+def test_every_image_can_come_from_elsewhere(render: Render) -> None:
+    parts = ("agent", "operator", "binder")
+    chosen = [f"--set=images.{part}.repository=mirror.example/{part}" for part in parts]
+    tags = [f"--set=images.{part}.tag=9.9" for part in parts]
+    pulls = [f"--set=images.{part}.pullPolicy=Never" for part in parts]
+
+    text = yaml.safe_dump(list(render(*chosen, *tags, *pulls)))
+
+    assert all(f"mirror.example/{part}:9.9" in text for part in parts)
+    assert "docker.io" not in text
+    assert "IfNotPresent" not in text
+
+
+def test_the_operator_is_told_the_image_of_the_check(operator: Mapping[str, Any]) -> None:
+    env = {one["name"]: one["value"] for one in operator["containers"][0]["env"]}
+
+    assert env == {
+        "NUMALOCAL_BINDER_IMAGE": "docker.io/numalocal/binder:0.1.0",
+        "NUMALOCAL_BINDER_PULL_POLICY": "IfNotPresent",
+    }
+
+
+def test_the_agent_reads_the_pools_that_the_values_name(
+    objects: Objects, agent: Mapping[str, Any]
+) -> None:
+    container = agent["containers"][0]
+    mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+    config = next(one["configMap"]["name"] for one in agent["volumes"] if one["name"] == "pools")
+    text = objects["ConfigMap", config]["data"]["pools.yaml"]
+
+    assert container["args"] == ["--pools", f"{mounts['pools']}/pools.yaml"]
+    assert parse_pools(yaml.safe_load(text)) == DEFAULT_POOLS
+
+
+def test_new_pools_restart_the_agents(render: Render, objects: Objects) -> None:
+    def checksum(documents: Objects) -> str:
+        template = documents["DaemonSet", "numalocal-agent"]["spec"]["template"]
+        value: str = template["metadata"]["annotations"]["checksum/pools"]
+        return value
+
+    changed = render("--set=pools[0].name=big", "--set=pools[0].size=4")
+    again = {(one["kind"], one["metadata"]["name"]): one for one in changed}
+    text = again["ConfigMap", "numalocal-pools"]["data"]["pools.yaml"]
+
+    assert parse_pools(yaml.safe_load(text)) == (Pool(name="big", size=4),)
+    assert checksum(again) != checksum(objects)
+    assert checksum(again) == hashlib.sha256(text.strip().encode()).hexdigest()
+
+
+def test_the_agent_sees_of_the_node_what_it_needs_and_no_more(agent: Mapping[str, Any]) -> None:
+    paths = {
+        one["name"]: (one["hostPath"]["path"], one["hostPath"]["type"])
+        for one in agent["volumes"]
+        if "hostPath" in one
+    }
+    mounts = {one["name"]: one for one in agent["containers"][0]["volumeMounts"]}
+
+    assert paths == {
+        "device-plugins": ("/var/lib/kubelet/device-plugins", "Directory"),
+        "pod-resources": ("/var/lib/kubelet/pod-resources", "Directory"),
+        "nri": ("/var/run/nri", "DirectoryOrCreate"),
+        "sys": ("/sys", "Directory"),
+    }
+    assert all(mounts[name]["mountPath"] == path for name, (path, _) in paths.items())
+    assert mounts["sys"]["readOnly"] is True
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & agent.keys()
+
+
+def test_the_agent_has_no_capability_and_no_privilege(agent: Mapping[str, Any]) -> None:
+    (container,) = agent["containers"]
+    context = container["securityContext"]
+
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["readOnlyRootFilesystem"] is True
+    assert "privileged" not in context
+
+
+def test_the_operator_runs_as_nobody_and_sees_nothing_of_the_node(
+    operator: Mapping[str, Any],
+) -> None:
+    (container,) = operator["containers"]
+
+    assert operator["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    assert "volumes" not in operator
+
+
+def test_a_node_never_has_two_agents_and_the_cluster_never_two_operators(objects: Objects) -> None:
+    agent = objects["DaemonSet", "numalocal-agent"]["spec"]["updateStrategy"]
+    operator = objects["Deployment", "numalocal-operator"]["spec"]
+
+    assert agent == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0},
+    }
+    assert (operator["replicas"], operator["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_the_agent_runs_on_tainted_nodes_and_is_evicted_last(agent: Mapping[str, Any]) -> None:
+    assert agent["tolerations"] == [{"operator": "Exists"}]
+    assert agent["priorityClassName"] == "system-node-critical"
+    assert agent["containers"][0]["env"] == [
+        {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
+    ]
+
+
+def test_no_container_has_a_cpu_limit(
+    agent: Mapping[str, Any], operator: Mapping[str, Any]
+) -> None:
+    for spec in (agent, operator):
+        assert "cpu" not in spec["containers"][0]["resources"]["limits"]
+
+
+def test_a_selector_finds_the_pods_of_its_own_part_only(objects: Objects) -> None:
+    for kind, name in (("DaemonSet", "agent"), ("Deployment", "operator")):
+        spec = objects[kind, f"numalocal-{name}"]["spec"]
+        labels = spec["template"]["metadata"]["labels"]
+        assert spec["selector"]["matchLabels"].items() <= labels.items()
+        assert labels["app.kubernetes.io/component"] == name
+
+
+def test_parts_can_be_placed_and_sized(render: Render) -> None:
+    values = []
+    for part in ("agent", "operator"):
+        values += [
+            f"--set={part}.nodeSelector.zone={part}",
+            f"--set={part}.tolerations[0].key={part}",
+            f"--set={part}.resources.limits.memory=1Gi",
+        ]
+    specs = [pod_spec(one) for one in render(*values) if one["kind"] in ("DaemonSet", "Deployment")]
+
+    assert [one["nodeSelector"]["zone"] for one in specs] == ["agent", "operator"]
+    assert [one["tolerations"] for one in specs] == [[{"key": "agent"}], [{"key": "operator"}]]
+    assert [one["containers"][0]["resources"]["limits"]["memory"] for one in specs] == ["1Gi"] * 2
+
+
+def test_the_notes_ask_every_node_for_every_pool(render: Render, tmp_path: Path) -> None:
+    chart = tmp_path / "numalocal"
+    shutil.copytree(CHART, chart)
+    notes = (chart / "templates" / "NOTES.txt").read_text()
+    # helm shows notes of an installed release only, so they are rendered as an object here.
+    (chart / "templates" / "_notes.tpl").write_text(f'{{{{ define "notes" }}}}{notes}{{{{ end }}}}')
+    (chart / "templates" / "notes.yaml").write_text(
+        'kind: Notes\nmetadata: {name: notes}\ntext: {{ include "notes" . | quote }}\n'
+    )
+
+    made = render("--set=pools[0].name=big", "--set=pools[1].name=small", chart=chart)
+    text = next(one["text"] for one in made if one["kind"] == "Notes")
+
+    assert r"BIG:.status.allocatable.numalocal\.io/big," in text
+    assert r"SMALL:.status.allocatable.numalocal\.io/small'" in text
+    assert "kubectl --namespace numalocal-system get pods" in text
+
+
+def test_a_named_helm_comes_before_one_on_the_path(tmp_path: Path) -> None:
+    programs, cache = tmp_path / "bin", tmp_path / "cache"
+    for folder in (programs, cache / "helm-1"):
+        folder.mkdir(parents=True)
+        (folder / "helm").touch(mode=0o755)
+    environ = {"PATH": str(programs), "NUMALOCAL_CACHE": str(cache)}
+
+    assert find_helm({**environ, "NUMALOCAL_HELM": "/opt/helm"}) == Path("/opt/helm")
+    assert find_helm(environ) == programs / "helm"
+    assert find_helm({**environ, "PATH": str(tmp_path)}) == cache / "helm-1" / "helm"
+    assert find_helm({"PATH": str(tmp_path), "NUMALOCAL_CACHE": str(tmp_path)}) is None
