@@ -1,0 +1,251 @@
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from numalocal import worker as worker_module
+from numalocal.engine import ENGINES, OPENMP_RUNTIMES
+from numalocal.errors import SpecInvalid
+from numalocal.quantity import parse_bytes
+from numalocal.worker import MAX_RANKS, parse_worker
+
+from .conftest import CHART, EXAMPLES
+
+CRD: Mapping[str, Any] = yaml.safe_load((CHART / "crds" / "cpuinferenceworkers.yaml").read_text())
+(VERSION,) = CRD["spec"]["versions"]
+SCHEMA: Mapping[str, Any] = VERSION["schema"]["openAPIV3Schema"]
+SPEC: Mapping[str, Any] = SCHEMA["properties"]["spec"]
+STATUS: Mapping[str, Any] = SCHEMA["properties"]["status"]
+KEEPS_ALL = "x-kubernetes-preserve-unknown-fields"
+
+
+def strict(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse unknown fields, as the API server does for kubectl (strict field validation)."""
+    made = dict(schema)
+    if "properties" in schema:
+        made["properties"] = {name: strict(one) for name, one in schema["properties"].items()}
+        made["additionalProperties"] = schema.get(KEEPS_ALL, False)
+    if "items" in schema:
+        made["items"] = strict(schema["items"])
+    return made
+
+
+def with_defaults(schema: Mapping[str, Any], value: Any) -> Any:
+    """Fill in defaults, as the API server does: of a field that is absent, then inside it."""
+    if not isinstance(value, dict):
+        return value
+    for name, one in schema.get("properties", {}).items():
+        if name not in value and "default" in one:
+            value[name] = copy.deepcopy(one["default"])
+        if name in value:
+            value[name] = with_defaults(one, value[name])
+    return value
+
+
+VALIDATOR = jsonschema.Draft202012Validator(
+    strict(SCHEMA), format_checker=jsonschema.FormatChecker()
+)
+
+
+def worker(**spec: Any) -> dict[str, Any]:
+    template = {"spec": {"containers": [{"name": "engine", "image": "engine"}]}}
+    return {
+        "apiVersion": "numalocal.io/v1alpha1",
+        "kind": "CpuInferenceWorker",
+        "metadata": {"name": "llama", "namespace": "models"},
+        "spec": {"template": template, **spec},
+    }
+
+
+def described(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, one in schema.get("properties", {}).items():
+        yield f"{path}.{name}", one
+        yield from described(one, f"{path}.{name}")
+    if "items" in schema:
+        yield from described(schema["items"], f"{path}[]")
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: str(path.name))
+def test_an_example_is_what_the_schema_and_the_parser_take(path: Any) -> None:
+    for document in yaml.safe_load_all(path.read_text()):
+        VALIDATOR.validate(document)
+        assert parse_worker(document).name == document["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"replicas": 0},
+        {"ranks": 64, "pool": 40 * "a"},
+        {"engine": {"name": "vllm", "reservedCores": 0}},
+        {"memory": {"perRank": 67108864}},
+        {"memory": {"perRank": "1.5Gi", "policy": "Bind", "kvCache": "auto"}},
+        {"placement": "Spread", "enforcement": "Required"},
+    ],
+)
+def test_a_good_spec_is_taken_by_schema_and_parser(spec: Any) -> None:
+    VALIDATOR.validate(worker(**spec))
+    parse_worker(worker(**spec))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"replicas": -1},
+        {"replicas": "2"},
+        {"ranks": 0},
+        {"ranks": MAX_RANKS + 1},
+        {"ranks": 1.5},
+        {"pool": "Big"},
+        {"pool": "-cpuset"},
+        {"pool": 41 * "a"},
+        {"placement": "Pack"},
+        {"engine": {"name": "sglang"}},
+        {"engine": {"openMP": "GNU"}},
+        {"engine": {"reservedCores": -1}},
+        {"engine": {"openmp": "gnu"}},
+        {"memory": {"perRank": "64 GiB"}},
+        {"memory": {"perRank": "-1Gi"}},
+        {"memory": {"perRank": 0}},
+        {"memory": {"policy": "Interleave"}},
+        {"memory": {"kvCache": "4Gi"}},
+        {"memory": {"onOverflow": "Interleave"}},
+        {"memory": {"perrank": "64Gi"}},
+        {"enforcement": "BestEffort"},
+        {"rank": 2},
+        {"template": {}},
+        {"template": {"spec": {}}},
+        {"template": {"spec": {"containers": []}}},
+    ],
+)
+def test_a_bad_spec_is_refused_by_schema_and_parser(spec: Any) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate(worker(**spec))
+    with pytest.raises(SpecInvalid):
+        parse_worker(worker(**spec))
+
+
+def test_a_worker_without_a_spec_or_a_template_is_refused() -> None:
+    for document in ({**worker(), "spec": {}}, {"kind": "CpuInferenceWorker"}):
+        with pytest.raises(jsonschema.ValidationError):
+            VALIDATOR.validate(document)
+
+
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_a_container_without_a_name_is_refused(kind: str) -> None:
+    containers: dict[str, Any] = {"containers": [{"name": "engine"}], kind: [{"image": "e"}]}
+
+    with pytest.raises(jsonschema.ValidationError, match="'name' is a required property"):
+        VALIDATOR.validate(worker(template={"spec": containers}))
+
+
+def test_the_template_keeps_whatever_a_pod_may_have() -> None:
+    spec = {"containers": [{"name": "engine", "image": "e", "resources": {}}], "priority": 3}
+
+    VALIDATOR.validate(worker(template={"metadata": {"labels": {"a": "b"}}, "spec": spec}))
+    schemas = [SPEC["properties"]["template"]]
+    schemas += schemas[0]["properties"].values()
+    schemas += [one["items"] for one in schemas[1]["properties"].values()]
+    assert [one[KEEPS_ALL] for one in schemas] == [True] * 4
+
+
+def test_the_schema_has_the_fields_and_words_of_the_parser() -> None:
+    fields = SPEC["properties"]
+
+    assert set(fields) == set(worker_module._SPEC_FIELDS)
+    assert tuple(fields["engine"]["properties"]["name"]["enum"]) == ENGINES
+    assert tuple(fields["engine"]["properties"]["openMP"]["enum"]) == OPENMP_RUNTIMES
+    assert (fields["ranks"]["minimum"], fields["ranks"]["maximum"]) == (1, MAX_RANKS)
+
+
+def test_the_defaults_of_the_schema_are_those_of_the_parser() -> None:
+    filled = with_defaults(SCHEMA, worker())
+
+    assert filled["spec"]["engine"] == {"name": "none", "openMP": "auto"}
+    assert filled["spec"]["memory"] == {"policy": "Bind", "kvCache": "auto", "onOverflow": "Refuse"}
+    assert parse_worker(filled) == parse_worker(worker())
+
+
+@given(
+    st.from_regex(r"[0-9]{0,4}(\.[0-9]{0,2})?([eE][+-]?[0-9]{1,3}|[a-zA-Z]{0,2})?", fullmatch=True)
+)
+def test_a_quantity_is_one_to_the_schema_where_it_is_one_to_the_parser(text: str) -> None:
+    schema = SPEC["properties"]["memory"]["properties"]["perRank"]
+    try:
+        size_bytes: int | None = parse_bytes(text)
+    except ValueError as error:
+        size_bytes = (1 << 63) if "2^63" in str(error) else None
+
+    valid = jsonschema.Draft202012Validator(schema).is_valid(text)
+
+    assert valid == (size_bytes is not None)
+
+
+def test_the_operators_status_fits_the_schema() -> None:
+    condition = {
+        "type": "Degraded",
+        "status": "True",
+        "reason": "CheckRefused",
+        "message": "pod llama-0: NUMA node 0 has less than asked",
+        "observedGeneration": 3,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    rank = {"cpus": "2-3", "numaNode": 0, "memoryBytes": 67108864}
+    placed = {"pod": "llama-0", "node": "a", "enforcement": "Required", "verified": True}
+    status = {
+        "observedGeneration": 3,
+        "replicas": 1,
+        "readyReplicas": 1,
+        "updatedReplicas": 1,
+        "selector": "numalocal.io/worker=llama",
+        "conditions": [condition],
+        "placements": [{**placed, "ranks": [rank, {"cpus": "6-7", "numaNode": 1}]}],
+    }
+
+    VALIDATOR.validate({**worker(), "status": status})
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate({**worker(), "status": {**status, "ready": 1}})
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate({**worker(), "status": {"conditions": [{"type": "Degraded"}]}})
+
+
+def test_scale_and_columns_read_fields_that_exist() -> None:
+    def exists(path: str) -> bool:
+        schema = SCHEMA
+        for name in path.lstrip(".").split("."):
+            schema = schema.get("properties", {}).get(name, {})
+        return bool(schema)
+
+    scale = VERSION["subresources"]["scale"]
+    columns = {one["name"]: one["jsonPath"] for one in VERSION["additionalPrinterColumns"]}
+
+    assert VERSION["subresources"]["status"] == {}
+    assert all(exists(path) for path in scale.values())
+    assert columns.pop("Age") == ".metadata.creationTimestamp"
+    assert list(columns) == ["Replicas", "Ready", "Ranks", "Pool"]
+    assert all(exists(path) for path in columns.values())
+
+
+def test_conditions_are_merged_by_their_type() -> None:
+    conditions = STATUS["properties"]["conditions"]
+
+    assert conditions["x-kubernetes-list-type"] == "map"
+    assert conditions["x-kubernetes-list-map-keys"] == ["type"]
+
+
+def test_kubectl_explain_has_a_sentence_for_every_field() -> None:
+    fields = [*described(SPEC, "spec"), *described(STATUS, "status")]
+    silent = [
+        path
+        for path, schema in fields
+        if not schema.get("description", "").endswith(".") and "template.spec" not in path
+    ]
+
+    assert len(fields) > 30
+    assert silent == []

@@ -1,0 +1,68 @@
+import itertools
+from collections.abc import Mapping
+
+import pytest
+
+from .conftest import Document
+
+Objects = Mapping[tuple[str, str], Document]
+Rights = set[tuple[str, str]]
+
+# Every right is one call of the program; a new call needs a line here.
+AGENT = {("nodes", "patch")}
+OPERATOR = {
+    ("cpuinferenceworkers.numalocal.io", "get"),
+    ("cpuinferenceworkers.numalocal.io", "list"),
+    ("cpuinferenceworkers.numalocal.io", "watch"),
+    ("cpuinferenceworkers/status.numalocal.io", "patch"),
+    ("pods", "get"),
+    ("pods", "list"),
+    ("pods", "watch"),
+    ("pods", "create"),
+    ("pods", "delete"),
+    ("nodes", "list"),
+    ("events", "create"),
+    ("customresourcedefinitions.apiextensions.k8s.io", "list"),
+    ("customresourcedefinitions.apiextensions.k8s.io", "watch"),
+}
+
+
+def rights(role: Document) -> Rights:
+    return {
+        (f"{resource}.{group}" if group else resource, verb)
+        for rule in role["rules"]
+        for group, resource, verb in itertools.product(
+            rule["apiGroups"], rule["resources"], rule["verbs"]
+        )
+    }
+
+
+@pytest.mark.parametrize(("part", "expected"), [("agent", AGENT), ("operator", OPERATOR)])
+def test_a_part_may_do_what_it_does_and_no_more(
+    objects: Objects, part: str, expected: Rights
+) -> None:
+    assert rights(objects["ClusterRole", f"numalocal-{part}"]) == expected
+
+
+def test_no_right_is_a_wildcard_or_reaches_secrets(objects: Objects) -> None:
+    roles = [one for (kind, _), one in objects.items() if kind in ("ClusterRole", "Role")]
+    words = {word for role in roles for right in rights(role) for word in right}
+
+    assert roles
+    assert not [word for word in words if "*" in word or "secret" in word]
+
+
+@pytest.mark.parametrize(("part", "workload"), [("agent", "DaemonSet"), ("operator", "Deployment")])
+def test_a_part_runs_with_its_own_account_and_role(
+    objects: Objects, part: str, workload: str
+) -> None:
+    name = f"numalocal-{part}"
+    binding = objects["ClusterRoleBinding", name]
+    account = objects["ServiceAccount", name]
+    pod = objects[workload, name]["spec"]["template"]["spec"]
+
+    assert pod["serviceAccountName"] == name
+    assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == ("ClusterRole", name)
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": name, "namespace": account["metadata"]["namespace"]}
+    ]

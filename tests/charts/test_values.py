@@ -1,0 +1,78 @@
+from itertools import pairwise
+
+import pytest
+
+from .conftest import CHART, Helm
+
+SECTIONS = (
+    "nothing",
+    "images.nothing",
+    "images.agent.nothing",
+    "images.operator.nothing",
+    "images.binder.nothing",
+    "pools[0].nothing",
+    "agent.nothing",
+    "agent.resources.nothing",
+    "agent.tolerations[0].nothing",
+    "operator.nothing",
+    "operator.resources.nothing",
+    "operator.tolerations[0].nothing",
+)
+
+
+def refusal(helm: Helm, *values: str) -> str:
+    made = helm("template", "numalocal", CHART, *(f"--set={value}" for value in values))
+    assert made.returncode != 0, f"{values} was accepted"
+    return made.stderr
+
+
+@pytest.mark.parametrize("path", SECTIONS)
+def test_an_unknown_value_is_refused_by_its_name(helm: Helm, path: str) -> None:
+    assert "'nothing' not allowed" in refusal(helm, f"{path}=1")
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("pools[0].size=l3", "/pools/0/size"),
+        ("pools[0].size=0", "/pools/0/size"),
+        ("pools[0].size=1.5", "/pools/0/size"),
+        ("pools[0].name=Big", "/pools/0/name"),
+        ("pools[0].name=" + 41 * "a", "/pools/0/name"),
+        ("pools[0].reserve=0", "/pools/0/reserve"),
+        ("pools=null", "pools"),
+        ("pools={}", "/pools"),
+        ("images.agent.pullPolicy=Sometimes", "/images/agent/pullPolicy"),
+        ("images.agent.repository=", "/images/agent/repository"),
+        ("images.agent.tag=1", "/images/agent/tag"),
+        ("agent.tolerations[0].effect=Never", "/agent/tolerations/0/effect"),
+        ("operator.nodeSelector.zone=1", "/operator/nodeSelector/zone"),
+        ("operator.resources.limits.memory=true", "/operator/resources/limits/memory"),
+    ],
+)
+def test_an_impossible_value_is_refused_by_its_place(helm: Helm, value: str, place: str) -> None:
+    # A list from the command line replaces the whole list of values.yaml.
+    named = ["pools[0].name=cpuset"] if value.startswith("pools[0]") else []
+
+    assert place in refusal(helm, *named, value)
+
+
+@pytest.mark.parametrize("size", ["numa", "1", "56"])
+def test_a_pool_takes_a_whole_node_or_a_number_of_cores(helm: Helm, size: str) -> None:
+    values = ("--set=pools[0].name=cpuset", f"--set=pools[0].size={size}")
+
+    assert helm("template", "numalocal", CHART, *values).returncode == 0
+
+
+def test_every_value_is_explained() -> None:
+    alike = {"repository", "tag", "pullPolicy", "requests", "limits", "cpu", "memory"}
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    unexplained = [
+        line
+        for before, line in pairwise(lines)
+        if line.strip().endswith(":") or ": " in line.partition("#")[0]
+        if "#" not in before and line.strip().partition(":")[0] not in alike
+        if "kubernetes.io/" not in line and not line.lstrip().startswith("- ")
+    ]
+
+    assert unexplained == []
