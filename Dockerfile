@@ -2,6 +2,7 @@
 ARG BASE_IMAGE=docker.io/library/debian:trixie-slim
 
 FROM ${BASE_IMAGE} AS native
+ARG DEBIAN_FRONTEND=noninteractive
 RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends gcc libc6-dev libnuma-dev make >/dev/null
 COPY pyproject.toml /src/
@@ -9,27 +10,25 @@ COPY native /src/native
 RUN make -s -C /src/native all
 
 FROM ${BASE_IMAGE} AS python
+ARG DEBIAN_FRONTEND=noninteractive
 RUN apt-get update -qq \
- && apt-get install -y -qq --no-install-recommends python3 ca-certificates >/dev/null \
+ && apt-get install -y -qq --no-install-recommends python3 >/dev/null \
  && rm -rf /var/lib/apt/lists/*
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 
 # Packages are installed beside the image's Python, so pip and its tools stay out of the images.
 FROM python AS packages
+ARG DEBIAN_FRONTEND=noninteractive
+# A certificate bundle inside the build, where the way to the package index has its own authority.
+ARG PIP_CERT
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-pip >/dev/null
-COPY pyproject.toml /src/
-# The dependencies alone, as pyproject.toml lists them: a layer that our own code does not change.
-RUN python3 - <<'PYTHON'
-import subprocess, tomllib
-with open("/src/pyproject.toml", "rb") as file:
-    project = tomllib.load(file)["project"]
-for extra, wanted in project["optional-dependencies"].items():
-    subprocess.run(
-        ["python3", "-m", "pip", "install", "--quiet", "--no-compile", "--root-user-action=ignore",
-         f"--target=/packages/{extra}", *project["dependencies"], *wanted],
-        check=True,
-    )
-PYTHON
+WORKDIR /src
+COPY pyproject.toml setup/dependencies.py /src/
+ENV PIP_ROOT_USER_ACTION=ignore
+RUN for extra in deviceplugin operator; do \
+      python3 dependencies.py $extra >$extra.txt \
+      && pip install --quiet --no-compile --target=/packages/$extra -r $extra.txt || exit 1; \
+    done
 
 FROM python AS agent
 COPY --from=packages /packages/deviceplugin /usr/local/lib/numalocal
@@ -53,6 +52,7 @@ ENTRYPOINT ["/numalocal-bind"]
 
 # The example engine, with the binder for one process per rank.
 FROM ${BASE_IMAGE} AS decode
+ARG DEBIAN_FRONTEND=noninteractive
 RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends libgomp1 >/dev/null \
  && rm -rf /var/lib/apt/lists/*

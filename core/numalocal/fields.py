@@ -21,9 +21,11 @@ class Fields:
             self.problem(None, raw, "must be a mapping")
 
     def problem(self, name: str | None, value: object, message: str) -> None:
-        """Note a problem of a field, or of the mapping itself where the name is None."""
+        """Note a problem of a field, or of the mapping itself where the name is None; once each."""
         path = self.path if name is None else f"{self.path}.{name}"
-        self._problems.append(Problem(path, value, message))
+        problem = Problem(path, value, message)
+        if problem not in self._problems:
+            self._problems.append(problem)
 
     def only(self, known: Collection[str]) -> None:
         """Refuse fields that are not known, naming the nearest one that is."""
@@ -71,7 +73,9 @@ class Fields:
 
     def choice(self, name: str, choices: Collection[str], default: str) -> str:
         """Read one of the words."""
-        value = self._raw.get(name, default)
+        value = self._raw.get(name)
+        if value is None:
+            return default
         if value in choices:
             return str(value)
         self.problem(name, value, f"must be one of: {', '.join(choices)}")

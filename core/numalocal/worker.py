@@ -12,6 +12,8 @@ from numalocal.fields import Fields
 from numalocal.problems import Problem
 
 MAX_RANKS: Final = 64
+MAX_NAME: Final = 63
+"""Pods carry the worker's name in a label, whose values end there."""
 ENGINE_CONTAINER: Final = "engine"
 """The container with this name is the engine's; where none has it, the first is."""
 
@@ -69,11 +71,8 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     spec.choice("placement", ("Spread",), "Spread")
     spec.choice("enforcement", ("Required",), "Required")
     pod = spec.below("template").below("spec")
-    name = metadata.raw("name")
-    if not isinstance(name, str) or not name:
-        metadata.problem("name", name, "must be the worker's name")
     worker = Worker(
-        name=str(name),
+        name=_name(metadata),
         namespace=str(metadata.raw("namespace") or "default"),
         uid=str(metadata.raw("uid") or ""),
         generation=metadata.integer("generation", 0, least=0),
@@ -89,6 +88,14 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     if problems:
         raise SpecInvalid(problems)
     return worker
+
+
+def _name(metadata: Fields) -> str:
+    name = metadata.raw("name")
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
+        message = f"must be the worker's name, of at most {MAX_NAME} characters"
+        metadata.problem("name", name, message)
+    return str(name)
 
 
 def _pool(spec: Fields) -> str:
@@ -133,13 +140,16 @@ def _check_template(spec: Fields, worker: Worker) -> None:
     containers = spec.each("containers")
     for container in (*spec.each("initContainers"), *containers):
         _check_container(container)
-    for container in containers:
-        if container.raw("name") == worker.engine_container:
-            _check_engine_limits(container.below("resources").below("limits"), worker)
+    engines = [one for one in containers if one.raw("name") == worker.engine_container]
+    # Limits of the whole pod bind the engine as well.
+    for limited in (spec, *engines):
+        _check_engine_limits(limited.below("resources").below("limits"), worker)
 
 
 def _check_container(container: Fields) -> None:
     name = container.raw("name")
+    if not isinstance(name, str) or not name:
+        container.problem("name", name, "must be the container's name")
     if name == names.CHECK_CONTAINER:
         container.problem("name", name, "is the container that numalocal adds; choose another name")
     for kind in ("requests", "limits"):

@@ -1,6 +1,7 @@
 """`python -m numalocal_operator`: wire everything together and run kopf."""
 
 import asyncio
+import logging
 import os
 import sys
 
@@ -24,7 +25,9 @@ def main() -> int:
     except kubernetes_config.ConfigException as error:
         print(f"numalocal-operator: no cluster to work for: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    registry = kopf.OperatorRegistry()
+    # kopf tells of every call of a handler, with all its settings; what we do, we tell ourselves.
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    registry = kopf.SmartOperatorRegistry()  # the one that knows how to log in
     register(registry, config, Cluster())
     asyncio.run(
         kopf.operator(

@@ -1,6 +1,7 @@
 """The only calls of the Kubernetes API; everything in and out is plain mappings."""
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 from numalocal import names
+from numalocal.errors import NumalocalError
 from numalocal_operator.pod import KIND, Manifest
 
 GROUP: Final = names.DOMAIN
@@ -16,9 +18,17 @@ PLURAL: Final = "cpuinferenceworkers"
 
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
+_REFUSALS: Final = (400, 403, 422)
+"""Statuses of a manifest that the API server will refuse again as it stands."""
 _TIMEOUT_S: Final = 20
 
+_log = logging.getLogger(__name__)
+
 Raw = Mapping[str, Any]
+
+
+class PodRefused(NumalocalError):
+    """The API server refuses a pod for what it is: malformed, over a quota, against a policy."""
 
 
 class Cluster:
@@ -74,32 +84,42 @@ class Cluster:
     def cpus_per_set(self, pool: str) -> int | None:
         """Give the CPUs of a pool's largest set on any node; None where no agent offers it."""
         answer = self._core.list_node(_request_timeout=_TIMEOUT_S, _preload_content=False)
-        sizes = []
-        for node in json.loads(answer.data)["items"]:
-            published = (node["metadata"].get("annotations") or {}).get(names.ANNOTATION_POOLS)
-            if published:
-                sizes.append(json.loads(published).get(pool, {}).get("cpusPerSet", 0))
-        return max(sizes, default=0) or None
+        found: list[Raw] = json.loads(answer.data)["items"]
+        return max((_cpus_per_set(node, pool) for node in found), default=0) or None
 
     def create_pod(self, manifest: Manifest) -> bool:
-        """Create a pod; False where the name is taken."""
+        """Create a pod; False where the name is taken.
+
+        Raises:
+            PodRefused: with the API server's sentence.
+        """
         try:
             self._core.create_namespaced_pod(
-                manifest["metadata"]["namespace"], manifest, _request_timeout=_TIMEOUT_S
+                manifest["metadata"]["namespace"],
+                manifest,
+                _request_timeout=_TIMEOUT_S,
+                _preload_content=False,
             )
         except ApiException as error:
             if error.status == _CONFLICT:
                 return False
+            if error.status in _REFUSALS:
+                raise PodRefused(_sentence(error)) from error
             raise
         return True
 
-    def delete_pod(self, namespace: str, name: str, *, terminal: bool = False) -> None:
-        """Delete a pod; a terminal one at once, as nothing of it runs any more."""
-        grace = {"grace_period_seconds": 0} if terminal else {}
+    def delete_pod(self, namespace: str, name: str, uid: str, *, terminal: bool = False) -> None:
+        """Delete this very pod; a terminal one at once, as nothing of it runs any more."""
+        options: dict[str, Any] = {"preconditions": {"uid": uid}}
+        if terminal:
+            options["gracePeriodSeconds"] = 0
         try:
-            self._core.delete_namespaced_pod(name, namespace, **grace, _request_timeout=_TIMEOUT_S)
+            self._core.delete_namespaced_pod(
+                name, namespace, body=options, _request_timeout=_TIMEOUT_S, _preload_content=False
+            )
         except ApiException as error:
-            if error.status != _NOT_FOUND:
+            # A conflict: the name has passed to another pod, so this one is gone as well.
+            if error.status not in (_NOT_FOUND, _CONFLICT):
                 raise
 
     def patch_status(self, namespace: str, name: str, status: Raw) -> None:
@@ -119,7 +139,10 @@ class Cluster:
                 raise
 
     def event(self, worker: Raw, kind: str, reason: str, message: str, now: str) -> None:
-        """Record an Event on a worker: kind is Normal or Warning."""
+        """Record an Event on a worker: kind is Normal or Warning.
+
+        It is news for people, not state: one that cannot be written is lost, with a log line.
+        """
         metadata = worker["metadata"]
         involved = {
             "apiVersion": f"{GROUP}/{VERSION}",
@@ -139,9 +162,12 @@ class Cluster:
             "lastTimestamp": now,
             "count": 1,
         }
-        self._core.create_namespaced_event(
-            metadata["namespace"], event, _request_timeout=_TIMEOUT_S
-        )
+        try:
+            self._core.create_namespaced_event(
+                metadata["namespace"], event, _request_timeout=_TIMEOUT_S, _preload_content=False
+            )
+        except ApiException as error:
+            _log.warning("event lost", extra={"reason": reason, "err": _sentence(error)})
 
     def _pod(self, namespace: str, name: str) -> Raw | None:
         try:
@@ -153,3 +179,20 @@ class Cluster:
                 return None
             raise
         return dict(json.loads(answer.data))
+
+
+def _cpus_per_set(node: Raw, pool: str) -> int:
+    """Read what the agent of a node says of a pool; 0 where it says nothing that can be read."""
+    published = (node["metadata"].get("annotations") or {}).get(names.ANNOTATION_POOLS, "{}")
+    try:
+        return int(json.loads(published)[pool]["cpusPerSet"])
+    except (ValueError, TypeError, KeyError):
+        return 0
+
+
+def _sentence(error: ApiException) -> str:
+    """Give the message of the Status object that the API server answers with."""
+    try:
+        return str(json.loads(error.body)["message"])
+    except (ValueError, TypeError, KeyError):
+        return f"{error.status} {error.reason}"

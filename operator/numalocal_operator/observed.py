@@ -14,13 +14,15 @@ RawPod = Mapping[str, Any]
 class ObservedPod:
     """One pod.
 
-    `replica` is None where its label is no number.  `check_message` is the termination message of
-    the last check that ended, `check_passed` whether it ended well, None while none has.
-    `waiting` is the reason and message of a scheduling or admission failure, or of a container
-    that cannot start.
+    `owner_uid` is that of its controller, empty where it has none.  `replica` is None where its
+    label is no number.  `ended_at_s` counts for terminal pods only.  `check_message` is the
+    termination message of the last check that ended, `check_passed` whether it ended well, None
+    while none has.  `unschedulable` is the scheduler's message; `failure` says why the pod failed,
+    or why a container of it cannot start.  Both are empty where nothing is wrong.
     """
 
     name: str
+    uid: str
     owner_uid: str
     replica: int | None
     revision: str
@@ -47,6 +49,7 @@ def observe(raw: RawPod) -> ObservedPod:
     check_passed, check_message = _check(status)
     return ObservedPod(
         name=metadata["name"],
+        uid=metadata.get("uid", ""),
         owner_uid=_controller(metadata),
         replica=int(replica) if replica.isdecimal() else None,
         revision=labels.get(names.LABEL_REVISION, ""),

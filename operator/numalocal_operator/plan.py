@@ -10,7 +10,9 @@ from numalocal_operator.pod import pod_name, revision
 
 FIRST_BACK_OFF_S: Final = 10.0
 LONGEST_BACK_OFF_S: Final = 300.0
-"""Also the life after which a pod counts as having worked: its successor starts from attempt 0."""
+"""Also the life after which a pod counts as having worked: the back-off begins anew."""
+CONFLICT_RETRY_S: Final = 30.0
+"""How often to see whether somebody else's pod is gone: no event of it need reach us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +21,19 @@ class Creation:
 
     replica: int
     attempt: int = 0
-    replaces: bool = False
+    replaces: ObservedPod | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One step.  It is derived from what is observed alone, so a restart loses nothing.
 
-    `delete` are names of our own pods.  `conflicts` are names that somebody else's pod has.
-    `requeue_after_s` is when a back-off ends, None where nothing waits.
+    `delete` are pods of our own.  `conflicts` are names that somebody else's pod has.
+    `requeue_after_s` is when to look again without an event, None where there is no need.
     """
 
     create: tuple[Creation, ...] = ()
-    delete: tuple[str, ...] = ()
+    delete: tuple[ObservedPod, ...] = ()
     conflicts: tuple[str, ...] = ()
     requeue_after_s: float | None = None
 
@@ -49,41 +51,51 @@ def plan(worker: Worker, pods: Sequence[ObservedPod], now_s: float) -> Plan:
     """
     ours = [pod for pod in pods if pod.owner_uid == worker.uid]
     of_replica = {pod.replica: pod for pod in ours}
-    taken = {pod.name for pod in pods if pod.owner_uid != worker.uid}
+    others = {pod.name: pod for pod in pods if pod.owner_uid != worker.uid}
     create: list[Creation] = []
-    conflicts: list[str] = []
+    in_the_way: list[ObservedPod] = []
     waits: list[float] = []
     for replica in range(worker.replicas):
-        pod = of_replica.get(replica)
-        if pod is None and pod_name(worker, replica) in taken:
-            conflicts.append(pod_name(worker, replica))
+        pod, other = of_replica.get(replica), others.get(pod_name(worker, replica))
+        if pod is None and other is not None:
+            in_the_way.append(other)
         elif pod is None:
             create.append(Creation(replica))
         elif pod.terminal and not pod.deleting:
-            attempt = _attempt(pod)
-            wait_s = pod.ended_at_s + back_off_s(attempt) - now_s
+            attempt, wait_s = _next_attempt(worker, pod, now_s)
             if wait_s > 0:
                 waits.append(wait_s)
             else:
-                create.append(Creation(replica, attempt + 1, replaces=True))
-    surplus = [pod.name for pod in ours if not pod.deleting and _surplus(pod, worker)]
+                create.append(Creation(replica, attempt, replaces=pod))
+    surplus = [pod for pod in ours if not pod.deleting and _surplus(pod, worker)]
+    settled = not create and not waits
     return Plan(
         create=tuple(create),
-        delete=tuple(surplus) or _outdated(worker, ours, settled=not create),
-        conflicts=tuple(conflicts),
-        requeue_after_s=min(waits, default=None),
+        delete=tuple(surplus) or _outdated(worker, ours, settled=settled),
+        conflicts=tuple(pod.name for pod in in_the_way if not pod.deleting),
+        requeue_after_s=min([*waits, *(CONFLICT_RETRY_S for _ in in_the_way)], default=None),
     )
 
 
-def _attempt(pod: ObservedPod) -> int:
-    return 0 if pod.ended_at_s - pod.created_at_s > LONGEST_BACK_OFF_S else pod.attempt
+def _next_attempt(worker: Worker, pod: ObservedPod, now_s: float) -> tuple[int, float]:
+    """Number the successor of a terminal pod, and say in how many seconds it may come.
+
+    What failed by an older spec tells nothing of the present one, which is tried at once.
+    """
+    if pod.revision != revision(worker):
+        return 0, 0.0
+    worked = pod.ended_at_s - pod.created_at_s > LONGEST_BACK_OFF_S
+    attempt = 0 if worked else pod.attempt
+    return attempt + 1, pod.ended_at_s + back_off_s(attempt) - now_s
 
 
 def _surplus(pod: ObservedPod, worker: Worker) -> bool:
     return pod.replica is None or pod.replica >= worker.replicas
 
 
-def _outdated(worker: Worker, ours: Sequence[ObservedPod], *, settled: bool) -> tuple[str, ...]:
+def _outdated(
+    worker: Worker, ours: Sequence[ObservedPod], *, settled: bool
+) -> tuple[ObservedPod, ...]:
     """Pick the one pod to give up for a new revision, if it is time.
 
     One at a time, and what does not serve goes first; a pod that serves is given up only while
@@ -96,7 +108,7 @@ def _outdated(worker: Worker, ours: Sequence[ObservedPod], *, settled: bool) -> 
     outdated = [pod for pod in live if pod.revision != wanted]
     idle = [pod for pod in outdated if not pod.ready]
     if idle:
-        return (idle[0].name,)
+        return (idle[0],)
     if outdated and all(pod.ready for pod in live):
-        return (max(outdated, key=lambda pod: pod.replica or 0).name,)
+        return (max(outdated, key=lambda pod: pod.replica or 0),)
     return ()

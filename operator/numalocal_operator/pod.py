@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from numalocal import names
+from numalocal.quantity import parse_bytes
 from numalocal.worker import Worker
 from numalocal_operator.config import Config
 
@@ -125,22 +126,33 @@ def _size_engine(engine: Manifest, worker: Worker, cpus_per_set: int | None) -> 
     if "cpu" not in requests and cpus_per_set is not None:
         requests["cpu"] = str(worker.ranks * cpus_per_set)
     if "memory" not in limits and worker.memory_bytes is not None:
-        limits["memory"] = str(worker.memory_bytes)
+        limits["memory"] = _larger(requests.get("memory"), worker.memory_bytes)
     if "memory" in limits:
         requests.setdefault("memory", limits["memory"])
     engine["env"] = [*(engine.get("env") or ()), *_memory_variable(worker)]
 
 
+def _larger(requested: object, needed_bytes: int) -> str:
+    """Give the larger amount of memory; a request that is no amount is the API server's to refuse.
+
+    A limit below the user's own request would be refused.
+    """
+    try:
+        requested_bytes = parse_bytes(str(requested))
+    except ValueError:
+        return str(needed_bytes)
+    return str(max(requested_bytes, needed_bytes))
+
+
 def _check_container(engine: Manifest, worker: Worker, config: Config) -> Manifest:
     """Make the init container that verifies the binding before anything else starts.
 
-    It has the engine's requests and limits, which cost nothing (the scheduler counts the larger of
-    init and app containers): its cgroup then has the limit that it is to check.  It never has the
-    CPU sets: a kubelet restart would then fail the running pod (kubernetes#138446).
+    It has the engine's cpu and memory, which cost nothing (the scheduler counts the larger of init
+    and app containers): its cgroup then has the limit that it is to check.  It never has a device,
+    ours or another's: a kubelet restart would then fail the running pod (kubernetes#138446).
     """
-    resource = names.resource(worker.pool)
     resources = {
-        kind: {name: amount for name, amount in amounts.items() if name != resource}
+        kind: {name: amounts[name] for name in ("cpu", "memory") if name in amounts}
         for kind, amounts in engine["resources"].items()
         if kind in ("limits", "requests")
     }

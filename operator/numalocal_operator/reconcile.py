@@ -40,10 +40,10 @@ def reconcile(
     wanted = [pod_name(worker, replica) for replica in range(worker.replicas)]
     pods = [observe(pod) for pod in cluster.pods(namespace, name, wanted)]
     step = plan(worker, pods, now.timestamp())
-    _apply(cluster, config, worker, step)
-    new = statuses.status(worker, pods, step, raw.get("status") or {}, _timestamp(now))
-    _publish(cluster, raw, new, _timestamp(now))
-    return step.requeue_after_s
+    refusals = _apply(cluster, config, worker, step, partial(cluster.event, raw, now=stamp))
+    outlook = statuses.Outlook(worker=worker, pods=pods, plan=step, refusals=refusals)
+    _publish(cluster, raw, statuses.status(outlook, raw.get("status") or {}, stamp), stamp)
+    return REFUSED_RETRY_S if refusals else step.requeue_after_s
 
 
 def _apply(cluster: Cluster, config: Config, worker: Worker, step: Plan) -> None:

@@ -14,6 +14,7 @@ from lab import binaries, control_plane, images, network, packages
 from lab import node as machine
 from lab.artifacts import cache
 from lab.commands import LabError, run, step, wait_for
+from lab.image_store import image_store
 from lab.node_image import node_image
 from lab.processes import Processes
 from lab.shape import TWO_NODES, Shape
@@ -47,12 +48,6 @@ class Lab:
     def node(self, command: str, *, timeout_s: float = 120) -> str:
         """Run a shell command on the node as root."""
         return self._shell().run(command, timeout_s=timeout_s)
-
-    def load(self, archives: Sequence[Path]) -> None:
-        """Import image archives into the node's containerd."""
-        for archive in archives:
-            command = "ctr --namespace k8s.io images import -"
-            self._shell().run(command, stdin=archive, timeout_s=600)
 
     def restart(self, unit: str) -> None:
         """Restart a systemd unit of the node and wait until it is active."""
@@ -106,29 +101,30 @@ def running() -> Lab | None:
 
 
 def up(shape: Shape = TWO_NODES) -> Lab:
-    """Start the lab, or give the one that runs with this shape; what is half up is cleared first.
+    """Start the lab, or give the one that runs with this shape and today's images.
 
     Raises:
         LabError: naming the step that failed and where its log is.
     """
     packages.require()
-    lab = running()
-    if lab is not None and (lab.state / "ready").read_text() == repr(shape):
-        return lab
-    down()
-    state = _state()
     programs, helm = binaries.kubernetes(), binaries.helm()
     image = node_image(programs)
-    pause = images.pause_image()
+    store = image_store(image / "root.tar", [images.pause_image(), *images.project_images()])
+    made_of = f"{shape} {store}"
+    lab = running()
+    if lab is not None and (lab.state / "ready").read_text() == made_of:
+        return lab
+    down()
+    lab = Lab(_state())
+    state = lab.state
     state.mkdir(parents=True)
-    lab = Lab(state)
     _link_programs(state / "bin", programs, helm)
     try:
-        _start(lab, shape, programs, image, pause)
+        _start(lab, shape, programs, image, store)
     except BaseException:
         print(f"lab: logs are in {state / 'run'}", file=sys.stderr)
         raise
-    (state / "ready").write_text(repr(shape))
+    (state / "ready").write_text(made_of)
     return lab
 
 
@@ -141,13 +137,13 @@ def down() -> None:
     shutil.rmtree(state, ignore_errors=True)
 
 
-def _start(lab: Lab, shape: Shape, programs: Path, image: Path, pause: Path) -> None:
+def _start(lab: Lab, shape: Shape, programs: Path, image: Path, store: Path) -> None:
     processes = _processes(lab.state)
     with step("making the network and the certificates"):
         network.create()
         authority = control_plane.certificates(lab.state / "pki")
         shell = machine.new_shell(lab.state)
-    disks = machine.new_disks(image, authority, lab.state)
+    disks = machine.new_disks(image, store, authority, lab.state)
     machine.boot(processes, image, shape, disks)
     admin = lab.state / "admin.kubeconfig"
     admin.write_text(authority.kubeconfig("admin", control_plane.SERVER))
@@ -159,9 +155,6 @@ def _start(lab: Lab, shape: Shape, programs: Path, image: Path, pause: Path) -> 
         lab.kubeconfig.chmod(0o600)
     with step("booting the node"):
         _boot(processes, shell, lambda: machine.boot(processes, image, shape, disks))
-    with step("loading the pause image"):
-        wait_for("containerd", lambda: shell.run("ctr version"), timeout_s=120)
-        lab.load([pause])
     with step("waiting for the node to be Ready"):
         wait_for("node Ready", lambda: _node_ready(lab), timeout_s=_BOOT_TIMEOUT_S, interval_s=1)
 

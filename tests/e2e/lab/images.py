@@ -12,7 +12,8 @@ VERSION = "0.1.0"
 TARGETS = ("agent", "operator", "binder", "decode")
 PAUSE = "lab.numalocal.io/pause:1"
 REPOSITORY = Path(__file__).parents[3]
-_CERTIFICATES = "/etc/ssl/certs"
+_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+_CERTIFICATES_INSIDE = "/run/lab-certificates.crt"
 _SOURCES = (
     "Dockerfile",
     "pyproject.toml",
@@ -20,6 +21,7 @@ _SOURCES = (
     "deviceplugin/numalocal_deviceplugin",
     "operator/numalocal_operator",
     "native",
+    "setup",
 )
 
 
@@ -58,7 +60,8 @@ def _build_project(folder: Path) -> None:
         _buildah(
             *("build", "--layers", "--target", target, "--tag", name),
             *("--build-arg", f"BASE_IMAGE={BASE}", "--pull=never"),
-            *("--volume", f"{_CERTIFICATES}:{_CERTIFICATES}:ro", str(REPOSITORY)),
+            *("--build-arg", f"PIP_CERT={_CERTIFICATES_INSIDE}"),
+            *("--volume", f"{_CERTIFICATES}:{_CERTIFICATES_INSIDE}:ro", str(REPOSITORY)),
         )
         _push(name, folder / f"{target}.tar")
 

@@ -1,13 +1,12 @@
 """The node: its keys as a disk, QEMU in the lab's namespace, and a shell into it."""
 
 import io
-import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.certificates import Authority
-from lab.commands import LabError, run
+from lab.commands import run
 from lab.control_plane import NODE_NAME, SERVER
 from lab.network import ENTER, NODE, TAP
 from lab.processes import Processes
@@ -25,27 +24,13 @@ class Shell:
 
     key: Path
 
-    def run(self, command: str, *, timeout_s: float = 120, stdin: Path | None = None) -> str:
+    def run(self, command: str, *, timeout_s: float = 120) -> str:
         """Run a shell command and return its standard output.
 
         Raises:
             LabError: where it fails, with the end of what it said.
         """
-        with (stdin or Path("/dev/null")).open("rb") as given:
-            try:
-                done = subprocess.run(
-                    [*self._ssh(), command],
-                    stdin=given,
-                    capture_output=True,
-                    timeout=timeout_s,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired as error:
-                raise LabError(f"on the node: {command}: no end after {timeout_s:.0f} s") from error
-        if done.returncode != 0:
-            said = (done.stderr + done.stdout).decode(errors="replace").strip()[-2000:]
-            raise LabError(f"on the node: {command}: status {done.returncode}: {said}")
-        return done.stdout.decode(errors="replace")
+        return run([*self._ssh(), command], timeout_s=timeout_s)
 
     def _ssh(self) -> list[str]:
         options = {
@@ -69,25 +54,31 @@ def new_shell(state: Path) -> Shell:
     return Shell(private)
 
 
-def new_disks(image: Path, authority: Authority, state: Path) -> tuple[Path, Path]:
-    """Make a fresh overlay of the node's disk, and the disk with the node's own keys."""
-    overlay = state / "node.qcow2"
-    backing = ["-b", image / "disk.raw", "-F", "raw"]
-    run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, overlay])
+def new_disks(image: Path, store: Path, authority: Authority, state: Path) -> list[str]:
+    """Make fresh overlays of the node's disk and of its images, and the disk with its own keys.
+
+    Returns QEMU's arguments for them, in the order in which the node names them.
+    """
     config = state / "node-config.tar"
     config.write_bytes(config_disk(authority, (state / "node-key.pub").read_text()))
-    return overlay, config
+    return [
+        *_overlay(image / "disk.raw", state / "node.qcow2"),
+        *("-drive", f"file={config},if=virtio,format=raw,readonly=on"),
+        *_overlay(store, state / "images.qcow2"),
+    ]
 
 
-def boot(processes: Processes, image: Path, shape: Shape, disks: tuple[Path, Path]) -> None:
+def _overlay(disk: Path, overlay: Path) -> list[str]:
+    run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", disk, "-F", "raw", overlay])
+    return ["-drive", f"file={overlay},if=virtio,format=qcow2,cache=unsafe"]
+
+
+def boot(processes: Processes, image: Path, shape: Shape, disks: list[str]) -> None:
     """Start QEMU in the lab's namespace; returns at once.  A kernel panic ends it."""
-    overlay, config = disks
     command = ["qemu-system-x86_64", *arguments(shape), "-nodefaults", "-display", "none"]
     command += ["-no-reboot", "-serial", f"file:{processes.directory}/console.log"]
     command += ["-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd")]
-    command += ["-append", _APPEND]
-    command += ["-drive", f"file={overlay},if=virtio,format=qcow2,cache=unsafe"]
-    command += ["-drive", f"file={config},if=virtio,format=raw,readonly=on"]
+    command += ["-append", _APPEND, *disks]
     command += ["-netdev", f"tap,id=net0,ifname={TAP},script=no,downscript=no"]
     command += ["-device", "virtio-net-pci,netdev=net0", "-device", "virtio-rng-pci"]
     processes.start("qemu", [*ENTER, *command])

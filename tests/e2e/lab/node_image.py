@@ -38,7 +38,7 @@ _MASKED = (
 
 
 def node_image(programs: Path) -> Path:
-    """Give the folder with `disk.raw`, `vmlinuz` and `initrd`; the disk holds the programs."""
+    """Give the folder with `disk.raw`, `root.tar` (the same files), `vmlinuz` and `initrd`."""
     digest = key(SUITE, *_PACKAGES, *_MASKED, DISK_SIZE, FILES, programs.name)
     return artifact("node", digest, lambda folder: _build(folder, programs))
 
@@ -62,7 +62,6 @@ def _build(folder: Path, programs: Path) -> None:
             f'--customize-hook=install {programs}/kubernetes "$1"/usr/local/bin/kubelet',
             '--customize-hook=ln "$1"/usr/local/bin/kubelet "$1"/usr/local/bin/kube-proxy',
             '--customize-hook=mkdir -p "$1"/root/.ssh',
-            '--customize-hook=echo "LABEL=root / ext4 rw,noatime 0 1" > "$1"/etc/fstab',
             SUITE,
             str(tar),
         ]
@@ -72,7 +71,6 @@ def _build(folder: Path, programs: Path) -> None:
     _take_boot_files(root / "boot", folder)
     disk = folder / "disk.raw"
     run(["mke2fs", "-q", "-t", "ext4", "-L", "root", "-d", root, "-m", "0", disk, DISK_SIZE])
-    tar.unlink()
     subprocess.run(["rm", "-rf", "--one-file-system", str(root)], check=True)
 
 
