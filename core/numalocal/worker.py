@@ -127,8 +127,9 @@ def _memory(fields: Fields) -> int | None:
 
 def _engine_container(spec: Fields) -> str:
     found = [str(one.raw("name")) for one in spec.each("containers")]
-    if not found:
+    if not spec.raw("containers"):
         spec.problem("containers", spec.raw("containers"), "must list at least one container")
+    if not found:
         return ENGINE_CONTAINER
     return ENGINE_CONTAINER if ENGINE_CONTAINER in found else found[0]
 

@@ -27,7 +27,7 @@ def main() -> int:
         return 1
     # kopf tells of every call of a handler, with all its settings; what we do, we tell ourselves.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    registry = kopf.SmartOperatorRegistry()  # the one that knows how to log in
+    registry = kopf.OperatorRegistry()
     register(registry, config, Cluster())
     asyncio.run(
         kopf.operator(

@@ -193,6 +193,6 @@ def _cpus_per_set(node: Raw, pool: str) -> int:
 def _sentence(error: ApiException) -> str:
     """Give the message of the Status object that the API server answers with."""
     try:
-        return str(json.loads(error.body)["message"])
+        return str(json.loads(error.body or "")["message"])
     except (ValueError, TypeError, KeyError):
         return f"{error.status} {error.reason}"

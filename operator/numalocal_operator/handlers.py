@@ -23,6 +23,9 @@ from numalocal_operator.worklist import Key, Worklist
 RESYNC_S: Final = 300.0
 """How often all workers are looked at without an event: a lost one costs no more than this."""
 
+_TROUBLE: Final = (ApiException, HTTPError, OSError)
+"""Kinds of errors that a network and a busy API server bring."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -62,10 +65,10 @@ class Controller:
     async def _reconcile(self, key: Key) -> None:
         try:
             again_s = await asyncio.to_thread(reconcile, self._cluster, self._config, *key)
-        except (ApiException, HTTPError, OSError) as error:
+        except Exception as error:  # one worker's trouble must not stop the others
             delay_s = self._worklist.failed(key, self._now())
             fields = {"namespace": key[0], "worker": key[1], "retry_s": delay_s}
-            _log.warning("reconcile failed", extra={**fields, "err": _sentence(error)})
+            _tell("reconcile failed", error, fields)
             return
         self._worklist.succeeded(key)
         if again_s is not None:
@@ -76,8 +79,8 @@ class Controller:
             await asyncio.sleep(self._resync_s)
             try:
                 keys = await asyncio.to_thread(self._cluster.workers, self._config.namespace)
-            except (ApiException, HTTPError, OSError) as error:
-                _log.warning("resync failed", extra={"err": _sentence(error)})
+            except Exception as error:  # the next one may do better
+                _tell("resync failed", error, {"retry_s": self._resync_s})
                 continue
             for key in keys:
                 self.observed(key)
@@ -91,6 +94,11 @@ def register(registry: kopf.OperatorRegistry, config: Config, cluster: Cluster) 
     """Put our handlers into kopf's registry."""
     controller: Controller | None = None
     work: asyncio.Task[None] | None = None
+
+    @kopf.on.login(registry=registry)
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        # As the client that makes our calls; a registry of one's own has no log-in otherwise.
+        return kopf.login_via_client(**kwargs)
 
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -119,5 +127,10 @@ def register(registry: kopf.OperatorRegistry, config: Config, cluster: Cluster) 
             controller.observed((str(namespace), labels[names.LABEL_WORKER]))
 
 
-def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split())[:500]
+def _tell(message: str, error: Exception, fields: Mapping[str, object]) -> None:
+    """Log what the cluster did to us in one line; what is our own fault with its trace."""
+    if isinstance(error, _TROUBLE):
+        sentence = " ".join(str(error).split())[:500]
+        _log.warning(message, extra={**fields, "err": sentence})
+    else:
+        _log.error(message, extra=dict(fields), exc_info=error)

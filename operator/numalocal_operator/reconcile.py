@@ -1,18 +1,27 @@
 """One round for one worker: observe, plan, apply."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from numalocal.errors import SpecInvalid
 from numalocal.worker import Worker, parse_worker
 from numalocal_operator import status as statuses
-from numalocal_operator.cluster import Cluster, Raw
+from numalocal_operator.cluster import Cluster, PodRefused, Raw
 from numalocal_operator.config import Config
 from numalocal_operator.observed import observe
-from numalocal_operator.plan import Plan, plan
+from numalocal_operator.plan import Creation, Plan, plan
 from numalocal_operator.pod import manifest, pod_name
+
+REFUSED_RETRY_S: Final = 60.0
+"""How often to try a pod that the API server refuses: a quota may be raised without an event."""
+
+# Reasons of Events; those of a degraded worker are its condition's.
+POD_CREATED: Final = "PodCreated"
+POD_REPLACED: Final = "PodReplaced"
+POD_DELETED: Final = "PodDeleted"
 
 _log = logging.getLogger(__name__)
 
@@ -25,72 +34,100 @@ def reconcile(
     The events of what the step changes bring the next round.  A worker that is gone or going needs
     nothing: its pods have it as owner, and the garbage collector removes them.
     """
-    now = now or datetime.now(UTC)
     raw = cluster.worker(namespace, name)
     if raw is None or "deletionTimestamp" in raw["metadata"]:
         return None
-    try:
-        worker = parse_worker(raw)
-    except SpecInvalid as error:
-        # Pods of the last good spec stay: a typing error must not stop what serves.
-        generation = raw["metadata"].get("generation", 0)
-        new = statuses.invalid(error, generation, raw.get("status") or {}, _timestamp(now))
-        _publish(cluster, raw, new, _timestamp(now))
-        return None
-    wanted = [pod_name(worker, replica) for replica in range(worker.replicas)]
-    pods = [observe(pod) for pod in cluster.pods(namespace, name, wanted)]
-    step = plan(worker, pods, now.timestamp())
-    refusals = _apply(cluster, config, worker, step, partial(cluster.event, raw, now=stamp))
-    outlook = statuses.Outlook(worker=worker, pods=pods, plan=step, refusals=refusals)
-    _publish(cluster, raw, statuses.status(outlook, raw.get("status") or {}, stamp), stamp)
-    return REFUSED_RETRY_S if refusals else step.requeue_after_s
+    return _Round(cluster, config, raw, now or datetime.now(UTC)).run()
 
 
-def _apply(cluster: Cluster, config: Config, worker: Worker, step: Plan) -> None:
-    for name in step.delete:
-        cluster.delete_pod(worker.namespace, name)
-        _log.info("pod deleted", extra={"worker": worker.name, "pod": name})
-    if not step.create:
-        return
-    cpus_per_set = cluster.cpus_per_set(worker.pool)
-    for creation in step.create:
-        name = pod_name(worker, creation.replica)
-        if creation.replaces:
-            cluster.delete_pod(worker.namespace, name, terminal=True)
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What one round works with; `raw` is the worker as the API server gives it."""
+
+    cluster: Cluster
+    config: Config
+    raw: Raw
+    now: datetime
+
+    def run(self) -> float | None:
+        old = self.raw.get("status") or {}
+        try:
+            worker = parse_worker(self.raw)
+        except SpecInvalid as error:
+            # Pods of the last good spec stay: a typing error must not stop what serves.
+            generation = self.raw["metadata"].get("generation", 0)
+            self._publish(statuses.invalid(error, generation, old, self._timestamp()))
+            return None
+        wanted = [pod_name(worker, replica) for replica in range(worker.replicas)]
+        found = self.cluster.pods(worker.namespace, worker.name, wanted)
+        pods = [observe(pod) for pod in found]
+        step = plan(worker, pods, self.now.timestamp())
+        refusals = self._apply(worker, step)
+        stamp = self._timestamp()
+        self._publish(statuses.status(worker, pods, step, old, stamp, refusals=refusals))
+        return REFUSED_RETRY_S if refusals else step.requeue_after_s
+
+    def _apply(self, worker: Worker, step: Plan) -> tuple[str, ...]:
+        """Carry out a step; return a sentence for every pod that the API server refuses."""
+        for pod in step.delete:
+            self.cluster.delete_pod(worker.namespace, pod.name, pod.uid)
+            self._tell(POD_DELETED, f"deleted pod {pod.name}")
+        if not step.create:
+            return ()
+        refusals = []
+        cpus_per_set = self.cluster.cpus_per_set(worker.pool)
+        for creation in step.create:
+            try:
+                self._create(worker, creation, cpus_per_set)
+            except PodRefused as error:
+                refusals.append(f"pod {pod_name(worker, creation.replica)}: {error}")
+        return tuple(refusals)
+
+    def _create(self, worker: Worker, creation: Creation, cpus_per_set: int | None) -> None:
+        old, attempt = creation.replaces, creation.attempt
+        if old is not None:
+            self.cluster.delete_pod(worker.namespace, old.name, old.uid, terminal=True)
+        replica = creation.replica
         pod = manifest(
-            worker,
-            creation.replica,
-            cpus_per_set=cpus_per_set,
-            attempt=creation.attempt,
-            config=config,
+            worker, replica, cpus_per_set=cpus_per_set, attempt=attempt, config=self.config
         )
-        created = cluster.create_pod(pod)
-        _log.info(
-            "pod created" if created else "pod name taken",
-            extra={"worker": worker.name, "pod": name, "attempt": creation.attempt},
-        )
+        name = pod["metadata"]["name"]
+        if not self.cluster.create_pod(pod):
+            _log.info("pod name taken", extra={"worker": worker.name, "pod": name})
+        elif old is None:
+            self._tell(POD_CREATED, f"created pod {name}")
+        else:
+            self._tell(POD_REPLACED, f"replaced pod {name}, attempt {attempt}: {old.failure}")
+
+    def _publish(self, new: Mapping[str, Any]) -> None:
+        """Write the status where it changed, and an Event where something new is wrong."""
+        old = self.raw.get("status") or {}
+        if all(old.get(key) == value for key, value in new.items()):
+            return
+        metadata = self.raw["metadata"]
+        self.cluster.patch_status(metadata["namespace"], metadata["name"], new)
+        before, wrong = _degraded(old), _degraded(new)
+        if wrong is not None and (before is None or _kind(before) != _kind(wrong)):
+            reason, message = wrong["reason"], wrong["message"]
+            self.cluster.event(self.raw, "Warning", reason, message, self._timestamp())
+
+    def _tell(self, reason: str, message: str) -> None:
+        metadata = self.raw["metadata"]
+        fields = {"namespace": metadata["namespace"], "worker": metadata["name"], "reason": reason}
+        _log.info("pods changed", extra={**fields, "what": message})
+        self.cluster.event(self.raw, "Normal", reason, message, self._timestamp())
+
+    def _timestamp(self) -> str:
+        return self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _publish(cluster: Cluster, raw: Raw, new: Mapping[str, Any], now: str) -> None:
-    """Write the status where it changed, and an Event where it began to be degraded."""
-    old = raw.get("status") or {}
-    if all(old.get(key) == value for key, value in new.items()):
-        return
-    metadata = raw["metadata"]
-    cluster.patch_status(metadata["namespace"], metadata["name"], new)
-    wrong = _degraded(new)
-    if wrong is not None and wrong != _degraded(old):
-        cluster.event(raw, "Warning", *wrong, now)
+def _degraded(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Give the condition of a degraded status, None where it is none."""
+    conditions: list[Mapping[str, Any]] = status.get("conditions") or []
+    wrong = (one for one in conditions if one["type"] == statuses.DEGRADED)
+    return next((one for one in wrong if one["status"] == "True"), None)
 
 
-def _degraded(status: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Give reason and message of a degraded status, None where it is none."""
-    conditions: Sequence[Mapping[str, Any]] = status.get("conditions") or ()
-    for one in conditions:
-        if one["type"] == statuses.DEGRADED and one["status"] == "True":
-            return one["reason"], one["message"]
-    return None
-
-
-def _timestamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _kind(condition: Mapping[str, Any]) -> tuple[object, ...]:
+    """Tell conditions apart; messages with free memory in them differ every time."""
+    return condition["reason"], condition.get("observedGeneration")

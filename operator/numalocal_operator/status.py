@@ -28,6 +28,8 @@ UPDATING: Final = "Updating"
 STOPPING: Final = "Stopping"
 AS_PLANNED: Final = "AsPlanned"
 CHECK_REFUSED: Final = "CheckRefused"
+POD_REFUSED: Final = "PodRefused"
+REPORT_UNREADABLE: Final = "ReportUnreadable"
 REPLICA_FAILED: Final = "ReplicaFailed"
 CONTAINER_WAITING: Final = "ContainerWaiting"
 NAME_TAKEN: Final = "NameTaken"
@@ -35,12 +37,19 @@ INVALID_SPEC: Final = "InvalidSpec"
 
 
 def status(
-    worker: Worker, pods: Sequence[ObservedPod], plan: Plan, old: Mapping[str, Any], now: str
+    worker: Worker,
+    pods: Sequence[ObservedPod],
+    plan: Plan,
+    old: Mapping[str, Any],
+    now: str,
+    *,
+    refusals: Sequence[str] = (),
 ) -> Status:
     """Give the whole status.
 
     `old` is the status there is: a condition keeps its transition time while it says the same.
-    `now` is a timestamp as Kubernetes writes it.
+    `now` is a timestamp as Kubernetes writes it.  `refusals` are sentences on pods that the API
+    server refuses.
     """
     ours = sorted(
         (pod for pod in pods if pod.owner_uid == worker.uid and not pod.terminal),
@@ -50,7 +59,7 @@ def status(
     verdicts = {
         AVAILABLE: _available(worker, ready),
         PROGRESSING: _progressing(worker, ours),
-        DEGRADED: _degraded(worker, pods, plan),
+        DEGRADED: _degraded(worker, pods, plan, refusals),
     }
     return {
         "observedGeneration": worker.generation,
@@ -95,12 +104,16 @@ def _progressing(worker: Worker, ours: Sequence[ObservedPod]) -> Verdict:
     return False, SETTLED, "all pods are as the spec wants them"
 
 
-def _degraded(worker: Worker, pods: Sequence[ObservedPod], plan: Plan) -> Verdict:
+def _degraded(
+    worker: Worker, pods: Sequence[ObservedPod], plan: Plan, refusals: Sequence[str]
+) -> Verdict:
     """Tell the first thing that somebody must act on."""
     ours = [pod for pod in pods if pod.owner_uid == worker.uid and not pod.deleting]
     for pod in ours:
         if pod.check_passed is False:
             return True, CHECK_REFUSED, f"pod {pod.name}: {_sentence(pod.check_message)}"
+    if refusals:
+        return True, POD_REFUSED, "; ".join(refusals)
     if plan.conflicts:
         taken = ", ".join(plan.conflicts)
         message = f"pods that are not this worker's have its names: {taken}; delete them"
@@ -109,7 +122,17 @@ def _degraded(worker: Worker, pods: Sequence[ObservedPod], plan: Plan) -> Verdic
         if pod.failure:
             reason = REPLICA_FAILED if pod.terminal else CONTAINER_WAITING
             return True, reason, f"pod {pod.name}: {pod.failure}"
+        if pod.check_passed and not _verified(pod):
+            said = f"its check passed, but its report says nothing of it: {pod.check_message!r}"
+            return True, REPORT_UNREADABLE, f"pod {pod.name}: {said}"
     return False, AS_PLANNED, "nothing is wrong"
+
+
+def _verified(pod: ObservedPod) -> bool:
+    try:
+        return bool(pod.check_passed) and CheckReport.parse(pod.check_message).verified
+    except ReportInvalid:
+        return False
 
 
 def _placement(pod: ObservedPod) -> list[Status]:
@@ -126,7 +149,7 @@ def _placement(pod: ObservedPod) -> list[Status]:
         | ({} if rank.memory_bytes is None else {"memoryBytes": rank.memory_bytes})
         for rank in report.ranks
     ]
-    return [{**placed, "ranks": ranks, "verified": report.verified and pod.check_passed}]
+    return [{**placed, "ranks": ranks, "verified": _verified(pod)}]
 
 
 def _sentence(message: str) -> str:
