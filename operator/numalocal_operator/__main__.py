@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+from dataclasses import asdict
 
 import kopf
 from kubernetes import config as kubernetes_config
@@ -11,6 +12,7 @@ from kubernetes import config as kubernetes_config
 from numalocal import log
 from numalocal_operator.cluster import Cluster
 from numalocal_operator.config import from_environ
+from numalocal_operator.controller import Controller
 from numalocal_operator.handlers import register
 
 _LIVENESS = "http://0.0.0.0:8080/healthz"
@@ -21,14 +23,15 @@ def main() -> int:
     config = from_environ(os.environ)
     log.configure(config.log_level)
     try:
-        kubernetes_config.load_config()  # type: ignore[no-untyped-call] # the client has no types here
+        _log_in()
     except kubernetes_config.ConfigException as error:
         print(f"numalocal-operator: no cluster to work for: {error}", file=sys.stderr)  # noqa: T201
         return 1
     # kopf tells of every call of a handler, with all its settings; what we do, we tell ourselves.
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.getLogger("numalocal_operator").info("starting", extra=asdict(config))
     registry = kopf.OperatorRegistry()
-    register(registry, config, Cluster())
+    register(registry, Controller(Cluster(), config))
     asyncio.run(
         kopf.operator(
             registry=registry,
@@ -38,6 +41,14 @@ def main() -> int:
         )
     )
     return 0
+
+
+def _log_in() -> None:
+    """Use the pod's service account, or the user's own configuration outside a cluster."""
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        kubernetes_config.load_incluster_config()  # type: ignore[no-untyped-call] # has no types
+    else:
+        kubernetes_config.load_kube_config()
 
 
 if __name__ == "__main__":

@@ -1,99 +1,21 @@
-"""kopf's part: watch workers and their pods, and reconcile the workers that they name.
+"""kopf's part: watch workers and their pods, and hand on the workers that they name.
 
 Only plain event handlers are used.  kopf's change handlers would put finalizers and annotations
 on the objects, and a worker could then not be deleted while the operator is down.
 """
 
-import asyncio
-import logging
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 import kopf
-from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
 
 from numalocal import names
-from numalocal_operator.cluster import GROUP, PLURAL, VERSION, Cluster
-from numalocal_operator.config import Config
-from numalocal_operator.reconcile import reconcile
-from numalocal_operator.worklist import Key, Worklist
-
-RESYNC_S: Final = 300.0
-"""How often all workers are looked at without an event: a lost one costs no more than this."""
-
-_TROUBLE: Final = (ApiException, HTTPError, OSError)
-"""Kinds of errors that a network and a busy API server bring."""
-
-_log = logging.getLogger(__name__)
+from numalocal_operator.cluster import GROUP, PLURAL, VERSION
+from numalocal_operator.controller import Controller
 
 
-class Controller:
-    """Feeds the worklist from events and works it off, one worker at a time."""
-
-    def __init__(self, cluster: Cluster, config: Config, resync_s: float = RESYNC_S) -> None:
-        self._cluster = cluster
-        self._config = config
-        self._resync_s = resync_s
-        self._worklist = Worklist()
-        self._changed = asyncio.Event()
-
-    def observed(self, key: Key) -> None:
-        """Note that a worker, or something of it, has changed."""
-        self._worklist.add(key, self._now())
-        self._changed.set()
-
-    async def run(self) -> None:
-        """Work for ever; cancel it to end."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._work())
-            tasks.create_task(self._resync())
-
-    async def _work(self) -> None:
-        while True:
-            key = self._worklist.take(self._now())
-            if key is not None:
-                await self._reconcile(key)
-                continue
-            self._changed.clear()
-            due = self._worklist.next_due_s()
-            wait_s = None if due is None else max(0.0, due - self._now())
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait_s)
-
-    async def _reconcile(self, key: Key) -> None:
-        try:
-            again_s = await asyncio.to_thread(reconcile, self._cluster, self._config, *key)
-        except Exception as error:  # one worker's trouble must not stop the others
-            delay_s = self._worklist.failed(key, self._now())
-            fields = {"namespace": key[0], "worker": key[1], "retry_s": delay_s}
-            _tell("reconcile failed", error, fields)
-            return
-        self._worklist.succeeded(key)
-        if again_s is not None:
-            self._worklist.add(key, self._now(), again_s)
-
-    async def _resync(self) -> None:
-        while True:
-            await asyncio.sleep(self._resync_s)
-            try:
-                keys = await asyncio.to_thread(self._cluster.workers, self._config.namespace)
-            except Exception as error:  # the next one may do better
-                _tell("resync failed", error, {"retry_s": self._resync_s})
-                continue
-            for key in keys:
-                self.observed(key)
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
-
-def register(registry: kopf.OperatorRegistry, config: Config, cluster: Cluster) -> None:
+def register(registry: kopf.OperatorRegistry, controller: Controller) -> None:
     """Put our handlers into kopf's registry."""
-    controller: Controller | None = None
-    work: asyncio.Task[None] | None = None
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -102,35 +24,21 @@ def register(registry: kopf.OperatorRegistry, config: Config, cluster: Cluster) 
 
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        nonlocal controller, work
         settings.posting.enabled = False
         settings.peering.standalone = True
         # A watch that the network forgot would stay silent for ever.
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
-        controller = Controller(cluster, config)
-        work = asyncio.create_task(controller.run())
+        controller.start()
 
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:
-        if work is not None:
-            work.cancel()
+        controller.stop()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def worker_changed(namespace: str | None, name: str, **_: Any) -> None:
-        if controller is not None:
-            controller.observed((str(namespace), name))
+        controller.observed((str(namespace), name))
 
     @kopf.on.event("pods", labels={names.LABEL_WORKER: kopf.PRESENT}, registry=registry)
     async def pod_changed(namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
-        if controller is not None:
-            controller.observed((str(namespace), labels[names.LABEL_WORKER]))
-
-
-def _tell(message: str, error: Exception, fields: Mapping[str, object]) -> None:
-    """Log what the cluster did to us in one line; what is our own fault with its trace."""
-    if isinstance(error, _TROUBLE):
-        sentence = " ".join(str(error).split())[:500]
-        _log.warning(message, extra={**fields, "err": sentence})
-    else:
-        _log.error(message, extra=dict(fields), exc_info=error)
+        controller.observed((str(namespace), labels[names.LABEL_WORKER]))
