@@ -48,7 +48,7 @@ def _log_in() -> None:
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         kubernetes_config.load_incluster_config()  # type: ignore[no-untyped-call] # has no types
     else:
-        kubernetes_config.load_kube_config()
+        kubernetes_config.load_kube_config()  # type: ignore[no-untyped-call] # has no types
 
 
 if __name__ == "__main__":
