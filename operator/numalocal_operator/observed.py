@@ -90,8 +90,8 @@ def _unschedulable(status: Mapping[str, Any]) -> str:
 
 
 def _failure(status: Mapping[str, Any]) -> str:
-    words = [str(status.get("reason") or "Failed"), str(status.get("message") or "")]
-    return ": ".join(word for word in words if word)
+    reason = status.get("reason") or status["phase"]
+    return f"{reason}: {status.get('message') or 'no container of it runs any more'}"
 
 
 def _stuck(status: Mapping[str, Any]) -> str:

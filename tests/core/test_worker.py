@@ -137,6 +137,31 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
             id="our container's name",
         ),
         pytest.param(
+            document() | {"metadata": {"name": 64 * "a"}},
+            "metadata.name",
+            "of at most 63 characters",
+            id="a name that no label can hold",
+        ),
+        pytest.param(
+            document(template={"spec": {"containers": [{"name": "a"}], "initContainers": [{}]}}),
+            "spec.template.spec.initContainers[0].name",
+            "None must be the container's name",
+            id="container without a name",
+        ),
+        pytest.param(
+            document(
+                template={
+                    "spec": {
+                        "containers": [{"name": "a"}],
+                        "resources": {"limits": {"cpu": 4}},
+                    }
+                }
+            ),
+            "spec.template.spec.resources.limits.cpu",
+            "a CPU quota throttles",
+            id="quota of the whole pod",
+        ),
+        pytest.param(
             {"metadata": {"name": "a"}}, "spec.template.spec.containers", "", id="no spec"
         ),
         pytest.param(
@@ -152,3 +177,22 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
 )
 def test_a_problem_says_what_would_be_right(raw: dict[str, Any], path: str, sentence: str) -> None:
     assert sentence in problems_of(raw)[path]
+
+
+def test_null_stands_for_the_default_as_in_a_cluster() -> None:
+    fields = ("replicas", "ranks", "pool", "placement", "engine", "memory", "enforcement")
+
+    worker = parse_worker(document(**dict.fromkeys(fields)))
+
+    assert worker == parse_worker(document())
+
+
+def test_no_problem_is_told_twice() -> None:
+    raw = document(template={"spec": {"containers": 1}})
+
+    with pytest.raises(SpecInvalid) as refused:
+        parse_worker(raw)
+
+    assert [str(one) for one in refused.value.problems] == [
+        "spec.template.spec.containers: 1 must be a list"
+    ]

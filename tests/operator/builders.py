@@ -1,0 +1,68 @@
+"""Workers and pods as the API server gives them, small enough to read in a test."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from numalocal.worker import Worker, parse_worker
+from numalocal_operator.config import Config
+from numalocal_operator.observed import ObservedPod
+from numalocal_operator.pod import manifest, revision
+
+CONFIG = Config(binder_image="numalocal/binder:test")
+NOW = "2026-01-02T03:04:05Z"
+NOW_S = 1767323045.0
+
+
+def raw_worker(*containers: Mapping[str, Any], **spec: Any) -> dict[str, Any]:
+    """Make a worker `llama` in the namespace `serving`, with one plain container."""
+    return {
+        "apiVersion": "numalocal.io/v1alpha1",
+        "kind": "CpuInferenceWorker",
+        "metadata": {"name": "llama", "namespace": "serving", "uid": "w-1", "generation": 1},
+        "spec": {
+            "template": {
+                "spec": {"containers": [*(containers or ({"name": "engine", "image": "x"},))]}
+            },
+            **spec,
+        },
+    }
+
+
+def make_worker(*containers: Mapping[str, Any], **spec: Any) -> Worker:
+    return parse_worker(raw_worker(*containers, **spec))
+
+
+def make_pod(worker: Worker, replica: int = 0, **changed: Any) -> ObservedPod:
+    """Make a ready pod of a worker's present revision, but for what is given."""
+    fields: dict[str, Any] = {
+        "name": f"{worker.name}-{replica}",
+        "uid": f"p-{replica}",
+        "owner_uid": worker.uid,
+        "replica": replica,
+        "revision": revision(worker),
+        "attempt": 0,
+        "created_at_s": NOW_S - 60,
+        "ended_at_s": NOW_S - 60,
+        "terminal": False,
+        "deleting": False,
+        "ready": True,
+        "node": "node-a",
+        "check_passed": None,
+        "check_message": "",
+        "unschedulable": "",
+        "failure": "",
+    }
+    return ObservedPod(**{**fields, **changed})
+
+
+def raw_pod(worker: Worker, replica: int = 0, **status: Any) -> dict[str, Any]:
+    """Make a pod as the operator creates it, with the status given."""
+    pod = manifest(worker, replica, cpus_per_set=4, attempt=0, config=CONFIG)
+    pod["metadata"] |= {"uid": f"p-{replica}", "creationTimestamp": NOW}
+    return {**pod, "status": status}
+
+
+def ended_check(message: str, exit_code: int = 0) -> dict[str, Any]:
+    """Give the status of a check container that has ended with a termination message."""
+    ended = {"exitCode": exit_code, "message": message, "finishedAt": NOW}
+    return {"name": "numalocal-check", "state": {"terminated": ended}}

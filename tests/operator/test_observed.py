@@ -1,0 +1,147 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from numalocal_operator.observed import ObservedPod, observe
+
+from .builders import NOW_S, ended_check, make_worker, raw_pod
+
+LATER = "2026-01-02T03:09:05Z"
+
+
+def observed(**status: Any) -> ObservedPod:
+    return observe(raw_pod(make_worker(), **status))
+
+
+def waiting(reason: str, message: str = "because", name: str = "engine") -> dict[str, Any]:
+    return {"name": name, "state": {"waiting": {"reason": reason, "message": message}}}
+
+
+def test_a_fresh_pod_has_an_owner_a_replica_and_nothing_else_to_tell() -> None:
+    pod = observed()
+
+    assert (pod.name, pod.uid, pod.owner_uid, pod.replica) == ("llama-0", "p-0", "w-1", 0)
+    assert (pod.attempt, pod.created_at_s, pod.node) == (0, NOW_S, "")
+    assert not any((pod.ready, pod.terminal, pod.deleting, pod.unschedulable, pod.failure))
+    assert pod.check_passed is None
+
+
+def test_a_pod_that_somebody_else_made_is_read_as_well() -> None:
+    pod = observe({"metadata": {"name": "llama-0"}})
+
+    assert (pod.owner_uid, pod.replica, pod.revision, pod.created_at_s) == ("", None, "", 0.0)
+
+
+@pytest.mark.parametrize("value", ["", "first", "-1"])
+def test_a_replica_label_that_is_no_number_is_no_replica(value: str) -> None:
+    raw = raw_pod(make_worker())
+    raw["metadata"]["labels"]["numalocal.io/replica"] = value
+
+    assert observe(raw).replica is None
+
+
+def test_only_the_controller_is_the_owner() -> None:
+    raw = raw_pod(make_worker())
+    raw["metadata"]["ownerReferences"][0]["controller"] = False
+
+    assert observe(raw).owner_uid == ""
+
+
+def test_a_pod_that_is_ready_and_bound_to_a_node() -> None:
+    raw = raw_pod(make_worker(), phase="Running", conditions=[{"type": "Ready", "status": "True"}])
+    raw["spec"]["nodeName"] = "node-a"
+
+    pod = observe(raw)
+
+    assert pod.ready
+    assert pod.node == "node-a"
+
+
+def test_a_terminal_pod_is_never_ready() -> None:
+    ready = [{"type": "Ready", "status": "True"}]
+
+    assert not observed(phase="Failed", conditions=ready).ready
+
+
+def test_an_admission_failure_is_told_with_reason_and_message() -> None:
+    pod = observed(
+        phase="Failed", reason="UnexpectedAdmissionError", message="no healthy devices present"
+    )
+
+    assert pod.terminal
+    assert pod.failure == "UnexpectedAdmissionError: no healthy devices present"
+    assert pod.ended_at_s == NOW_S
+
+
+def test_a_pod_ended_when_its_last_container_did() -> None:
+    ended = {"terminated": {"exitCode": 1, "finishedAt": LATER}}
+    without_time = {"terminated": {"exitCode": 1, "finishedAt": None}}
+
+    statuses = [{"name": "engine", "state": ended}, {"name": "proxy", "state": without_time}]
+    pod = observed(phase="Succeeded", containerStatuses=statuses)
+
+    assert pod.terminal
+    assert pod.ended_at_s == NOW_S + 300
+    assert pod.failure == "Succeeded: no container of it runs any more"
+
+
+def test_a_pod_without_a_node_tells_what_the_scheduler_says() -> None:
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "0/1 nodes are available: 1 Insufficient numalocal.io/cpuset.",
+    }
+
+    assert observed(conditions=[condition]).unschedulable == condition["message"]
+    assert observed(conditions=[{**condition, "status": "True"}]).unschedulable == ""
+
+
+@pytest.mark.parametrize("kind", ["initContainerStatuses", "containerStatuses"])
+def test_a_container_that_cannot_start_is_told(kind: str) -> None:
+    pod = observed(**{kind: [waiting("ImagePullBackOff")]})
+
+    assert pod.failure == "container engine: ImagePullBackOff: because"
+
+
+@pytest.mark.parametrize("reason", ["PodInitializing", "ContainerCreating"])
+def test_starting_up_is_no_failure(reason: str) -> None:
+    assert observed(containerStatuses=[waiting(reason, "")]).failure == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "passed", "message"),
+    [
+        pytest.param(ended_check("fine"), True, "fine", id="passed"),
+        pytest.param(ended_check("too little", 1), False, "too little", id="refused"),
+        pytest.param(
+            {
+                "name": "numalocal-check",
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"exitCode": 1, "message": "too little"}},
+            },
+            False,
+            "too little",
+            id="refused, and waits to try again",
+        ),
+        pytest.param(
+            {"name": "numalocal-check", "state": {"running": {}}}, None, "", id="still running"
+        ),
+        pytest.param(
+            {**ended_check("theirs", 1), "name": "download"}, None, "", id="another container"
+        ),
+        pytest.param(
+            {"name": "numalocal-check", "state": {"terminated": {"exitCode": 137}}},
+            False,
+            "",
+            id="killed without a word",
+        ),
+    ],
+)
+def test_the_check_is_judged_by_how_it_last_ended(
+    *, status: Mapping[str, Any], passed: bool | None, message: str
+) -> None:
+    pod = observed(initContainerStatuses=[status])
+
+    assert (pod.check_passed, pod.check_message) == (passed, message)

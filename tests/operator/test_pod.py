@@ -1,0 +1,250 @@
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from numalocal import names
+from numalocal.documents import load_worker
+from numalocal.worker import Worker, parse_worker
+from numalocal_operator.config import Config
+from numalocal_operator.pod import manifest, revision
+
+from .builders import CONFIG, make_worker
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "operator"
+
+
+def pod_of(worker: Worker, **arguments: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"cpus_per_set": 4, "attempt": 0, "config": CONFIG, **arguments}
+    return manifest(worker, given.pop("replica", 0), **given)
+
+
+def engine_of(pod: Mapping[str, Any]) -> dict[str, Any]:
+    name = pod["metadata"]["annotations"][names.ANNOTATION_CONTAINER]
+    found: list[dict[str, Any]] = [one for one in pod["spec"]["containers"] if one["name"] == name]
+    return found[0]
+
+
+def check_of(pod: Mapping[str, Any]) -> dict[str, Any]:
+    first: dict[str, Any] = pod["spec"]["initContainers"][0]
+    return first
+
+
+@pytest.mark.parametrize("example", ["cluster", "vllm"])
+def test_the_pod_of_an_example_is_the_golden_one(example: str) -> None:
+    raw = load_worker(ROOT / "examples" / f"{example}.yaml")
+    metadata = {**raw["metadata"], "namespace": "serving", "uid": "w-1", "generation": 1}
+    worker = parse_worker({**raw, "metadata": metadata})
+
+    pod = pod_of(worker, config=Config())
+    del pod["metadata"]["labels"][names.LABEL_REVISION]  # changes with every comma of the example
+    text = json.dumps(pod, indent=2) + "\n"
+    path = GOLDEN / f"{example}-pod.json"
+    if os.environ.get("NUMALOCAL_GOLDEN") == "write":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    assert text == path.read_text()
+
+
+def test_a_pod_belongs_to_its_worker_so_the_garbage_collector_can_remove_it() -> None:
+    pod = pod_of(make_worker(), replica=3)
+
+    assert pod["metadata"]["name"] == "llama-3"
+    assert pod["metadata"]["ownerReferences"] == [
+        {
+            "apiVersion": "numalocal.io/v1alpha1",
+            "kind": "CpuInferenceWorker",
+            "name": "llama",
+            "uid": "w-1",
+            "controller": True,
+        }
+    ]
+
+
+def test_labels_and_annotations_of_the_template_stay_but_ours_win() -> None:
+    worker = make_worker(
+        template={
+            "metadata": {
+                "labels": {"app": "llama", names.LABEL_WORKER: "another"},
+                "annotations": {"team": "a", names.ANNOTATION_ENGINE: "vllm"},
+            },
+            "spec": {"containers": [{"name": "engine", "image": "x"}]},
+        }
+    )
+
+    metadata = pod_of(worker)["metadata"]
+
+    assert metadata["labels"]["app"] == "llama"
+    assert metadata["labels"][names.LABEL_WORKER] == "llama"
+    assert metadata["annotations"]["team"] == "a"
+    assert metadata["annotations"][names.ANNOTATION_ENGINE] == "none"
+
+
+def test_the_agent_is_told_everything_about_the_engine() -> None:
+    worker = make_worker(
+        engine={"name": "openmp", "openMP": "llvm", "reservedCores": 0}, memory={"perRank": "1Gi"}
+    )
+
+    assert pod_of(worker, attempt=2)["metadata"]["annotations"] == {
+        "numalocal.io/engine": "openmp",
+        "numalocal.io/openmp": "llvm",
+        "numalocal.io/container": "engine",
+        "numalocal.io/bound-containers": "numalocal-check",
+        "numalocal.io/reserved-cores": "0",
+        "numalocal.io/memory": "1073741824",
+        "numalocal.io/attempt": "2",
+    }
+
+
+def test_only_the_engine_has_cpu_sets_and_the_check_comes_first() -> None:
+    worker = make_worker(
+        ranks=2,
+        pool="big",
+        template={
+            "spec": {
+                "initContainers": [{"name": "download", "image": "y"}],
+                "containers": [{"name": "proxy", "image": "z"}, {"name": "engine", "image": "x"}],
+            }
+        },
+    )
+
+    pod = pod_of(worker)
+
+    with_sets = [
+        one["name"]
+        for one in (*pod["spec"]["initContainers"], *pod["spec"]["containers"])
+        if "numalocal.io/big" in one.get("resources", {}).get("limits", {})
+    ]
+    assert with_sets == ["engine"]
+    assert engine_of(pod)["resources"]["limits"]["numalocal.io/big"] == "2"
+    assert engine_of(pod)["resources"]["requests"]["numalocal.io/big"] == "2"
+    assert [one["name"] for one in pod["spec"]["initContainers"]] == ["numalocal-check", "download"]
+    bound = pod["metadata"]["annotations"]["numalocal.io/bound-containers"]
+    assert bound == "numalocal-check,download"
+
+
+@pytest.mark.parametrize(
+    ("given", "cpus_per_set", "requests"),
+    [
+        pytest.param({}, 28, "56", id="all CPUs of both sets"),
+        pytest.param({}, None, None, id="unknown pool: left alone"),
+        pytest.param({"requests": {"cpu": "3"}}, 28, "3", id="the user's own"),
+    ],
+)
+def test_the_cpu_request_mirrors_the_cpu_sets(
+    given: Mapping[str, Any], cpus_per_set: int | None, requests: str | None
+) -> None:
+    worker = make_worker({"name": "engine", "image": "x", "resources": given}, ranks=2)
+
+    resources = engine_of(pod_of(worker, cpus_per_set=cpus_per_set))["resources"]
+
+    assert resources["requests"].get("cpu") == requests
+    assert "cpu" not in resources["limits"]
+
+
+@pytest.mark.parametrize(
+    ("given", "request_", "limit"),
+    [
+        pytest.param({}, "2147483648", "2147483648", id="both ranks together"),
+        pytest.param({"limits": {"memory": "8Gi"}}, "8Gi", "8Gi", id="the user's limit"),
+        pytest.param({"requests": {"memory": "1Gi"}}, "1Gi", "2147483648", id="a small request"),
+        pytest.param({"requests": {"memory": "4Gi"}}, "4Gi", "4294967296", id="a large request"),
+        pytest.param({"requests": {"memory": "much"}}, "much", "2147483648", id="no amount"),
+    ],
+)
+def test_the_memory_limit_holds_all_ranks_and_the_users_own_request(
+    given: Mapping[str, Any], request_: str, limit: str
+) -> None:
+    container = {"name": "engine", "image": "x", "resources": given}
+    worker = make_worker(container, ranks=2, memory={"perRank": "1Gi"})
+
+    resources = engine_of(pod_of(worker))["resources"]
+
+    assert resources["requests"]["memory"] == request_
+    assert resources["limits"]["memory"] == limit
+
+
+def test_without_memory_per_rank_no_memory_is_asked_or_told() -> None:
+    pod = pod_of(make_worker())
+
+    assert "memory" not in engine_of(pod)["resources"]["limits"]
+    assert engine_of(pod)["env"] == check_of(pod)["env"] == []
+    assert names.ANNOTATION_MEMORY not in pod["metadata"]["annotations"]
+
+
+def test_engine_and_check_are_told_the_memory_per_rank() -> None:
+    container = {"name": "engine", "image": "x", "env": [{"name": "A", "value": "b"}]}
+    pod = pod_of(make_worker(container, memory={"perRank": "1Gi"}))
+
+    told = {"name": "NUMALOCAL_MEMORY_PER_RANK_BYTES", "value": "1073741824"}
+    assert check_of(pod)["env"] == [told]
+    assert engine_of(pod)["env"] == [{"name": "A", "value": "b"}, told]
+
+
+def test_the_check_has_the_engines_cpu_and_memory_but_none_of_its_devices() -> None:
+    resources = {
+        "requests": {"cpu": "2", "memory": "4Gi"},
+        "limits": {"memory": "4Gi", "example.com/card": "1", "hugepages-2Mi": "1Gi"},
+        "claims": [{"name": "card"}],
+    }
+    pod = pod_of(make_worker({"name": "engine", "image": "x", "resources": resources}))
+
+    assert check_of(pod)["resources"] == {
+        "requests": {"cpu": "2", "memory": "4Gi"},
+        "limits": {"memory": "4Gi"},
+    }
+
+
+def test_the_check_is_allowed_where_pod_security_is_restricted() -> None:
+    check = check_of(pod_of(make_worker(), config=Config(binder_pull_policy="Always")))
+
+    assert (check["image"], check["imagePullPolicy"]) == (Config().binder_image, "Always")
+    assert check["args"] == ["check"]
+    assert check["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ranks": 2},
+        {"pool": "big"},
+        {"engine": {"name": "openmp"}},
+        {"memory": {"perRank": "1Gi"}},
+        {"template": {"spec": {"containers": [{"name": "engine", "image": "y"}]}}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_changes_the_pod_changes_the_revision(change: Mapping[str, Any]) -> None:
+    assert revision(make_worker(**change)) != revision(make_worker())
+
+
+def test_scaling_an_upgrade_and_another_node_do_not_change_the_revision() -> None:
+    pods = [
+        pod_of(make_worker()),
+        pod_of(make_worker(replicas=5), replica=4, attempt=1),
+        pod_of(make_worker(), config=Config(binder_image="numalocal/binder:next")),
+        pod_of(make_worker(), cpus_per_set=8),
+    ]
+
+    assert len({pod["metadata"]["labels"][names.LABEL_REVISION] for pod in pods}) == 1
+
+
+def test_the_workers_own_template_is_never_changed() -> None:
+    worker = make_worker(memory={"perRank": "1Gi"})
+    before = json.dumps(worker.template)
+
+    pod_of(worker)
+
+    assert json.dumps(worker.template) == before
