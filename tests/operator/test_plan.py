@@ -1,0 +1,303 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from numalocal.worker import Worker
+from numalocal_operator.observed import ObservedPod
+from numalocal_operator.plan import CONFLICT_RETRY_S, Creation, Plan, back_off_s, plan
+from numalocal_operator.pod import revision
+
+from .builders import NOW_S, make_pod, make_worker
+
+
+def planned(worker: Worker, *pods: ObservedPod, now_s: float = NOW_S) -> Plan:
+    return plan(worker, pods, now_s)
+
+
+def old(worker: Worker, replica: int, **changed: Any) -> ObservedPod:
+    return make_pod(worker, replica, revision="old", **changed)
+
+
+def failed(worker: Worker, replica: int = 0, **changed: Any) -> ObservedPod:
+    """Make a pod that failed at NOW, a minute after its creation."""
+    given = {"terminal": True, "ready": False, "ended_at_s": NOW_S, **changed}
+    return make_pod(worker, replica, **given)
+
+
+def test_a_new_worker_gets_all_its_pods_at_once() -> None:
+    assert planned(make_worker(replicas=3)) == Plan(
+        create=(Creation(0), Creation(1), Creation(2)),
+    )
+
+
+def test_a_worker_without_replicas_gets_none() -> None:
+    assert planned(make_worker(replicas=0)) == Plan()
+
+
+def test_a_worker_that_is_as_wanted_is_left_alone() -> None:
+    worker = make_worker(replicas=2)
+
+    assert planned(worker, make_pod(worker, 0), make_pod(worker, 1)) == Plan()
+
+
+def test_a_missing_replica_in_the_middle_is_filled() -> None:
+    worker = make_worker(replicas=3)
+
+    step = planned(worker, make_pod(worker, 0), make_pod(worker, 2))
+
+    assert step == Plan(create=(Creation(1),))
+
+
+def test_scaling_down_deletes_the_highest_replicas() -> None:
+    worker = make_worker(replicas=1)
+    pods = [make_pod(worker, replica) for replica in range(3)]
+
+    assert planned(worker, *pods) == Plan(delete=(pods[1], pods[2]))
+
+
+def test_a_terminal_pod_beyond_the_replicas_is_deleted_and_not_replaced() -> None:
+    worker = make_worker(replicas=0)
+    pod = failed(worker)
+
+    assert planned(worker, pod) == Plan(delete=(pod,))
+
+
+def test_a_pod_that_lost_its_replica_label_is_deleted() -> None:
+    worker = make_worker()
+    pod = make_pod(worker, replica=0)
+    lost = replace(pod, name="llama-x", replica=None)
+
+    assert planned(worker, pod, lost) == Plan(delete=(lost,))
+
+
+def test_nothing_is_created_while_the_old_pod_of_a_replica_ends() -> None:
+    worker = make_worker()
+
+    assert planned(worker, make_pod(worker, deleting=True)) == Plan()
+    assert planned(worker, failed(worker, deleting=True)) == Plan()
+
+
+def test_somebody_elses_pod_is_never_touched_and_looked_at_again() -> None:
+    worker = make_worker(replicas=2)
+    other = make_pod(worker, 0, owner_uid="w-2", terminal=True)
+
+    assert planned(worker, other, make_pod(worker, 1)) == Plan(
+        conflicts=("llama-0",), requeue_after_s=CONFLICT_RETRY_S
+    )
+
+
+def test_somebody_elses_pod_that_ends_is_waited_for_without_complaint() -> None:
+    """The pods of a deleted worker of the same name, say."""
+    worker = make_worker()
+    other = make_pod(worker, owner_uid="w-0", deleting=True)
+
+    assert planned(worker, other) == Plan(requeue_after_s=CONFLICT_RETRY_S)
+
+
+def test_a_failed_pod_waits_for_its_back_off() -> None:
+    worker = make_worker()
+
+    assert planned(worker, failed(worker), now_s=NOW_S + 4) == Plan(requeue_after_s=6)
+
+
+def test_a_failed_pod_is_replaced_in_one_step_when_its_back_off_ends() -> None:
+    worker = make_worker()
+    pod = failed(worker, attempt=2)
+
+    assert planned(worker, pod, now_s=NOW_S + 39).create == ()
+    assert planned(worker, pod, now_s=NOW_S + 40) == Plan(
+        create=(Creation(0, attempt=3, replaces=pod),)
+    )
+
+
+def test_the_soonest_back_off_counts() -> None:
+    worker = make_worker(replicas=2)
+
+    step = planned(worker, failed(worker, 0, attempt=3), failed(worker, 1))
+
+    assert step.requeue_after_s == 10
+
+
+def test_a_pod_that_had_worked_is_replaced_as_at_first() -> None:
+    worker = make_worker()
+    pod = failed(worker, attempt=7, created_at_s=NOW_S - 301)
+
+    assert planned(worker, pod).requeue_after_s == 10
+    assert planned(worker, pod, now_s=NOW_S + 10).create[0].attempt == 1
+
+
+def test_a_pod_that_failed_by_an_older_spec_is_replaced_at_once() -> None:
+    worker = make_worker()
+    pod = failed(worker, attempt=7, revision="old")
+
+    assert planned(worker, pod) == Plan(create=(Creation(0, attempt=0, replaces=pod),))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "wait_s"), [(0, 10), (1, 20), (2, 40), (4, 160), (5, 300), (1_000_000, 300)]
+)
+def test_the_back_off_doubles_up_to_five_minutes(attempt: int, wait_s: float) -> None:
+    assert back_off_s(attempt) == wait_s
+
+
+def test_a_new_revision_replaces_the_highest_ready_pod_first() -> None:
+    worker = make_worker(replicas=3)
+    pods = [old(worker, replica) for replica in range(3)]
+
+    assert planned(worker, *pods) == Plan(delete=(pods[2],))
+
+
+def test_a_new_revision_replaces_a_pod_that_does_not_serve_first() -> None:
+    worker = make_worker(replicas=3)
+    idle = old(worker, 1, ready=False)
+
+    step = planned(worker, old(worker, 0), idle, old(worker, 2))
+
+    assert step == Plan(delete=(idle,))
+
+
+def test_a_pod_that_does_not_serve_is_replaced_though_others_do_not_serve_either() -> None:
+    worker = make_worker(replicas=2)
+    idle = old(worker, 0, ready=False)
+
+    assert planned(worker, idle, make_pod(worker, 1, ready=False)) == Plan(delete=(idle,))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"ready": False}, id="starts"),
+        pytest.param({"deleting": True}, id="ends"),
+        pytest.param({"terminal": True, "ready": False, "ended_at_s": NOW_S}, id="backs off"),
+    ],
+)
+def test_a_pod_that_serves_is_not_given_up_while_another_is_missing(other: Any) -> None:
+    worker = make_worker(replicas=2)
+
+    assert planned(worker, old(worker, 0), make_pod(worker, 1, **other)).delete == ()
+
+
+def test_a_pod_that_serves_is_not_given_up_in_the_step_that_creates_another() -> None:
+    worker = make_worker(replicas=2)
+
+    assert planned(worker, old(worker, 0)) == Plan(create=(Creation(1),))
+
+
+# Below: the plan replayed against a cluster of nothing but names, in any order of events.
+
+
+def applied(
+    worker: Worker, pods: Sequence[ObservedPod], step: Plan, now_s: float
+) -> list[ObservedPod]:
+    """Carry out a step as an API server would: one pod a name, a deleted live pod lingers."""
+    ending = {pod.name for pod in step.delete}
+    gone = {one.replaces.name for one in step.create if one.replaces}
+    left = [
+        replace(pod, deleting=True, ready=False) if pod.name in ending else pod
+        for pod in pods
+        if pod.name not in gone
+    ]
+    for creation in step.create:
+        name = f"{worker.name}-{creation.replica}"
+        assert name not in {pod.name for pod in left}, "a replica would have two pods"
+        new = make_pod(worker, creation.replica, ready=False, attempt=creation.attempt)
+        left.append(replace(new, created_at_s=now_s, ended_at_s=now_s))
+    return left
+
+
+EVENTS = ("nothing", "ready", "fail", "vanish", "delete")
+"""What may happen to a pod between two steps."""
+
+
+def happened(pod: ObservedPod, event: str, now_s: float) -> list[ObservedPod]:
+    if pod.deleting:
+        return [] if event == "vanish" else [pod]
+    if pod.terminal or event == "nothing":
+        return [pod]
+    match event:
+        case "ready":
+            return [replace(pod, ready=True)]
+        case "fail":
+            return [replace(pod, terminal=True, ready=False, ended_at_s=now_s)]
+        case "delete":
+            return [replace(pod, deleting=True, ready=False)]
+        case _:
+            return []
+
+
+def settled(
+    worker: Worker, pods: Sequence[ObservedPod], now_s: float
+) -> tuple[Sequence[ObservedPod], int]:
+    """Let everything go well until the plan is empty; give the pods and the number of steps."""
+    for steps in range(200):
+        step = plan(worker, pods, now_s)
+        if not (step.create or step.delete or step.requeue_after_s or any(map(waits, pods))):
+            return pods, steps
+        pods = applied(worker, pods, step, now_s)
+        pods = [
+            one
+            for pod in pods
+            for one in happened(pod, "vanish" if pod.deleting else "ready", now_s)
+        ]
+        now_s += step.requeue_after_s or 1
+    raise AssertionError(f"not settled after 200 steps: {pods}")
+
+
+def waits(pod: ObservedPod) -> bool:
+    return pod.deleting or pod.terminal or not pod.ready
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    changes=st.lists(
+        st.tuples(
+            st.integers(0, 4),
+            st.sampled_from(["x", "y"]),
+            st.lists(st.sampled_from(EVENTS), min_size=6, max_size=6),
+            st.floats(0, 400),
+        ),
+        max_size=12,
+    ),
+    replicas=st.integers(0, 4),
+)
+def test_whatever_happens_the_plan_ends_with_one_ready_pod_a_replica(
+    changes: list[tuple[int, str, list[str], float]], replicas: int
+) -> None:
+    pods: Sequence[ObservedPod] = []
+    now_s = NOW_S
+    for wanted, image, events, passed_s in changes:
+        worker = make_worker({"name": "engine", "image": image}, replicas=wanted)
+        step = plan(worker, pods, now_s)
+        serving = [pod for pod in step.delete if pod.ready and (pod.replica or 0) < wanted]
+        assert len(serving) <= 1, "a roll gives up one serving pod at a time"
+        pods = applied(worker, pods, step, now_s)
+        now_s += passed_s
+        paired = zip(pods, (*events, *events), strict=False)
+        pods = [one for pod, event in paired for one in happened(pod, event, now_s)]
+
+    worker = make_worker({"name": "engine", "image": "final"}, replicas=replicas)
+    end, _ = settled(worker, pods, now_s)
+
+    assert sorted(pod.replica or 0 for pod in end) == list(range(replicas))
+    assert {pod.revision for pod in end} <= {revision(worker)}
+
+
+@given(replicas=st.integers(1, 5))
+def test_a_roll_keeps_all_replicas_but_one_serving(replicas: int) -> None:
+    worker = make_worker(replicas=replicas)
+    pods: Sequence[ObservedPod] = [old(worker, replica) for replica in range(replicas)]
+
+    for _ in range(4 * replicas):
+        pods = applied(worker, pods, plan(worker, pods, NOW_S), NOW_S)
+        assert sum(pod.ready for pod in pods) >= replicas - 1
+        pods = [
+            one
+            for pod in pods
+            for one in happened(pod, "vanish" if pod.deleting else "ready", NOW_S)
+        ]
+
+    assert {pod.revision for pod in pods} == {revision(worker)}
