@@ -1,0 +1,27 @@
+"""A fake API server, and the operator's calls of it through the real client."""
+
+from collections.abc import Iterator
+
+import pytest
+from kubernetes import client
+
+from numalocal_operator.cluster import Cluster
+
+from .fake_api import FakeApi, serving
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    """Serve an empty API server."""
+    with serving() as fake:
+        yield fake
+
+
+@pytest.fixture
+def cluster(api: FakeApi) -> Iterator[Cluster]:
+    """Call it."""
+    settings = client.Configuration()
+    settings.host = api.url
+    settings.retries = 0
+    with client.ApiClient(settings) as connection:
+        yield Cluster(connection)

@@ -1,0 +1,145 @@
+"""An API server of a few paths on loopback: what the operator calls, with its real refusals.
+
+Objects are plain mappings by path.  It knows uids, label selectors, names that are taken, merge
+patches of a status and preconditions of a deletion; all else is 404.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+Raw = dict[str, Any]
+
+WORKERS = "/apis/numalocal.io/v1alpha1/namespaces/serving/cpuinferenceworkers"
+PODS = "/api/v1/namespaces/serving/pods"
+EVENTS = "/api/v1/namespaces/serving/events"
+
+
+@dataclass
+class FakeApi:
+    """What the server holds, what it was asked, and what it refuses."""
+
+    objects: dict[str, Raw] = field(default_factory=dict)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    """Method and path of every call, in order."""
+    refusals: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    """Status and message for a method and path."""
+    url: str = ""
+    _uids: int = 0
+
+    def put(self, collection: str, raw: Mapping[str, Any]) -> str:
+        """Hold an object; give its path."""
+        path = f"{collection}/{raw['metadata']['name']}"
+        self.objects[path] = json.loads(json.dumps(raw))
+        return path
+
+    def names(self, collection: str) -> list[str]:
+        """Name the objects of a collection."""
+        return [path.rpartition("/")[2] for path in self._paths(collection)]
+
+    def writes(self) -> list[tuple[str, str]]:
+        """Give the calls that change something."""
+        return [one for one in self.requests if one[0] != "GET"]
+
+    def answer(self, method: str, url: str, body: Any) -> tuple[int, Raw]:
+        """Answer a request: status and object."""
+        parts = urlsplit(url)
+        self.requests.append((method, parts.path))
+        refused = self.refusals.get((method, parts.path))
+        return _status(*refused) if refused else self._answer(method, parts, body)
+
+    def _answer(self, method: str, parts: SplitResult, body: Any) -> tuple[int, Raw]:
+        path = parts.path.removesuffix("/status") if method == "PATCH" else parts.path
+        match method:
+            case "POST":
+                return self._create(path, body)
+            case "GET" if not path[-1].isdigit() and path not in self.objects:
+                return self._list(path, parse_qs(parts.query))
+            case _ if path not in self.objects:
+                return _status(404, f"{path} not found")
+            case "PATCH":
+                return self._patch_status(parts.path, body)
+            case "DELETE":
+                return self._delete(path, body or {})
+            case _:
+                return 200, self.objects[path]
+
+    def _paths(self, collection: str) -> list[str]:
+        return [path for path in self.objects if path.rpartition("/")[0] == collection]
+
+    def _list(self, collection: str, query: Mapping[str, list[str]]) -> tuple[int, Raw]:
+        if collection.startswith("/apis") and "/namespaces/" not in collection:
+            found = [one for path, one in self.objects.items() if path.startswith("/apis")]
+            return 200, {"items": found}
+        key, _, value = query.get("labelSelector", [""])[0].partition("=")
+        found = [self.objects[path] for path in self._paths(collection)]
+        if key:
+            found = [one for one in found if one["metadata"].get("labels", {}).get(key) == value]
+        return 200, {"items": found}
+
+    def _create(self, collection: str, body: Raw) -> tuple[int, Raw]:
+        self._uids += 1
+        metadata = body["metadata"]
+        if "generateName" in metadata:
+            metadata["name"] = f"{metadata['generateName']}{self._uids}"
+        if f"{collection}/{metadata['name']}" in self.objects:
+            return _status(409, f"{metadata['name']} already exists")
+        metadata["uid"] = f"made-{self._uids}"
+        self.put(collection, body)
+        return 201, body
+
+    def _patch_status(self, path: str, body: Raw) -> tuple[int, Raw]:
+        found = self.objects[path.removesuffix("/status")]
+        assert path.endswith("/status"), "only the status is the operator's to write"
+        found["status"] = {**found.get("status", {}), **body["status"]}
+        return 200, found
+
+    def _delete(self, path: str, options: Raw) -> tuple[int, Raw]:
+        wanted = options.get("preconditions", {}).get("uid")
+        if wanted not in (None, self.objects[path]["metadata"]["uid"]):
+            return _status(409, "the UID in the precondition does not match")
+        if options.get("gracePeriodSeconds") == 0:
+            del self.objects[path]
+        else:
+            self.objects[path]["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:35Z"
+        return 200, {}
+
+
+def _status(code: int, message: str) -> tuple[int, Raw]:
+    return code, {"kind": "Status", "code": code, "message": message}
+
+
+@contextmanager
+def serving() -> Iterator[FakeApi]:
+    """Serve a fake on a free port of loopback."""
+    api = FakeApi()
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            code, raw = api.answer(self.command, self.path, body)
+            data = json.dumps(raw).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 # the library's names
+
+        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 # as above
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        api.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield api
+        server.shutdown()
+        thread.join()

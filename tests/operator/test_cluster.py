@@ -1,0 +1,220 @@
+import json
+import logging
+
+import pytest
+from kubernetes.client.exceptions import ApiException
+
+from numalocal import names
+from numalocal_operator.cluster import Cluster, PodRefused
+
+from .builders import NOW, make_worker, raw_pod, raw_worker
+from .fake_api import EVENTS, PODS, WORKERS, FakeApi
+
+
+def node(name: str, annotation: str | None = None) -> dict[str, object]:
+    annotations = {} if annotation is None else {names.ANNOTATION_POOLS: annotation}
+    return {"metadata": {"name": name, "annotations": annotations}}
+
+
+def test_a_worker_is_read_as_it_stands(api: FakeApi, cluster: Cluster) -> None:
+    api.put(WORKERS, raw_worker(colour="red"))
+
+    assert cluster.worker("serving", "llama") == raw_worker(colour="red")
+
+
+def test_a_worker_that_is_gone_is_none(api: FakeApi, cluster: Cluster) -> None:
+    api.refusals["GET", f"{WORKERS}/llama"] = (404, "not found")
+
+    assert cluster.worker("serving", "llama") is None
+
+
+@pytest.mark.parametrize("code", [401, 403, 429, 500, 503])
+def test_other_failures_are_the_callers(api: FakeApi, cluster: Cluster, code: int) -> None:
+    api.refusals["GET", f"{WORKERS}/llama"] = (code, "no")
+
+    with pytest.raises(ApiException):
+        cluster.worker("serving", "llama")
+
+
+@pytest.mark.parametrize("namespace", ["serving", ""], ids=["one namespace", "all namespaces"])
+def test_workers_are_listed(api: FakeApi, cluster: Cluster, namespace: str) -> None:
+    api.put(WORKERS, raw_worker())
+
+    assert cluster.workers(namespace) == [("serving", "llama")]
+
+
+def test_a_workers_pods_are_found_by_label_and_by_name(api: FakeApi, cluster: Cluster) -> None:
+    worker = make_worker()
+    unlabelled = raw_pod(worker, 1)
+    del unlabelled["metadata"]["labels"]
+    stranger = {"metadata": {"name": "stranger-0"}}
+    for pod in (raw_pod(worker, 0), unlabelled, stranger):
+        api.put(PODS, pod)
+
+    found = cluster.pods("serving", "llama", ["llama-0", "llama-1", "llama-2"])
+
+    assert [one["metadata"]["name"] for one in found] == ["llama-0", "llama-1"]
+
+
+def test_a_pod_that_cannot_be_looked_up_is_the_callers(api: FakeApi, cluster: Cluster) -> None:
+    api.refusals["GET", f"{PODS}/llama-0"] = (403, "no")
+
+    with pytest.raises(ApiException):
+        cluster.pods("serving", "llama", ["llama-0"])
+
+
+def test_the_largest_set_of_any_node_counts(api: FakeApi, cluster: Cluster) -> None:
+    for name, cpus in (("a", 8), ("b", 28), ("c", 4)):
+        published = json.dumps({"cpuset": {"sets": 2, "cpusPerSet": cpus}})
+        api.put("/api/v1/nodes", node(name, published))
+    api.put("/api/v1/nodes", node("d"))
+
+    assert cluster.cpus_per_set("cpuset") == 28
+    assert cluster.cpus_per_set("big") is None
+
+
+@pytest.mark.parametrize("text", ["", "none", "[]", '{"cpuset": 4}', '{"cpuset": {}}', "null"])
+def test_what_a_node_says_unreadably_says_nothing(
+    api: FakeApi, cluster: Cluster, text: str
+) -> None:
+    api.put("/api/v1/nodes", node("a", text))
+
+    assert cluster.cpus_per_set("cpuset") is None
+
+
+def test_a_pod_is_created_as_planned(api: FakeApi, cluster: Cluster) -> None:
+    pod = raw_pod(make_worker(memory={"perRank": "1Gi"}))
+
+    assert cluster.create_pod(pod)
+
+    held = api.objects[f"{PODS}/llama-0"]
+    assert held["spec"] == pod["spec"]
+    assert held["metadata"]["annotations"] == pod["metadata"]["annotations"]
+
+
+def test_a_taken_name_is_no_failure(api: FakeApi, cluster: Cluster) -> None:
+    api.put(PODS, raw_pod(make_worker()))
+
+    assert not cluster.create_pod(raw_pod(make_worker()))
+
+
+@pytest.mark.parametrize("code", [400, 403, 422])
+def test_a_refused_pod_is_told_in_the_servers_words(
+    api: FakeApi, cluster: Cluster, code: int
+) -> None:
+    api.refusals["POST", PODS] = (code, 'pods "llama-0" is forbidden: exceeded quota: team')
+
+    with pytest.raises(PodRefused, match=r'^pods "llama-0" is forbidden: exceeded quota: team$'):
+        cluster.create_pod(raw_pod(make_worker()))
+
+
+def test_a_busy_server_has_refused_nothing(api: FakeApi, cluster: Cluster) -> None:
+    api.refusals["POST", PODS] = (503, "busy")
+
+    with pytest.raises(ApiException):
+        cluster.create_pod(raw_pod(make_worker()))
+
+
+def test_a_live_pod_gets_its_time_to_end_and_a_terminal_one_goes_at_once(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    for replica in (0, 1):
+        api.put(PODS, raw_pod(make_worker(), replica))
+
+    cluster.delete_pod("serving", "llama-0", "p-0")
+    cluster.delete_pod("serving", "llama-1", "p-1", terminal=True)
+
+    assert api.names(PODS) == ["llama-0"]
+    assert "deletionTimestamp" in api.objects[f"{PODS}/llama-0"]["metadata"]
+
+
+def test_a_pod_that_took_over_the_name_is_not_deleted(api: FakeApi, cluster: Cluster) -> None:
+    api.put(PODS, raw_pod(make_worker()))
+
+    cluster.delete_pod("serving", "llama-0", "p-before", terminal=True)
+
+    assert api.names(PODS) == ["llama-0"]
+
+
+def test_a_pod_that_is_gone_needs_no_deletion(api: FakeApi, cluster: Cluster) -> None:
+    cluster.delete_pod("serving", "llama-0", "p-0")
+
+    assert api.writes() == [("DELETE", f"{PODS}/llama-0")]
+
+
+def test_a_deletion_that_is_forbidden_is_the_callers(api: FakeApi, cluster: Cluster) -> None:
+    api.refusals["DELETE", f"{PODS}/llama-0"] = (403, "no")
+
+    with pytest.raises(ApiException):
+        cluster.delete_pod("serving", "llama-0", "p-0")
+
+
+def test_a_status_is_merged_and_nothing_else_is_written(api: FakeApi, cluster: Cluster) -> None:
+    path = api.put(WORKERS, {**raw_worker(), "status": {"replicas": 1, "readyReplicas": 0}})
+
+    cluster.patch_status("serving", "llama", {"readyReplicas": 1})
+
+    assert api.objects[path] == {**raw_worker(), "status": {"replicas": 1, "readyReplicas": 1}}
+    assert api.writes() == [("PATCH", f"{path}/status")]
+
+
+def test_a_worker_that_is_gone_has_no_status(api: FakeApi, cluster: Cluster) -> None:
+    cluster.patch_status("serving", "llama", {"readyReplicas": 1})
+
+    assert api.objects == {}
+
+
+def test_a_status_that_is_refused_is_the_callers(api: FakeApi, cluster: Cluster) -> None:
+    api.refusals["PATCH", f"{WORKERS}/llama/status"] = (422, "no")
+
+    with pytest.raises(ApiException):
+        cluster.patch_status("serving", "llama", {"readyReplicas": 1})
+
+
+def test_an_event_names_its_worker_and_is_cut_where_the_server_would_refuse_it(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    cluster.event(raw_worker(), "Warning", "CheckRefused", "long " * 300, NOW)
+
+    (name,) = api.names(EVENTS)
+    event = api.objects[f"{EVENTS}/{name}"]
+    assert name.startswith("llama-")
+    assert event["involvedObject"] == {
+        "apiVersion": "numalocal.io/v1alpha1",
+        "kind": "CpuInferenceWorker",
+        "name": "llama",
+        "namespace": "serving",
+        "uid": "w-1",
+    }
+    assert (event["type"], event["reason"]) == ("Warning", "CheckRefused")
+    assert len(event["message"]) == 1024
+
+
+def test_an_event_that_cannot_be_written_is_lost_with_a_line(
+    api: FakeApi, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.refusals["POST", EVENTS] = (403, "namespace is being terminated")
+
+    with caplog.at_level(logging.WARNING):
+        cluster.event(raw_worker(), "Normal", "PodCreated", "created pod llama-0", NOW)
+
+    (line,) = caplog.records
+    assert line.getMessage() == "event lost"
+    assert vars(line)["err"] == "namespace is being terminated"
+
+
+def test_an_answer_that_is_no_status_is_told_by_its_code() -> None:
+    """A proxy in between may answer with a page of HTML."""
+    with pytest.raises(PodRefused, match=r"^403 Forbidden$"):
+        raise_refusal(ApiException(status=403, reason="Forbidden"))
+
+
+def raise_refusal(error: ApiException) -> None:
+    cluster = Cluster()
+
+    class Core:
+        def create_namespaced_pod(self, *_: object, **__: object) -> None:
+            raise error
+
+    cluster._core = Core()
+    cluster.create_pod(raw_pod(make_worker()))
