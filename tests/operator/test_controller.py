@@ -1,0 +1,119 @@
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from numalocal_operator.cluster import Cluster
+from numalocal_operator.controller import Controller
+
+from .builders import CONFIG, raw_worker
+from .fake_api import PODS, WORKERS, FakeApi
+
+LLAMA = ("serving", "llama")
+WORKER = f"{WORKERS}/llama"
+
+
+def while_running(controller: Controller, act: Callable[[], Awaitable[None]]) -> None:
+    """Act while the controller works."""
+
+    async def scene() -> None:
+        controller.start()
+        try:
+            await act()
+        finally:
+            controller.stop()
+
+    asyncio.run(scene())
+
+
+async def seen(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        await asyncio.sleep(0.01)
+
+
+def test_a_worker_that_was_observed_is_reconciled(api: FakeApi, cluster: Cluster) -> None:
+    api.put(WORKERS, raw_worker())
+    controller = Controller(cluster, CONFIG)
+
+    async def act() -> None:
+        await asyncio.sleep(0.05)
+        assert api.requests == [], "nothing is asked without a reason"
+        controller.observed(LLAMA)
+        await seen(lambda: "status" in api.objects[WORKER])
+
+    while_running(controller, act)
+
+    assert api.names(PODS) == ["llama-0"]
+
+
+def test_what_changes_without_an_event_is_seen_by_the_resync(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    api.put(WORKERS, raw_worker())
+
+    async def act() -> None:
+        await seen(lambda: "status" in api.objects[WORKER])
+
+    while_running(Controller(cluster, CONFIG, resync_s=0.05), act)
+
+
+def test_a_failed_call_is_tried_again_with_a_line_in_the_log(
+    api: FakeApi, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.put(WORKERS, raw_worker())
+    api.refusals["GET", WORKER] = (503, "busy")
+    controller = Controller(cluster, CONFIG)
+
+    async def act() -> None:
+        controller.observed(LLAMA)
+        await seen(lambda: any(one.getMessage() == "reconcile failed" for one in caplog.records))
+        del api.refusals["GET", WORKER]
+        await seen(lambda: "status" in api.objects[WORKER])
+
+    with caplog.at_level(logging.WARNING):
+        while_running(controller, act)
+
+    line = vars(next(one for one in caplog.records if one.getMessage() == "reconcile failed"))
+    assert (line["namespace"], line["worker"], line["retry_s"]) == ("serving", "llama", 1.0)
+    assert line["exc_info"] is None
+
+
+def test_a_worker_that_nobody_foresaw_does_not_stop_the_others(
+    api: FakeApi, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.put(WORKERS, raw_worker())
+    api.objects[f"{WORKERS}/broken"] = {"kind": "CpuInferenceWorker"}
+    controller = Controller(cluster, CONFIG)
+
+    async def act() -> None:
+        controller.observed(("serving", "broken"))
+        controller.observed(LLAMA)
+        await seen(lambda: "status" in api.objects[WORKER])
+
+    with caplog.at_level(logging.WARNING):
+        while_running(controller, act)
+
+    (line,) = [one for one in caplog.records if vars(one).get("worker") == "broken"]
+    assert line.levelname == "ERROR"
+    assert line.exc_info is not None
+
+
+def test_a_resync_that_fails_is_followed_by_another(
+    api: FakeApi, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    workers = "/apis/numalocal.io/v1alpha1/cpuinferenceworkers"
+    api.put(WORKERS, raw_worker())
+    api.refusals["GET", workers] = (500, "etcd is away")
+
+    async def act() -> None:
+        await seen(lambda: any(one.getMessage() == "resync failed" for one in caplog.records))
+        del api.refusals["GET", workers]
+        await seen(lambda: "status" in api.objects[WORKER])
+
+    with caplog.at_level(logging.WARNING):
+        while_running(Controller(cluster, CONFIG, resync_s=0.05), act)

@@ -1,0 +1,208 @@
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from numalocal_operator.cluster import Cluster
+from numalocal_operator.reconcile import REFUSED_RETRY_S, reconcile
+
+from .builders import CONFIG, NOW_S, ended_check, raw_worker
+from .fake_api import EVENTS, PODS, WORKERS, FakeApi
+
+READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+START = datetime.fromtimestamp(NOW_S, UTC)
+
+
+def turn(cluster: Cluster, passed_s: float = 0) -> float | None:
+    return reconcile(cluster, CONFIG, "serving", "llama", START + timedelta(seconds=passed_s))
+
+
+def become(api: FakeApi, name: str, **status: Any) -> None:
+    """Let a pod have a status, as the kubelet would write it."""
+    pod = api.objects[f"{PODS}/{name}"]
+    pod["status"] = status
+    pod["metadata"]["creationTimestamp"] = START.isoformat()
+
+
+def status_of(api: FakeApi) -> Mapping[str, Any]:
+    status: Mapping[str, Any] = api.objects[f"{WORKERS}/llama"]["status"]
+    return status
+
+
+def degraded(api: FakeApi) -> tuple[str, str, str]:
+    (one,) = [one for one in status_of(api)["conditions"] if one["type"] == "Degraded"]
+    return one["status"], one["reason"], one["message"]
+
+
+def told(api: FakeApi) -> list[tuple[str, str, str]]:
+    events = [api.objects[f"{EVENTS}/{name}"] for name in api.names(EVENTS)]
+    return [(one["type"], one["reason"], one["message"]) for one in events]
+
+
+def test_a_new_worker_gets_its_pods_its_status_and_an_event_each(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    api.put(WORKERS, raw_worker(replicas=2))
+
+    assert turn(cluster) is None
+
+    assert api.names(PODS) == ["llama-0", "llama-1"]
+    assert status_of(api)["readyReplicas"] == 0
+    assert told(api) == [
+        ("Normal", "PodCreated", "created pod llama-0"),
+        ("Normal", "PodCreated", "created pod llama-1"),
+    ]
+
+
+def test_a_worker_that_is_as_wanted_costs_no_write(api: FakeApi, cluster: Cluster) -> None:
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    become(api, "llama-0", **READY)
+    turn(cluster)
+    api.requests.clear()
+
+    assert turn(cluster, 600) is None
+
+    assert api.writes() == []
+    assert status_of(api)["readyReplicas"] == 1
+
+
+def test_a_worker_that_is_going_is_left_to_the_garbage_collector(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    raw = raw_worker()
+    raw["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z"
+    api.put(WORKERS, raw)
+
+    assert turn(cluster) is None
+
+    assert api.writes() == []
+
+
+def test_a_worker_that_is_gone_is_no_work(api: FakeApi, cluster: Cluster) -> None:
+    api.refusals["GET", f"{WORKERS}/llama"] = (404, "gone")
+
+    assert turn(cluster) is None
+
+
+def test_the_cpu_request_comes_from_the_nodes(api: FakeApi, cluster: Cluster) -> None:
+    pools = {"numalocal.io/pools": json.dumps({"cpuset": {"sets": 2, "cpusPerSet": 28}})}
+    api.put("/api/v1/nodes", {"metadata": {"name": "node-a", "annotations": pools}})
+    api.put(WORKERS, raw_worker(ranks=2))
+
+    turn(cluster)
+
+    (container,) = api.objects[f"{PODS}/llama-0"]["spec"]["containers"]
+    assert container["resources"]["requests"]["cpu"] == "56"
+
+
+def test_an_invalid_spec_is_told_and_touches_no_pod(api: FakeApi, cluster: Cluster) -> None:
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    api.objects[f"{WORKERS}/llama"]["spec"] |= {"ranks": 0, "placement": "Pack"}
+    api.objects[f"{WORKERS}/llama"]["metadata"]["generation"] = 2
+
+    assert turn(cluster) is None
+
+    assert degraded(api) == (
+        "True",
+        "InvalidSpec",
+        "spec.placement: 'Pack' must be one of: Spread; "
+        "spec.ranks: 0 must be a whole number from 1 to 64",
+    )
+    assert told(api)[-1][:2] == ("Warning", "InvalidSpec")
+    assert api.names(PODS) == ["llama-0"]
+    assert "DELETE" not in {method for method, _ in api.requests}
+
+
+def test_a_refusal_of_the_check_reaches_status_and_events_once(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    report = {"verified": False, "cpus": "2-3", "mems": "0", "ranks": [], "message": "too little"}
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    for free in ("1 GiB", "2 GiB"):
+        message = json.dumps({**report, "message": f"only {free}"})
+        become(api, "llama-0", initContainerStatuses=[ended_check(message, 1)])
+        turn(cluster)
+
+    assert degraded(api) == ("True", "CheckRefused", "pod llama-0: only 2 GiB")
+    assert told(api)[1:] == [("Warning", "CheckRefused", "pod llama-0: only 1 GiB")]
+    assert api.names(PODS) == ["llama-0"], "the kubelet tries again, in its own time"
+
+
+def test_a_pod_that_the_node_refused_is_replaced_after_its_back_off(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    failure = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "no devices"}
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    become(api, "llama-0", **failure)
+
+    assert turn(cluster, 4) == 6
+    assert degraded(api)[1:] == (
+        "ReplicaFailed",
+        "pod llama-0: UnexpectedAdmissionError: no devices",
+    )
+    assert turn(cluster, 10) is None
+
+    metadata = api.objects[f"{PODS}/llama-0"]["metadata"]
+    assert metadata["annotations"]["numalocal.io/attempt"] == "1"
+    sentence = "replaced pod llama-0, attempt 1: UnexpectedAdmissionError: no devices"
+    assert told(api)[-1] == ("Normal", "PodReplaced", sentence)
+
+    become(api, "llama-0", **failure)
+    assert turn(cluster, 10) == 10, "20 s after the second pod's creation at 0 s"
+
+
+def test_scaling_down_deletes_and_the_end_of_the_pod_is_awaited(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    api.put(WORKERS, raw_worker(replicas=2))
+    turn(cluster)
+    api.objects[f"{WORKERS}/llama"]["spec"]["replicas"] = 1
+
+    for _ in range(2):
+        turn(cluster)
+
+    deletions = [path for method, path in api.requests if method == "DELETE"]
+    assert deletions == [f"{PODS}/llama-1"]
+    assert told(api)[-1] == ("Normal", "PodDeleted", "deleted pod llama-1")
+
+
+def test_a_quota_is_told_and_tried_again_though_other_pods_are_created(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    api.put(WORKERS, raw_worker(replicas=2))
+    api.refusals["POST", PODS] = (403, "exceeded quota: team")
+
+    assert turn(cluster) == REFUSED_RETRY_S
+
+    assert degraded(api) == (
+        "True",
+        "PodRefused",
+        "pod llama-0: exceeded quota: team; pod llama-1: exceeded quota: team",
+    )
+    del api.refusals["POST", PODS]
+    assert turn(cluster) is None
+    assert degraded(api)[0] == "False"
+
+
+def test_somebody_elses_pod_is_not_touched(api: FakeApi, cluster: Cluster) -> None:
+    stranger = {"metadata": {"name": "llama-0", "uid": "theirs"}}
+    path = api.put(PODS, stranger)
+    api.put(WORKERS, raw_worker())
+
+    assert turn(cluster) is not None
+
+    assert api.objects[path] == stranger
+    assert degraded(api)[1] == "NameTaken"
+
+
+def test_a_name_taken_in_between_is_seen_in_the_next_turn(api: FakeApi, cluster: Cluster) -> None:
+    api.put(WORKERS, raw_worker())
+    api.refusals["POST", PODS] = (409, "already exists")
+
+    assert turn(cluster) is None
+
+    assert told(api) == []
