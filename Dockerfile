@@ -28,12 +28,16 @@ ENV PIP_ROOT_USER_ACTION=ignore
 RUN for extra in deviceplugin operator; do \
       python3 dependencies.py $extra >$extra.txt \
       && pip install --quiet --no-compile --target=/packages/$extra -r $extra.txt || exit 1; \
-    done
+    done \
+ # Root file systems are read-only: what is not compiled here is compiled at every start.
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /packages
 
 FROM python AS agent
 COPY --from=packages /packages/deviceplugin /usr/local/lib/numalocal
 COPY core/numalocal /usr/local/lib/numalocal/numalocal
 COPY deviceplugin/numalocal_deviceplugin /usr/local/lib/numalocal/numalocal_deviceplugin
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash \
+      /usr/local/lib/numalocal/numalocal /usr/local/lib/numalocal/numalocal_deviceplugin
 ENV PYTHONPATH=/usr/local/lib/numalocal
 ENTRYPOINT ["python3", "-m", "numalocal_deviceplugin"]
 
@@ -41,6 +45,8 @@ FROM python AS operator
 COPY --from=packages /packages/operator /usr/local/lib/numalocal
 COPY core/numalocal /usr/local/lib/numalocal/numalocal
 COPY operator/numalocal_operator /usr/local/lib/numalocal/numalocal_operator
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash \
+      /usr/local/lib/numalocal/numalocal /usr/local/lib/numalocal/numalocal_operator
 ENV PYTHONPATH=/usr/local/lib/numalocal
 USER 65532:65532
 ENTRYPOINT ["python3", "-m", "numalocal_operator"]

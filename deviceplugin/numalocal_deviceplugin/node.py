@@ -78,6 +78,9 @@ def in_cluster(
 
     def connect() -> HTTPConnection:
         context = ssl.create_default_context(cafile=str(account / "ca.crt"))
+        # Python 3.13 refuses authorities without the extensions of RFC 5280; clusters that made
+        # theirs by hand have such ones, and every other client of theirs works.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=context)
 
     return Publisher(connect, token_file, node)

@@ -19,11 +19,17 @@ class Authority:
         self._key = folder / "ca.key"
         if not self.certificate.exists():
             self._new_key("ca")
-            command = ["openssl", "req", "-x509", "-new", "-key", self._key, "-days", _DAYS]
-            run([*command, "-subj", "/CN=numalocal-lab", "-out", self.certificate])
+            command = f"openssl req -x509 -new -key {self._key} -days {_DAYS}".split()
+            usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"]
+            run([*command, *usage, "-subj", "/CN=numalocal-lab", "-out", self.certificate])
 
     def issue(
-        self, name: str, common_name: str, *, organization: str = "", addresses: tuple[str, ...] = ()
+        self,
+        name: str,
+        common_name: str,
+        *,
+        organization: str = "",
+        addresses: tuple[str, ...] = (),
     ) -> None:
         """Sign `name`.crt with `name`.key; addresses are IPs or DNS names the holder serves."""
         self._new_key(name)
@@ -32,14 +38,12 @@ class Authority:
             ["openssl", "req", "-new", "-key", self.folder / f"{name}.key", "-subj", subject]
         )
         extensions = self.folder / f"{name}.ext"
-        alternatives = ",".join(
-            f"{'IP' if one[0].isdigit() else 'DNS'}:{one}" for one in addresses
-        )
+        alternatives = ",".join(f"{'IP' if one[0].isdigit() else 'DNS'}:{one}" for one in addresses)
         extensions.write_text(
             "extendedKeyUsage=clientAuth,serverAuth\n"
             + (f"subjectAltName={alternatives}\n" if alternatives else "")
         )
-        command = ["openssl", "x509", "-req", "-CA", self.certificate, "-CAkey", self._key]
+        command = f"openssl x509 -req -CA {self.certificate} -CAkey {self._key}".split()
         output = self.folder / f"{name}.crt"
         run(
             [*command, "-CAcreateserial", "-days", _DAYS, "-extfile", extensions, "-out", output],

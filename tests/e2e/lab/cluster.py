@@ -165,6 +165,7 @@ def _boot(processes: Processes, shell: machine.Shell, again: Callable[[], None])
     QEMU's emulation of several CPUs can run an instruction that the kernel has just patched away
     (an int3 of a static key): the guest then panics in its first seconds, about one time in five.
     """
+
     def answers() -> bool:
         if not processes.alive("qemu"):
             again()

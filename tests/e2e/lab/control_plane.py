@@ -40,11 +40,11 @@ def start(
 ) -> None:
     """Start everything and wait until the API server is ready and its own roles exist."""
     folder = authority.folder
-    etcd = ["etcd", "--data-dir", state / "etcd", "--unsafe-no-fsync", "--log-level", "warn"]
+    etcd = ["etcd", "--data-dir", str(state / "etcd"), "--unsafe-no-fsync", "--log-level", "warn"]
     processes.start("etcd", [*ENTER, *etcd])
-    api_server = [programs / "kube-apiserver", *_api_server_flags(folder)]
+    api_server = [str(programs / "kube-apiserver"), *_api_server_flags(folder)]
     processes.start("kube-apiserver", [*ENTER, *api_server])
-    kubectl = [*ENTER, programs / "kubectl", "--kubeconfig", admin]
+    kubectl = [*ENTER, str(programs / "kubectl"), "--kubeconfig", str(admin)]
     wait_for(
         f"API server ready (see {processes.directory}/kube-apiserver.log)",
         lambda: run([*kubectl, "get", "--raw", "/readyz"]) == "ok",
@@ -57,7 +57,7 @@ def start(
         if name == "controller-manager":
             flags += _controller_manager_flags(folder)
         processes.start(f"kube-{name}", [*ENTER, programs / f"kube-{name}", *flags])
-    _let_kube_proxy_in([str(word) for word in kubectl])
+    _let_kube_proxy_in(kubectl)
 
 
 def _let_kube_proxy_in(kubectl: list[str]) -> None:

@@ -79,7 +79,7 @@ def _build_base(folder: Path) -> None:
     slim = ["doc", "man", "locale", "info"]
     excludes = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in slim]
     run(["mmdebstrap", "--variant=minbase", *excludes, SUITE, root])
-    (folder / "Dockerfile").write_text("FROM scratch\nADD root.tar /\nCMD [\"bash\"]\n")
+    (folder / "Dockerfile").write_text('FROM scratch\nADD root.tar /\nCMD ["bash"]\n')
     _buildah("build", "--tag", BASE, str(folder))
     _push(BASE, folder / "base.tar")
     root.unlink()

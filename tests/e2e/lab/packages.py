@@ -33,7 +33,9 @@ def require() -> None:
     if not missing:
         return
     if not shutil.which("apt-get"):
-        raise LabError(f"missing here: {', '.join(missing)}; install them with your package manager")
+        raise LabError(
+            f"missing here: {', '.join(missing)}; install them with your package manager"
+        )
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with step(f"installing {' '.join(missing)}"):
         run(["apt-get", "update", "-qq"], env=env)

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Kept, as Python warns of a process that is forgotten while it runs; ours are meant to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Processes:
     """The processes of one lab, each remembered in a file by pid and start time.
@@ -35,6 +39,7 @@ class Processes:
                 start_new_session=True,
                 pass_fds=pass_fds,
             )
+        _STARTED.append(process)
         record = {"pid": process.pid, "start": start_time(process.pid)}
         (self.directory / f"{name}.pid").write_text(json.dumps(record))
 

@@ -1,0 +1,56 @@
+"""The lab with numalocal installed by helm, and workers that are gone after each test."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from installed import install
+from lab.cluster import Lab, down, running, up
+from lab.commands import LabError
+from workers import Workers
+
+LOGS = Path(__file__).parents[2] / "build" / "e2e-logs"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Use the lab of `make lab` where one runs, and leave it; else one for these tests alone."""
+    found = running()
+    made = up()
+    try:
+        try:
+            install(made)
+        except LabError:
+            made.collect_logs(LOGS / "install")
+            raise
+        yield made
+    finally:
+        if found is None:
+            down()
+
+
+@pytest.fixture
+def workers(lab: Lab) -> Iterator[Workers]:
+    made = Workers(lab)
+    yield made
+    made.delete_all()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Keep the logs of everything where a test has failed."""
+    report = yield
+    fixtures = getattr(item, "funcargs", {})
+    if report.failed and isinstance(lab := fixtures.get("lab"), Lab):  # type: ignore[attr-defined]
+        folder = LOGS / re.sub(r"\W+", "-", item.name).strip("-")
+        lab.collect_logs(folder)
+        report.sections.append(("logs", f"kept in {folder}"))  # type: ignore[attr-defined]
+    return report

@@ -1,0 +1,110 @@
+"""A worker is born on its CPUs with its memory beside them, and told so; judged by the node."""
+
+import re
+
+from installed import SETS, sets
+from lab.cluster import Lab
+from numalocal.idset import IdSet
+from workers import DECODE, Workers
+
+MEMORY = {"perRank": "128Mi"}
+
+
+def test_the_node_offers_its_cpu_sets(lab: Lab) -> None:
+    described = lab.kubectl("describe", "node")
+
+    assert sets(lab) == SETS
+    assert re.search(r"numalocal\.io/cpuset:\s+2", described)
+
+
+def test_an_engine_is_bound_from_its_first_instruction(workers: Workers) -> None:
+    workers.create("one", memory=MEMORY)
+    status = workers.wait_ready("one")
+    log = workers.wait_log("one", r"tokens_per_s=")
+    look = workers.look("one")
+
+    (placement,) = status["placements"]
+    (rank,) = placement["ranks"]
+    cpus, node = IdSet.parse(rank["cpus"]), rank["numaNode"]
+    assert (str(cpus), node) in {("2-3", 0), ("6-7", 1)}
+    assert placement["verified"] is True
+    assert rank["memoryBytes"] == 128 << 20
+    assert log.startswith(f"start cpus={cpus} mems={node}\n")
+    assert look.cgroup_cpus == cpus
+    assert look.cgroup_mems == IdSet.of([node])
+    assert len(look.thread_cpus) == 2
+    assert set(look.thread_cpus) == {cpus}
+    assert set(look.thread_mems) == {IdSet.of([node])}
+    assert look.bytes_on_node[node] >= 32 << 20
+    assert look.local_share >= 0.99
+
+
+def test_requests_mirror_the_sets_for_the_scheduler(workers: Workers) -> None:
+    workers.create("one", memory=MEMORY)
+    workers.wait_ready("one")
+
+    pod = workers.pod("one")
+
+    (container,) = pod["spec"]["containers"]
+    assert container["resources"]["requests"]["cpu"] == "2"
+    assert container["resources"]["limits"] == {"memory": "128Mi", "numalocal.io/cpuset": "1"} | {
+        "memory": container["resources"]["requests"]["memory"]
+    }
+    assert "cpu" not in container["resources"]["limits"]
+    assert pod["status"]["qosClass"] == "Burstable"
+
+
+def test_openmp_runs_one_thread_per_planned_core(workers: Workers) -> None:
+    engine = {"name": "openmp", "openMP": "gnu"}
+    workers.create("openmp", engine=engine, env={"OMP_DISPLAY_AFFINITY": "true"})
+    status = workers.wait_ready("openmp")
+    log = workers.wait_log("openmp", r"affinity \d+")
+    look = workers.look("openmp")
+
+    planned = IdSet.parse(status["placements"][0]["ranks"][0]["cpus"])
+    # One core with two threads: the planned thread sits on the first.
+    assert re.findall(r"affinity (\S+)", log) == [str(planned.first)]
+    assert look.thread_cpus == (IdSet.of([planned.first]),)
+    assert look.cgroup_cpus == planned
+
+
+def test_two_ranks_get_a_set_on_each_node_and_a_list_each(workers: Workers) -> None:
+    rank = "numalocal-bind exec --rank {} -- " + " ".join(DECODE)
+    script = f"{rank.format(0)} & {rank.format(1)} & wait"
+    workers.create(
+        "two",
+        command=("sh", "-c", script),
+        env={"OMP_DISPLAY_AFFINITY": "true"},
+        ranks=2,
+        engine={"name": "openmp"},
+        memory={"perRank": "64Mi"},
+    )
+    status = workers.wait_ready("two")
+    log = workers.wait_log("two", r"affinity \d+[^$]*affinity \d+")
+    look = workers.look("two")
+
+    (placement,) = status["placements"]
+    assert [(rank["cpus"], rank["numaNode"]) for rank in placement["ranks"]] == [
+        ("2-3", 0),
+        ("6-7", 1),
+    ]
+    assert placement["verified"] is True
+    assert sorted(re.findall(r"affinity (\S+)", log)) == ["2", "6"]
+    assert {str(cpus) for cpus in look.thread_cpus} == {"2", "6", "2-3,6-7"}  # and the shell
+    assert all(look.bytes_on_node[node] >= 32 << 20 for node in (0, 1))
+
+
+def test_vllm_is_told_every_ranks_list_in_its_own_language(workers: Workers) -> None:
+    workers.create(
+        "vllm",
+        command=("sh", "-c", "env; exec sleep infinity"),
+        ranks=2,
+        engine={"name": "vllm", "reservedCores": 0},
+    )
+    workers.wait_ready("vllm")
+
+    log = workers.wait_log("vllm", "VLLM_CPU_OMP_THREADS_BIND")
+
+    assert "VLLM_CPU_OMP_THREADS_BIND=2|6\n" in log
+    assert "CPU_VISIBLE_MEMORY_NODES=0,1\n" in log
+    assert not re.search(r"^(OMP|GOMP|KMP)_", log, re.MULTILINE)

@@ -1,0 +1,58 @@
+"""Any process of ours or of the node may die while workers run."""
+
+from collections.abc import Callable
+
+import pytest
+
+from installed import NAMESPACE, SETS, sets
+from lab.cluster import Lab
+from lab.commands import wait_for
+from workers import Workers
+
+
+def restart_agent(lab: Lab) -> None:
+    lab.kubectl("--namespace", NAMESPACE, "rollout", "restart", "daemonset/numalocal-agent")
+    status = ("rollout", "status", "daemonset/numalocal-agent", "--timeout=180s")
+    lab.kubectl("--namespace", NAMESPACE, *status, timeout_s=200)
+
+
+def restart_operator(lab: Lab) -> None:
+    lab.kubectl("--namespace", NAMESPACE, "rollout", "restart", "deployment/numalocal-operator")
+    status = ("rollout", "status", "deployment/numalocal-operator", "--timeout=180s")
+    lab.kubectl("--namespace", NAMESPACE, *status, timeout_s=200)
+
+
+def restart_kubelet(lab: Lab) -> None:
+    lab.restart("kubelet")
+
+
+def restart_containerd(lab: Lab) -> None:
+    lab.restart("containerd")
+
+
+@pytest.mark.parametrize(
+    "restart", [restart_kubelet, restart_agent, restart_operator, restart_containerd]
+)
+def test_workers_live_on_and_no_cpu_is_given_twice(
+    restart: Callable[[Lab], None], lab: Lab, workers: Workers
+) -> None:
+    for name in ("stays", "leaves"):
+        workers.create(name)
+    for name in ("stays", "leaves"):
+        workers.wait_ready(name)
+    before = workers.look("stays")
+    container = workers.pod("stays")["status"]["containerStatuses"][0]
+
+    restart(lab)
+    wait_for("the node's CPU sets", lambda: sets(lab) == SETS, timeout_s=120)
+    workers.delete("leaves")
+    workers.create("comes")
+    workers.wait_ready("comes")
+
+    after = workers.pod("stays")["status"]["containerStatuses"][0]
+    assert (after["containerID"], after["restartCount"]) == (container["containerID"], 0)
+    assert set(workers.look("stays").thread_cpus) == set(before.thread_cpus)
+    comes = workers.look("comes")
+    assert comes.cgroup_cpus.isdisjoint(before.cgroup_cpus)
+    assert set(comes.thread_cpus) == {comes.cgroup_cpus}
+    assert workers.status("comes")["placements"][0]["verified"] is True

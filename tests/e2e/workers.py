@@ -1,0 +1,164 @@
+"""Workers of a test, and what the node itself says of their processes."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.cluster import Lab
+from lab.commands import LabError, wait_for
+from numalocal.idset import IdSet
+from numalocal.observation import bytes_on_node
+
+START_TIMEOUT_S = 180
+DECODE = ("numalocal-decode", "--weights", "32Mi", "--seconds", "0")
+
+# Everything of one container's processes in one go: a shell on the node costs a second.
+_LOOK = """
+scope=$(find /sys/fs/cgroup/kubepods.slice -name 'cri-containerd-{id}.scope' -type d)
+echo "@@cgroup"; cat "$scope"/cpuset.cpus.effective "$scope"/cpuset.mems.effective
+for pid in $(cat "$scope"/cgroup.procs); do
+    echo "@@command"; tr '\\0' ' ' <"/proc/$pid/cmdline"; echo
+    echo "@@threads"; grep -hE '^(Cpus|Mems)_allowed_list' /proc/"$pid"/task/*/status
+    echo "@@maps"; cat "/proc/$pid/numa_maps"
+done
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the node's kernel says of a container, over all its processes and threads."""
+
+    cgroup_cpus: IdSet
+    cgroup_mems: IdSet
+    thread_cpus: tuple[IdSet, ...]
+    thread_mems: tuple[IdSet, ...]
+    bytes_on_node: Mapping[int, int]
+
+    @property
+    def local_share(self) -> float:
+        """Share of private memory on the nodes of the cgroup."""
+        total = sum(self.bytes_on_node.values())
+        return sum(self.bytes_on_node.get(node, 0) for node in self.cgroup_mems) / total
+
+
+@dataclass(slots=True)
+class Workers:
+    """Creates workers and remembers them."""
+
+    lab: Lab
+    _names: list[str] = field(default_factory=list)
+
+    def create(
+        self,
+        name: str,
+        *,
+        command: tuple[str, ...] = DECODE,
+        env: Mapping[str, str] | None = None,
+        **spec: Any,
+    ) -> None:
+        container = {
+            "name": "engine",
+            "image": "docker.io/numalocal/decode:0.1.0",
+            "command": list(command),
+            "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
+        }
+        worker = {
+            "apiVersion": "numalocal.io/v1alpha1",
+            "kind": "CpuInferenceWorker",
+            "metadata": {"name": name},
+            "spec": {"template": {"spec": {"containers": [container]}}, **spec},
+        }
+        self._names.append(name)
+        self.lab.kubectl("apply", "--filename", "-", stdin=json.dumps(worker))
+
+    def delete(self, name: str) -> None:
+        self.lab.kubectl("delete", "ciw", name, "--ignore-not-found")
+        wait_for(f"{name} gone", lambda: not self.pods(name), timeout_s=120)
+        self._names.remove(name)
+
+    def delete_all(self) -> None:
+        for name in [*self._names]:
+            self.delete(name)
+
+    def pods(self, name: str) -> list[dict[str, Any]]:
+        selector = f"numalocal.io/worker={name}"
+        found: list[dict[str, Any]] = self.lab.kubectl_json("get", "pods", "--selector", selector)[
+            "items"
+        ]
+        return found
+
+    def pod(self, name: str) -> dict[str, Any]:
+        found = self.pods(name)
+        if len(found) != 1:
+            raise LabError(f"worker {name} has {len(found)} pods, one was expected")
+        return found[0]
+
+    def status(self, name: str) -> dict[str, Any]:
+        status: dict[str, Any] = self.lab.kubectl_json("get", "ciw", name).get("status", {})
+        return status
+
+    def condition(self, name: str, kind: str) -> dict[str, Any]:
+        conditions = self.status(name).get("conditions", [])
+        return next((one for one in conditions if one["type"] == kind), {})
+
+    def wait_ready(self, name: str) -> dict[str, Any]:
+        """Wait until the worker serves; give its status."""
+        wait_for(
+            f"worker {name} ready",
+            lambda: self.condition(name, "Available").get("status") == "True",
+            timeout_s=START_TIMEOUT_S,
+            interval_s=1,
+        )
+        return self.status(name)
+
+    def wait_condition(self, name: str, kind: str, reason: str) -> dict[str, Any]:
+        """Wait until a condition has a reason; give the condition."""
+        wait_for(
+            f"worker {name}: condition {kind} with reason {reason}",
+            lambda: self.condition(name, kind).get("reason") == reason,
+            timeout_s=START_TIMEOUT_S,
+            interval_s=1,
+        )
+        return self.condition(name, kind)
+
+    def log(self, name: str) -> str:
+        return self.lab.kubectl("logs", self.pod(name)["metadata"]["name"], "--container", "engine")
+
+    def wait_log(self, name: str, pattern: str) -> str:
+        """Wait until the engine has printed a line; give its whole log."""
+        wait_for(
+            f"worker {name}: a line like {pattern!r}",
+            lambda: re.search(pattern, self.log(name)),
+            timeout_s=START_TIMEOUT_S,
+            interval_s=1,
+        )
+        return self.log(name)
+
+    def look(self, name: str) -> Look:
+        """Read the node's /proc and /sys for the engine's container."""
+        (container,) = self.pod(name)["status"]["containerStatuses"]
+        identity = container["containerID"].removeprefix("containerd://")
+        return parse_look(self.lab.node(_LOOK.replace("{id}", identity)))
+
+
+def parse_look(text: str) -> Look:
+    parts: dict[str, list[str]] = {"cgroup": [], "command": [], "threads": [], "maps": []}
+    for part in text.split("@@")[1:]:
+        kind, _, body = part.partition("\n")
+        parts[kind].append(body)
+    cpus, mems = parts["cgroup"][0].split("\n")[:2]
+    threads = "".join(parts["threads"])
+    return Look(
+        cgroup_cpus=IdSet.parse(cpus),
+        cgroup_mems=IdSet.parse(mems),
+        thread_cpus=_lists("Cpus", threads),
+        thread_mems=_lists("Mems", threads),
+        bytes_on_node=bytes_on_node("".join(parts["maps"])),
+    )
+
+
+def _lists(kind: str, text: str) -> tuple[IdSet, ...]:
+    found = re.findall(rf"^{kind}_allowed_list:\s*(\S*)$", text, re.MULTILINE)
+    return tuple(IdSet.parse(one) for one in found)
