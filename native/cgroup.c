@@ -36,6 +36,20 @@ static uint64_t unreclaimable_bytes(const char *root, const char *group)
     return used;
 }
 
+/*
+ * A process that is alone in its cgroup is the only one that uses memory there, and its use ends
+ * with it: the engine's container starts from nothing, with the same limit.
+ */
+static bool alone(const char *root, const char *group)
+{
+    char *text = read_in(root, group, "cgroup.procs");
+    const char *end = text == NULL ? NULL : strchr(text, '\n');
+    const bool one = end != NULL && end != text && end[1] == '\0';
+
+    free(text);
+    return one;
+}
+
 static void tighten(struct memory_limit *limit, const char *root, const char *group)
 {
     char *text = read_in(root, group, "memory.max");
@@ -43,7 +57,7 @@ static void tighten(struct memory_limit *limit, const char *root, const char *gr
 
     /* "max" is no number: no limit at this level. */
     if (text != NULL && file_number(text, "", &bytes)) {
-        const uint64_t used = unreclaimable_bytes(root, group);
+        const uint64_t used = alone(root, group) ? 0 : unreclaimable_bytes(root, group);
         const uint64_t room = bytes > used ? bytes - used : 0;
 
         if (!limit->limited || bytes < limit->limit_bytes)

@@ -200,6 +200,19 @@ def test_the_limit_of_a_container_with_its_own_cgroup_namespace_counts(
     ]
 
 
+@pytest.mark.parametrize(
+    ("processes", "verified"),
+    [pytest.param("1\n", True, id="alone"), pytest.param("1\n7\n", False, id="beside another")],
+)
+def test_the_checks_own_memory_is_not_held_against_the_engine(
+    check: Check, machine: Machine, processes: str, *, verified: bool
+) -> None:
+    level = {**cgroup("", str(2 * GIB), 1 << 20), "sys/fs/cgroup/cgroup.procs": processes}
+    root = machine(nodes={0: ROOMY}, files={"proc/self/cgroup": "0::/\n", **level})
+
+    assert check(root, (0,), 2 * GIB)["verified"] is verified
+
+
 def test_page_cache_under_the_limit_stands_in_nobodys_way(check: Check, machine: Machine) -> None:
     limit = cgroup(
         "",
