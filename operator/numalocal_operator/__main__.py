@@ -28,13 +28,17 @@ def main() -> int:
         print(f"numalocal-operator: no cluster to work for: {error}", file=sys.stderr)  # noqa: T201
         return 1
     # kopf tells of every call of a handler, with all its settings; what we do, we tell ourselves.
-    logging.getLogger("kopf").setLevel(logging.WARNING)
+    for noisy in ("kopf", "aiohttp.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # every liveness probe
     logging.getLogger("numalocal_operator").info("starting", extra=asdict(config))
     registry = kopf.OperatorRegistry()
     register(registry, Controller(Cluster(), config))
     asyncio.run(
         kopf.operator(
             registry=registry,
+            # Without peers nobody reads it; kopf would ask for a user's name, which an image lacks.
+            identity="numalocal-operator",  # type: ignore[arg-type] # kopf's own name for str
             clusterwide=not config.namespace,
             namespaces=[config.namespace] if config.namespace else [],
             liveness_endpoint=_LIVENESS,
