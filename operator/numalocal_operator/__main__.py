@@ -28,8 +28,7 @@ def main() -> int:
         print(f"numalocal-operator: no cluster to work for: {error}", file=sys.stderr)  # noqa: T201
         return 1
     # kopf tells of every call of a handler, with all its settings; what we do, we tell ourselves.
-    for noisy in ("kopf", "aiohttp.access"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("kopf").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # every liveness probe
     logging.getLogger("numalocal_operator").info("starting", extra=asdict(config))
     registry = kopf.OperatorRegistry()
