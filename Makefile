@@ -3,9 +3,9 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Python's own source; the lab is a program too.
-SOURCES := core deviceplugin operator tests
+SOURCES := core deviceplugin operator tests setup
 WIRE := numalocal_deviceplugin/wire
+GRPC_PROTOS := deviceplugin_v1beta1 podresources_v1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -51,8 +51,10 @@ golden: $(VENV)/.dev native ## Write the golden files anew; review the differenc
 	@git diff --stat -- tests/golden
 
 protos: $(VENV)/.dev ## Generate the wire code from protos/
-	@cd deviceplugin && ../$(BIN)/python -m grpc_tools.protoc -I$(WIRE)=../protos \
-	  --python_out=. --pyi_out=. $(patsubst ../protos/%,$(WIRE)/%,$(wildcard protos/*.proto))
+	@$(BIN)/python -m grpc_tools.protoc -I$(WIRE)=protos --python_out=deviceplugin \
+	  --pyi_out=deviceplugin $(patsubst protos/%,$(WIRE)/%,$(wildcard protos/*.proto))
+	@$(BIN)/python -m grpc_tools.protoc -I$(WIRE)=protos --grpc_python_out=deviceplugin \
+	  $(GRPC_PROTOS:%=$(WIRE)/%.proto)
 
 clean: ## Remove what was built, but no downloads of the lab
 	@rm -rf build $(VENV)

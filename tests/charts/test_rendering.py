@@ -177,7 +177,8 @@ def test_the_agent_runs_on_tainted_nodes_and_is_evicted_last(agent: Mapping[str,
     assert agent["tolerations"] == [{"operator": "Exists"}]
     assert agent["priorityClassName"] == "system-node-critical"
     assert agent["containers"][0]["env"] == [
-        {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
+        {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        {"name": "GRPC_VERBOSITY", "value": "NONE"},
     ]
 
 
