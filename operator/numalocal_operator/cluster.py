@@ -39,6 +39,9 @@ class Cluster:
     """
 
     def __init__(self, api: client.ApiClient | None = None) -> None:
+        api = api or client.ApiClient()
+        # The API server's audit log and every object's managedFields name the writer by this.
+        api.user_agent = "numalocal-operator"
         # The client's annotations want its model classes; the API and we speak plain mappings.
         self._core: Any = client.CoreV1Api(api)
         self._custom: Any = client.CustomObjectsApi(api)

@@ -29,6 +29,8 @@ class FakeApi:
     """Method and path of every call, in order."""
     refusals: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     """Status and message for a method and path."""
+    callers: set[str] = field(default_factory=set)
+    """User agents of the calls."""
     url: str = ""
     _uids: int = 0
 
@@ -123,6 +125,7 @@ def serving() -> Iterator[FakeApi]:
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
+            api.callers.add(self.headers["User-Agent"])
             code, raw = api.answer(self.command, self.path, body)
             data = json.dumps(raw).encode()
             self.send_response(code)

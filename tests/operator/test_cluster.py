@@ -22,6 +22,12 @@ def test_a_worker_is_read_as_it_stands(api: FakeApi, cluster: Cluster) -> None:
     assert cluster.worker("serving", "llama") == raw_worker(colour="red")
 
 
+def test_the_api_server_learns_who_calls(api: FakeApi, cluster: Cluster) -> None:
+    cluster.workers("serving")
+
+    assert api.callers == {"numalocal-operator"}
+
+
 def test_a_worker_that_is_gone_is_none(api: FakeApi, cluster: Cluster) -> None:
     api.refusals["GET", f"{WORKERS}/llama"] = (404, "not found")
 
