@@ -44,7 +44,8 @@ def replica_table(worker: Worker, placement: Placement, outcome: Outcome) -> str
     assignment = placement.assignment
     rows: list[Row] = [("", "asked", "bound", "/proc says")]
     look = outcome.observation
-    seen_cpus = seen_nodes = seen_memory = "ended too soon to be seen"
+    unseen = "not started" if outcome.exit_status is None else "ended too soon to be seen"
+    seen_cpus = seen_nodes = seen_memory = unseen
     if look is not None:
         threads = _count(len(look.thread_cpus), "thread")
         seen_cpus = f"{look.cpus} ({threads})"

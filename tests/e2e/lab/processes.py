@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-
 _STARTED: list[subprocess.Popen[bytes]] = []
 """Kept, as Python warns of a process that is forgotten while it runs; ours are meant to."""
 

@@ -1,0 +1,113 @@
+"""The main job without a cluster, on the machine that runs these tests."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from .conftest import ROOT, Run
+
+DECODE = "[numalocal-decode, --weights, 32Mi, --seconds, '{}']"
+
+
+def test_the_example_is_placed_bound_and_verified(numalocal: Run) -> None:
+    done = numalocal("run", "-f", ROOT / "examples" / "local.yaml")
+
+    last = done.stdout.rstrip().splitlines()[-1]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert last.startswith("verified: 1 replica, every thread on its own CPUs")
+    assert "tokens/s" in done.stdout
+    assert "100.0% local" in done.stdout
+
+
+def test_the_engine_is_told_its_threads(numalocal: Run, worker: Callable[..., Path]) -> None:
+    script = "[sh, -c, 'env; sleep 0.5']"
+
+    done = numalocal("run", "-f", worker(script))
+
+    assert done.returncode == 0, done.stdout
+    assert "| GOMP_CPU_AFFINITY=" in done.stdout
+    assert "| NUMALOCAL_RANK_CPUS=" in done.stdout
+
+
+def test_more_memory_than_the_node_has_is_refused_before_the_start(
+    numalocal: Run, worker: Callable[..., Path]
+) -> None:
+    done = numalocal("run", "-f", worker("[touch, started]", memory="64Ti"))
+
+    last = done.stdout.rstrip().splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith("not verified: replica 0: rank 0 asks for 64.0 TiB but ")
+    assert not (worker("[true]").parent / "started").exists()
+
+
+def test_an_engine_that_fails_is_not_verified(numalocal: Run, worker: Callable[..., Path]) -> None:
+    done = numalocal("run", "-f", worker("[sh, -c, 'sleep 0.4; exit 3']"))
+
+    assert done.returncode == 1
+    assert "the engine ended with status 3" in done.stdout
+
+
+def test_a_bad_document_is_sentences_and_no_traceback(
+    numalocal: Run, worker: Callable[..., Path]
+) -> None:
+    path = worker("[true]", memory="much")
+    path.write_text(path.read_text().replace("openmp,", "tgi,"))
+
+    done = numalocal("run", "-f", path)
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "numalocal: spec.engine.name: 'tgi' must be one of: vllm, openmp, none",
+        "numalocal: spec.memory.perRank: 'much' must be an amount of memory such as 64Gi",
+    ]
+
+
+def test_a_pool_that_the_machine_cannot_give_says_its_numbers(
+    numalocal: Run, worker: Callable[..., Path], tmp_path: Path
+) -> None:
+    pools = tmp_path / "pools.yaml"
+    pools.write_text("pools: [{name: cpuset, size: 4096}]\n")
+
+    done = numalocal("run", "-f", worker("[true]"), "--pools", pools)
+
+    assert done.returncode == 1
+    assert "numalocal: pool cpuset: no NUMA node has 4096 cores left" in done.stderr
+
+
+def test_a_stop_ends_the_engine_and_still_tells_the_result(worker: Callable[..., Path]) -> None:
+    path = worker(DECODE.format(0))
+    command = [sys.executable, "-m", "numalocal.cli", "run", "-f", str(path)]
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "core"), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=path.parent, env=env, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "tokens_per_s" in line:
+                assert len(_running_in(path.parent)) >= 2  # we and the engine
+                process.send_signal(signal.SIGTERM)
+                break
+        rest = process.stdout.read()
+        status = process.wait(20)
+
+    assert status == 0, rest
+    assert rest.rstrip().splitlines()[-1].startswith("verified")
+    deadline = time.monotonic() + 5
+    while _running_in(path.parent) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert _running_in(path.parent) == []
+
+
+def _running_in(folder: Path) -> list[str]:
+    """Find the processes that work in this test's folder, threads and zombies left out."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            if process.name.isdigit() and (process / "cwd").readlink() == folder:
+                found.append(process.name)
+    return found
