@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -154,6 +155,15 @@ static float *allocate(size_t count)
     return memory;
 }
 
+/* OMP_DISPLAY_AFFINITY shows a team as it forms, but libgomp is silent for a team of one. */
+static void show_affinity_of_one(int threads)
+{
+    const char *asked = getenv("OMP_DISPLAY_AFFINITY");
+
+    if (threads == 1 && asked != NULL && strcasecmp(asked, "true") == 0)
+        omp_display_affinity(NULL);
+}
+
 /* First touch: the kernel takes a page from the node of the thread that writes it first, and
  * schedule(static) gives the same rows to the same thread here and for every token. */
 static void fill(struct model *model)
@@ -172,6 +182,7 @@ static void fill(struct model *model)
                 weights[i] = (float)((row + i) % 16) / 16;
         }
     }
+    show_affinity_of_one(model->threads);
 }
 
 static void load(struct model *model, size_t weight_bytes)

@@ -133,3 +133,20 @@ def test_bad_arguments_exit_2_with_the_value_and_what_is_right(
 
     assert refused.returncode == 2
     assert sentence in refused.stderr
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_each_thread_shows_its_affinity_when_asked(
+    decode: Decode, usable_cpus: list[int], threads: int
+) -> None:
+    places = ",".join(f"{{{cpu}}}" for cpu in usable_cpus[:threads])
+
+    done = decode(
+        *(*SMALL, "--tokens", "1"),
+        OMP_DISPLAY_AFFINITY="true",
+        OMP_NUM_THREADS=str(len(usable_cpus[:threads])),
+        OMP_PLACES=places,
+    )
+
+    shown = re.findall(r"affinity (\d+)$", done.stderr, re.MULTILINE)
+    assert sorted(map(int, shown)) == usable_cpus[:threads]
