@@ -33,8 +33,6 @@ ANNOTATION_CONTAINER = f"{DOMAIN}/container"
 """Name of the engine's container."""
 ANNOTATION_BOUND_CONTAINERS = f"{DOMAIN}/bound-containers"
 """Containers, joined by commas, that are bound to the pod's CPU sets without requesting any."""
-ANNOTATION_MEMORY = f"{DOMAIN}/memory"
-"""Memory per rank in bytes."""
 ANNOTATION_ATTEMPT = f"{DOMAIN}/attempt"
 """How often this replica was replaced without becoming ready; written by the operator."""
 

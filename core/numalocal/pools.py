@@ -12,6 +12,8 @@ NODE_SIZE: Final = "numa"
 """The size of a set that takes its whole NUMA node, less the reserved cores."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+
+NAME_RULE: Final = "must be 1 to 40 lower-case letters, digits and inner dashes, such as cpuset"
 _FIELDS = ("name", "size", "reserve")
 
 
@@ -57,6 +59,11 @@ def parse_pools(raw: object) -> tuple[Pool, ...]:
     return tuple(pools)
 
 
+def is_name(raw: object) -> bool:
+    """Tell whether a value can be a pool's name: `NAME_RULE` says what can."""
+    return isinstance(raw, str) and _NAME.fullmatch(raw) is not None
+
+
 def _pool(raw: object, path: str, problems: list[Problem]) -> Pool:
     if not isinstance(raw, Mapping):
         problems.append(Problem(path, raw, "must be a mapping such as {name: cpuset, size: 4}"))
@@ -74,10 +81,9 @@ def _pool(raw: object, path: str, problems: list[Problem]) -> Pool:
 
 
 def _name(raw: object, path: str, problems: list[Problem]) -> str:
-    if isinstance(raw, str) and _NAME.fullmatch(raw):
-        return raw
-    message = "must be 1 to 40 lower-case letters, digits and inner dashes, such as cpuset"
-    problems.append(Problem(path, raw, message))
+    if is_name(raw):
+        return str(raw)
+    problems.append(Problem(path, raw, NAME_RULE))
     return path
 
 

@@ -1,11 +1,10 @@
 """Parse a CpuInferenceWorker: the raw document in, a frozen Worker or all its problems out."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from numalocal import names
+from numalocal import names, pools
 from numalocal.engine import ENGINES, OPENMP_RUNTIMES, EngineSettings
 from numalocal.errors import SpecInvalid
 from numalocal.fields import Fields
@@ -17,7 +16,6 @@ MAX_NAME: Final = 63
 ENGINE_CONTAINER: Final = "engine"
 """The container with this name is the engine's; where none has it, the first is."""
 
-_POOL = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _SPEC_FIELDS: Final = (
     "replicas",
     "ranks",
@@ -102,8 +100,8 @@ def _pool(spec: Fields) -> str:
     pool = spec.raw("pool")
     if pool is None:
         return "cpuset"
-    if not isinstance(pool, str) or not _POOL.fullmatch(pool):
-        spec.problem("pool", pool, "must be the name of a pool, such as cpuset")
+    if not pools.is_name(pool):
+        spec.problem("pool", pool, pools.NAME_RULE)
     return str(pool)
 
 

@@ -105,8 +105,6 @@ def _annotations(worker: Worker, attempt: int, bound: list[str]) -> dict[str, st
     }
     if worker.engine.reserved_cores is not None:
         annotations[names.ANNOTATION_RESERVED_CORES] = str(worker.engine.reserved_cores)
-    if worker.memory_per_rank_bytes is not None:
-        annotations[names.ANNOTATION_MEMORY] = str(worker.memory_per_rank_bytes)
     if attempt:
         annotations[names.ANNOTATION_ATTEMPT] = str(attempt)
     return annotations

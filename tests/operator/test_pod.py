@@ -96,7 +96,6 @@ def test_the_agent_is_told_everything_about_the_engine() -> None:
         "numalocal.io/container": "engine",
         "numalocal.io/bound-containers": "numalocal-check",
         "numalocal.io/reserved-cores": "0",
-        "numalocal.io/memory": "1073741824",
         "numalocal.io/attempt": "2",
     }
 
@@ -174,7 +173,6 @@ def test_without_memory_per_rank_no_memory_is_asked_or_told() -> None:
 
     assert "memory" not in engine_of(pod)["resources"]["limits"]
     assert engine_of(pod)["env"] == check_of(pod)["env"] == []
-    assert names.ANNOTATION_MEMORY not in pod["metadata"]["annotations"]
 
 
 def test_engine_and_check_are_told_the_memory_per_rank() -> None:
