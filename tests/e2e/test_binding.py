@@ -18,7 +18,7 @@ def test_the_node_offers_its_cpu_sets(lab: Lab) -> None:
 
 
 def test_an_engine_is_bound_from_its_first_instruction(workers: Workers) -> None:
-    workers.create("one", memory=MEMORY)
+    workers.create("one", command=DECODE, memory=MEMORY)
     status = workers.wait_ready("one")
     log = workers.wait_log("one", r"tokens_per_s=")
     look = workers.look("one")
@@ -56,7 +56,8 @@ def test_requests_mirror_the_sets_for_the_scheduler(workers: Workers) -> None:
 
 def test_openmp_runs_one_thread_per_planned_core(workers: Workers) -> None:
     engine = {"name": "openmp", "openMP": "gnu"}
-    workers.create("openmp", engine=engine, env={"OMP_DISPLAY_AFFINITY": "true"})
+    env = {"OMP_DISPLAY_AFFINITY": "true"}
+    workers.create("openmp", command=DECODE, engine=engine, env=env)
     status = workers.wait_ready("openmp")
     log = workers.wait_log("openmp", r"affinity \d+")
     look = workers.look("openmp")

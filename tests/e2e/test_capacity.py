@@ -8,14 +8,11 @@ from lab.commands import wait_for
 from workers import Workers
 
 # What the kubelet itself says is in use, asked where its socket is mounted.
-_IN_USE = """
-import grpc, json
-from numalocal_deviceplugin.wire import podresources_v1_pb2 as pb
-from numalocal_deviceplugin.wire import podresources_v1_pb2_grpc as rpc
+_IN_USE = r"""
+import grpc, json, re
 channel = grpc.insecure_channel("unix:///var/lib/kubelet/pod-resources/kubelet.sock")
-answer = rpc.PodResourcesListerStub(channel).List(pb.ListPodResourcesRequest(), timeout=20)
-print(json.dumps([i for p in answer.pod_resources for c in p.containers
-                  for d in c.devices for i in d.device_ids]))
+answer = channel.unary_unary("/v1.PodResourcesLister/List")(b"", timeout=20)
+print(json.dumps([one.decode() for one in re.findall(rb"cpuset-n\d+-c\d+x\d+", answer)]))
 """
 
 

@@ -13,6 +13,8 @@ from numalocal.observation import bytes_on_node
 
 START_TIMEOUT_S = 180
 DECODE = ("numalocal-decode", "--weights", "32Mi", "--seconds", "0")
+IDLE = ("sleep", "infinity")
+"""An engine for tests that ask nothing of one: under emulation a busy one slows everything down."""
 
 # Everything of one container's processes in one go: a shell on the node costs a second.
 _LOOK = """
@@ -54,7 +56,7 @@ class Workers:
         self,
         name: str,
         *,
-        command: tuple[str, ...] = DECODE,
+        command: tuple[str, ...] = IDLE,
         env: Mapping[str, str] | None = None,
         **spec: Any,
     ) -> None:
@@ -64,11 +66,12 @@ class Workers:
             "command": list(command),
             "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
         }
+        pod = {"containers": [container], "terminationGracePeriodSeconds": 2}
         worker = {
             "apiVersion": "numalocal.io/v1alpha1",
             "kind": "CpuInferenceWorker",
             "metadata": {"name": name},
-            "spec": {"template": {"spec": {"containers": [container]}}, **spec},
+            "spec": {"template": {"spec": pod}, **spec},
         }
         self._names.append(name)
         self.lab.kubectl("apply", "--filename", "-", stdin=json.dumps(worker))
