@@ -68,7 +68,8 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     spec.only(_SPEC_FIELDS)
     spec.choice("placement", ("Spread",), "Spread")
     spec.choice("enforcement", ("Required",), "Required")
-    pod = spec.below("template").below("spec")
+    template = spec.below("template")
+    pod = template.below("spec")
     worker = Worker(
         name=_name(metadata),
         namespace=str(metadata.raw("namespace") or "default"),
@@ -82,6 +83,7 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
         template=spec.raw("template") if isinstance(spec.raw("template"), Mapping) else {},
         engine_container=_engine_container(pod),
     )
+    _check_metadata(template.below("metadata"))
     _check_template(pod, worker)
     if problems:
         raise SpecInvalid(problems)
@@ -130,6 +132,16 @@ def _engine_container(spec: Fields) -> str:
     if not found:
         return ENGINE_CONTAINER
     return ENGINE_CONTAINER if ENGINE_CONTAINER in found else found[0]
+
+
+def _check_metadata(metadata: Fields) -> None:
+    """Refuse our own labels and annotations: the spec's fields say what they would say."""
+    for kind in ("labels", "annotations"):
+        given = metadata.below(kind)
+        for name in given.names():
+            if name.startswith(f"{names.DOMAIN}/"):
+                message = "must be left out: numalocal writes it from the spec"
+                given.problem(name, given.raw(name), message)
 
 
 def _check_template(spec: Fields, worker: Worker) -> None:

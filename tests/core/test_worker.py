@@ -131,6 +131,28 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
             id="resource",
         ),
         pytest.param(
+            document(
+                template={
+                    "metadata": {"annotations": {"numalocal.io/attempt": "9"}},
+                    "spec": {"containers": [{"name": "a"}]},
+                }
+            ),
+            "spec.template.metadata.annotations.numalocal.io/attempt",
+            "'9' must be left out: numalocal writes it from the spec",
+            id="an annotation of ours",
+        ),
+        pytest.param(
+            document(
+                template={
+                    "metadata": {"labels": {"numalocal.io/worker": "other"}},
+                    "spec": {"containers": [{"name": "a"}]},
+                }
+            ),
+            "spec.template.metadata.labels.numalocal.io/worker",
+            "must be left out",
+            id="a label of ours",
+        ),
+        pytest.param(
             document({"name": "numalocal-check"}),
             "spec.template.spec.containers[0].name",
             "choose another name",

@@ -66,12 +66,12 @@ def test_a_pod_belongs_to_its_worker_so_the_garbage_collector_can_remove_it() ->
     ]
 
 
-def test_labels_and_annotations_of_the_template_stay_but_ours_win() -> None:
+def test_labels_and_annotations_of_the_template_stay_beside_ours() -> None:
     worker = make_worker(
         template={
             "metadata": {
-                "labels": {"app": "llama", names.LABEL_WORKER: "another"},
-                "annotations": {"team": "a", names.ANNOTATION_ENGINE: "vllm"},
+                "labels": {"app": "llama"},
+                "annotations": {"team": "a"},
             },
             "spec": {"containers": [{"name": "engine", "image": "x"}]},
         }
