@@ -14,16 +14,18 @@ RawPod = Mapping[str, Any]
 class ObservedPod:
     """One pod.
 
-    `owner_uid` is that of its controller, empty where it has none.  `replica` is None where its
-    label is no number.  `ended_at_s` counts for terminal pods only.  `check_message` is the
-    termination message of the last check that ended, `check_passed` whether it ended well, None
-    while none has.  `unschedulable` is the scheduler's message; `failure` says why the pod failed,
-    or why a container of it cannot start.  Both are empty where nothing is wrong.
+    `owner_uid` is that of its controller, empty where it has none; `owner_kind` likewise.
+    `replica` is None where its label is no number.  `ready` pods serve and are to go on serving.
+    `ended_at_s` counts for terminal pods only.  `check_message` is the termination message of the
+    last check that ended, `check_passed` whether it ended well, None while none has.
+    `unschedulable` is the scheduler's message; `failure` says why the pod failed, or why a
+    container of it cannot start.  Both are empty where nothing is wrong.
     """
 
     name: str
     uid: str
     owner_uid: str
+    owner_kind: str
     replica: int | None
     revision: str
     attempt: int
@@ -46,19 +48,22 @@ def observe(raw: RawPod) -> ObservedPod:
     replica = labels.get(names.LABEL_REPLICA, "")
     attempt = annotations.get(names.ANNOTATION_ATTEMPT, "")
     terminal = status.get("phase") in ("Failed", "Succeeded")
+    deleting = "deletionTimestamp" in metadata
+    owner = _controller(metadata)
     check_passed, check_message = _check(status)
     return ObservedPod(
         name=metadata["name"],
         uid=metadata.get("uid", ""),
-        owner_uid=_controller(metadata),
+        owner_uid=str(owner.get("uid", "")),
+        owner_kind=str(owner.get("kind", "")),
         replica=int(replica) if replica.isdecimal() else None,
         revision=labels.get(names.LABEL_REVISION, ""),
         attempt=int(attempt) if attempt.isdecimal() else 0,
         created_at_s=_seconds(metadata.get("creationTimestamp")),
         ended_at_s=_ended_at(metadata, status),
         terminal=terminal,
-        deleting="deletionTimestamp" in metadata,
-        ready=not terminal and _condition(status, "Ready").get("status") == "True",
+        deleting=deleting,
+        ready=not (terminal or deleting) and _condition(status, "Ready").get("status") == "True",
         node=(raw.get("spec") or {}).get("nodeName", ""),
         check_passed=check_passed,
         check_message=check_message,
@@ -67,9 +72,9 @@ def observe(raw: RawPod) -> ObservedPod:
     )
 
 
-def _controller(metadata: Mapping[str, Any]) -> str:
+def _controller(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     owners = metadata.get("ownerReferences") or ()
-    return next((str(one["uid"]) for one in owners if one.get("controller")), "")
+    return next((one for one in owners if one.get("controller")), {})
 
 
 def _check(status: Mapping[str, Any]) -> tuple[bool | None, str]:

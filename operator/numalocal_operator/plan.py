@@ -6,7 +6,7 @@ from typing import Final
 
 from numalocal.worker import Worker
 from numalocal_operator.observed import ObservedPod
-from numalocal_operator.pod import pod_name, revision
+from numalocal_operator.pod import KIND, pod_name, revision
 
 FIRST_BACK_OFF_S: Final = 10.0
 LONGEST_BACK_OFF_S: Final = 300.0
@@ -72,9 +72,18 @@ def plan(worker: Worker, pods: Sequence[ObservedPod], now_s: float) -> Plan:
     return Plan(
         create=tuple(create),
         delete=tuple(surplus) or _outdated(worker, ours, settled=settled),
-        conflicts=tuple(pod.name for pod in in_the_way if not pod.deleting),
+        conflicts=tuple(pod.name for pod in in_the_way if not _goes(pod)),
         requeue_after_s=min([*waits, *(CONFLICT_RETRY_S for _ in in_the_way)], default=None),
     )
+
+
+def _goes(pod: ObservedPod) -> bool:
+    """Tell whether somebody else's pod needs no help to go.
+
+    With our names, a pod of another CpuInferenceWorker is one of a deleted worker of the same name,
+    and the garbage collector has yet to come for it.
+    """
+    return pod.deleting or pod.owner_kind == KIND
 
 
 def _next_attempt(worker: Worker, pod: ObservedPod, now_s: float) -> tuple[int, float]:

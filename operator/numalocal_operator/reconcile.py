@@ -17,6 +17,8 @@ from numalocal_operator.pod import manifest, pod_name
 
 REFUSED_RETRY_S: Final = 60.0
 """How often to try a pod that the API server refuses: a quota may be raised without an event."""
+TAKEN_RETRY_S: Final = 5.0
+"""When to look again after a conflict: that of two writes of a quota has no event of ours."""
 
 # Reasons of Events; those of a degraded worker are its condition's.
 POD_CREATED: Final = "PodCreated"
@@ -62,28 +64,37 @@ class _Round:
         found = self.cluster.pods(worker.namespace, worker.name, wanted)
         pods = [observe(pod) for pod in found]
         step = plan(worker, pods, self.now.timestamp())
-        refusals = self._apply(worker, step)
+        refusals, retry_s = self._apply(worker, step)
         stamp = self._timestamp()
         self._publish(statuses.status(worker, pods, step, old, stamp, refusals=refusals))
-        return REFUSED_RETRY_S if refusals else step.requeue_after_s
+        waits = [wait_s for wait_s in (step.requeue_after_s, retry_s) if wait_s is not None]
+        return min(waits, default=None)
 
-    def _apply(self, worker: Worker, step: Plan) -> tuple[str, ...]:
-        """Carry out a step; return a sentence for every pod that the API server refuses."""
+    def _apply(self, worker: Worker, step: Plan) -> tuple[tuple[str, ...], float | None]:
+        """Carry out a step.
+
+        Return a sentence for every pod that the API server refuses, and after how many seconds to
+        try again what was not created, None where all was.
+        """
         for pod in step.delete:
             self.cluster.delete_pod(worker.namespace, pod.name, pod.uid)
             self._tell(POD_DELETED, f"deleted pod {pod.name}")
         if not step.create:
-            return ()
-        refusals = []
+            return (), None
+        refusals: list[str] = []
+        waits: list[float] = []
         cpus_per_set = self.cluster.cpus_per_set(worker.pool)
         for creation in step.create:
             try:
-                self._create(worker, creation, cpus_per_set)
+                if not self._create(worker, creation, cpus_per_set):
+                    waits.append(TAKEN_RETRY_S)
             except PodRefused as error:
                 refusals.append(f"pod {pod_name(worker, creation.replica)}: {error}")
-        return tuple(refusals)
+                waits.append(REFUSED_RETRY_S)
+        return tuple(refusals), min(waits, default=None)
 
-    def _create(self, worker: Worker, creation: Creation, cpus_per_set: int | None) -> None:
+    def _create(self, worker: Worker, creation: Creation, cpus_per_set: int | None) -> bool:
+        """Create a replica's pod; False where the API server speaks of a conflict."""
         old, attempt = creation.replaces, creation.attempt
         if old is not None:
             self.cluster.delete_pod(worker.namespace, old.name, old.uid, terminal=True)
@@ -94,10 +105,12 @@ class _Round:
         name = pod["metadata"]["name"]
         if not self.cluster.create_pod(pod):
             _log.info("pod name taken", extra={"worker": worker.name, "pod": name})
-        elif old is None:
+            return False
+        if old is None:
             self._tell(POD_CREATED, f"created pod {name}")
         else:
             self._tell(POD_REPLACED, f"replaced pod {name}, attempt {attempt}: {old.failure}")
+        return True
 
     def _publish(self, new: Mapping[str, Any]) -> None:
         """Write the status where it changed, and an Event where something new is wrong."""

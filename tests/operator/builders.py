@@ -38,6 +38,7 @@ def make_pod(worker: Worker, replica: int = 0, **changed: Any) -> ObservedPod:
         "name": f"{worker.name}-{replica}",
         "uid": f"p-{replica}",
         "owner_uid": worker.uid,
+        "owner_kind": "CpuInferenceWorker",
         "replica": replica,
         "revision": revision(worker),
         "attempt": 0,

@@ -22,6 +22,7 @@ def test_a_fresh_pod_has_an_owner_a_replica_and_nothing_else_to_tell() -> None:
     pod = observed()
 
     assert (pod.name, pod.uid, pod.owner_uid, pod.replica) == ("llama-0", "p-0", "w-1", 0)
+    assert pod.owner_kind == "CpuInferenceWorker"
     assert (pod.attempt, pod.created_at_s, pod.node) == (0, NOW_S, "")
     assert not any((pod.ready, pod.terminal, pod.deleting, pod.unschedulable, pod.failure))
     assert pod.check_passed is None
@@ -45,7 +46,8 @@ def test_only_the_controller_is_the_owner() -> None:
     raw = raw_pod(make_worker())
     raw["metadata"]["ownerReferences"][0]["controller"] = False
 
-    assert observe(raw).owner_uid == ""
+    pod = observe(raw)
+    assert (pod.owner_uid, pod.owner_kind) == ("", "")
 
 
 def test_a_pod_that_is_ready_and_bound_to_a_node() -> None:
@@ -62,6 +64,16 @@ def test_a_terminal_pod_is_never_ready() -> None:
     ready = [{"type": "Ready", "status": "True"}]
 
     assert not observed(phase="Failed", conditions=ready).ready
+
+
+def test_a_pod_that_ends_is_not_counted_on_though_it_still_answers() -> None:
+    raw = raw_pod(make_worker(), conditions=[{"type": "Ready", "status": "True"}])
+    raw["metadata"]["deletionTimestamp"] = LATER
+
+    pod = observe(raw)
+
+    assert pod.deleting
+    assert not pod.ready
 
 
 def test_an_admission_failure_is_told_with_reason_and_message() -> None:

@@ -83,17 +83,32 @@ def test_nothing_is_created_while_the_old_pod_of_a_replica_ends() -> None:
 
 def test_somebody_elses_pod_is_never_touched_and_looked_at_again() -> None:
     worker = make_worker(replicas=2)
-    other = make_pod(worker, 0, owner_uid="w-2", terminal=True)
+    other = make_pod(worker, 0, owner_uid="s-1", owner_kind="StatefulSet", terminal=True)
 
     assert planned(worker, other, make_pod(worker, 1)) == Plan(
         conflicts=("llama-0",), requeue_after_s=CONFLICT_RETRY_S
     )
 
 
-def test_somebody_elses_pod_that_ends_is_waited_for_without_complaint() -> None:
-    """The pods of a deleted worker of the same name, say."""
+def test_a_pod_without_an_owner_is_somebody_elses() -> None:
+    """Such as one that outlived its worker by `kubectl delete --cascade=orphan`."""
     worker = make_worker()
-    other = make_pod(worker, owner_uid="w-0", deleting=True)
+
+    step = planned(worker, make_pod(worker, owner_uid="", owner_kind=""))
+
+    assert step.conflicts == ("llama-0",)
+
+
+@pytest.mark.parametrize(
+    "going",
+    [
+        pytest.param({"owner_kind": "StatefulSet", "deleting": True}, id="it ends"),
+        pytest.param({}, id="it was a deleted worker's of the same name"),
+    ],
+)
+def test_somebody_elses_pod_that_goes_is_waited_for_without_complaint(going: Any) -> None:
+    worker = make_worker()
+    other = make_pod(worker, owner_uid="w-0", **going)
 
     assert planned(worker, other) == Plan(requeue_after_s=CONFLICT_RETRY_S)
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from numalocal_operator.cluster import Cluster
-from numalocal_operator.reconcile import REFUSED_RETRY_S, reconcile
+from numalocal_operator.reconcile import REFUSED_RETRY_S, TAKEN_RETRY_S, reconcile
 
 from .builders import CONFIG, NOW_S, ended_check, raw_worker
 from .fake_api import EVENTS, PODS, WORKERS, FakeApi
@@ -199,10 +199,35 @@ def test_somebody_elses_pod_is_not_touched(api: FakeApi, cluster: Cluster) -> No
     assert degraded(api)[1] == "NameTaken"
 
 
-def test_a_name_taken_in_between_is_seen_in_the_next_turn(api: FakeApi, cluster: Cluster) -> None:
-    api.put(WORKERS, raw_worker())
-    api.refusals["POST", PODS] = (409, "already exists")
+def test_a_conflict_is_tried_again_soon_as_no_event_may_come(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    api.put(WORKERS, raw_worker(replicas=2))
+    api.refusals["POST", PODS] = (409, "the quota has been modified; please try again")
 
-    assert turn(cluster) is None
+    assert turn(cluster) == TAKEN_RETRY_S
 
     assert told(api) == []
+    assert degraded(api)[0] == "False"
+    del api.refusals["POST", PODS]
+    assert turn(cluster) is None
+    assert api.names(PODS) == ["llama-0", "llama-1"]
+
+
+def test_the_pods_of_a_deleted_worker_of_the_same_name_are_no_alarm(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    """As after `kubectl delete` and `kubectl apply`, before the garbage collector comes."""
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    raw = raw_worker()
+    raw["metadata"]["uid"] = "w-2"
+    api.put(WORKERS, raw)
+
+    assert turn(cluster) is not None
+    assert degraded(api)[0] == "False"
+
+    del api.objects[f"{PODS}/llama-0"]
+    assert turn(cluster) is None
+    (owner,) = api.objects[f"{PODS}/llama-0"]["metadata"]["ownerReferences"]
+    assert owner["uid"] == "w-2"
