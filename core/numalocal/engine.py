@@ -1,6 +1,6 @@
 """Tell an engine its CPUs in its own language: settings + assignment + machine -> environment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,10 @@ from numalocal.machine import Machine
 
 ENGINES: Final = ("vllm", "openmp", "none")
 OPENMP_RUNTIMES: Final = ("auto", "gnu", "llvm", "intel", "none")
+AFFINITY_VARIABLES: Final = frozenset(
+    {"OMP_PLACES", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}
+)
+"""The families that pin OpenMP threads; two of them in one process fight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,19 @@ def environment(
         case _:
             pass
     return variables
+
+
+def additions(variables: Mapping[str, str], present: Collection[str]) -> Mapping[str, str]:
+    """Leave out the variables that the user sets himself: his value wins.
+
+    Where he sets one that pins threads, none of ours is added.
+    """
+    pinned = not AFFINITY_VARIABLES.isdisjoint(present)
+    return {
+        name: value
+        for name, value in variables.items()
+        if name not in present and not (pinned and name in AFFINITY_VARIABLES)
+    }
 
 
 def compute_cpus(

@@ -13,6 +13,7 @@ from threading import Thread
 from typing import IO, Final
 
 from numalocal import binder, names
+from numalocal.engine import AFFINITY_VARIABLES
 from numalocal.errors import LaunchFailed, ReportInvalid
 from numalocal.idset import IdSet
 from numalocal.observation import Observation, observe
@@ -143,6 +144,12 @@ def _fullness(look: Observation | None) -> tuple[int, int]:
 
 
 def _environment(binder_path: Path, placed: Mapping[str, str]) -> dict[str, str]:
-    """Put the binder's folder last on PATH: the example engine is built beside it."""
+    """Put the binder's folder last on PATH: the example engine is built beside it.
+
+    What pins threads is left out of our own environment: it was meant for another program.
+    """
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(binder_path.parent)])
-    return {**os.environ, "PATH": path, **placed}
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in AFFINITY_VARIABLES
+    }
+    return {**inherited, "PATH": path, **placed}

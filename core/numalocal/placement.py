@@ -54,7 +54,7 @@ def place(
                 replica=replica,
                 assignment=assignment,
                 command=command,
-                environment=ours | theirs,
+                environment={**engine.additions(ours, theirs), **theirs},
             )
         )
     return tuple(placements)

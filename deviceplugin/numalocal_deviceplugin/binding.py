@@ -7,7 +7,6 @@ taking a node away would move its memory at once.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from numalocal import engine, names
 from numalocal.assignment import Assignment
@@ -21,11 +20,6 @@ from numalocal_deviceplugin.errors import AgentError, BindingRefused
 
 DevicesOf = Callable[[str, str], Iterable[str]]
 """Look up the device ids of a pod by its namespace and name; AgentError where that fails."""
-
-AFFINITY_VARIABLES: Final = frozenset(
-    {"OMP_PLACES", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}
-)
-"""Where the pod sets one of these, the agent adds none of them: two families would fight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +107,7 @@ def bind(pod: Pod, container: Container, node: Node, devices_of: DevicesOf) -> B
     return Binding(
         cpus=assignment.cpus,
         mems=assignment.mems,
-        environment=_additions(variables, container.variables),
+        environment=engine.additions(variables, container.variables),
     )
 
 
@@ -213,15 +207,6 @@ def _own_variables(pod: Pod, assignment: Assignment, node: Node) -> Mapping[str,
     """Give a bound container what its pod's engine is told, without the engine's variables."""
     variables = engine.environment(engine_settings(pod), assignment, node.machine)
     return {name: value for name, value in variables.items() if name.startswith("NUMALOCAL_")}
-
-
-def _additions(variables: Mapping[str, str], present: frozenset[str]) -> Mapping[str, str]:
-    """Leave out what the container has already.
-
-    The pod's own value wins whatever the agent does; a second entry would only be misleading.
-    """
-    left_out = present | (AFFINITY_VARIABLES if present & AFFINITY_VARIABLES else frozenset())
-    return {name: value for name, value in variables.items() if name not in left_out}
 
 
 def _require_present(pod: Pod, container: Container, assignment: Assignment, node: Node) -> None:

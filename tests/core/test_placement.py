@@ -56,6 +56,16 @@ def test_the_templates_own_variables_win() -> None:
     assert one.environment["OMP_PLACES"] == "{2}"
 
 
+def test_a_family_of_the_templates_own_stands_alone() -> None:
+    mine = {"env": [{"name": "GOMP_CPU_AFFINITY", "value": "0"}]}
+
+    (one,) = placed(container=mine, engine={"name": "openmp"})
+
+    assert one.environment["GOMP_CPU_AFFINITY"] == "0"
+    assert not {"OMP_PLACES", "OMP_PROC_BIND"} & one.environment.keys()
+    assert one.environment["OMP_NUM_THREADS"] == "1"
+
+
 def test_memory_per_rank_is_told_in_bytes() -> None:
     (one,) = placed(memory={"perRank": "1Gi"})
 
