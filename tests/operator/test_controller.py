@@ -2,13 +2,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from numalocal_operator.cluster import Cluster
 from numalocal_operator.controller import Controller
 
-from .builders import CONFIG, raw_worker
+from .builders import CONFIG, make_worker, raw_pod, raw_worker
 from .fake_api import PODS, WORKERS, FakeApi
 
 LLAMA = ("serving", "llama")
@@ -69,18 +71,47 @@ def test_a_failed_call_is_tried_again_with_a_line_in_the_log(
     api.refusals["GET", WORKER] = (503, "busy")
     controller = Controller(cluster, CONFIG)
 
+    def failures() -> list[dict[str, Any]]:
+        return [vars(one) for one in caplog.records if one.getMessage() == "reconcile failed"]
+
     async def act() -> None:
         controller.observed(LLAMA)
-        await seen(lambda: any(one.getMessage() == "reconcile failed" for one in caplog.records))
+        await seen(lambda: len(failures()) == 1)
         del api.refusals["GET", WORKER]
         await seen(lambda: "status" in api.objects[WORKER])
+        api.refusals["GET", WORKER] = (503, "busy again")
+        controller.observed(LLAMA)
+        await seen(lambda: len(failures()) == 2)
 
     with caplog.at_level(logging.WARNING):
         while_running(controller, act)
 
-    line = vars(next(one for one in caplog.records if one.getMessage() == "reconcile failed"))
-    assert (line["namespace"], line["worker"], line["retry_s"]) == ("serving", "llama", 1.0)
-    assert line["exc_info"] is None
+    first, second = failures()
+    assert (first["namespace"], first["worker"], first["retry_s"]) == ("serving", "llama", 1.0)
+    assert first["exc_info"] is None
+    assert second["retry_s"] == 1.0, "a success in between is a new beginning"
+
+
+def test_a_worker_is_looked_at_again_when_its_round_asked_for_it(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    """A back-off of 10 s that ends without any event."""
+    api.put(WORKERS, raw_worker())
+    pod = raw_pod(make_worker(), phase="Failed", reason="UnexpectedAdmissionError")
+    created = datetime.now(UTC) - timedelta(seconds=9.3)
+    pod["metadata"]["creationTimestamp"] = created.isoformat()
+    api.put(PODS, pod)
+    controller = Controller(cluster, CONFIG)
+
+    async def act() -> None:
+        controller.observed(LLAMA)
+        await seen(lambda: "status" in api.objects[WORKER])
+        await seen(lambda: api.objects.get(f"{PODS}/llama-0", pod)["metadata"]["uid"] != "p-0")
+
+    while_running(controller, act)
+
+    annotations = api.objects[f"{PODS}/llama-0"]["metadata"]["annotations"]
+    assert annotations["numalocal.io/attempt"] == "1"
 
 
 def test_a_worker_that_nobody_foresaw_does_not_stop_the_others(
