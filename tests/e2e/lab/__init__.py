@@ -6,8 +6,11 @@ emulation with any NUMA shape.  Everything it needs is built or installed once a
 
     commands, processes, packages         run things; say clearly what failed
     artifacts                             the cache
-    binaries, node_image, images          what is built: Kubernetes, helm, the node, our images
+    binaries, node_image                  what is built: Kubernetes and helm, the node's disk
+    buildah, base_image, images           the container images
+    image_store                           containerd's store with the images, as a disk
     network, certificates, control_plane  what runs on this side
     shape, node                           the machine in QEMU
-    cluster                               up, down, and the handle that tests use
+    handle                                what tests hold of a running lab
+    cluster                               build, up, down
 """

@@ -10,14 +10,15 @@ from lab.processes import Processes
 PORT = 6443
 SERVER = f"https://{CONTROL_PLANE}:{PORT}"
 NODE_NAME = "numalocal-0"
-_KUBERNETES_SERVICE = "10.96.0.1"
+SERVERS = ("apiserver", "controller-manager", "scheduler")
+KUBERNETES_SERVICE = "10.96.0.1"
 
 
 def certificates(folder: Path) -> Authority:
     """Issue what every component needs to know the others."""
     authority = Authority(folder)
     names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost")
-    served = (CONTROL_PLANE, _KUBERNETES_SERVICE, "127.0.0.1", *names)
+    served = (CONTROL_PLANE, KUBERNETES_SERVICE, "127.0.0.1", *names)
     authority.issue("apiserver", "kube-apiserver", addresses=served)
     authority.issue("kubelet-client", "apiserver-kubelet-client", organization="system:masters")
     authority.issue("front-proxy", "front-proxy-client")
@@ -50,7 +51,7 @@ def start(
         lambda: run([*kubectl, "get", "--raw", "/readyz"]) == "ok",
         timeout_s=120,
     )
-    for name in ("controller-manager", "scheduler"):
+    for name in SERVERS[1:]:
         config = folder / f"{name}.kubeconfig"
         config.write_text(authority.kubeconfig(name, SERVER))
         flags = [f"--kubeconfig={config}", "--leader-elect=false", "--bind-address=127.0.0.1"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.artifacts import artifact, key
 from lab.commands import run
 
-DISK_SIZE = "8G"
+_DISK_SIZE = "8G"
 _IMPORT = """
 set -eu
 mkdir -p /var/lib/containerd /run/containerd
@@ -28,7 +28,8 @@ wait $pid
 
 def image_store(root: Path, archives: Sequence[Path]) -> Path:
     """Give the disk with the archives imported, by the containerd of the node's root archive."""
-    digest = key(DISK_SIZE, root.parent.name, *(archive.parent.name for archive in archives))
+    made_of = (root.parent.name, *(archive.parent.name for archive in archives))
+    digest = key(*made_of, Path(__file__))
     return artifact("store", digest, lambda folder: _build(folder, root, archives)) / "images.raw"
 
 
@@ -43,5 +44,5 @@ def _build(folder: Path, root: Path, archives: Sequence[Path]) -> None:
     run([*apart, "chroot", tree, "sh", "-c", _IMPORT])
     disk = folder / "images.raw"
     filled = tree / "var" / "lib" / "containerd"
-    run(["mke2fs", "-q", "-t", "ext4", "-L", "images", "-d", filled, "-m", "0", disk, DISK_SIZE])
+    run(["mke2fs", "-q", "-t", "ext4", "-L", "images", "-d", filled, "-m", "0", disk, _DISK_SIZE])
     subprocess.run(["rm", "-rf", "--one-file-system", str(tree)], check=True)

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,26 +33,30 @@ class Shell:
         """
         return run([*self._ssh(), command], timeout_s=timeout_s)
 
-    def _ssh(self) -> list[str]:
+    def share(self, processes: Processes) -> None:
+        """Open the connection that all commands share from now on.
+
+        A key exchange under emulation takes a second.  It is a process of the lab like any other,
+        so it ends with it; where it has died, every command connects by itself.
+        """
+        processes.start("ssh", self._ssh("-o", "ControlMaster=yes", "-N"))
+
+    def _ssh(self, *more: str) -> list[str]:
         options = {
             "StrictHostKeyChecking": "no",
             "UserKnownHostsFile": "/dev/null",
             "LogLevel": "ERROR",
             "ConnectTimeout": "20",
-            # One connection for all commands: a key exchange under emulation takes a second.
-            "ControlMaster": "auto",
-            "ControlPath": f"{self.key.parent}/ssh-%C",
-            "ControlPersist": "600",
+            "ControlPath": str(self.key.with_name("ssh")),
         }
         flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        return [*ENTER, "ssh", "-i", str(self.key), *flags, f"root@{NODE}"]
+        # No file of the user's: a connection that lives on its own would outlive the lab.
+        return [*ENTER, "ssh", "-F", "none", "-i", str(self.key), *flags, *more, f"root@{NODE}"]
 
 
-def new_shell(state: Path) -> Shell:
-    """Make the key pair that opens the node."""
-    private = state / "node-key"
+def new_key(private: Path) -> None:
+    """Make a key pair; the public half lies beside the private one, with .pub."""
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", private])
-    return Shell(private)
 
 
 def new_disks(image: Path, store: Path, authority: Authority, state: Path) -> list[str]:
@@ -75,13 +80,18 @@ def _overlay(disk: Path, overlay: Path) -> list[str]:
 
 def boot(processes: Processes, image: Path, shape: Shape, disks: list[str]) -> None:
     """Start QEMU in the lab's namespace; returns at once.  A kernel panic ends it."""
+    command = command_line(image, shape, disks, processes.directory / "console.log")
+    processes.start("qemu", [*ENTER, *command])
+
+
+def command_line(image: Path, shape: Shape, disks: Sequence[str], console: Path) -> list[str]:
+    """Give QEMU's command line."""
     command = ["qemu-system-x86_64", *arguments(shape), "-nodefaults", "-display", "none"]
-    command += ["-no-reboot", "-serial", f"file:{processes.directory}/console.log"]
+    command += ["-no-reboot", "-serial", f"file:{console}"]
     command += ["-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd")]
     command += ["-append", _APPEND, *disks]
     command += ["-netdev", f"tap,id=net0,ifname={TAP},script=no,downscript=no"]
-    command += ["-device", "virtio-net-pci,netdev=net0", "-device", "virtio-rng-pci"]
-    processes.start("qemu", [*ENTER, *command])
+    return [*command, "-device", "virtio-net-pci,netdev=net0", "-device", "virtio-rng-pci"]
 
 
 def config_disk(authority: Authority, public_key: str) -> bytes:
@@ -96,7 +106,7 @@ def config_disk(authority: Authority, public_key: str) -> bytes:
         "root/.ssh/authorized_keys": public_key,
     }
     host_key = folder / "ssh_host_ed25519_key"
-    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host_key])
+    new_key(host_key)
     files[f"etc/ssh/{host_key.name}"] = host_key.read_text()
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:

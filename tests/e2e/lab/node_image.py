@@ -8,7 +8,7 @@ from lab.commands import LabError, run
 
 FILES = Path(__file__).parent / "node" / "files"
 SUITE = "trixie"
-DISK_SIZE = "12G"
+_DISK_SIZE = "12G"
 _PACKAGES = (
     "systemd",
     "systemd-sysv",
@@ -39,7 +39,7 @@ _MASKED = (
 
 def node_image(programs: Path) -> Path:
     """Give the folder with `disk.raw`, `root.tar` (the same files), `vmlinuz` and `initrd`."""
-    digest = key(SUITE, *_PACKAGES, *_MASKED, DISK_SIZE, FILES, programs.name)
+    digest = key(FILES, programs.name, Path(__file__))
     return artifact("node", digest, lambda folder: _build(folder, programs))
 
 
@@ -70,7 +70,7 @@ def _build(folder: Path, programs: Path) -> None:
     run(["tar", "--extract", "--file", tar, "--directory", root, "--numeric-owner"])
     _take_boot_files(root / "boot", folder)
     disk = folder / "disk.raw"
-    run(["mke2fs", "-q", "-t", "ext4", "-L", "root", "-d", root, "-m", "0", disk, DISK_SIZE])
+    run(["mke2fs", "-q", "-t", "ext4", "-L", "root", "-d", root, "-m", "0", disk, _DISK_SIZE])
     subprocess.run(["rm", "-rf", "--one-file-system", str(root)], check=True)
 
 

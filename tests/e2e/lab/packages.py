@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 
 from lab.commands import LabError, run, step
 
@@ -15,7 +16,7 @@ _PACKAGE_OF = {
     "ip": "iproute2",
     "ssh": "openssh-client",
     "openssl": "openssl",
-    "gcc": "gcc",
+    "gcc": "gcc libc6-dev",
 }
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
@@ -29,7 +30,7 @@ def require() -> None:
     if os.geteuid() != 0:
         raise LabError("the lab needs root for network namespaces and images: run it with sudo")
     os.environ["PATH"] = _PATH
-    missing = sorted({package for name, package in _PACKAGE_OF.items() if not shutil.which(name)})
+    missing = lacking(shutil.which)
     if not missing:
         return
     if not shutil.which("apt-get"):
@@ -40,3 +41,9 @@ def require() -> None:
     with step(f"installing {' '.join(missing)}"):
         run(["apt-get", "update", "-qq"], env=env)
         run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env=env)
+
+
+def lacking(which: Callable[[str], str | None]) -> list[str]:
+    """Name the packages of the programs that `which` does not find, sorted."""
+    named = (names for program, names in _PACKAGE_OF.items() if not which(program))
+    return sorted({package for names in named for package in names.split()})
