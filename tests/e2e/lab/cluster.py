@@ -131,7 +131,7 @@ def _wait_for_shell(processes: Processes, shell: machine.Shell, boot: Callable[[
     """Wait for a shell on the node; boot anew where the kernel has panicked.
 
     QEMU's emulation of several CPUs can run an instruction that the kernel has just patched away
-    (an int3 of a static key): the guest then panics in its first seconds, about one time in five.
+    (an int3 of a static key): now and then the guest panics in its first seconds.
     """
 
     def answers() -> bool:
