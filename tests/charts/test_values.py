@@ -1,6 +1,9 @@
+import json
 from itertools import pairwise
 
 import pytest
+
+from numalocal.pools import FIELDS
 
 from .conftest import CHART, Helm
 
@@ -34,7 +37,11 @@ def test_an_unknown_value_is_refused_by_its_name(helm: Helm, path: str) -> None:
 @pytest.mark.parametrize(
     ("value", "place"),
     [
-        ("pools[0].size=l3", "/pools/0/size"),
+        ("pools[0].size=node", "/pools/0/size"),
+        ("pools[0].nodes=first", "/pools/0/nodes"),
+        ("pools[0].coreKind=fast", "/pools/0/coreKind"),
+        ("pools[0].threadsPerCore=9", "/pools/0/threadsPerCore"),
+        ("pools[0].placement=Near", "/pools/0/placement"),
         ("pools[0].size=0", "/pools/0/size"),
         ("pools[0].size=1.5", "/pools/0/size"),
         ("pools[0].name=Big", "/pools/0/name"),
@@ -57,11 +64,33 @@ def test_an_impossible_value_is_refused_by_its_place(helm: Helm, value: str, pla
     assert place in refusal(helm, *named, value)
 
 
-@pytest.mark.parametrize("size", ["numa", "1", "56"])
-def test_a_pool_takes_a_whole_node_or_a_number_of_cores(helm: Helm, size: str) -> None:
-    values = ("--set=pools[0].name=cpuset", f"--set=pools[0].size={size}")
+@pytest.mark.parametrize(
+    "value",
+    [
+        "size=numa",
+        "size=l3",
+        "size=56",
+        "nodes=0-3\\,8",
+        "nodes=1",
+        "nodes={0,2}",
+        "coreKind=efficiency",
+        "threadsPerCore=2",
+        "memory=64Gi",
+        "placement=Pack",
+    ],
+)
+def test_what_the_agent_reads_of_a_pool_is_taken(helm: Helm, value: str) -> None:
+    made = helm(
+        "template", "numalocal", CHART, "--set=pools[0].name=cpuset", f"--set=pools[0].{value}"
+    )
 
-    assert helm("template", "numalocal", CHART, *values).returncode == 0
+    assert made.returncode == 0, made.stderr
+
+
+def test_chart_and_agent_know_the_same_fields_of_a_pool() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    assert tuple(schema["properties"]["pools"]["items"]["properties"]) == FIELDS
 
 
 def test_every_value_is_explained() -> None:
