@@ -19,6 +19,9 @@ run: build ## Place, bind and verify the example worker on this machine
 test: check native-check ## Set up, check and pass all tests that need no cluster
 	@$(BIN)/pytest -q -m "not e2e"
 
+bench: $(VENV)/.dev ## Time discovery of big machines, beside lstopo and lscpu where they are
+	@$(BIN)/python tests/benchmarks/discovery.py
+
 e2e: $(VENV)/.dev native ## Run the real lab: a control plane, a node in QEMU, helm install, workers
 	@$(BIN)/pytest -v tests/charts tests/e2e
 
@@ -77,4 +80,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[deviceplugin,operator]' --group dev
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test e2e lab lab-down check build native native-check fmt golden protos clean
+.PHONY: help run test bench e2e lab lab-down check build native native-check fmt golden protos clean

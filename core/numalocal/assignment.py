@@ -63,20 +63,25 @@ class Assignment:
 
 
 def _entry(one: CpuSet) -> dict[str, object]:
-    return {
+    entry: dict[str, object] = {
         "id": one.id,
         "pool": one.pool,
         "cpus": str(one.cpus),
         "numaNode": one.numa_node,
         "memoryBytes": one.memory_bytes,
     }
+    if one.threads_per_core is not None:
+        entry["threadsPerCore"] = one.threads_per_core
+    return entry
 
 
 def _set(entry: Mapping[str, Any]) -> CpuSet:
+    threads = entry.get("threadsPerCore")
     return CpuSet(
         id=str(entry["id"]),
         pool=str(entry["pool"]),
         cpus=IdSet.parse(entry["cpus"]),
         numa_node=int(entry["numaNode"]),
         memory_bytes=int(entry["memoryBytes"]),
+        threads_per_core=None if threads is None else int(threads),
     )

@@ -12,7 +12,8 @@ class CpuSet:
 
     `id` is readable, unique across pools and at most 63 characters: see `device_id`.
     `cpus` are all SMT siblings of its cores.  `memory_bytes` is its share of the node's usable
-    memory, by cores.
+    memory: by cores, or what the pool says.  `threads_per_core` is the pool's number of compute
+    threads on each core, None = as the architecture wants it.
     """
 
     id: str
@@ -20,6 +21,7 @@ class CpuSet:
     cpus: IdSet
     numa_node: int
     memory_bytes: int
+    threads_per_core: int | None = None
 
 
 def device_id(pool: str, numa_node: int, cpus: IdSet) -> str:

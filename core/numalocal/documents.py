@@ -7,6 +7,7 @@ from typing import Any, Final
 import yaml
 
 from numalocal.errors import SpecInvalid
+from numalocal.pools import Pool, parse_pools
 from numalocal.problems import Problem
 
 WORKER_KIND: Final = "CpuInferenceWorker"
@@ -41,6 +42,15 @@ def load_one(path: Path) -> Any:
         message = f"must hold one document, holds {len(documents)}"
         raise SpecInvalid([Problem("file", str(path), message)])
     return documents[0]
+
+
+def load_pools(path: Path) -> tuple[Pool, ...]:
+    """Read a pool file.
+
+    Raises:
+        SpecInvalid: where it cannot be read or has problems.
+    """
+    return parse_pools(load_one(path))
 
 
 def load_worker(path: Path) -> Mapping[str, Any]:

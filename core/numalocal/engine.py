@@ -1,10 +1,10 @@
 """Tell an engine its CPUs in its own language: settings + assignment + machine -> environment."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from numalocal import names
+from numalocal import compute, names
 from numalocal.assignment import Assignment
 from numalocal.idset import IdSet
 from numalocal.machine import Machine
@@ -22,12 +22,19 @@ class EngineSettings:
     """What a worker says about its engine.
 
     `openmp` names the OpenMP runtime of a one-process program.  `reserved_cores` is the number of
-    cores per replica without compute threads; None leaves it to the engine's default.
+    cores per replica without compute threads; None leaves it to the engine's default, which is one
+    more where `kv_transfer` tells that vLLM hands its KV cache to another instance.
     """
 
     name: str = "none"
     openmp: str = "auto"
     reserved_cores: int | None = None
+    kv_transfer: bool = False
+
+
+def transfers_kv(command: Iterable[str]) -> bool:
+    """Tell by its arguments whether vLLM hands its KV cache to another instance."""
+    return any(argument.startswith("--kv-transfer-config") for argument in command)
 
 
 def environment(
@@ -65,21 +72,9 @@ def additions(variables: Mapping[str, str], present: Collection[str]) -> Mapping
 def compute_cpus(
     settings: EngineSettings, assignment: Assignment, machine: Machine
 ) -> tuple[IdSet, ...]:
-    """Choose one CPU per core for the compute threads of each rank, in rank order.
-
-    That CPU is the core's first sibling: which one matters only where both are used, and the list
-    is always given in full.  Each reserved core is the last one of the longest list, of the last
-    rank where several are longest; a rank keeps at least one core.
-    """
-    lists = [
-        [core.cpus.first for core in machine.cores_within(one.cpus)] for one in assignment.sets
-    ]
-    for _ in range(_reserved_cores(settings)):
-        longest = max(range(len(lists)), key=lambda rank: (len(lists[rank]), rank))
-        if len(lists[longest]) <= 1:
-            break
-        lists[longest].pop()
-    return tuple(IdSet.of(cpus) for cpus in lists)
+    """Choose the CPUs for the compute threads of each rank, in rank order, less the reserved."""
+    ranks = len(assignment.sets)
+    return compute.compute_cpus(assignment, machine, _reserved_cores(settings, machine, ranks))
 
 
 def openmp_environment(runtime: str, cpus: IdSet) -> Mapping[str, str]:
@@ -113,8 +108,10 @@ def _vllm(compute: Sequence[IdSet], assignment: Assignment) -> Mapping[str, str]
     }
 
 
-def _reserved_cores(settings: EngineSettings) -> int:
-    """VLLM's scheduler polls without a pause, so it needs a core of its own per replica."""
+def _reserved_cores(settings: EngineSettings, machine: Machine, ranks: int) -> int:
+    """VLLM's scheduler polls without a pause, so it needs cores of its own."""
     if settings.reserved_cores is not None:
         return settings.reserved_cores
-    return 1 if settings.name == "vllm" else 0
+    if settings.name != "vllm":
+        return 0
+    return compute.reserved_cores(machine.architecture, ranks, kv_transfer=settings.kv_transfer)

@@ -35,7 +35,12 @@ class SpecInvalid(NumalocalError):
 
 
 class MachineUnreadable(NumalocalError):
-    """A file of /sys or /proc that is missing or says what it cannot mean."""
+    """A file of /sys or /proc, at `path`, that is missing or says what it cannot mean."""
+
+    def __init__(self, path: str, message: str) -> None:
+        self.path = path
+        self.message = message
+        super().__init__(f"{path}: {message}")
 
 
 class PoolUnmet(NumalocalError):

@@ -2,10 +2,13 @@
 
 import difflib
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from numalocal.problems import Problem
 from numalocal.quantity import parse_bytes
+
+Word = TypeVar("Word", bound=str)
+Default = TypeVar("Default")
 
 
 class Fields:
@@ -59,7 +62,15 @@ class Fields:
         """Give the value as it stands; None where it is absent."""
         return self._raw.get(name)
 
-    def integer(self, name: str, default: int, *, least: int, most: int | None = None) -> int:
+    @overload
+    def integer(self, name: str, default: int, *, least: int, most: int | None = None) -> int: ...
+    @overload
+    def integer(
+        self, name: str, default: None, *, least: int, most: int | None = None
+    ) -> int | None: ...
+    def integer(
+        self, name: str, default: int | None, *, least: int, most: int | None = None
+    ) -> int | None:
         """Read a whole number within the bounds."""
         value = self._raw.get(name)
         if value is None:
@@ -71,13 +82,14 @@ class Fields:
         self.problem(name, value, f"must be a whole number {bounds}")
         return default
 
-    def choice(self, name: str, choices: Collection[str], default: str) -> str:
+    def choice(self, name: str, choices: Collection[Word], default: Default) -> Word | Default:
         """Read one of the words."""
         value = self._raw.get(name)
         if value is None:
             return default
-        if value in choices:
-            return str(value)
+        for word in choices:
+            if value == word:
+                return word
         self.problem(name, value, f"must be one of: {', '.join(choices)}")
         return default
 

@@ -1,31 +1,29 @@
 """Sets of CPU ids or NUMA node ids, in the kernel's list format both ways."""
 
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
 
 from numalocal.errors import ListInvalid
 
-_PART = re.compile(r"(\d+)(?:-(\d+))?", re.ASCII)
+_HEXADECIMAL = frozenset("0123456789abcdefABCDEF,")
 
 MAX_ID = (1 << 20) - 1
 """Highest id accepted; far above the kernel's NR_CPUS, and small enough to expand a range."""
 
 
-@dataclass(frozen=True, slots=True)
-class IdSet:
+class IdSet(frozenset[int]):
     """An immutable set of ids; iterates in ascending order.
 
     The text form is the list format of `Cpus_allowed_list` and `cpuset.cpus`
     (Documentation/admin-guide/cgroup-v2.rst): ascending, ranges joined, no blanks.
     """
 
-    ids: frozenset[int] = frozenset()
+    __slots__ = ()
 
     @classmethod
     def of(cls, ids: Iterable[int]) -> "IdSet":
         """Make a set of the ids given, in any order and with repetitions."""
-        return cls(frozenset(ids))
+        return cls(ids)
 
     @classmethod
     def parse(cls, text: str) -> "IdSet":
@@ -40,37 +38,41 @@ class IdSet:
         ids: set[int] = set()
         for part in stripped.split(","):
             ids.update(_span(part, text))
-        return cls(frozenset(ids))
+        return cls(ids)
+
+    @classmethod
+    def parse_mask(cls, text: str) -> "IdSet":
+        """Read the kernel's hexadecimal mask: words joined by commas, the highest ids first.
+
+        Raises:
+            ListInvalid: for anything else.
+        """
+        stripped = text.strip()
+        if not stripped or not _HEXADECIMAL.issuperset(stripped):
+            raise ListInvalid(f"mask {text!r} is not hexadecimal words such as 00000000,0000000f")
+        # All words are full but the first, the highest, which may be short.
+        bits = int(stripped.replace(",", "") or "0", 16)
+        return cls.of(place for place, bit in enumerate(reversed(f"{bits:b}")) if bit == "1")
 
     @property
     def first(self) -> int:
         """The lowest id; ValueError on the empty set."""
-        return min(self.ids)
-
-    def isdisjoint(self, other: "IdSet") -> bool:
-        """Tell whether no id is in both."""
-        return self.ids.isdisjoint(other.ids)
-
-    def __contains__(self, value: int) -> bool:
-        return value in self.ids
+        return min(frozenset.__iter__(self))
 
     def __iter__(self) -> Iterator[int]:
-        return iter(sorted(self.ids))
+        return iter(sorted(frozenset.__iter__(self)))
 
-    def __len__(self) -> int:
-        return len(self.ids)
+    def __or__(self, other: AbstractSet[int]) -> "IdSet":  # type: ignore[override]
+        return IdSet(frozenset.__or__(self, other))
 
-    def __le__(self, other: "IdSet") -> bool:
-        return self.ids <= other.ids
+    def __and__(self, other: AbstractSet[object]) -> "IdSet":
+        return IdSet(frozenset.__and__(self, other))
 
-    def __or__(self, other: "IdSet") -> "IdSet":
-        return IdSet(self.ids | other.ids)
+    def __sub__(self, other: AbstractSet[object]) -> "IdSet":
+        return IdSet(frozenset.__sub__(self, other))
 
-    def __and__(self, other: "IdSet") -> "IdSet":
-        return IdSet(self.ids & other.ids)
-
-    def __sub__(self, other: "IdSet") -> "IdSet":
-        return IdSet(self.ids - other.ids)
+    def __repr__(self) -> str:
+        return f"IdSet.parse({str(self)!r})"
 
     def __str__(self) -> str:
         return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in _runs(self))
@@ -78,15 +80,15 @@ class IdSet:
 
 def union(sets: Iterable[IdSet]) -> IdSet:
     """Join any number of sets; none gives the empty set."""
-    return IdSet(frozenset().union(*(one.ids for one in sets)))
+    return IdSet(frozenset().union(*sets))
 
 
 def _span(part: str, text: str) -> range:
-    match = _PART.fullmatch(part)
-    if match is None:
+    start, dash, end = part.partition("-")
+    if not (part.isascii() and start.isdigit() and (end.isdigit() or not dash)):
         raise ListInvalid(f"list {text!r}: {part!r} is neither an id nor a range such as 0-3")
-    low = int(match[1])
-    high = int(match[2] or match[1])
+    low = int(start)
+    high = int(end or start)
     if high > MAX_ID:
         raise ListInvalid(f"list {text!r}: id {high} is above the highest id {MAX_ID}")
     if high < low:

@@ -1,62 +1,132 @@
-"""The model of one machine: logical CPUs, cores and NUMA nodes, as the kernel numbers them."""
+"""The model of one machine: logical CPUs, cores and NUMA nodes, as the kernel numbers them.
+
+The values are named tuples where others of this package are dataclasses: `numalocal topology` is a
+short process, and dataclasses would be the longest part of its start.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
 
 from numalocal.idset import IdSet
 
+Kind = Literal["performance", "efficiency"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Core:
-    """One physical core, keyed by (package, core): `core_id` alone repeats on every package.
+KINDS: Final[tuple[Kind, ...]] = ("performance", "efficiency")
+"""Kinds of cores on a hybrid machine, fastest first."""
 
-    `cpus` are its online SMT siblings.  `package` and `core` mirror
-    /sys/devices/system/cpu/cpuN/topology/{physical_package_id,core_id}; where the kernel gives
-    none, `core` is the lowest sibling's id.
+
+class Finding(NamedTuple):
+    """What does not fit together in the kernel's files, and what was made of it.
+
+    `path` is the file, absolute under the root that was read.
     """
 
-    package: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class Core(NamedTuple):
+    """One physical core, keyed by (package, core): `core_id` alone repeats on every package.
+
+    `cpus` are its SMT siblings that are present, online or not.  `package` and `core` mirror
+    /sys/devices/system/cpu/cpuN/topology/{physical_package_id,core_id}; where the kernel gives
+    none, `package` is None and `core` the lowest sibling's id.  `numa_nodes` are the nodes that
+    any of its CPUs belongs to: one, unless the firmware is broken.  `kind` is None where all cores
+    of the machine are alike.
+    """
+
+    package: int | None
     core: int
     cpus: IdSet
-    numa_node: int
+    numa_nodes: IdSet
+    kind: Kind | None = None
+
+    @property
+    def numa_node(self) -> int | None:
+        """Its node; None where it belongs to none or to several."""
+        return self.numa_nodes.first if len(self.numa_nodes) == 1 else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NumaNode:
+class Package(NamedTuple):
+    """One package (socket): `id` is physical_package_id, None where the kernel gives none.
+
+    `cpus` are online.
+    """
+
+    id: int | None
+    cpus: IdSet
+
+
+class CoreKind(NamedTuple):
+    """CPUs of one speed on a hybrid machine.
+
+    `capacity` mirrors cpuN/cpu_capacity (1024 = the fastest) and `base_khz`
+    cpuN/cpufreq/base_frequency; None where the kernel gives none.
+    """
+
+    kind: Kind
+    cpus: IdSet
+    capacity: int | None
+    base_khz: int | None
+
+
+class NumaNode(NamedTuple):
     """One NUMA node, from /sys/devices/system/node/nodeN.
 
-    `cpus` are its online CPUs, empty for memory-only nodes.  `memory_bytes` is MemTotal and
-    `huge_page_bytes` the part of it set aside as huge pages, which ordinary memory cannot use.
-    `distances` maps every node id to the distance from this one (10 = local).
+    `cpus` are its online CPUs, empty for memory-only nodes (HBM, CXL).  `memory_bytes` is MemTotal,
+    None where the kernel does not tell, and `huge_page_bytes` the part of it set aside as huge
+    pages, which ordinary memory cannot use.  `distances` maps node ids to the distance from this
+    one (10 = local), empty where the kernel gives none.
     """
 
     id: int
     cpus: IdSet
-    memory_bytes: int
-    huge_page_bytes: int
+    memory_bytes: int | None
     distances: Mapping[int, int]
+    huge_page_bytes: int = 0
 
     @property
     def usable_memory_bytes(self) -> int:
-        """Memory that ordinary allocations can use."""
-        return max(0, self.memory_bytes - self.huge_page_bytes)
+        """Memory that ordinary allocations can use; 0 where the kernel does not tell."""
+        return max(0, (self.memory_bytes or 0) - self.huge_page_bytes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(NamedTuple):
     """One machine as its kernel shows it.
 
-    `cores` are sorted by their lowest CPU, `nodes` by id.  A kernel without NUMA has one node, 0,
-    that holds everything.  `architecture` is `uname -m`, or empty where it is not known.
+    `offline` are CPUs that are present and not online.  `allowed` and `allowed_nodes` are what the
+    reading process may use of the online CPUs and the nodes.  `cores` are sorted by their lowest
+    CPU, `nodes` by id; a kernel without NUMA has one node, 0, that holds everything.  Without
+    `cores_known` every CPU stands for a core.  `packages` is empty where the kernel tells none.
+
+    `l3`, `dies`, `clusters`, `books` and `drawers` (s390x) are sets of online CPUs by lowest CPU;
+    a level is empty where the kernel reports none, or none that differs from core and package.
+    `kinds` is empty where all cores are alike.  `architecture` is `uname -m`, or empty where it is
+    not known.  `findings` tell what is inconsistent.
     """
 
     online: IdSet
+    allowed: IdSet
+    allowed_nodes: IdSet
+    packages: tuple[Package, ...]
     cores: tuple[Core, ...]
     nodes: tuple[NumaNode, ...]
+    offline: IdSet = IdSet()
+    cores_known: bool = True
+    l3: tuple[IdSet, ...] = ()
+    dies: tuple[IdSet, ...] = ()
+    clusters: tuple[IdSet, ...] = ()
+    books: tuple[IdSet, ...] = ()
+    drawers: tuple[IdSet, ...] = ()
+    kinds: tuple[CoreKind, ...] = ()
     architecture: str = ""
+    findings: tuple[Finding, ...] = ()
 
     def cores_of(self, node: int) -> tuple[Core, ...]:
-        """List a node's cores by lowest CPU."""
+        """List the cores that belong to this node alone, by lowest CPU."""
         return tuple(core for core in self.cores if core.numa_node == node)
 
     def cores_within(self, cpus: IdSet) -> tuple[Core, ...]:
@@ -71,6 +141,9 @@ class Machine:
         raise KeyError(node)
 
     @property
-    def packages(self) -> tuple[int, ...]:
-        """The package ids, ascending."""
-        return tuple(sorted({core.package for core in self.cores}))
+    def localities(self) -> tuple[IdSet, ...]:
+        """CPUs that are nearer to each other than to the rest of their node, by lowest CPU.
+
+        They share an L3 cache; where the kernel reports none, a book (s390x).
+        """
+        return self.l3 or self.books

@@ -1,15 +1,15 @@
 """Place a worker's replicas on this machine: worker + machine + pools -> Placements."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numalocal import engine, names
 from numalocal.assignment import Assignment
 from numalocal.errors import SpecInvalid
-from numalocal.idset import IdSet
 from numalocal.machine import Machine
 from numalocal.partition import Partition
+from numalocal.pools import Pool
 from numalocal.preference import prefer
 from numalocal.problems import Problem
 from numalocal.worker import Worker
@@ -29,24 +29,29 @@ class Placement:
     environment: Mapping[str, str]
 
 
-def place(
-    worker: Worker, machine: Machine, partition: Partition, allowed: IdSet
-) -> tuple[Placement, ...]:
-    """Give every replica its sets, lowest replica first, from those within the allowed CPUs.
+def place(worker: Worker, machine: Machine, partition: Partition) -> tuple[Placement, ...]:
+    """Give every replica its sets, lowest replica first, from those that this process may use.
 
     Raises:
         SetsUnavailable: where the sets do not suffice.
-        SpecInvalid: where the engine's container names no command.
+        SpecInvalid: where there is no such pool.
     """
     container = _engine_container(worker)
-    command = _command(container)
+    command = (*container.get("command", ()), *container.get("args", ()))
     theirs = _variables(container)
-    free = [one for one in partition.of_pool(worker.pool) if one.cpus <= allowed]
+    settings = replace(worker.engine, kv_transfer=engine.transfers_kv(command))
+    pool = _pool(worker, partition)
+    free = [
+        one
+        for one in partition.of_pool(pool.name)
+        if one.cpus <= machine.allowed and one.numa_node in machine.allowed_nodes
+    ]
     placements = []
     for replica in range(worker.replicas):
-        assignment = Assignment(prefer(free, size=worker.ranks, machine=machine))
+        chosen = prefer(free, size=worker.ranks, machine=machine, placement=pool.placement)
+        assignment = Assignment(chosen)
         free = [one for one in free if one not in assignment.sets]
-        ours = dict(engine.environment(worker.engine, assignment, machine))
+        ours = dict(engine.environment(settings, assignment, machine))
         if worker.memory_per_rank_bytes is not None:
             ours[names.ENV_MEMORY_PER_RANK_BYTES] = str(worker.memory_per_rank_bytes)
         placements.append(
@@ -60,17 +65,40 @@ def place(
     return tuple(placements)
 
 
+def users(worker: Worker, placements: Iterable[Placement]) -> Mapping[str, str]:
+    """Tell of each set that is placed which rank has it, by the set's id."""
+    return {
+        one.id: f"{worker.name}-{placement.replica} rank {rank}"
+        for placement in placements
+        for rank, one in enumerate(placement.assignment.sets)
+    }
+
+
+def require_command(worker: Worker) -> None:
+    """Refuse a worker that cannot run without its image.
+
+    Raises:
+        SpecInvalid: where the engine's container names no command.
+    """
+    container = _engine_container(worker)
+    if not container.get("command"):
+        path = f"spec.template.spec.containers[{container.get('name')}].command"
+        message = "must be given to run without a cluster: there is no image with an entry point"
+        raise SpecInvalid([Problem(path, container.get("command"), message)])
+
+
+def _pool(worker: Worker, partition: Partition) -> Pool:
+    try:
+        return partition.pool(worker.pool)
+    except KeyError:
+        known = ", ".join(pool.name for pool in partition.pools)
+        message = f"is not a pool of this machine; known: {known}"
+        raise SpecInvalid([Problem("spec.pool", worker.pool, message)]) from None
+
+
 def _engine_container(worker: Worker) -> Mapping[str, Any]:
     containers: Sequence[Mapping[str, Any]] = worker.template["spec"]["containers"]
     return next(one for one in containers if one.get("name") == worker.engine_container)
-
-
-def _command(container: Mapping[str, Any]) -> tuple[str, ...]:
-    if command := container.get("command"):
-        return (*command, *container.get("args", ()))
-    path = f"spec.template.spec.containers[{container.get('name')}].command"
-    message = "must be given to run without a cluster: there is no image whose entry point to use"
-    raise SpecInvalid([Problem(path, container.get("command"), message)])
 
 
 def _variables(container: Mapping[str, Any]) -> dict[str, str]:

@@ -5,33 +5,66 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from numalocal.errors import SpecInvalid
+from numalocal.errors import ListInvalid, SpecInvalid
+from numalocal.fields import Fields
+from numalocal.idset import IdSet
+from numalocal.machine import KINDS, Kind, Machine
 from numalocal.problems import Problem
 
 NODE_SIZE: Final = "numa"
 """The size of a set that takes its whole NUMA node, less the reserved cores."""
+L3_SIZE: Final = "l3"
+"""The size of a set that takes all cores beside one L3 cache, less the reserved cores."""
+
+Size = int | Literal["numa", "l3"]
+Preference = Literal["Spread", "Pack"]
+PREFERENCES: Final[tuple[Preference, ...]] = ("Spread", "Pack")
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 NAME_RULE: Final = "must be 1 to 40 lower-case letters, digits and inner dashes, such as cpuset"
-_FIELDS = ("name", "size", "reserve")
+FIELDS: Final = (
+    "name",
+    "size",
+    "reserve",
+    "nodes",
+    "coreKind",
+    "threadsPerCore",
+    "memory",
+    "placement",
+)
+MAX_THREADS_PER_CORE: Final = 8
+"""POWER's SMT-8: the most that any architecture has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """One rule.
 
-    `size` is the number of cores per set, or `numa`.  `reserve` cores of every NUMA node stay
-    shared; where several pools cut one machine, the largest reserve counts.
+    `size` is the number of cores per set, `numa` or `l3`.  `reserve` cores of every NUMA node stay
+    shared; where several pools cut one node, the largest reserve counts.  `nodes` are the NUMA
+    nodes it cuts, None = all.  `core_kind` takes only the cores of one kind of a hybrid machine.
+    `threads_per_core` is how many compute threads a core gets, None = as the architecture wants.
+    `memory_bytes` is each set's memory, None = the node's in proportion to its cores.
+    `placement` is how the sets of one replica are laid over NUMA nodes.
     """
 
     name: str
-    size: int | Literal["numa"] = NODE_SIZE
+    size: Size = NODE_SIZE
     reserve: int = 1
+    nodes: IdSet | None = None
+    core_kind: Kind | None = None
+    threads_per_core: int | None = None
+    memory_bytes: int | None = None
+    placement: Preference = "Spread"
 
 
-DEFAULT_POOLS: Final = (Pool(name="cpuset"),)
-"""What cuts a machine when nothing is configured: one set per NUMA node, one core each shared."""
+def default_pools(machine: Machine) -> tuple[Pool, ...]:
+    """Suit a machine when nothing is configured: one set per NUMA node, one core each shared.
+
+    On a hybrid machine the sets take its performance cores: one slow core holds up all the others.
+    """
+    return (Pool(name="cpuset", core_kind=KINDS[0] if machine.kinds else None),)
 
 
 def parse_pools(raw: object) -> tuple[Pool, ...]:
@@ -47,12 +80,12 @@ def parse_pools(raw: object) -> tuple[Pool, ...]:
     if not isinstance(raw, list) or not raw:
         raise SpecInvalid([Problem("pools", raw, "must be a list of at least one pool")])
     problems: list[Problem] = []
-    pools = [_pool(entry, f"pools[{index}]", problems) for index, entry in enumerate(raw)]
+    pools = [_pool(Fields(entry, f"pools[{index}]", problems)) for index, entry in enumerate(raw)]
     names = [pool.name for pool in pools]
     problems += [
         Problem(f"pools[{index}].name", name, "is used twice; every pool needs its own name")
         for index, name in enumerate(names)
-        if name in names[:index]
+        if is_name(name) and name in names[:index]
     ]
     if problems:
         raise SpecInvalid(problems)
@@ -64,41 +97,45 @@ def is_name(raw: object) -> bool:
     return isinstance(raw, str) and _NAME.fullmatch(raw) is not None
 
 
-def _pool(raw: object, path: str, problems: list[Problem]) -> Pool:
-    if not isinstance(raw, Mapping):
-        problems.append(Problem(path, raw, "must be a mapping such as {name: cpuset, size: 4}"))
-        return Pool(name=path)
-    problems.extend(
-        Problem(f"{path}.{key}", raw[key], f"is not a field; known: {', '.join(_FIELDS)}")
-        for key in raw
-        if key not in _FIELDS
-    )
+def _pool(fields: Fields) -> Pool:
+    fields.only(FIELDS)
+    if not is_name(fields.raw("name")):
+        fields.problem("name", fields.raw("name"), NAME_RULE)
     return Pool(
-        name=_name(raw.get("name"), f"{path}.name", problems),
-        size=_size(raw.get("size", NODE_SIZE), f"{path}.size", problems),
-        reserve=_reserve(raw.get("reserve", 1), f"{path}.reserve", problems),
+        name=str(fields.raw("name")),
+        size=_size(fields),
+        reserve=fields.integer("reserve", 1, least=1),
+        nodes=_nodes(fields),
+        core_kind=fields.choice("coreKind", KINDS, None),
+        threads_per_core=fields.integer("threadsPerCore", None, least=1, most=MAX_THREADS_PER_CORE),
+        memory_bytes=fields.size_bytes("memory"),
+        placement=fields.choice("placement", PREFERENCES, PREFERENCES[0]),
     )
 
 
-def _name(raw: object, path: str, problems: list[Problem]) -> str:
-    if is_name(raw):
-        return str(raw)
-    problems.append(Problem(path, raw, NAME_RULE))
-    return path
-
-
-def _size(raw: object, path: str, problems: list[Problem]) -> int | Literal["numa"]:
-    if raw == NODE_SIZE:
-        return NODE_SIZE
-    if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 1:
-        return raw
-    problems.append(Problem(path, raw, "must be a number of cores from 1, or numa"))
+def _size(fields: Fields) -> Size:
+    raw = fields.raw("size")
+    match raw:
+        case None | "numa":
+            return NODE_SIZE
+        case "l3":
+            return L3_SIZE
+        case int(cores) if not isinstance(raw, bool) and cores >= 1:
+            return cores
+    fields.problem("size", raw, "must be a number of cores from 1, or numa, or l3")
     return NODE_SIZE
 
 
-def _reserve(raw: object, path: str, problems: list[Problem]) -> int:
-    if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 1:
-        return raw
-    message = "must be a number of cores from 1: the system and all other pods need CPUs too"
-    problems.append(Problem(path, raw, message))
-    return 1
+def _nodes(fields: Fields) -> IdSet | None:
+    """Read node ids: a list of numbers, or the kernel's list format."""
+    raw = fields.raw("nodes")
+    if raw is None:
+        return None
+    text = ",".join(str(one) for one in raw) if isinstance(raw, list) else str(raw)
+    try:
+        nodes = IdSet.parse(text)
+    except ListInvalid:
+        nodes = IdSet()
+    if not nodes:
+        fields.problem("nodes", raw, "must be NUMA node ids such as [0, 1] or 0-3")
+    return nodes

@@ -1,10 +1,9 @@
 """What is wrong with one field of a document."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One problem: the field's path (`spec.memory.perRank`), its value, and what would be right."""
 
     path: str

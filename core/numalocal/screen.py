@@ -1,42 +1,13 @@
 """What `numalocal run` shows: text made of values, nothing printed here."""
 
 from collections.abc import Sequence
-from typing import Final
 
-from numalocal.idset import IdSet, union
-from numalocal.machine import Core, Machine
-from numalocal.partition import Partition
 from numalocal.placement import Placement
 from numalocal.quantity import format_bytes
 from numalocal.verdict import Outcome, local_share, problems
 from numalocal.worker import Worker
 
-_SHARED: Final = "░"
-_FREE: Final = "▒"
-_WORKER: Final = "█"
-
 Row = tuple[str, str, str, str]
-
-
-def machine_picture(machine: Machine, partition: Partition, placements: Sequence[Placement]) -> str:
-    """Draw one line per NUMA node, one block per core: shared, in a free set, or a worker's."""
-    used = union(placement.assignment.cpus for placement in placements)
-    lines = [
-        f"machine  {_count(len(machine.online), 'CPU')}, {_count(len(machine.cores), 'core')}, "
-        f"{_count(len(machine.packages), 'package')}, {_count(len(machine.nodes), 'NUMA node')}"
-    ]
-    width = max(len(machine.cores_of(node.id)) for node in machine.nodes)
-    for node in machine.nodes:
-        cores = machine.cores_of(node.id)
-        blocks = "".join(_block(core, partition.shared, used) for core in cores)
-        lines.append(
-            f"  node {node.id:<3} {blocks:<{width}}  {format_bytes(node.memory_bytes):>9}"
-            f"  CPUs {node.cpus}"
-        )
-    lines.append(
-        f"  {_SHARED} shared core  {_FREE} core of a free set  {_WORKER} core of the worker"
-    )
-    return "\n".join(lines)
 
 
 def replica_table(worker: Worker, placement: Placement, outcome: Outcome) -> str:
@@ -73,12 +44,6 @@ def closing_line(results: Sequence[tuple[Placement, Outcome]]) -> str:
         return "not verified: " + "; ".join(wrong)
     count = _count(len(results), "replica")
     return f"verified: {count}, every thread on its own CPUs, memory on the nodes beside them"
-
-
-def _block(core: Core, shared: IdSet, used: IdSet) -> str:
-    if core.cpus <= used:
-        return _WORKER
-    return _FREE if core.cpus.isdisjoint(shared) else _SHARED
 
 
 def _memory_asked(worker: Worker) -> str:

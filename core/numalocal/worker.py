@@ -66,7 +66,7 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     metadata = Fields(raw.get("metadata"), "metadata", problems)
     spec = Fields(raw.get("spec"), "spec", problems)
     spec.only(_SPEC_FIELDS)
-    spec.choice("placement", ("Spread",), "Spread")
+    _check_placement(spec)
     spec.choice("enforcement", ("Required",), "Required")
     template = spec.below("template")
     pod = template.below("spec")
@@ -96,6 +96,17 @@ def _name(metadata: Fields) -> str:
         message = f"must be the worker's name, of at most {MAX_NAME} characters"
         metadata.problem("name", name, message)
     return str(name)
+
+
+def _check_placement(spec: Fields) -> None:
+    if spec.raw("placement") == "Pack":
+        message = (
+            "is the pool's to say, as pools[].placement: the kubelet asks for sets of a pool "
+            "without naming the worker"
+        )
+        spec.problem("placement", "Pack", message)
+    else:
+        spec.choice("placement", ("Spread",), "Spread")
 
 
 def _pool(spec: Fields) -> str:

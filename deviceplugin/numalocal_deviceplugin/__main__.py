@@ -12,6 +12,7 @@ from numalocal import log as logs
 from numalocal.discovery import discover
 from numalocal.errors import NumalocalError
 from numalocal.partition import partition
+from numalocal.pools import default_pools
 from numalocal.sysfs import Sysfs
 from numalocal_deviceplugin import config, supervisor
 from numalocal_deviceplugin.availability import Availability
@@ -37,8 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _availability(settings: config.Config) -> Availability:
-    machine = discover(Sysfs(settings.root), os.uname().machine)
-    parts = partition(machine, settings.pools)
+    machine = discover(Sysfs(settings.root))
+    parts = partition(machine, settings.pools or default_pools(machine))
+    for finding in machine.findings:
+        log.warning("the kernel's files are inconsistent", extra={"finding": str(finding)})
     log.info(
         "node is cut into CPU sets",
         extra={

@@ -7,6 +7,7 @@ from numalocal import names
 from numalocal.assignment import Assignment
 from numalocal.cpusets import CpuSet
 from numalocal.machine import Machine
+from numalocal.pools import Preference
 from numalocal.preference import prefer
 from numalocal_deviceplugin.errors import UnknownDevice
 
@@ -31,8 +32,9 @@ def preferred_ids(
     must_include: Iterable[str],
     size: int,
     machine: Machine,
+    placement: Preference,
 ) -> tuple[str, ...]:
-    """Choose `size` of the available ids, ranks spread over NUMA nodes.
+    """Choose `size` of the available ids, laid over NUMA nodes as the pool says.
 
     Raises:
         UnknownDevice: where an id is none of the sets'.
@@ -43,6 +45,7 @@ def preferred_ids(
         must_include=sets_named(sets, must_include),
         size=size,
         machine=machine,
+        placement=placement,
     )
     return tuple(one.id for one in chosen)
 

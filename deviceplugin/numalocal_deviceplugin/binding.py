@@ -6,7 +6,7 @@ taking a node away would move its memory at once.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numalocal import engine, names
 from numalocal.assignment import Assignment
@@ -35,14 +35,15 @@ class Pod:
 class Container:
     """A container as the container runtime knows it.
 
-    `annotations` are the container's own, where Allocate put the assignment.  `variables` are the
-    names of its environment.  `cpus` and `mems` are what its cgroup is set to, empty = inherited.
-    `live` tells whether it is created or running.
+    `annotations` are the container's own, where Allocate put the assignment.  `command` is what it
+    runs, and `variables` are the names of its environment.  `cpus` and `mems` are what its cgroup
+    is set to, empty = inherited.  `live` tells whether it is created or running.
     """
 
     id: str
     name: str
     annotations: Mapping[str, str]
+    command: tuple[str, ...]
     variables: frozenset[str]
     cpus: IdSet
     mems: IdSet
@@ -200,7 +201,9 @@ def _engine_variables(
     """Speak the engine's language in the engine's container, and only our own in any other."""
     if pod.annotations.get(names.ANNOTATION_CONTAINER, container.name) != container.name:
         return engine.environment(EngineSettings(), assignment, node.machine)
-    return engine.environment(engine_settings(pod), assignment, node.machine)
+    transfers = engine.transfers_kv(container.command)
+    settings = replace(engine_settings(pod), kv_transfer=transfers)
+    return engine.environment(settings, assignment, node.machine)
 
 
 def _own_variables(pod: Pod, assignment: Assignment, node: Node) -> Mapping[str, str]:

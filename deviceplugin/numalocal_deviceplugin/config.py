@@ -8,7 +8,7 @@ from pathlib import Path
 from numalocal.documents import load
 from numalocal.errors import SpecInvalid
 from numalocal.log import LEVELS
-from numalocal.pools import DEFAULT_POOLS, Pool, parse_pools
+from numalocal.pools import Pool, parse_pools
 from numalocal.problems import Problem
 
 
@@ -16,7 +16,8 @@ from numalocal.problems import Problem
 class Config:
     """What the agent is started with.
 
-    `root` holds the node's /sys and /proc.  `node_name` empty = the node is not annotated.
+    `root` holds the node's /sys and /proc.  `pools` empty = what suits the machine.
+    `node_name` empty = the node is not annotated.
     """
 
     root: Path
@@ -41,7 +42,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         device_plugin_dir=options.device_plugin_dir,
         pod_resources_socket=options.pod_resources_socket,
         nri_socket=options.nri_socket,
-        pools=DEFAULT_POOLS if options.pools is None else _pools(options.pools),
+        pools=() if options.pools is None else _pools(options.pools),
         node_name=options.node_name,
         log_level=options.log_level,
     )
@@ -76,7 +77,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="socket of the container runtime's NRI",
     )
     parser.add_argument(
-        "--pools", type=Path, metavar="FILE", help="YAML list of pools; one pool cpuset without it"
+        "--pools",
+        type=Path,
+        metavar="FILE",
+        help="YAML list of pools; empty or without it one pool, cpuset, that suits the machine",
     )
     parser.add_argument(
         "--node-name",
@@ -92,4 +96,4 @@ def _pools(path: Path) -> tuple[Pool, ...]:
     if len(documents) != 1:
         message = f"must hold one YAML document, holds {len(documents)}"
         raise SpecInvalid([Problem("--pools", str(path), message)])
-    return parse_pools(documents[0])
+    return () if documents[0] == [] else parse_pools(documents[0])

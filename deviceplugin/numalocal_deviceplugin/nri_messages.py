@@ -24,6 +24,7 @@ def container(message: nri.Container) -> Container:
         id=message.id,
         name=message.name,
         annotations=dict(message.annotations),
+        command=tuple(message.args),
         variables=frozenset(entry.partition("=")[0] for entry in message.env),
         cpus=ids(cpu.cpus),
         mems=ids(cpu.mems),

@@ -115,6 +115,7 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
             must_include=request.must_include_deviceIDs,
             size=request.allocation_size,
             machine=self._availability.machine,
+            placement=self._availability.partition.pool(self._pool).placement,
         )
         return wire.ContainerPreferredAllocationResponse(deviceIDs=ids)
 

@@ -115,7 +115,7 @@ def run(
         ]
         watch.look()  # before the first registration: a node that pins is never advertised
         parts.append(_thread("node-watch", watch.run, stop, timing.health_interval_s))
-        for pool in config.pools:
+        for pool in availability.partition.pools:
             server = kubelet.PoolServer(
                 pool.name, config.device_plugin_dir, availability, registered, timing.pools
             )

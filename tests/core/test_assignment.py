@@ -3,14 +3,14 @@ import pytest
 from numalocal.assignment import Assignment
 from numalocal.errors import AssignmentInvalid
 from numalocal.partition import partition
-from numalocal.pools import DEFAULT_POOLS
+from numalocal.pools import Pool
 
 from .conftest import MachineMaker
 
 
 @pytest.fixture
 def assignment(machine: MachineMaker) -> Assignment:
-    return Assignment.of(reversed(partition(machine(), DEFAULT_POOLS).sets))
+    return Assignment.of(reversed(partition(machine(), [Pool(name="cpuset")]).sets))
 
 
 def test_ranks_are_ordered_by_node_whatever_order_the_kubelet_uses(assignment: Assignment) -> None:
@@ -27,7 +27,11 @@ def test_the_environment_names_cpus_and_nodes_of_every_rank(assignment: Assignme
     }
 
 
-def test_an_assignment_survives_its_annotation(assignment: Assignment) -> None:
+@pytest.mark.parametrize("threads", [None, 2])
+def test_an_assignment_survives_its_annotation(machine: MachineMaker, threads: int | None) -> None:
+    pools = [Pool(name="cpuset", threads_per_core=threads)]
+    assignment = Assignment.of(partition(machine(), pools).sets)
+
     assert assignment == Assignment.parse(assignment.to_json())
 
 

@@ -15,15 +15,15 @@ ONE = Assignment(BOTH.sets[:1])
 
 def test_one_thread_per_core() -> None:
     assert [str(cpus) for cpus in compute_cpus(EngineSettings(), BOTH, MACHINE)] == [
-        "2,4,6",
-        "10,12,14",
+        "3,5,7",
+        "11,13,15",
     ]
 
 
 def test_vllm_gets_its_own_list_in_full_and_no_openmp_variable() -> None:
     variables = environment(EngineSettings(name="vllm"), BOTH, MACHINE)
 
-    assert variables["VLLM_CPU_OMP_THREADS_BIND"] == "2,4,6|10,12"
+    assert variables["VLLM_CPU_OMP_THREADS_BIND"] == "3,5|11,13"
     assert variables["CPU_VISIBLE_MEMORY_NODES"] == "0,1"
     assert not [name for name in variables if name.startswith(("OMP_", "GOMP_", "KMP_"))]
 
@@ -32,13 +32,13 @@ def test_openmp_gets_one_place_per_core() -> None:
     variables = environment(EngineSettings(name="openmp"), ONE, MACHINE)
 
     assert variables["OMP_NUM_THREADS"] == "3"
-    assert variables["OMP_PLACES"] == "{2},{4},{6}"
+    assert variables["OMP_PLACES"] == "{3},{5},{7}"
 
 
 def test_ranks_that_share_a_container_are_not_given_one_openmp_list() -> None:
     variables = environment(EngineSettings(name="openmp"), BOTH, MACHINE)
 
-    assert variables["NUMALOCAL_RANK_COMPUTE_CPUS"] == "2,4,6|10,12,14"
+    assert variables["NUMALOCAL_RANK_COMPUTE_CPUS"] == "3,5,7|11,13,15"
     assert not [name for name in variables if name.startswith("OMP_")]
 
 
@@ -59,10 +59,10 @@ def test_exactly_one_family_per_runtime(runtime: str, expected: dict[str, str]) 
 @pytest.mark.parametrize(
     ("reserved", "expected"),
     [
-        pytest.param(0, ["2,4,6", "10,12,14"], id="none"),
-        pytest.param(1, ["2,4,6", "10,12"], id="the last rank gives first"),
-        pytest.param(2, ["2,4", "10,12"], id="one each"),
-        pytest.param(9, ["2", "10"], id="a rank keeps one core"),
+        pytest.param(0, ["3,5,7", "11,13,15"], id="none"),
+        pytest.param(1, ["3,5,7", "11,13"], id="the last rank gives first"),
+        pytest.param(2, ["3,5", "11,13"], id="one each"),
+        pytest.param(9, ["3", "11"], id="a rank keeps one core"),
     ],
 )
 def test_reserved_cores_come_off_the_tail(reserved: int, expected: list[str]) -> None:

@@ -4,27 +4,32 @@ import pytest
 
 from numalocal.errors import SetsUnavailable, SpecInvalid
 from numalocal.idset import IdSet
+from numalocal.machine import Machine
 from numalocal.partition import partition
-from numalocal.placement import Placement, place
+from numalocal.placement import Placement, place, require_command, users
 from numalocal.pools import Pool
-from numalocal.worker import parse_worker
+from numalocal.worker import Worker, parse_worker
 
 from .conftest import make_machine
 
 MACHINE = make_machine(nodes=2, cores=4)
 CUT = partition(MACHINE, [Pool(name="cpuset", size=1)])
-EVERYWHERE = MACHINE.online
+
+
+def worker(container: dict[str, Any] | None = None, **spec: Any) -> Worker:
+    engine = {"name": "engine", "command": ["decode"], **(container or {})}
+    return parse_worker(
+        {
+            "metadata": {"name": "llama"},
+            "spec": {"template": {"spec": {"containers": [engine]}}, **spec},
+        }
+    )
 
 
 def placed(
-    allowed: IdSet = EVERYWHERE, container: dict[str, Any] | None = None, **spec: Any
+    container: dict[str, Any] | None = None, machine: Machine = MACHINE, **spec: Any
 ) -> tuple[Placement, ...]:
-    engine = {"name": "engine", "command": ["decode"], **(container or {})}
-    raw = {
-        "metadata": {"name": "llama"},
-        "spec": {"template": {"spec": {"containers": [engine]}}, **spec},
-    }
-    return place(parse_worker(raw), MACHINE, CUT, allowed)
+    return place(worker(container, **spec), machine, CUT)
 
 
 def test_replicas_get_disjoint_sets() -> None:
@@ -36,9 +41,37 @@ def test_replicas_get_disjoint_sets() -> None:
 
 
 def test_a_set_outside_the_allowed_cpus_is_not_taken() -> None:
-    (one,) = placed(allowed=IdSet.parse("0-3,6-7"))
+    (one,) = placed(machine=MACHINE._replace(allowed=IdSet.parse("0-3,6-7")))
 
     assert str(one.assignment.cpus) in {"2-3", "6-7"}
+
+
+def test_a_set_on_a_node_whose_memory_is_not_allowed_is_not_taken() -> None:
+    (one,) = placed(machine=MACHINE._replace(allowed_nodes=IdSet.of([1])))
+
+    assert [rank.numa_node for rank in one.assignment.sets] == [1]
+
+
+def test_a_pool_decides_how_ranks_are_laid() -> None:
+    packed = partition(MACHINE, [Pool(name="cpuset", size=1, placement="Pack")])
+
+    (one,) = place(worker(ranks=3), MACHINE, packed)
+
+    assert len(one.assignment.mems) == 1
+
+
+def test_a_pool_that_is_not_there_is_told_with_those_that_are() -> None:
+    with pytest.raises(SpecInvalid, match=r"spec.pool: 'big' is not a pool .* known: cpuset"):
+        placed(pool="big")
+
+
+def test_a_kv_transfer_takes_one_more_core() -> None:
+    whole = partition(MACHINE, [Pool(name="cpuset")])
+    transfer = {"args": ["--kv-transfer-config={}"]}
+
+    (one,) = place(worker(transfer, engine={"name": "vllm"}), MACHINE, whole)
+
+    assert one.environment["NUMALOCAL_RANK_COMPUTE_CPUS"] == "3"
 
 
 def test_too_many_replicas_are_told_with_the_numbers() -> None:
@@ -53,7 +86,7 @@ def test_the_templates_own_variables_win() -> None:
 
     assert one.environment["OMP_NUM_THREADS"] == "7"
     assert "TOKEN" not in one.environment
-    assert one.environment["OMP_PLACES"] == "{2}"
+    assert one.environment["OMP_PLACES"] == "{3}"
 
 
 def test_a_family_of_the_templates_own_stands_alone() -> None:
@@ -78,6 +111,19 @@ def test_command_and_arguments_are_one_line() -> None:
     assert one.command == ("decode", "--weights", "1Gi")
 
 
-def test_a_container_without_a_command_cannot_run_here() -> None:
+def test_a_container_without_a_command_can_be_placed_but_not_run_here() -> None:
+    (one,) = placed(container={"command": [], "args": ["--verbose"]})
+
+    assert one.command == ("--verbose",)
     with pytest.raises(SpecInvalid, match=r"containers\[engine\].command: .* there is no image"):
-        placed(container={"command": []})
+        require_command(worker({"command": []}))
+
+
+def test_users_name_the_rank_of_every_set() -> None:
+    made = worker(replicas=2, ranks=2)
+
+    named = users(made, place(made, MACHINE, CUT))
+
+    assert sorted(named.values()) == [
+        f"llama-{one} rank {rank}" for one in (0, 1) for rank in (0, 1)
+    ]

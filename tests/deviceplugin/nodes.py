@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from numalocal.idset import IdSet
-from numalocal.machine import Core, Machine, NumaNode
+from numalocal.machine import Core, Machine, NumaNode, Package
 from numalocal.partition import Partition, partition
-from numalocal.pools import DEFAULT_POOLS, Pool
+from numalocal.pools import Pool
 from numalocal_deviceplugin.availability import Availability
 from numalocal_deviceplugin.binding import Container, Node, Pod
 
@@ -19,12 +19,18 @@ def make_machine(nodes: int = 2, cores: int = 2, threads: int = 2) -> Machine:
     per_node = cores * threads
     return Machine(
         online=IdSet.of(range(nodes * per_node)),
+        allowed=IdSet.of(range(nodes * per_node)),
+        allowed_nodes=IdSet.of(range(nodes)),
+        packages=tuple(
+            Package(id=node, cpus=IdSet.of(range(node * per_node, (node + 1) * per_node)))
+            for node in range(nodes)
+        ),
         cores=tuple(
             Core(
                 package=node,
                 core=core,
                 cpus=IdSet.of(range(first := node * per_node + core * threads, first + threads)),
-                numa_node=node,
+                numa_nodes=IdSet.of([node]),
             )
             for node in range(nodes)
             for core in range(cores)
@@ -34,7 +40,6 @@ def make_machine(nodes: int = 2, cores: int = 2, threads: int = 2) -> Machine:
                 id=node,
                 cpus=IdSet.of(range(node * per_node, (node + 1) * per_node)),
                 memory_bytes=8 << 30,
-                huge_page_bytes=0,
                 distances={other: 10 if other == node else 20 for other in range(nodes)},
             )
             for node in range(nodes)
@@ -43,7 +48,7 @@ def make_machine(nodes: int = 2, cores: int = 2, threads: int = 2) -> Machine:
     )
 
 
-def make_partition(pools: Iterable[Pool] = DEFAULT_POOLS) -> Partition:
+def make_partition(pools: Iterable[Pool] = (Pool(name="cpuset"),)) -> Partition:
     return partition(make_machine(), tuple(pools))
 
 
@@ -75,6 +80,7 @@ def make_container(
     name: str = "engine",
     *,
     assignment: str = "",
+    command: Iterable[str] = ("serve",),
     env: Iterable[str] = (),
     cpus: str = "",
     mems: str = "",
@@ -84,6 +90,7 @@ def make_container(
         id=f"id-of-{name}",
         name=name,
         annotations={"numalocal.io/assignment": assignment} if assignment else {},
+        command=tuple(command),
         variables=frozenset(env),
         cpus=IdSet.parse(cpus),
         mems=IdSet.parse(mems),
@@ -112,5 +119,5 @@ def write_sysfs(root: Path, machine: Machine) -> None:
         directory.mkdir(parents=True)
         (directory / "cpulist").write_text(f"{node.cpus}\n")
         (directory / "distance").write_text(" ".join(map(str, node.distances.values())) + "\n")
-        total_kib = node.memory_bytes >> 10
+        total_kib = (node.memory_bytes or 0) >> 10
         (directory / "meminfo").write_text(f"Node {node.id} MemTotal: {total_kib} kB\n")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numalocal.assignment import Assignment
 from numalocal.errors import SetsUnavailable
 from numalocal.partition import partition
-from numalocal.pools import Pool
+from numalocal.pools import PREFERENCES, Pool, Preference
 from numalocal_deviceplugin.allocation import allocate, preferred_ids
 from numalocal_deviceplugin.errors import UnknownDevice
 
@@ -50,14 +50,21 @@ def test_unknown_ids_are_all_named_with_what_there_is_and_what_to_do() -> None:
 def test_ranks_are_spread_over_numa_nodes() -> None:
     ids = [one.id for one in BIG]
 
-    chosen = preferred_ids(BIG, ids, must_include=(), size=2, machine=BIG_MACHINE)
+    chosen = preferred_ids(
+        BIG, ids, must_include=(), size=2, machine=BIG_MACHINE, placement="Spread"
+    )
 
     assert {id_.split("-")[1] for id_ in chosen} == {"n0", "n1"}
 
 
 def test_a_set_that_must_be_included_is() -> None:
     chosen = preferred_ids(
-        BIG, [BIG[3].id, BIG[0].id], must_include=[BIG[3].id], size=1, machine=BIG_MACHINE
+        BIG,
+        [BIG[3].id, BIG[0].id],
+        must_include=[BIG[3].id],
+        size=1,
+        machine=BIG_MACHINE,
+        placement="Spread",
     )
 
     assert chosen == (BIG[3].id,)
@@ -65,17 +72,29 @@ def test_a_set_that_must_be_included_is() -> None:
 
 def test_more_than_is_available_is_an_error() -> None:
     with pytest.raises(SetsUnavailable):
-        preferred_ids(SETS, [N0], must_include=(), size=2, machine=make_machine())
+        preferred_ids(
+            SETS, [N0], must_include=(), size=2, machine=make_machine(), placement="Spread"
+        )
 
 
 def test_an_unknown_available_id_is_an_error() -> None:
     with pytest.raises(UnknownDevice):
-        preferred_ids(SETS, ["nonsense"], must_include=(), size=1, machine=make_machine())
+        preferred_ids(
+            SETS, ["nonsense"], must_include=(), size=1, machine=make_machine(), placement="Spread"
+        )
 
 
-@given(data=st.data())
+def test_a_pool_that_packs_keeps_ranks_on_one_node() -> None:
+    ids = [one.id for one in BIG]
+
+    chosen = preferred_ids(BIG, ids, must_include=(), size=2, machine=BIG_MACHINE, placement="Pack")
+
+    assert len({id_.split("-")[1] for id_ in chosen}) == 1
+
+
+@given(data=st.data(), placement=st.sampled_from(PREFERENCES))
 def test_the_preference_is_always_of_the_size_asked_and_from_what_is_available(
-    data: st.DataObject,
+    data: st.DataObject, placement: Preference
 ) -> None:
     available = data.draw(st.lists(st.sampled_from(BIG), min_size=1, unique=True))
     size = data.draw(st.integers(1, len(available)))
@@ -87,6 +106,7 @@ def test_the_preference_is_always_of_the_size_asked_and_from_what_is_available(
         must_include=[one.id for one in must],
         size=size,
         machine=BIG_MACHINE,
+        placement=placement,
     )
 
     assert len(set(chosen)) == size

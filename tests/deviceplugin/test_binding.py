@@ -49,7 +49,7 @@ class TestAContainerWithAnAssignment:
             "NUMALOCAL_RANKS": "2",
             "NUMALOCAL_RANK_CPUS": "2-3|6-7",
             "NUMALOCAL_RANK_MEMS": "0|1",
-            "NUMALOCAL_RANK_COMPUTE_CPUS": "2|6",
+            "NUMALOCAL_RANK_COMPUTE_CPUS": "3|7",
         }
 
     def test_is_told_in_its_engines_language(self) -> None:
@@ -57,7 +57,7 @@ class TestAContainerWithAnAssignment:
 
         bound = bind(pod, make_container(assignment=BOTH), make_node(), no_devices)
 
-        assert bound.environment["VLLM_CPU_OMP_THREADS_BIND"] == "2|6"
+        assert bound.environment["VLLM_CPU_OMP_THREADS_BIND"] == "3|7"
 
     def test_is_not_told_the_engines_language_when_it_is_not_the_engine(self) -> None:
         pod = make_pod(engine="vllm", container="engine")
@@ -76,7 +76,7 @@ class TestAContainerWithAnAssignment:
 
         assert "NUMALOCAL_CPUS" not in bound.environment
         assert "OMP_NUM_THREADS" not in bound.environment
-        assert bound.environment["OMP_PLACES"] == "{2}"
+        assert bound.environment["OMP_PLACES"] == "{3}"
 
     @pytest.mark.parametrize(
         "users", ["OMP_PLACES", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"]

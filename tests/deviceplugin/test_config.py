@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from numalocal.errors import SpecInvalid
-from numalocal.pools import DEFAULT_POOLS, Pool
+from numalocal.pools import Pool
 from numalocal_deviceplugin.config import Config, parse
 
 
@@ -13,7 +13,7 @@ def test_the_defaults_are_the_paths_of_a_node() -> None:
         device_plugin_dir=Path("/var/lib/kubelet/device-plugins"),
         pod_resources_socket=Path("/var/lib/kubelet/pod-resources/kubelet.sock"),
         nri_socket=Path("/var/run/nri/nri.sock"),
-        pools=DEFAULT_POOLS,
+        pools=(),
         node_name="",
         log_level="info",
     )
@@ -33,6 +33,13 @@ def test_pools_are_read_from_their_file(tmp_path: Path) -> None:
     config = parse(["--pools", str(file)], {})
 
     assert config.pools == (Pool(name="small", size=4, reserve=2),)
+
+
+def test_an_empty_list_leaves_the_pools_to_the_machine(tmp_path: Path) -> None:
+    file = tmp_path / "pools.yaml"
+    file.write_text("[]\n")
+
+    assert parse(["--pools", str(file)], {}).pools == ()
 
 
 @pytest.mark.parametrize(

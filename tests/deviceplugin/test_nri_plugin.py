@@ -103,7 +103,7 @@ def test_a_worker_is_born_on_its_cpus_with_its_environment(plugin: Plugin) -> No
     cpu = adjust.linux.resources.cpu
     assert (cpu.cpus, cpu.mems) == ("2-3", "0")
     env = {entry.key: entry.value for entry in adjust.env}
-    assert env["OMP_PLACES"] == "{2}"
+    assert env["OMP_PLACES"] == "{3}"
     assert env["NUMALOCAL_MEMS"] == "0"
     assert "NUMALOCAL_CPUS" not in env
 

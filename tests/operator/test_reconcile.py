@@ -107,7 +107,8 @@ def test_an_invalid_spec_is_told_and_touches_no_pod(api: FakeApi, cluster: Clust
     assert degraded(api) == (
         "True",
         "InvalidSpec",
-        "spec.placement: 'Pack' must be one of: Spread; "
+        "spec.placement: 'Pack' is the pool's to say, as pools[].placement: the kubelet asks for "
+        "sets of a pool without naming the worker; "
         "spec.ranks: 0 must be a whole number from 1 to 64",
     )
     assert told(api)[-1][:2] == ("Warning", "InvalidSpec")

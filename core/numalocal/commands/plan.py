@@ -1,0 +1,31 @@
+"""`numalocal plan`: show where a worker would land."""
+
+import argparse
+from pathlib import Path
+
+from numalocal import documents, plan
+from numalocal.commands import output, sets
+from numalocal.discovery import discover
+from numalocal.placement import place, users
+from numalocal.sysfs import Sysfs
+from numalocal.worker import parse_worker
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print where every rank would be and what the engine is told; 1 where memory does not fit.
+
+    Raises:
+        NumalocalError: where worker or pools have problems, or the machine cannot give the sets.
+    """
+    worker = parse_worker(documents.load_worker(Path(arguments.file)))
+    machine = discover(Sysfs(arguments.root))
+    parts = sets.cut(machine, arguments.pools)
+    placements = place(worker, machine, parts)
+    shortages = plan.shortages(worker, machine, placements)
+    if arguments.output == "json":
+        output.document(plan.document(worker, placements, shortages))
+    else:
+        sets.picture(machine, parts, users(worker, placements), arguments.output)
+    if arguments.output == "text":
+        print(f"\n{plan.text(worker, placements, shortages)}")
+    return int(bool(shortages))

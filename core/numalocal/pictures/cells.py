@@ -1,0 +1,89 @@
+"""What every core of a machine is, which both pictures show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import groupby
+
+from numalocal.cpusets import CpuSet
+from numalocal.idset import IdSet
+from numalocal.machine import KINDS, Core, Kind, Machine, NumaNode
+from numalocal.partition import Partition
+
+
+class State(Enum):
+    """What a core is used for; the value is the legend's words."""
+
+    SHARED = "shared by all others"
+    FREE = "in a free set"
+    USED = "in a used set"
+    OFFLINE = "has an offline CPU"
+    FORBIDDEN = "not allowed to this process"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One core: its state, and the set that it belongs to, if any."""
+
+    core: Core
+    state: State
+    owner: CpuSet | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Cores of one node that are of one kind and share an L3 cache (a book on s390x)."""
+
+    kind: Kind | None
+    locality: int | None
+    cells: Sequence[Cell]
+
+
+class Cells:
+    """A machine's cores by node; `users` says by a set's id who uses it."""
+
+    def __init__(
+        self, machine: Machine, partition: Partition | None, users: Mapping[str, str]
+    ) -> None:
+        self._machine = machine
+        self._users = users
+        sets = partition.sets if partition else ()
+        self._owner_of = {cpu: one for one in sets for cpu in one.cpus}
+        self._place_of = {
+            cpu: place for place, near in enumerate(machine.localities) for cpu in near
+        }
+
+    def of_node(self, node: NumaNode) -> tuple[Group, ...]:
+        """List a node's cores, performance cores first, then by locality and lowest CPU.
+
+        A core that firmware puts into several nodes is shown in each.
+        """
+        cores = [core for core in self._machine.cores if node.id in core.numa_nodes]
+        ordered = sorted(cores, key=self._order)
+        return tuple(
+            Group(kind=kind, locality=place, cells=tuple(map(self._cell, members)))
+            for (kind, place), members in groupby(
+                ordered, key=lambda core: (core.kind, self._place(core))
+            )
+        )
+
+    def _order(self, core: Core) -> tuple[int, int, int]:
+        kind = KINDS.index(core.kind) if core.kind else 0
+        place = self._place(core)
+        return kind, -1 if place is None else place, core.cpus.first
+
+    def _place(self, core: Core) -> int | None:
+        return next((self._place_of[cpu] for cpu in core.cpus if cpu in self._place_of), None)
+
+    def _cell(self, core: Core) -> Cell:
+        owner = self._owner_of.get(core.cpus.first)
+        return Cell(core=core, state=self._state(core.cpus, owner), owner=owner)
+
+    def _state(self, cpus: IdSet, owner: CpuSet | None) -> State:
+        if not cpus <= self._machine.online:
+            return State.OFFLINE
+        if not cpus <= self._machine.allowed:
+            return State.FORBIDDEN
+        if owner is None:
+            return State.SHARED
+        return State.USED if owner.id in self._users else State.FREE

@@ -1,0 +1,142 @@
+"""`numalocal topology` and `numalocal plan` as a user starts them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+import simulated
+from numalocal.idset import IdSet
+
+from .conftest import Run
+
+WORKER = """
+apiVersion: numalocal.io/v1alpha1
+kind: CpuInferenceWorker
+metadata: {name: llama}
+spec:
+  replicas: 2
+  ranks: 2
+  engine: {name: vllm}
+  memory: {perRank: 32Gi}
+  template: {spec: {containers: [{name: engine, image: vllm}]}}
+"""
+
+
+@pytest.fixture
+def epyc(tmp_path: Path) -> Path:
+    root = tmp_path / "epyc"
+    simulated.write(root, simulated.MACHINES["epyc-nps4"])
+    return root
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str, str], Path]:
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_this_machine_is_told_as_its_kernel_says(numalocal: Run) -> None:
+    told = json.loads(numalocal("topology", "-o", "json").stdout)
+
+    online = IdSet.parse(Path("/sys/devices/system/cpu/online").read_text())
+    assert told["online_cpus"] == str(online)
+    assert set(told) >= {"allowed_cpus", "packages", "numa_nodes", "cores", "l3", "findings"}
+    assert "sets" not in told
+
+
+def test_a_pool_file_adds_its_sets_to_the_document(
+    numalocal: Run, epyc: Path, file: Callable[[str, str], Path]
+) -> None:
+    pools = file("pools.yaml", "pools: [{name: ccd, size: l3}]")
+
+    done = numalocal("topology", "--root", epyc, "--pools", pools, "-o", "json")
+
+    told = json.loads(done.stdout)
+    assert len(told["sets"]) == len(told["l3"]) == 16
+    one = told["sets"][1]
+    assert (one["id"], one["pool"], one["cpus"]) == ("ccd-n0-c8x16", "ccd", "8-15,136-143")
+    assert 0 < one["memory_bytes"] < told["numa_nodes"][one["numa_node"]]["memory_bytes"] / 2
+    assert IdSet.parse(told["shared_cpus"]).first == 0
+
+
+def test_the_picture_fits_the_width_and_has_no_colour_when_it_is_read_by_a_program(
+    numalocal: Run, epyc: Path
+) -> None:
+    done = numalocal("topology", "--root", epyc)
+
+    assert done.returncode == 0, done.stderr
+    assert "8 NUMA nodes" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_a_drawing_is_an_svg(numalocal: Run, epyc: Path) -> None:
+    done = numalocal("topology", "--root", epyc, "-o", "svg")
+
+    assert ElementTree.fromstring(done.stdout).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_a_plan_shows_where_every_rank_would_land(
+    numalocal: Run, epyc: Path, file: Callable[[str, str], Path]
+) -> None:
+    worker = file("worker.yaml", WORKER)
+
+    shown = numalocal("plan", "-f", worker, "--root", epyc)
+    told: dict[str, Any] = json.loads(
+        numalocal("plan", "-f", worker, "--root", epyc, "-o", "json").stdout
+    )
+
+    assert shown.returncode == 0, shown.stderr
+    assert "llama-1 rank 1" in shown.stdout
+    assert "VLLM_CPU_OMP_THREADS_BIND=" in shown.stdout
+    ranks = [rank for replica in told["replicas"] for rank in replica["ranks"]]
+    assert [rank["numa_node"] for rank in ranks] == [0, 1, 2, 3]
+    assert len({rank["set"] for rank in ranks}) == 4
+
+
+def test_a_plan_that_does_not_fit_says_so_and_fails(
+    numalocal: Run, epyc: Path, file: Callable[[str, str], Path]
+) -> None:
+    worker = file("worker.yaml", WORKER.replace("32Gi", "64Ti"))
+
+    done = numalocal("plan", "-f", worker, "--root", epyc)
+
+    assert done.returncode == 1
+    assert done.stdout.rstrip().splitlines()[-1].startswith("does not fit: NUMA node")
+
+
+def test_a_machine_too_small_for_any_set_is_shown_and_says_why(
+    numalocal: Run, tmp_path: Path
+) -> None:
+    for name, text in {"sys/devices/system/cpu/online": "0", "proc/meminfo": ""}.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+
+    done = numalocal("topology", "--root", tmp_path)
+
+    assert done.returncode == 0
+    assert "no CPU sets: pool cpuset: no NUMA node has at least 1 core left" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--root", "/nowhere"], "numalocal: /sys/devices/system/cpu: holds no online CPU"),
+        (["--pools", "/nowhere"], "numalocal: file: '/nowhere' cannot be read"),
+    ],
+    ids=["no machine", "no pool file"],
+)
+def test_what_is_wrong_is_a_sentence(numalocal: Run, arguments: list[str], sentence: str) -> None:
+    done = numalocal("topology", *arguments)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(sentence)
+    assert "Traceback" not in done.stderr
