@@ -3,29 +3,19 @@
 import json
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from captured import CAPTURES, TRUTHS, Truth, unpacked
 from numalocal.discovery import discover
 from numalocal.idset import IdSet
 from numalocal.sysfs import Sysfs
 from numalocal.topology import document
 
-CAPTURES = Path(__file__).parents[1] / "topologies" / "captures"
-
-Truth = dict[str, Any]
 Documents = Callable[[str], Truth]
-
-TRUTHS: dict[str, Truth] = {
-    path.stem: json.loads(path.read_text(encoding="utf-8"))
-    for path in sorted(CAPTURES.glob("*.json"))
-}
-
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "online_cpus": (),
@@ -65,23 +55,10 @@ def expected(truth: Truth, field: str) -> object:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    directory = tmp_path_factory.mktemp("captures")
-
-    @cache
-    def unpack(name: str) -> Path:
-        with tarfile.open(CAPTURES / f"{name}.tar.xz") as archive:
-            archive.extractall(directory, filter="data")
-        return directory / name
-
-    return unpack
-
-
-@pytest.fixture(scope="module")
-def documents(root: Callable[[str], Path]) -> Documents:
+def documents() -> Documents:
     @cache
     def discovered(name: str) -> Truth:
-        return dict(document(discover(Sysfs(root(name)))))
+        return dict(document(discover(Sysfs(unpacked(name)))))
 
     return discovered
 
@@ -127,9 +104,9 @@ def test_nothing_is_found_on_a_plain_machine(documents: Documents, name: str) ->
     assert documents(name)["findings"] == []
 
 
-def test_the_command_prints_the_document(root: Callable[[str], Path], documents: Documents) -> None:
+def test_the_command_prints_the_document(documents: Documents) -> None:
     name = "256ppc-8n8s4t"
-    command = [sys.executable, "-m", "numalocal.cli", "topology", "--root", str(root(name))]
+    command = [sys.executable, "-m", "numalocal.cli", "topology", "--root", str(unpacked(name))]
 
     done = subprocess.run([*command, "-o", "json"], capture_output=True, text=True, check=True)
 

@@ -1,19 +1,15 @@
 """Write a simulated machine."""
 
-import atexit
 import os
-import shutil
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from scratch import scratch
 from simulated.cpus import cpu_files, cpu_links
 from simulated.nodes import node_files, node_links
 from simulated.processes import process_files
 from simulated.spec import Simulated
-
-_ROOM_BYTES = 4 << 30
 
 
 @cache
@@ -22,10 +18,9 @@ def written(machine: Simulated) -> Path:
 
     It is written once a process and removed at its end.
     """
-    directory = TemporaryDirectory(prefix="numalocal-", dir=_memory())
-    atexit.register(directory.cleanup)
-    write(Path(directory.name), machine)
-    return Path(directory.name)
+    root = scratch()
+    write(root, machine)
+    return root
 
 
 def write(root: Path, machine: Simulated) -> None:
@@ -37,13 +32,6 @@ def write(root: Path, machine: Simulated) -> None:
     for name, target in chain(cpu_links(machine), node_links(machine)):
         _directory(root, name, made)
         os.symlink(target, f"{root}/{name}")  # noqa: PTH211 - see _file
-
-
-def _memory() -> str | None:
-    """Find a file system in memory with room for all machines: there, files are made at once."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ROOM_BYTES
-    return str(memory) if roomy and os.access(memory, os.W_OK) else None
 
 
 def _file(path: str, text: str) -> None:
