@@ -3,8 +3,18 @@
 | module | what |
 | --- | --- |
 | cells.py | what every core is: shared, of a free set, of a used set |
+| sections.py | which nodes stand together, and what each of them shows |
+| words.py | words and numbers as both pictures write them |
+| distances.py | how far nodes are from each other |
 | terminal.py | the picture in a terminal |
-| tables.py | the terminal's tables: sets, distances, findings |
-| layout.py | the drawing's boxes: pure geometry |
+| lines.py | a node's line in the terminal |
+| blocks.py | the terminal's characters: one for each core, and the legend |
+| tables.py | the terminal's table of sets |
+| ink.py | the terminal's colours |
 | svg.py | the drawing |
+| plot.py | lines over axes |
+| boxes.py, scale.py, layout.py | where everything is in the drawing: pure geometry |
+| cards.py | a node's card in the drawing |
+| foot.py | the drawing's legend, distances and findings |
+| shapes.py | the drawing's elements and colours |
 """

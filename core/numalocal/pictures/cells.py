@@ -3,12 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import groupby
+from itertools import count, groupby
+from typing import Final
 
 from numalocal.cpusets import CpuSet
 from numalocal.idset import IdSet
-from numalocal.machine import KINDS, Core, Kind, Machine, NumaNode
+from numalocal.machine import KINDS, Core, Kind, Machine
 from numalocal.partition import Partition
+
+
+_FIRST_FREE: Final = 4
+"""Half of a palette."""
 
 
 class State(Enum):
@@ -17,7 +22,7 @@ class State(Enum):
     SHARED = "shared by all others"
     FREE = "in a free set"
     USED = "in a used set"
-    OFFLINE = "has an offline CPU"
+    OFFLINE = "with an offline CPU"
     FORBIDDEN = "not allowed to this process"
 
 
@@ -39,6 +44,16 @@ class Group:
     cells: Sequence[Cell]
 
 
+def colour_places(sets: Sequence[CpuSet], users: Mapping[str, str]) -> Mapping[str, int]:
+    """Give every set its place among the used, or the free ones: that is its colour.
+
+    So ranks of one worker differ however far apart they are.  Free sets begin with other colours,
+    lest a free set looks like part of the used one beside it.
+    """
+    counts = {True: count(), False: count(_FIRST_FREE)}
+    return {one.id: next(counts[one.id in users]) for one in sets}
+
+
 class Cells:
     """A machine's cores by node; `users` says by a set's id who uses it."""
 
@@ -53,12 +68,16 @@ class Cells:
             cpu: place for place, near in enumerate(machine.localities) for cpu in near
         }
 
-    def of_node(self, node: NumaNode) -> tuple[Group, ...]:
+    def of_node(self, node: int | None) -> tuple[Group, ...]:
         """List a node's cores, performance cores first, then by locality and lowest CPU.
 
-        A core that firmware puts into several nodes is shown in each.
+        A core that firmware puts into several nodes is shown in each; those in none are None's.
         """
-        cores = [core for core in self._machine.cores if node.id in core.numa_nodes]
+        cores = [
+            core
+            for core in self._machine.cores
+            if (node in core.numa_nodes if core.numa_nodes else node is None)
+        ]
         ordered = sorted(cores, key=self._order)
         return tuple(
             Group(kind=kind, locality=place, cells=tuple(map(self._cell, members)))

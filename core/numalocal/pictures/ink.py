@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
-_PALETTE: Final = (39, 208, 77, 170, 220, 45, 203, 112)
-"""Of the 256 colours those that are told apart on dark and light."""
+PALETTE: Final = (33, 166, 28, 163, 136, 30, 160, 99)
+"""Of the 256 colours those that are told apart, and stand out on black as on white."""
 _GREY: Final = 245
-_WARNING: Final = 208
+_WARNING: Final = 166
+_BOLD: Final = "1"
+_REVERSE: Final = "7"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,23 +17,27 @@ class Ink:
 
     enabled: bool
 
-    def of_set(self, text: str, place: int, *, used: bool) -> str:
-        """Write in the colour of the set at a place of the machine's list; used ones in bold."""
-        return self._write(text, _PALETTE[place % len(_PALETTE)], bold=used)
+    def of_set(self, text: str, place: int) -> str:
+        """Write in a set's colour, by its place."""
+        return self._write(text, PALETTE[place % len(PALETTE)])
+
+    def cut_out(self, text: str, place: int) -> str:
+        """Cut letters out of a set's colour, so that they are part of its blocks."""
+        return self._write(text, PALETTE[place % len(PALETTE)], _REVERSE)
 
     def faint(self, text: str) -> str:
         """Write what is in the background: shared cores."""
-        return self._write(text, _GREY, bold=False)
+        return self._write(text, _GREY)
 
     def warning(self, text: str) -> str:
         """Write what should not be overlooked."""
-        return self._write(text, _WARNING, bold=True)
+        return self._write(text, _WARNING, _BOLD)
 
     def strong(self, text: str) -> str:
         """Write a heading."""
-        return f"\x1b[1m{text}\x1b[0m" if self.enabled else text
+        return f"\x1b[{_BOLD}m{text}\x1b[0m" if self.enabled else text
 
-    def _write(self, text: str, colour: int, *, bold: bool) -> str:
+    def _write(self, text: str, colour: int, style: str = "") -> str:
         if not self.enabled:
             return text
-        return f"\x1b[{'1;' if bold else ''}38;5;{colour}m{text}\x1b[0m"
+        return f"\x1b[{f'{style};' if style else ''}38;5;{colour}m{text}\x1b[0m"

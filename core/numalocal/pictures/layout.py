@@ -1,241 +1,148 @@
-"""Where everything is in the drawing: pure geometry, in SVG's units, from the top left."""
+"""Where everything is in the drawing: pure geometry, from the cores up."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import ceil, sqrt
+from collections.abc import Iterator, Mapping, Sequence
+from math import log
 from typing import Final
 
-from numalocal.cpusets import CpuSet
-from numalocal.machine import KINDS, Machine, NumaNode
+from numalocal.machine import Machine
 from numalocal.partition import Partition
-from numalocal.pictures.cells import Cell, Cells, Group
-from numalocal.pictures.sections import Section, sections
+from numalocal.pictures.boxes import Box, NodeBox, Page, SectionBox, Size, flow, per_row
+from numalocal.pictures.scale import Scale, block, group_box
+from numalocal.pictures.sections import NodeView, Section, sections
 
 PAGE_WIDTH: Final = 1600
+LEAST_PAGE_WIDTH: Final = 800
 MARGIN: Final = 40
-TITLE_HEIGHT: Final = 84
-SECTION_TITLE_HEIGHT: Final = 34
-NODE_TITLE_HEIGHT: Final = 56
-MEMORY_HEIGHT: Final = 34
 LINE_HEIGHT: Final = 20
 MOST_LINES: Final = 8
 """Of more sets than that on one node the rest are counted."""
-LEAST_NODE_WIDTH: Final = 300
-_EFFICIENCY_SCALE: Final = 0.7
-_PAD: Final = 16
+_CORES: Final = (40, 34, 28, 24, 20, 16, 12)
+_LARGE: Final = 52
+_FEW: Final = 16
+"""So few cores can be large."""
+_COMPACT: Final = 32
+"""Of more nodes than that the cards have to be small."""
+_SHAPES: Final = (1.0, 2.0, 4.0)
+_SHAPE: Final = 1.6
+"""A page as wide to its height as a slide, without its title."""
+_MOST_HEIGHT: Final = 0.75
+_MOST_EMPTY: Final = 0.2
+_TITLE: Final = 38
 _GAP: Final = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
-    """A rectangle."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-    def holds(self, other: "Box") -> bool:
-        """Tell whether another lies within."""
-        return (
-            self.x <= other.x
-            and self.y <= other.y
-            and other.x + other.width <= self.x + self.width
-            and other.y + other.height <= self.y + self.height
-        )
-
-    def touches(self, other: "Box") -> bool:
-        """Tell whether they share more than a border."""
-        return (
-            self.x < other.x + other.width
-            and other.x < self.x + self.width
-            and self.y < other.y + other.height
-            and other.y < self.y + self.height
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoreBox:
-    """One core."""
-
-    box: Box
-    cell: Cell
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupBox:
-    """Cores around one cache; `framed` where the machine has several."""
-
-    box: Box
-    cores: Sequence[CoreBox]
-    framed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeBox:
-    """One NUMA node: its title above, its cores, its memory bar and its sets below."""
-
-    box: Box
-    node: NumaNode
-    groups: Sequence[GroupBox]
-    memory: Box
-    sets: Sequence[CpuSet]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SectionBox:
-    """The nodes of one package."""
-
-    box: Box
-    title: str
-    nodes: Sequence[NodeBox]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """The whole drawing; what stands below the sections begins at `foot_y`."""
-
-    width: float
-    foot_y: float
-    sections: Sequence[SectionBox]
+_ABOVE_SETS: Final = 16
 
 
 def lay_out(machine: Machine, partition: Partition | None, users: Mapping[str, str]) -> Page:
     """Place a machine: packages, nodes in them, caches in those, cores in these, in rows."""
-    cells = Cells(machine, partition, users)
-    groups = {node.id: cells.of_node(node) for node in machine.nodes}
-    placer = _Placer(groups, partition.sets if partition else (), _core_size(machine))
-    parts = sections(machine)
-    sizes = [placer.section_size(section) for section in parts]
-    places, _, bottom = _flow(sizes, PAGE_WIDTH - 2 * MARGIN, _GAP)
-    boxes = [
-        placer.section(section, MARGIN + x, TITLE_HEIGHT + y)
-        for section, (x, y) in zip(parts, places, strict=True)
-    ]
-    right = max(one.box.x + one.box.width for one in boxes)
-    return Page(width=max(right + MARGIN, 760), foot_y=TITLE_HEIGHT + bottom + _GAP, sections=boxes)
+    parts = sections(machine, partition, users)
+    placer = min(_placers(parts), key=_Placer.effort)
+    return placer.page()
 
 
-Size = tuple[float, float]
+def _placers(parts: Sequence[Section]) -> Iterator["_Placer"]:
+    nodes = [node for part in parts for node in part.nodes]
+    framed = any(len({group.locality for group in node.groups}) > 1 for node in nodes)
+    few = sum(len(group.cells) for node in nodes for group in node.groups) <= _FEW
+    for core in (_LARGE, *_CORES) if few else _CORES:
+        for shape in _SHAPES:
+            compact = len(nodes) > _COMPACT
+            yield _Placer(parts, Scale(core=core, shape=shape, framed=framed, compact=compact))
 
 
 class _Placer:
-    """Sizes and places of one drawing's parts, from the cores up."""
+    """Sizes and places of one drawing's parts at one scale."""
 
-    def __init__(
-        self, groups: Mapping[int, Sequence[Group]], sets: Sequence[CpuSet], core: float
-    ) -> None:
-        self._groups = groups
-        self._sets = {node: [one for one in sets if one.numa_node == node] for node in groups}
-        self._core = core
-        self._step = core + max(2, core / 6)
-        most = max((len(one) for one in groups.values()), default=1)
-        self._framed = most > 1
-        widest = max((self._inner(one)[1] for one in groups.values()), default=0)
-        self._node_width = max(LEAST_NODE_WIDTH, widest + 2 * _PAD)
+    def __init__(self, parts: Sequence[Section], scale: Scale) -> None:
+        self._parts = parts
+        self._scale = scale
+        nodes = [node for part in parts for node in part.nodes]
+        widest = max(block(node.groups, scale)[1][0] for node in nodes)
+        self._card_width = max(scale.least_card, widest + 2 * scale.pad)
 
-    def section_size(self, section: Section) -> Size:
-        _, width, height = self._flow_nodes(section)
-        title = SECTION_TITLE_HEIGHT if section.title else 0
-        return width + 2 * _PAD, height + 2 * _PAD + title
+    def effort(self) -> tuple[float, bool, float, float]:
+        """Say what it costs to look at: a page too high, or half empty, small cores, odd shape."""
+        _, (width, height) = self._flow_sections()
+        sizes = (self._section_size(part) for part in self._parts)
+        empty = 1 - sum(wide * high for wide, high in sizes) / (width * height)
+        shape = max(width, LEAST_PAGE_WIDTH) / height
+        too_wide = max(0.0, width - (PAGE_WIDTH - 2 * MARGIN))
+        # Rows are whole, so heights jump; what differs by less is as good.
+        too_high = round(max(0.0, 1 / shape - _MOST_HEIGHT), 1)
+        odd = abs(log(shape / _SHAPE))
+        return too_wide + too_high, empty > _MOST_EMPTY, -self._scale.core, odd
 
-    def section(self, section: Section, x: float, y: float) -> SectionBox:
-        width, height = self.section_size(section)
-        top = y + _PAD + (SECTION_TITLE_HEIGHT if section.title else 0)
-        places, _, _ = self._flow_nodes(section)
-        tallest = max(self._node_size(node)[1] for node in section.nodes)
+    def page(self) -> Page:
+        """Place everything; packages beside each other get one height."""
+        places, (width, height) = self._flow_sections()
+        tallest: dict[float, float] = {}
+        for part, (_, y) in zip(self._parts, places, strict=True):
+            tallest[y] = max(tallest.get(y, 0.0), self._section_size(part)[1])
+        boxes = [
+            self._section(part, MARGIN + x, y, tallest[y])
+            for part, (x, y) in zip(self._parts, places, strict=True)
+        ]
+        return Page(width=max(width + 2 * MARGIN, LEAST_PAGE_WIDTH), height=height, sections=boxes)
+
+    def _flow_sections(self) -> tuple[list[Size], Size]:
+        sizes = [self._section_size(part) for part in self._parts]
+        return flow(sizes, per_row(sizes, PAGE_WIDTH - 2 * MARGIN, _GAP), _GAP)
+
+    def _section_size(self, section: Section) -> Size:
+        _, (width, height) = self._flow_nodes(section)
+        return width + 2 * self._scale.pad, height + 2 * self._scale.pad + _title(section)
+
+    def _section(self, section: Section, x: float, y: float, height: float) -> SectionBox:
+        width, _ = self._section_size(section)
+        places, _ = self._flow_nodes(section)
+        left, top = x + self._scale.pad, y + self._scale.pad + _title(section)
         nodes = [
-            self._node(node, x + _PAD + dx, top + dy, tallest)
-            for node, (dx, dy) in zip(section.nodes, places, strict=True)
-        ]
-        return SectionBox(
-            box=Box(x=x, y=y, width=width, height=height), title=section.title, nodes=nodes
-        )
-
-    def _flow_nodes(self, section: Section) -> tuple[list[tuple[float, float]], float, float]:
-        tallest = max(self._node_size(node)[1] for node in section.nodes)
-        sizes = [(self._node_width, tallest)] * len(section.nodes)
-        return _flow(sizes, PAGE_WIDTH - 2 * MARGIN - 2 * _PAD, _PAD)
-
-    def _node_size(self, node: NumaNode) -> Size:
-        inner = self._inner(self._groups[node.id])[2]
-        lines = min(len(self._sets[node.id]), MOST_LINES + 1)
-        below = MEMORY_HEIGHT + (lines * LINE_HEIGHT + 8 if lines else 0)
-        return self._node_width, NODE_TITLE_HEIGHT + inner + below + _PAD
-
-    def _node(self, node: NumaNode, x: float, y: float, height: float) -> NodeBox:
-        own = self._groups[node.id]
-        places, _, inner = self._inner(own)
-        left, top = x + _PAD, y + NODE_TITLE_HEIGHT
-        groups = [
-            self._group(group, left + dx, top + dy)
-            for group, (dx, dy) in zip(own, places, strict=True)
-        ]
-        bar = Box(x=left, y=top + inner + 12, width=self._node_width - 2 * _PAD, height=14)
-        return NodeBox(
-            box=Box(x=x, y=y, width=self._node_width, height=height),
-            node=node,
-            groups=groups,
-            memory=bar,
-            sets=self._sets[node.id],
-        )
-
-    def _inner(self, groups: Sequence[Group]) -> tuple[list[tuple[float, float]], float, float]:
-        """Flow a node's groups into about as much width as height."""
-        sizes = [self._group_size(group) for group in groups]
-        area = sum(width * height for width, height in sizes)
-        wide = max([sqrt(area) * 1.6, LEAST_NODE_WIDTH - 2 * _PAD, *(one[0] for one in sizes)])
-        return _flow(sizes, min(wide, PAGE_WIDTH - 2 * MARGIN - 4 * _PAD), 8)
-
-    def _group_size(self, group: Group) -> Size:
-        columns = _columns(len(group.cells))
-        rows = ceil(len(group.cells) / columns)
-        pad = 12 if self._framed else 0
-        return columns * self._step + pad, rows * self._step + pad
-
-    def _group(self, group: Group, x: float, y: float) -> GroupBox:
-        width, height = self._group_size(group)
-        columns, pad = _columns(len(group.cells)), 6 if self._framed else 0
-        side = self._core * (_EFFICIENCY_SCALE if group.kind == KINDS[1] else 1)
-        inset = pad + (self._step - side) / 2
-        cores = [
-            CoreBox(
-                box=Box(
-                    x=x + inset + index % columns * self._step,
-                    y=y + inset + index // columns * self._step,
-                    width=side,
-                    height=side,
-                ),
-                cell=cell,
+            self._node(node, Box(x=left + dx, y=top + dy, width=size[0], height=size[1]))
+            for node, size, (dx, dy) in zip(
+                section.nodes, self._node_sizes(section), places, strict=True
             )
-            for index, cell in enumerate(group.cells)
         ]
         box = Box(x=x, y=y, width=width, height=height)
-        return GroupBox(box=box, cores=cores, framed=self._framed)
+        return SectionBox(box=box, title=section.title, nodes=nodes)
+
+    def _flow_nodes(self, section: Section) -> tuple[list[Size], Size]:
+        gap = self._scale.pad
+        sizes = self._node_sizes(section)
+        return flow(sizes, per_row(sizes, PAGE_WIDTH - 2 * MARGIN - 2 * gap, gap), gap)
+
+    def _node_sizes(self, section: Section) -> list[Size]:
+        """Give cards beside each other one height, but those without cores no more than words."""
+        heights = [self._node_height(node) for node in section.nodes]
+        tallest = max(heights)
+        return [
+            (self._card_width, tallest if node.groups else height)
+            for node, height in zip(section.nodes, heights, strict=True)
+        ]
+
+    def _node_height(self, node: NodeView) -> float:
+        inner = block(node.groups, self._scale)[1][1]
+        lines = min(len(node.sets), MOST_LINES + 1)
+        below = lines * LINE_HEIGHT + _ABOVE_SETS if lines else 0
+        return self._scale.header + (inner + self._scale.pad if node.groups else 0) + below
+
+    def _node(self, node: NodeView, box: Box) -> NodeBox:
+        scale = self._scale
+        left, top = box.x + scale.pad, box.y + scale.header
+        places, (_, inner) = block(node.groups, scale)
+        bar = 6 if scale.compact else 9
+        return NodeBox(
+            box=box,
+            node=node,
+            memory=Box(
+                x=left, y=top - scale.pad - bar, width=box.width - 2 * scale.pad, height=bar
+            ),
+            groups=[
+                group_box(group, scale, left + dx, top + dy)
+                for group, (dx, dy) in zip(node.groups, places, strict=True)
+            ],
+            sets_y=top + inner + _ABOVE_SETS,
+            compact=scale.compact,
+        )
 
 
-def _core_size(machine: Machine) -> float:
-    """Give cores of big machines less room."""
-    count = len(machine.cores)
-    return next((size for size, most in ((34, 16), (26, 64), (20, 256)) if count <= most), 12)
-
-
-def _columns(cores: int) -> int:
-    """Caches have 4, 8 or 16 cores; more go into a block twice as wide as high."""
-    return min(cores, 8) if cores <= 16 else ceil(sqrt(2 * cores))  # noqa: PLR2004 - two rows
-
-
-def _flow(
-    sizes: Sequence[Size], width: float, gap: float
-) -> tuple[list[tuple[float, float]], float, float]:
-    """Place boxes in rows no wider than that; gives their corners, and width and height of all."""
-    places: list[tuple[float, float]] = []
-    x = y = right = tallest = 0.0
-    for box_width, box_height in sizes:
-        if x and x + box_width > width:
-            x, y, tallest = 0.0, y + tallest + gap, 0.0
-        places.append((x, y))
-        right = max(right, x + box_width)
-        x += box_width + gap
-        tallest = max(tallest, box_height)
-    return places, right, y + tallest
+def _title(section: Section) -> float:
+    return _TITLE if section.title else 0

@@ -1,11 +1,35 @@
-"""Which NUMA nodes stand together in a picture: those of one package."""
+"""Which NUMA nodes stand together in a picture, those of one package, and what each shows."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from numalocal.idset import IdSet
+from numalocal.cpusets import CpuSet
+from numalocal.idset import IdSet, union
 from numalocal.machine import Machine, NumaNode
+from numalocal.partition import Partition
+from numalocal.pictures.cells import Cells, Group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """What is shown of one node: its cores and sets, and which node is near if it has no CPUs.
+
+    `id` is None for the cores that firmware puts into no node.
+    """
+
+    id: int | None
+    cpus: IdSet
+    memory_bytes: int | None
+    huge_page_bytes: int
+    near: int | None
+    groups: Sequence[Group]
+    sets: Sequence[CpuSet]
+
+    @property
+    def name(self) -> str:
+        """What it is called beside its cores."""
+        return "no node" if self.id is None else f"node {self.id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,26 +37,53 @@ class Section:
     """Nodes of the same package or packages; the title is empty where none is known."""
 
     title: str
-    nodes: Sequence[NumaNode]
+    nodes: Sequence[NodeView]
 
 
-def sections(machine: Machine) -> tuple[Section, ...]:
+def sections(
+    machine: Machine, partition: Partition | None, users: Mapping[str, str]
+) -> tuple[Section, ...]:
     """Group the nodes by package, in the order of the nodes; one without CPUs goes to the nearest.
 
     A package without an id is told by its place in the machine's list.
     """
-    found: dict[tuple[int, ...], list[NumaNode]] = defaultdict(list)
+    cells = Cells(machine, partition, users)
+    found: dict[tuple[int, ...], list[NodeView]] = defaultdict(list)
     for node in machine.nodes:
-        beside = node if node.cpus else nearest(node, machine)
+        beside = node if node.cpus else _nearest(node, machine)
         cpus = beside.cpus if beside else IdSet()
         touched = (place for place, package in enumerate(machine.packages) if package.cpus & cpus)
-        found[tuple(touched)].append(node)
-    return tuple(
-        Section(title=_title(machine, places), nodes=nodes) for places, nodes in found.items()
+        sets = [one for one in partition.sets if one.numa_node == node.id] if partition else []
+        near = beside.id if beside and beside is not node else None
+        found[tuple(touched)].append(_view(node, near, cells.of_node(node.id), sets))
+    parts = [Section(title=_title(machine, places), nodes=nodes) for places, nodes in found.items()]
+    if astray := cells.of_node(None):
+        parts.append(Section(title="in no NUMA node", nodes=[_astray(machine, astray)]))
+    return tuple(parts)
+
+
+def _view(
+    node: NumaNode, near: int | None, groups: Sequence[Group], sets: Sequence[CpuSet]
+) -> NodeView:
+    return NodeView(
+        id=node.id,
+        cpus=node.cpus,
+        memory_bytes=node.memory_bytes,
+        huge_page_bytes=node.huge_page_bytes,
+        near=near,
+        groups=groups,
+        sets=sets,
     )
 
 
-def nearest(node: NumaNode, machine: Machine) -> NumaNode | None:
+def _astray(machine: Machine, groups: Sequence[Group]) -> NodeView:
+    cpus = union(cell.core.cpus for group in groups for cell in group.cells) & machine.online
+    return NodeView(
+        id=None, cpus=cpus, memory_bytes=None, huge_page_bytes=0, near=None, groups=groups, sets=[]
+    )
+
+
+def _nearest(node: NumaNode, machine: Machine) -> NumaNode | None:
     """Find the node with CPUs that is nearest to one without; None where no distance tells."""
     candidates = [one for one in machine.nodes if one.cpus and one.id in node.distances]
     return min(candidates, key=lambda one: (node.distances[one.id], one.id), default=None)

@@ -1,35 +1,182 @@
-"""What is drawn: machines laid out as files and discovered, cut and used in part."""
+"""What is drawn: machines as plain values, cut by hand and used in part."""
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from numalocal.discovery import discover
-from numalocal.machine import Machine
-from numalocal.partition import Partition, partition
-from numalocal.pools import Pool
-from numalocal.sysfs import Sysfs
-from simulated import MACHINES, written
+from numalocal.cpusets import CpuSet, device_id, in_rank_order
+from numalocal.idset import IdSet, union
+from numalocal.machine import Core, CoreKind, Finding, Machine, NumaNode, Package
+from numalocal.partition import Partition
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "pictures"
-Drawn = tuple[Machine, Partition, Mapping[str, str]]
-
-SIZES = {"hybrid": 2, "epyc-nps4": 4, "xeon-max-hbm": 4, "cxl": 8}
-"""Cores per set of the machines that are drawn; every other set is used."""
-
+GIB = 1 << 30
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+Drawn = tuple[Machine, Partition | None, Mapping[str, str]]
+
+
+def regular(
+    *, packages: int, nodes: int, cores: int, threads: int = 2, l3: int | None = None
+) -> Machine:
+    """Build nodes per package and cores per node, numbered as x86 does: second threads last."""
+    every = packages * nodes * cores
+    made = tuple(
+        Core(
+            package=core // (nodes * cores),
+            core=core % (nodes * cores),
+            cpus=IdSet.of(range(core, every * threads, every)),
+            numa_nodes=IdSet.of([core // cores]),
+        )
+        for core in range(every)
+    )
+    online = IdSet.of(range(every * threads))
+    return Machine(
+        online=online,
+        allowed=online,
+        allowed_nodes=IdSet.of(range(packages * nodes)),
+        packages=tuple(
+            Package(id=one, cpus=cpus_of([core for core in made if core.package == one]))
+            for one in range(packages)
+        ),
+        cores=made,
+        nodes=tuple(
+            NumaNode(
+                id=node,
+                cpus=cpus_of(made[node * cores : (node + 1) * cores]),
+                memory_bytes=64 * GIB,
+                distances={
+                    other: 10 if other == node else 12 if other // nodes == node // nodes else 32
+                    for other in range(packages * nodes)
+                },
+            )
+            for node in range(packages * nodes)
+        ),
+        l3=tuple(cpus_of(made[start : start + l3]) for start in range(0, every, l3)) if l3 else (),
+        architecture="x86_64",
+    )
+
+
+def cpus_of(cores: Sequence[Core]) -> IdSet:
+    return union(core.cpus for core in cores)
+
+
+def cut(machine: Machine, size: int) -> Partition:
+    """Leave each node's first core shared, and what is too little for a set."""
+    sets = []
+    for node in machine.nodes:
+        for cores in alike(machine, machine.cores_of(node.id)[1:]):
+            for start in range(0, len(cores) - size + 1, size):
+                cpus = cpus_of(cores[start : start + size])
+                sets.append(
+                    CpuSet(
+                        id=device_id("cpuset", node.id, cpus),
+                        pool="cpuset",
+                        cpus=cpus,
+                        numa_node=node.id,
+                        memory_bytes=8 * GIB,
+                    )
+                )
+    shared = machine.online - union(one.cpus for one in sets)
+    return Partition(pools=(), sets=in_rank_order(sets), shared=shared)
+
+
+def alike(machine: Machine, cores: Sequence[Core]) -> Sequence[Sequence[Core]]:
+    """Part cores by kind and cache."""
+    found: dict[object, list[Core]] = {}
+    for core in cores:
+        cache = next((near for near in machine.l3 if core.cpus <= near), None)
+        found.setdefault((core.kind, cache), []).append(core)
+    return list(found.values())
+
+
+def used(parts: Partition, every: int) -> Mapping[str, str]:
+    return {one.id: f"llama-0 rank {rank}" for rank, one in enumerate(parts.sets[::every])}
+
+
+def hybrid() -> Machine:
+    """Eight performance cores of two threads, eight efficiency cores of one."""
+    fast = [
+        Core(None, core, IdSet.of([2 * core, 2 * core + 1]), IdSet.of([0]), "performance")
+        for core in range(8)
+    ]
+    slow = [Core(None, cpu, IdSet.of([cpu]), IdSet.of([0]), "efficiency") for cpu in range(16, 24)]
+    online = IdSet.of(range(24))
+    return Machine(
+        online=online,
+        allowed=online,
+        allowed_nodes=IdSet.of([0]),
+        packages=(Package(0, online),),
+        cores=(*fast, *slow),
+        nodes=(NumaNode(0, online, 64 * GIB, {0: 10}),),
+        l3=(online,),
+        kinds=(
+            CoreKind("performance", cpus_of(fast), 1024, None),
+            CoreKind("efficiency", cpus_of(slow), 512, None),
+        ),
+        architecture="x86_64",
+    )
+
+
+def memory_only() -> Machine:
+    """Two nodes with CPUs and huge pages, one of memory alone, and something inconsistent."""
+    plain = regular(packages=2, nodes=1, cores=8)
+    far = {0: {0: 10, 1: 21, 2: 14}, 1: {0: 21, 1: 10, 2: 24}, 2: {0: 14, 1: 24, 2: 10}}
+    with_cpus = [
+        node._replace(distances=far[node.id], memory_bytes=256 * GIB, huge_page_bytes=32 * GIB)
+        for node in plain.nodes
+    ]
+    path = "/sys/devices/system/node/node2/distance"
+    return plain._replace(
+        nodes=(*with_cpus, NumaNode(2, IdSet(), 512 * GIB, far[2])),
+        allowed_nodes=IdSet.of(range(3)),
+        findings=(Finding(path, "has 4 numbers for 3 nodes; the last one is not used"),),
+    )
+
+
+def broken() -> Machine:
+    """CPU 1 is offline, node 1 is not allowed, and firmware puts CPUs 7,15 into no node."""
+    plain = regular(packages=2, nodes=1, cores=4)
+    online = plain.online - IdSet.of([1])
+    astray = plain.cores[7]._replace(numa_nodes=IdSet())
+    nodes = [node._replace(cpus=node.cpus & online - astray.cpus) for node in plain.nodes]
+    return plain._replace(
+        online=online,
+        offline=IdSet.of([1]),
+        allowed=plain.nodes[0].cpus & online | astray.cpus,
+        allowed_nodes=IdSet.of([0]),
+        cores=(*plain.cores[:7], astray),
+        nodes=tuple(nodes),
+        findings=(Finding("/sys/devices/system/node", "no node has CPUs 7,15; they stay shared"),),
+    )
+
+
+MACHINES: Mapping[str, tuple[Callable[[], Machine], int | None, int]] = {
+    "two-nodes": (lambda: regular(packages=2, nodes=1, cores=6), 2, 2),
+    "epyc": (lambda: regular(packages=2, nodes=4, cores=16, l3=8), 4, 3),
+    "hybrid": (hybrid, 2, 2),
+    "memory-only": (memory_only, 3, 3),
+    "one-core-nodes": (lambda: regular(packages=32, nodes=4, cores=1), None, 1),
+    "broken": (broken, 1, 2),
+    "two-cores": (lambda: regular(packages=1, nodes=1, cores=2, threads=1), 1, 1),
+    "2048-cpus": (lambda: regular(packages=8, nodes=2, cores=64, l3=8), 7, 3),
+    "one-core-sets": (lambda: regular(packages=1, nodes=2, cores=64), 1, 16),
+}
+"""Machines, cores per set, and every which set is used."""
 
 
 @cache
 def drawn(name: str) -> Drawn:
-    machine = discover(Sysfs(written(MACHINES[name])))
-    cut = partition(machine, [Pool(name="cpuset", size=SIZES[name])])
-    used = {one.id: f"llama-{place} rank 0" for place, one in enumerate(cut.sets[::2])}
-    return machine, cut, used
+    make, size, every = MACHINES[name]
+    machine = make()
+    if size is None:
+        return machine, None, {}
+    parts = cut(machine, size)
+    return machine, parts, used(parts, every)
 
 
 @pytest.fixture

@@ -1,0 +1,114 @@
+"""The drawing's boxes, in SVG's units from the top left, and how they fill rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from numalocal.pictures.cells import Cell
+from numalocal.pictures.sections import NodeView
+
+Size = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A rectangle."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def holds(self, other: "Box") -> bool:
+        """Tell whether another lies within."""
+        return (
+            self.x <= other.x
+            and self.y <= other.y
+            and other.x + other.width <= self.x + self.width
+            and other.y + other.height <= self.y + self.height
+        )
+
+    def touches(self, other: "Box") -> bool:
+        """Tell whether they share more than a border."""
+        return (
+            self.x < other.x + other.width
+            and other.x < self.x + self.width
+            and self.y < other.y + other.height
+            and other.y < self.y + self.height
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreBox:
+    """One core."""
+
+    box: Box
+    cell: Cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupBox:
+    """Cores around one cache; `framed` where a node has several caches."""
+
+    box: Box
+    cores: Sequence[CoreBox]
+    framed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeBox:
+    """One NUMA node's card: title and memory bar above its cores, its sets from `sets_y` on.
+
+    `compact` cards have room for a line of few words.
+    """
+
+    box: Box
+    node: NodeView
+    memory: Box
+    groups: Sequence[GroupBox]
+    sets_y: float
+    compact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectionBox:
+    """The nodes of one package."""
+
+    box: Box
+    title: str
+    nodes: Sequence[NodeBox]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The machine; what stands above and below it has its width."""
+
+    width: float
+    height: float
+    sections: Sequence[SectionBox]
+
+
+def per_row(sizes: Sequence[Size], width: float, gap: float) -> int:
+    """Say how many boxes stand in a row, so that the rows are as few and as even as they can be."""
+    fitting = [
+        number
+        for number in range(1, len(sizes) + 1)
+        if number == 1 or flow(sizes, number, gap)[1][0] <= width
+    ]
+    rows = ceil(len(sizes) / fitting[-1])
+    return next(number for number in fitting if ceil(len(sizes) / number) == rows)
+
+
+def flow(sizes: Sequence[Size], in_row: int, gap: float) -> tuple[list[Size], Size]:
+    """Place boxes in rows of so many; gives their corners, and width and height of all."""
+    places: list[Size] = []
+    right = y = 0.0
+    for start in range(0, len(sizes), in_row):
+        row = sizes[start : start + in_row]
+        x = 0.0
+        for width, _ in row:
+            places.append((x, y))
+            x += width + gap
+        right = max(right, x - gap)
+        y += max(height for _, height in row) + gap
+    return places, (right, max(0.0, y - gap))

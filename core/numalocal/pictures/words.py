@@ -1,0 +1,73 @@
+"""Words and numbers as both pictures write them."""
+
+from collections.abc import Mapping
+
+from numalocal.cpusets import CpuSet
+from numalocal.idset import IdSet
+from numalocal.machine import Machine
+from numalocal.quantity import format_bytes
+
+
+def facts(machine: Machine) -> list[str]:
+    """Say what the machine is and has."""
+    memory = sum(node.memory_bytes or 0 for node in machine.nodes)
+    huge = sum(node.huge_page_bytes for node in machine.nodes)
+    said = [
+        machine.architecture,
+        count(len(machine.packages), "package") if machine.packages else "",
+        count(len(machine.nodes), "NUMA node"),
+        count(len(machine.cores), "core") if machine.cores_known else "",
+        f"{count(len(machine.online), 'CPU')} ({_threads(machine)})",
+        format_bytes(memory) if memory else "",
+        f"{format_bytes(huge)} of it in huge pages" if huge else "",
+    ]
+    return [fact for fact in said if fact]
+
+
+def limits(machine: Machine) -> tuple[tuple[str, str], ...]:
+    """Say what is offline or not allowed, in a word and a sentence each; nothing where all is."""
+    nodes = IdSet.of(node.id for node in machine.nodes)
+    offline, allowed = machine.offline, machine.allowed_nodes
+    forbidden = machine.online - machine.allowed
+    said = (
+        ("offline", f"{_cpus(offline)}" if offline else ""),
+        ("allowed", f"{_cpus(machine.allowed)} to this process" if forbidden else ""),
+        ("allowed", f"memory of nodes {allowed or 'none'}" if allowed != nodes else ""),
+    )
+    return tuple((word, sentence) for word, sentence in said if sentence)
+
+
+def use(machine: Machine, one: CpuSet, users: Mapping[str, str]) -> str:
+    """Say who uses a set, or why nobody can, or that it is free."""
+    if one.id in users:
+        return users[one.id]
+    if offline := one.cpus - machine.online:
+        return f"none: CPU {offline} is offline"
+    return "free" if one.cpus <= machine.allowed else "none: not allowed here"
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number of things: `1 core`, `2 cores`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def shortened(text: str, width: int) -> str:
+    """Cut a text that is too wide, and show that it is cut."""
+    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
+
+
+def printable(text: str) -> str:
+    """Make what processes and files are called harmless: a name can hold escapes of terminals."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
+def _cpus(cpus: IdSet) -> str:
+    return f"{'CPU' if len(cpus) == 1 else 'CPUs'} {cpus or 'none'}"
+
+
+def _threads(machine: Machine) -> str:
+    if not machine.cores_known:
+        return "which of them share a core is not known"
+    threads = sorted({len(core.cpus) for core in machine.cores})
+    most = "thread" if threads == [1] else "threads"
+    return f"{' or '.join(map(str, threads))} {most} per core"
