@@ -1,8 +1,7 @@
 """The drawing's boxes, in SVG's units from the top left, and how they fill rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 from numalocal.pictures.cells import Cell
 from numalocal.pictures.sections import NodeView
@@ -88,23 +87,25 @@ class Page:
     sections: Sequence[SectionBox]
 
 
-def per_row(sizes: Sequence[Size], width: float, gap: float) -> int:
-    """Say how many boxes stand in a row, so that the rows are as few and as even as they can be."""
-    fitting = [
-        number
-        for number in range(1, len(sizes) + 1)
-        if number == 1 or flow(sizes, number, gap)[1][0] <= width
-    ]
-    rows = ceil(len(sizes) / fitting[-1])
-    return next(number for number in fitting if ceil(len(sizes) / number) == rows)
+def even_rows(sizes: Sequence[Size], width: float, gap: float) -> list[int]:
+    """Say how many boxes stand in each row, so that rows are as few and as even as they can be."""
+    narrow, wide = max(one for one, _ in sizes), width
+    fewest = len(_rows(sizes, wide, gap))
+    while wide - narrow > 1:
+        middle = (narrow + wide) / 2
+        if len(_rows(sizes, middle, gap)) == fewest:
+            wide = middle
+        else:
+            narrow = middle
+    return _rows(sizes, wide, gap)
 
 
-def flow(sizes: Sequence[Size], in_row: int, gap: float) -> tuple[list[Size], Size]:
+def flow(sizes: Sequence[Size], rows: Iterable[int], gap: float) -> tuple[list[Size], Size]:
     """Place boxes in rows of so many; gives their corners, and width and height of all."""
     places: list[Size] = []
     right = y = 0.0
-    for start in range(0, len(sizes), in_row):
-        row = sizes[start : start + in_row]
+    for number in rows:
+        row = sizes[len(places) : len(places) + number]
         x = 0.0
         for width, _ in row:
             places.append((x, y))
@@ -112,3 +113,16 @@ def flow(sizes: Sequence[Size], in_row: int, gap: float) -> tuple[list[Size], Si
         right = max(right, x - gap)
         y += max(height for _, height in row) + gap
     return places, (right, max(0.0, y - gap))
+
+
+def _rows(sizes: Sequence[Size], width: float, gap: float) -> list[int]:
+    rows: list[int] = []
+    x = 0.0
+    for box, _ in sizes:
+        if rows and x + box <= width:
+            rows[-1] += 1
+        else:
+            rows.append(1)
+            x = 0.0
+        x += box + gap
+    return rows

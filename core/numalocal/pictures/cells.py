@@ -11,7 +11,6 @@ from numalocal.idset import IdSet
 from numalocal.machine import KINDS, Core, Kind, Machine
 from numalocal.partition import Partition
 
-
 _FIRST_FREE: Final = 4
 """Half of a palette."""
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from numalocal.machine import Machine
 from numalocal.partition import Partition
-from numalocal.pictures.boxes import Box, NodeBox, Page, SectionBox, Size, flow, per_row
+from numalocal.pictures.boxes import Box, NodeBox, Page, SectionBox, Size, even_rows, flow
 from numalocal.pictures.scale import Scale, block, group_box
 from numalocal.pictures.sections import NodeView, Section, sections
 
@@ -85,7 +85,7 @@ class _Placer:
 
     def _flow_sections(self) -> tuple[list[Size], Size]:
         sizes = [self._section_size(part) for part in self._parts]
-        return flow(sizes, per_row(sizes, PAGE_WIDTH - 2 * MARGIN, _GAP), _GAP)
+        return flow(sizes, even_rows(sizes, PAGE_WIDTH - 2 * MARGIN, _GAP), _GAP)
 
     def _section_size(self, section: Section) -> Size:
         _, (width, height) = self._flow_nodes(section)
@@ -107,7 +107,7 @@ class _Placer:
     def _flow_nodes(self, section: Section) -> tuple[list[Size], Size]:
         gap = self._scale.pad
         sizes = self._node_sizes(section)
-        return flow(sizes, per_row(sizes, PAGE_WIDTH - 2 * MARGIN - 2 * gap, gap), gap)
+        return flow(sizes, even_rows(sizes, PAGE_WIDTH - 2 * MARGIN - 2 * gap, gap), gap)
 
     def _node_sizes(self, section: Section) -> list[Size]:
         """Give cards beside each other one height, but those without cores no more than words."""

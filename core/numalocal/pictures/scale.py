@@ -54,7 +54,8 @@ def block(groups: Sequence[Group], scale: Scale) -> tuple[list[Size], Size]:
         return [], (0.0, 0.0)
     sizes = [_group_size(group, scale) for group in groups]
     gap = 8.0
-    flows = (flow(sizes, in_row, gap) for in_row in range(1, len(sizes) + 1))
+    every = range(1, len(sizes) + 1)
+    flows = (flow(sizes, [in_row] * ceil(len(sizes) / in_row), gap) for in_row in every)
     return min(flows, key=lambda one: abs(log(one[1][0] / one[1][1] / scale.shape)))
 
 

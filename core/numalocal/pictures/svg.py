@@ -81,6 +81,7 @@ class _Drawing:
     def _section(self, section: SectionBox) -> Iterator[str]:
         yield rect(section.box, 'rx="18" fill="#eff3f7" stroke="#d5dde6"')
         if section.title:
-            yield text(section.box.x + 20, section.box.y + 34, section.title, "p")
+            title = fitting(section.title, section.box.width - 40, 16)
+            yield text(section.box.x + 20, section.box.y + 34, title, "p")
         for node in section.nodes:
             yield from self._cards.draw(node)

@@ -6,7 +6,7 @@ import pytest
 
 from numalocal.machine import Finding
 from numalocal.pictures import svg
-from numalocal.pictures.boxes import Box, NodeBox, flow, per_row
+from numalocal.pictures.boxes import Box, NodeBox, even_rows, flow
 from numalocal.pictures.cells import colour_places
 from numalocal.pictures.layout import PAGE_WIDTH, lay_out
 
@@ -199,5 +199,6 @@ def test_neighbouring_sets_have_different_colours() -> None:
 def test_rows_are_as_even_as_they_can_be() -> None:
     sizes = [(300.0, 10.0)] * 8
 
-    assert per_row(sizes, 1600, 20) == 4
-    assert flow(sizes, 4, 20)[1] == (1260, 40)
+    assert even_rows(sizes, 1600, 20) == [4, 4]
+    assert flow(sizes, [4, 4], 20)[1] == (1260, 40)
+    assert even_rows([(900.0, 10.0), *sizes], 1600, 20) == [2, 4, 3]
