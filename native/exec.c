@@ -4,6 +4,7 @@
 #include "die.h"
 #include "openmp.h"
 #include "plan.h"
+#include "policy.h"
 #include "text.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ struct options {
     const char *mems;
     const char *policy;
     const char *rank;
+    const char *rank_from;
 };
 
 /* What to apply. Empty lists leave the CPUs or the memory as they are. */
@@ -28,6 +30,7 @@ struct binding {
     char *cpus_source;
     char *mems_source;
     enum policy policy;
+    char *rank; /* NULL: none */
 };
 
 static void parse_options(struct options *options, int argc, char **argv)
@@ -35,6 +38,7 @@ static void parse_options(struct options *options, int argc, char **argv)
     static const struct option known[] = {
         {"cpus", required_argument, NULL, 'c'},   {"mems", required_argument, NULL, 'm'},
         {"policy", required_argument, NULL, 'p'}, {"rank", required_argument, NULL, 'r'},
+        {"rank-from", required_argument, NULL, 'f'},
         {NULL, 0, NULL, 0},
     };
 
@@ -49,6 +53,8 @@ static void parse_options(struct options *options, int argc, char **argv)
             options->policy = optarg;
         else if (option == 'r')
             options->rank = optarg;
+        else if (option == 'f')
+            options->rank_from = optarg;
         else if (option == ':')
             die("exec: %s needs a value; see numalocal-bind --help", argv[optind - 1]);
         else
@@ -58,21 +64,23 @@ static void parse_options(struct options *options, int argc, char **argv)
         die("exec: no command to run: write it behind --; see numalocal-bind --help");
 }
 
+static bool has_rank(const struct options *options)
+{
+    return options->rank != NULL || options->rank_from != NULL;
+}
+
 static enum policy parse_policy(const struct options *options)
 {
-    static const char *const names[] = {"bind", "preferred", "interleave", "none"};
-    static const enum policy policies[] = {POLICY_BIND, POLICY_PREFERRED, POLICY_INTERLEAVE,
-                                           POLICY_NONE};
+    enum policy policy = POLICY_BIND;
 
     if (options->policy == NULL)
-        return POLICY_BIND;
-    if (options->mems == NULL && options->rank == NULL)
+        return policy;
+    if (options->mems == NULL && !has_rank(options))
         die("exec: --policy %s says how to use nodes, but none are given: add --mems or --rank",
             options->policy);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(options->policy, names[i]) == 0)
-            return policies[i];
-    die("exec: --policy %s is unknown: write bind, preferred, interleave or none", options->policy);
+    if (!policy_parse(&policy, options->policy))
+        die("exec: --policy %s is unknown: write %s", options->policy, POLICY_NAMES);
+    return policy;
 }
 
 static void parse_list(struct idlist *list, const char *option, const char *text)
@@ -88,28 +96,51 @@ static void parse_list(struct idlist *list, const char *option, const char *text
             text, error);
 }
 
-static void plan_rank(struct binding *binding, const struct options *options)
+/* The rank's number: written here, or in the variable of whoever started this process. */
+static size_t parse_rank(const struct options *options, const char *option)
 {
+    const char *text = options->rank_from == NULL ? options->rank : getenv(options->rank_from);
     uint64_t rank = 0;
 
+    if (options->rank != NULL && options->rank_from != NULL)
+        die("exec: --rank %s and --rank-from %s both say which rank this is: leave one out",
+            options->rank, options->rank_from);
     if (options->cpus != NULL || options->mems != NULL)
-        die("exec: --rank %s takes CPUs and nodes from NUMALOCAL_RANK_CPUS and "
-            "NUMALOCAL_RANK_MEMS: leave out --cpus and --mems",
-            options->rank);
-    if (!text_parse_number(options->rank, &rank))
-        die("exec: --rank %s is no rank: write 0 or more", options->rank);
-    char *error = plan_read_rank(&binding->share, (size_t)rank);
+        die("exec: %s takes CPUs and nodes from NUMALOCAL_RANK_CPUS and NUMALOCAL_RANK_MEMS: "
+            "leave out --cpus and --mems",
+            option);
+    if (text == NULL)
+        die("exec: %s: this variable is not set: start under a launcher that sets it, or write "
+            "--rank N",
+            option);
+    if (text_parse_number(text, &rank))
+        return (size_t)rank;
+    if (options->rank_from == NULL)
+        die("exec: --rank %.60s is no rank: write 0 or more", text);
+    die("exec: %s: its value \"%.60s\" is no rank: name a variable that holds 0 or more", option,
+        text);
+}
+
+static void plan_rank(struct binding *binding, const struct options *options)
+{
+    char *option = options->rank == NULL ? text_format("--rank-from %s", options->rank_from)
+                                         : text_format("--rank %s", options->rank);
+    const size_t rank = parse_rank(options, option);
+    char *error = plan_read_rank(&binding->share, rank);
+
     if (error != NULL)
-        die("exec: --rank %s: %s", options->rank, error);
-    binding->cpus_source = text_format("NUMALOCAL_RANK_CPUS, rank %s:", options->rank);
-    binding->mems_source = text_format("NUMALOCAL_RANK_MEMS, rank %s:", options->rank);
+        die("exec: %s: %s", option, error);
+    free(option);
+    binding->cpus_source = text_format("NUMALOCAL_RANK_CPUS, rank %zu:", rank);
+    binding->mems_source = text_format("NUMALOCAL_RANK_MEMS, rank %zu:", rank);
+    binding->rank = text_format("%zu", rank);
 }
 
 static struct binding plan_binding(const struct options *options)
 {
     struct binding binding = {.policy = parse_policy(options)};
 
-    if (options->rank != NULL) {
+    if (has_rank(options)) {
         plan_rank(&binding, options);
         return binding;
     }
@@ -120,7 +151,7 @@ static struct binding plan_binding(const struct options *options)
     return binding;
 }
 
-static void apply(const struct binding *binding, const struct options *options)
+static void apply(const struct binding *binding)
 {
     if (binding->share.cpus.count > 0)
         bind_cpus(&binding->share.cpus, binding->cpus_source);
@@ -128,7 +159,7 @@ static void apply(const struct binding *binding, const struct options *options)
         bind_memory(&binding->share.mems, binding->policy, binding->mems_source);
     if (binding->share.compute_cpus.count > 0)
         openmp_environment(&binding->share.compute_cpus);
-    if (options->rank != NULL && setenv("NUMALOCAL_RANK", options->rank, 1) != 0)
+    if (binding->rank != NULL && setenv("NUMALOCAL_RANK", binding->rank, 1) != 0)
         die_errno("cannot set NUMALOCAL_RANK");
 }
 
@@ -137,6 +168,7 @@ static void free_binding(struct binding *binding)
     plan_free_rank(&binding->share);
     free(binding->cpus_source);
     free(binding->mems_source);
+    free(binding->rank);
 }
 
 int exec_command(int argc, char **argv)
@@ -145,7 +177,7 @@ int exec_command(int argc, char **argv)
 
     parse_options(&options, argc, argv);
     struct binding binding = plan_binding(&options);
-    apply(&binding, &options);
+    apply(&binding);
     free_binding(&binding);
     execvp(argv[optind], argv + optind);
     const int status = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;

@@ -2,9 +2,11 @@
 
 #include "die.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 char *text_format(const char *format, ...)
 {
@@ -35,6 +37,18 @@ struct amount text_bytes(uint64_t bytes)
         unit++;
     snprintf(amount.text, sizeof amount.text, "%.1f %s", value, units[unit]);
     return amount;
+}
+
+struct error_text text_error(int error)
+{
+    const int before = errno;
+    const char *name = strerrorname_np(error);
+    struct error_text text;
+
+    snprintf(text.text, sizeof text.text, "%s (%s)", name == NULL ? "error" : name,
+             strerror(error));
+    errno = before;
+    return text;
 }
 
 bool text_parse_number(const char *text, uint64_t *number)

@@ -13,6 +13,13 @@ struct amount {
 };
 struct amount text_bytes(uint64_t bytes);
 
+/* An error of a system call as people look it up: "EPERM (Operation not permitted)". Leaves errno
+ * as it is. */
+struct error_text {
+    char text[96];
+};
+struct error_text text_error(int error);
+
 /* Reads decimal digits and nothing else; false if there is more, or more than INT64_MAX. */
 _Bool text_parse_number(const char *text, uint64_t *number);
 

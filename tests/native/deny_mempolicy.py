@@ -1,6 +1,9 @@
-"""Run a command as a container's default seccomp profile does: memory policies are denied.
+"""Run a command where system calls are denied, as a container's seccomp profile does.
 
-Usage: deny_mempolicy.py EPERM|ENOSYS COMMAND [ARGUMENT...]
+Usage: deny_mempolicy.py ERROR[:CALL[=ARGUMENT],...] COMMAND [ARGUMENT...]
+
+Without calls these are set_mempolicy, get_mempolicy and mbind; a call with =ARGUMENT is denied
+where its first argument is that number.
 """
 
 import ctypes
@@ -11,9 +14,24 @@ import struct
 import sys
 from typing import Final
 
-# set_mempolicy, get_mempolicy and mbind by architecture: arch/x86/entry/syscalls/syscall_64.tbl,
-# include/uapi/asm-generic/unistd.h.
-SYSCALLS: Final = {"x86_64": (238, 239, 237), "aarch64": (237, 236, 235)}
+# By architecture: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h.
+SYSCALLS: Final = {
+    "x86_64": {
+        "set_mempolicy": 238,
+        "get_mempolicy": 239,
+        "mbind": 237,
+        "migrate_pages": 256,
+        "move_pages": 279,
+    },
+    "aarch64": {
+        "set_mempolicy": 237,
+        "get_mempolicy": 236,
+        "mbind": 235,
+        "migrate_pages": 238,
+        "move_pages": 239,
+    },
+}
+USUAL: Final = "set_mempolicy,get_mempolicy,mbind"
 PR_SET_SECCOMP: Final = 22
 PR_SET_NO_NEW_PRIVS: Final = 38
 SECCOMP_MODE_FILTER: Final = 2
@@ -23,6 +41,9 @@ SECCOMP_RET_ALLOW: Final = 0x7FFF0000
 LOAD_WORD: Final = 0x20
 JUMP_IF_EQUAL: Final = 0x15
 RETURN: Final = 0x06
+# struct seccomp_data: the number, and the low half of the first argument (little-endian).
+NUMBER_AT: Final = 0
+ARGUMENT_AT: Final = 16
 
 
 class Program(ctypes.Structure):
@@ -31,30 +52,29 @@ class Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def program(numbers: tuple[int, ...], error: int) -> bytes:
-    """Write the filter: these system calls (seccomp_data.nr at 0) answer the error."""
-
-    def instruction(code: int, if_true: int, if_false: int, k: int) -> bytes:
-        return struct.pack("HBBI", code, if_true, if_false, k)
-
-    tests = [
-        instruction(JUMP_IF_EQUAL, len(numbers) - index, 0, number)
-        for index, number in enumerate(numbers)
-    ]
-    return b"".join(
-        [
-            instruction(LOAD_WORD, 0, 0, 0),
-            *tests,
-            instruction(RETURN, 0, 0, SECCOMP_RET_ALLOW),
-            instruction(RETURN, 0, 0, SECCOMP_RET_ERRNO | error),
-        ]
-    )
+def instruction(code: int, if_true: int, if_false: int, k: int) -> bytes:
+    """Write a struct sock_filter."""
+    return struct.pack("HBBI", code, if_true, if_false, k)
 
 
-def deny(error: int) -> None:
+def rule(call: str, error: int) -> bytes:
+    """Deny one call, or fall through."""
+    name, _, argument = call.partition("=")
+    tests = [(NUMBER_AT, SYSCALLS[platform.machine()][name])]
+    if argument:
+        tests.append((ARGUMENT_AT, int(argument)))
+    lines = b""
+    for left, (offset, value) in zip(range(len(tests), 0, -1), tests, strict=True):
+        lines += instruction(LOAD_WORD, 0, 0, offset)
+        lines += instruction(JUMP_IF_EQUAL, 0, 2 * left - 1, value)
+    return lines + instruction(RETURN, 0, 0, SECCOMP_RET_ERRNO | error)
+
+
+def deny(calls: list[str], error: int) -> None:
     """Install the filter for this process and what it executes."""
     libc = ctypes.CDLL(None, use_errno=True)
-    instructions = program(SYSCALLS[platform.machine()], error)
+    instructions = b"".join(rule(call, error) for call in calls)
+    instructions += instruction(RETURN, 0, 0, SECCOMP_RET_ALLOW)
     filter_program = Program(len(instructions) // 8, instructions)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "PR_SET_NO_NEW_PRIVS")
@@ -64,5 +84,6 @@ def deny(error: int) -> None:
 
 
 if __name__ == "__main__":
-    deny({"EPERM": errno.EPERM, "ENOSYS": errno.ENOSYS}[sys.argv[1]])
+    name, _, calls = sys.argv[1].partition(":")
+    deny((calls or USUAL).split(","), getattr(errno, name))
     os.execvp(sys.argv[2], sys.argv[2:])

@@ -97,13 +97,61 @@ def test_the_command_has_the_memory_policy_asked_for(
     assert done.stderr == ""
 
 
+def test_weights_are_used_where_the_kernel_has_them(bind: Bind, node: int) -> None:
+    done = bind(
+        *("exec", "--mems", str(node), "--policy", "weighted-interleave"),
+        *("--", "head", "-1", "/proc/self/numa_maps"),
+    )
+
+    weights = Path("/sys/kernel/mm/mempolicy/weighted_interleave").exists()
+    assert (f" weighted interleave:{node} " if weights else f" interleave:{node} ") in done.stdout
+    assert ("pages are spread evenly" in done.stderr) is not weights
+
+
+@seccomp_known
+def test_a_kernel_without_weights_interleaves_evenly_and_says_so(bind: Bind, node: int) -> None:
+    done = bind(
+        *("exec", "--mems", str(node), "--policy", "weighted-interleave"),
+        *("--", "cat", "/proc/self/numa_maps"),
+        launcher=denying("EINVAL:set_mempolicy=6"),
+    )
+
+    assert policies_of(done) == {f"interleave:{node}"}
+    assert done.stderr == (
+        f"numalocal-bind: warning: --mems {node}: this kernel does not interleave by weight "
+        "(set_mempolicy: EINVAL (Invalid argument); Linux 6.9 does): pages are spread evenly\n"
+    )
+
+
+@seccomp_known
+def test_any_other_error_is_named_and_ends_it(bind: Bind, node: int) -> None:
+    refused = bind("exec", "--mems", node, "true", launcher=denying("ENOMEM:set_mempolicy"))
+
+    assert refused.returncode == 125
+    assert "(set_mempolicy: ENOMEM (Cannot allocate memory))" in refused.stderr
+
+
+@seccomp_known
+def test_a_policy_that_cannot_be_read_back_is_said_to_be_so(bind: Bind, node: int) -> None:
+    done = bind(
+        *("exec", "--mems", node, "cat", "/proc/self/numa_maps"),
+        launcher=denying("EPERM:get_mempolicy"),
+    )
+
+    assert policies_of(done) == {f"bind:{node}"}
+    assert done.stderr == (
+        "numalocal-bind: warning: the memory policy was set but cannot be read back "
+        "(get_mempolicy: EPERM (Operation not permitted))\n"
+    )
+
+
 def test_policy_none_leaves_memory_alone(bind: Bind, node: int) -> None:
     done = bind("exec", "--mems", str(node), "--policy", "none", "cat", "/proc/self/numa_maps")
 
     assert policies_of(done) == {"default"}
 
 
-@pytest.mark.parametrize("mems", ["4095", "0-4095", "64"])
+@pytest.mark.parametrize("mems", ["4095", "0-4095", "64", "1048576"])
 def test_a_node_that_does_not_exist_is_refused_and_not_left_out(bind: Bind, mems: str) -> None:
     """The kernel would bind to what is left of the list, and say nothing."""
     refused = bind("exec", "--mems", mems, "--", "true")
@@ -115,7 +163,7 @@ def test_a_node_that_does_not_exist_is_refused_and_not_left_out(bind: Bind, mems
 
 @seccomp_known
 @pytest.mark.parametrize("error", ["EPERM", "ENOSYS"])
-@pytest.mark.parametrize("policy", ["bind", "interleave", "preferred"])
+@pytest.mark.parametrize("policy", ["bind", "interleave", "weighted-interleave", "preferred"])
 def test_denied_memory_policies_are_one_warning_and_the_cpus_stay_bound(
     bind: Bind, node: int, usable_cpus: list[int], error: str, policy: str
 ) -> None:
@@ -129,6 +177,7 @@ def test_denied_memory_policies_are_one_warning_and_the_cpus_stay_bound(
     assert status_of(done)["Cpus_allowed_list"] == str(usable_cpus[-1])
     assert len(done.stderr.splitlines()) == 1
     assert "warning: --mems" in done.stderr
+    assert f"(set_mempolicy: {error} (" in done.stderr
     assert "allow set_mempolicy in the container's seccomp profile" in done.stderr
 
 

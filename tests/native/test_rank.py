@@ -144,6 +144,47 @@ def test_a_rank_without_a_plan_is_refused(
     assert f"{missing} is not set: the node agent sets it" in refused.stderr
 
 
+def test_a_launchers_variable_may_say_which_rank_this_is(
+    bind: Bind, plan: Mapping[str, str], usable_cpus: list[int]
+) -> None:
+    env = {**plan, "OMPI_COMM_WORLD_LOCAL_RANK": "01"}
+
+    environment = environment_of(
+        bind("exec", "--rank-from", "OMPI_COMM_WORLD_LOCAL_RANK", "--", "env", env=env)
+    )
+
+    assert environment["NUMALOCAL_RANK"] == "1"
+    assert environment["OMP_PLACES"] == f"{{{usable_cpus[-1]}}}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "sentence"),
+    [
+        ({}, (), "--rank-from LOCAL_RANK: this variable is not set: start under a launcher that"),
+        ({"LOCAL_RANK": "one"}, (), 'its value "one" is no rank: name a variable that holds 0 or'),
+        ({"LOCAL_RANK": ""}, (), 'its value "" is no rank'),
+        ({"LOCAL_RANK": "-1"}, (), 'its value "-1" is no rank'),
+        ({"LOCAL_RANK": "2"}, (), "--rank-from LOCAL_RANK: rank 2 has no part in NUMALOCAL_RANK"),
+        ({"LOCAL_RANK": "0"}, ("--rank", "0"), "both say which rank this is: leave one out"),
+        ({"LOCAL_RANK": "0"}, ("--mems", "0"), "--rank-from LOCAL_RANK takes CPUs and nodes from"),
+    ],
+    ids=["unset", "a word", "empty", "negative", "too large", "twice", "nodes"],
+)
+def test_a_launchers_variable_that_names_no_rank_is_refused(
+    bind: Bind,
+    plan: Mapping[str, str],
+    variables: Mapping[str, str],
+    arguments: tuple[str, ...],
+    sentence: str,
+) -> None:
+    refused = bind(
+        "exec", "--rank-from", "LOCAL_RANK", *arguments, "--", "true", env={**plan, **variables}
+    )
+
+    assert refused.returncode == 125
+    assert sentence in refused.stderr
+
+
 def test_rank_and_cpus_are_two_ways_to_say_it(bind: Bind, plan: Mapping[str, str]) -> None:
     refused = bind("exec", "--rank", "0", "--cpus", "0", "--", "true", env=plan)
 
