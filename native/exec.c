@@ -1,36 +1,23 @@
-/* numalocal-bind exec: options -> binding -> apply -> execvp. */
-#include "bind.h"
+/* numalocal-bind exec: options -> what to become -> become it. */
 #include "commands.h"
 #include "die.h"
-#include "openmp.h"
-#include "plan.h"
-#include "policy.h"
+#include "launch.h"
 #include "text.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* The options as written; NULL: not given. */
 struct options {
     const char *cpus;
     const char *mems;
     const char *policy;
+    const char *openmp;
     const char *rank;
     const char *rank_from;
-};
-
-/* What to apply. Empty lists leave the CPUs or the memory as they are. */
-struct binding {
-    struct rank share;
-    char *cpus_source;
-    char *mems_source;
-    enum policy policy;
-    char *rank; /* NULL: none */
 };
 
 static void parse_options(struct options *options, int argc, char **argv)
@@ -38,6 +25,7 @@ static void parse_options(struct options *options, int argc, char **argv)
     static const struct option known[] = {
         {"cpus", required_argument, NULL, 'c'},   {"mems", required_argument, NULL, 'm'},
         {"policy", required_argument, NULL, 'p'}, {"rank", required_argument, NULL, 'r'},
+        {"openmp", required_argument, NULL, 'o'},
         {"rank-from", required_argument, NULL, 'f'},
         {NULL, 0, NULL, 0},
     };
@@ -51,6 +39,8 @@ static void parse_options(struct options *options, int argc, char **argv)
             options->mems = optarg;
         else if (option == 'p')
             options->policy = optarg;
+        else if (option == 'o')
+            options->openmp = optarg;
         else if (option == 'r')
             options->rank = optarg;
         else if (option == 'f')
@@ -81,6 +71,21 @@ static enum policy parse_policy(const struct options *options)
     if (!policy_parse(&policy, options->policy))
         die("exec: --policy %s is unknown: write %s", options->policy, POLICY_NAMES);
     return policy;
+}
+
+static enum openmp parse_openmp(const struct options *options)
+{
+    enum openmp openmp = OPENMP_AUTO;
+
+    if (options->openmp == NULL)
+        return openmp;
+    if (!has_rank(options))
+        die("exec: --openmp %s says how to place a rank's threads, but there is no rank: add "
+            "--rank",
+            options->openmp);
+    if (!openmp_parse(&openmp, options->openmp))
+        die("exec: --openmp %s is unknown: write %s", options->openmp, OPENMP_NAMES);
+    return openmp;
 }
 
 static void parse_list(struct idlist *list, const char *option, const char *text)
@@ -121,54 +126,19 @@ static size_t parse_rank(const struct options *options, const char *option)
         text);
 }
 
-static void plan_rank(struct binding *binding, const struct options *options)
+static void plan_rank(struct launch *launch, const struct options *options)
 {
     char *option = options->rank == NULL ? text_format("--rank-from %s", options->rank_from)
                                          : text_format("--rank %s", options->rank);
-    const size_t rank = parse_rank(options, option);
-    char *error = plan_read_rank(&binding->share, rank);
+    char *error = launch_plan_rank(launch, parse_rank(options, option));
 
     if (error != NULL)
         die("exec: %s: %s", option, error);
+    if (options->openmp != NULL && launch->share.compute_cpus.count == 0)
+        complain("warning: exec: --openmp %s: no thread is placed, as NUMALOCAL_RANK_COMPUTE_CPUS "
+                 "is not set: the node agent sets it, or `numalocal run`",
+                 options->openmp);
     free(option);
-    binding->cpus_source = text_format("NUMALOCAL_RANK_CPUS, rank %zu:", rank);
-    binding->mems_source = text_format("NUMALOCAL_RANK_MEMS, rank %zu:", rank);
-    binding->rank = text_format("%zu", rank);
-}
-
-static struct binding plan_binding(const struct options *options)
-{
-    struct binding binding = {.policy = parse_policy(options)};
-
-    if (has_rank(options)) {
-        plan_rank(&binding, options);
-        return binding;
-    }
-    parse_list(&binding.share.cpus, "--cpus", options->cpus);
-    parse_list(&binding.share.mems, "--mems", options->mems);
-    binding.cpus_source = text_format("--cpus");
-    binding.mems_source = text_format("--mems");
-    return binding;
-}
-
-static void apply(const struct binding *binding)
-{
-    if (binding->share.cpus.count > 0)
-        bind_cpus(&binding->share.cpus, binding->cpus_source);
-    if (binding->share.mems.count > 0)
-        bind_memory(&binding->share.mems, binding->policy, binding->mems_source);
-    if (binding->share.compute_cpus.count > 0)
-        openmp_environment(&binding->share.compute_cpus);
-    if (binding->rank != NULL && setenv("NUMALOCAL_RANK", binding->rank, 1) != 0)
-        die_errno("cannot set NUMALOCAL_RANK");
-}
-
-static void free_binding(struct binding *binding)
-{
-    plan_free_rank(&binding->share);
-    free(binding->cpus_source);
-    free(binding->mems_source);
-    free(binding->rank);
 }
 
 int exec_command(int argc, char **argv)
@@ -176,11 +146,14 @@ int exec_command(int argc, char **argv)
     struct options options = {0};
 
     parse_options(&options, argc, argv);
-    struct binding binding = plan_binding(&options);
-    apply(&binding);
-    free_binding(&binding);
-    execvp(argv[optind], argv + optind);
-    const int status = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-    complain("cannot run %s: %s", argv[optind], strerror(errno));
-    return status;
+    struct launch launch = {.policy = parse_policy(&options), .openmp = parse_openmp(&options)};
+    if (has_rank(&options)) {
+        plan_rank(&launch, &options);
+    } else {
+        parse_list(&launch.share.cpus, "--cpus", options.cpus);
+        parse_list(&launch.share.mems, "--mems", options.mems);
+        launch.cpus_source = text_format("--cpus");
+        launch.mems_source = text_format("--mems");
+    }
+    return launch_become(&launch, argv + optind);
 }
