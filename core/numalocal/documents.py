@@ -45,12 +45,12 @@ def load_one(path: Path) -> Any:
 
 
 def load_pools(path: Path) -> tuple[Pool, ...]:
-    """Read a pool file.
+    """Read a pool file for a bare machine, where a pool may reserve nothing.
 
     Raises:
         SpecInvalid: where it cannot be read or has problems.
     """
-    return parse_pools(load_one(path))
+    return parse_pools(load_one(path), least_reserve=0)
 
 
 def load_worker(path: Path) -> Mapping[str, Any]:

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import IO, Final
 
 from numalocal import binder, names
+from numalocal.cgroups import Cgroup
 from numalocal.engine import AFFINITY_VARIABLES
 from numalocal.errors import LaunchFailed, ReportInvalid
 from numalocal.idset import IdSet
@@ -28,11 +29,13 @@ STOP_TIMEOUT_S: Final = 10.0
 _RATE = re.compile(r"\btokens_per_s=(\S+) gb_per_s=(\S+)")
 
 
-def check(binder_path: Path, placement: Placement, allowed_mems: IdSet) -> CheckReport:
+def check(
+    binder_path: Path, placement: Placement, allowed_mems: IdSet, cgroup: Cgroup | None
+) -> CheckReport:
     """Bind a process to a replica's CPUs and let the binder compare plan, binding and memory.
 
-    A process alone cannot narrow its cpuset, so the plan for Mems_allowed is what it is now;
-    memory is compared with the ranks' own nodes all the same.
+    A process alone cannot narrow its cpuset, so without a cgroup the plan for Mems_allowed is what
+    it is now; memory is compared with the ranks' own nodes all the same.
 
     Raises:
         LaunchFailed: where the binder gives no report.
@@ -45,9 +48,11 @@ def check(binder_path: Path, placement: Placement, allowed_mems: IdSet) -> Check
             None,
             binder.check_command(binder_path, report),
         )
-        plan = {**placement.environment, names.ENV_MEMS: str(allowed_mems)}
+        plan = dict(placement.environment)
+        if cgroup is None:
+            plan[names.ENV_MEMS] = str(allowed_mems)
         done = subprocess.run(  # our own binder
-            command,
+            command if cgroup is None else cgroup.command(command),
             env=_environment(binder_path, plan),
             capture_output=True,
             text=True,
@@ -63,23 +68,31 @@ def check(binder_path: Path, placement: Placement, allowed_mems: IdSet) -> Check
 class Replica:
     """A running replica: its process, the last look at it and the last rate it printed.
 
-    One thread reads the engine's output, as an engine blocks when nobody does.
+    One thread reads the engine's output, as an engine blocks when nobody does.  The engine inherits
+    an open file that holds the claim of its CPUs, so that it holds them itself.
     """
 
     def __init__(
-        self, binder_path: Path, placement: Placement, on_line: Callable[[str], None]
+        self,
+        binder_path: Path,
+        placement: Placement,
+        on_line: Callable[[str], None],
+        *,
+        cgroup: Cgroup | None,
+        inherited: int,
     ) -> None:
         command = binder.exec_command(
             binder_path, placement.assignment.cpus, placement.assignment.mems, placement.command
         )
-        self._observation: Observation | None = None
-        self._rate = ""
+        self.observation: Observation | None = None
+        self.rate = ""
         self._stopped = False
         self._process = subprocess.Popen(  # the worker's own command
-            command,
+            command if cgroup is None else cgroup.command(command),
             env=_environment(binder_path, placement.environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            pass_fds=[inherited],
             text=True,
         )
         assert self._process.stdout is not None  # PIPE was asked for
@@ -92,8 +105,8 @@ class Replica:
             return False
         look = observe(self._process.pid)
         # The fullest look counts: a process on its way out has lost threads and memory already.
-        if look is not None and _fullness(look) >= _fullness(self._observation):
-            self._observation = look
+        if look is not None and _fullness(look) >= _fullness(self.observation):
+            self.observation = look
         return True
 
     def stop(self) -> None:
@@ -115,22 +128,23 @@ class Replica:
         self._reader.join()
         return Outcome(
             report=report,
-            observation=self._observation,
-            rate=self._rate,
+            observation=self.observation,
+            rate=self.rate,
             exit_status=0 if self._stopped else status,
         )
 
     def _read(self, stream: IO[str], on_line: Callable[[str], None]) -> None:
         for line in stream:
             if match := _RATE.search(line):
-                self._rate = f"{match[1]} tokens/s, {match[2]} GB/s"
+                self.rate = f"{match[1]} tokens/s, {match[2]} GB/s"
             on_line(line.rstrip("\n"))
 
 
-def watch(replicas: list[Replica]) -> None:
-    """Look at all until all have ended; whatever happens, leave none behind."""
+def watch(replicas: Sequence[Replica], on_look: Callable[[], None]) -> None:
+    """Look at all until all have ended, and tell after each look; whatever happens, leave none."""
     try:
         while sum(replica.running() for replica in replicas) > 0:
+            on_look()
             time.sleep(LOOK_INTERVAL_S)
     finally:
         for replica in replicas:

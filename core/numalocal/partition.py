@@ -17,7 +17,8 @@ from numalocal.quantity import format_bytes
 class Partition:
     """A machine cut up by its pools.
 
-    `sets` are sorted by node and lowest CPU; `shared` are the online CPUs in no set, never empty.
+    `sets` are sorted by node and lowest CPU; `shared` are the online CPUs in no set, empty only
+    where a pool reserves none.
     """
 
     pools: tuple[Pool, ...]
@@ -57,7 +58,7 @@ def partition(machine: Machine, pools: Sequence[Pool]) -> Partition:
             raise PoolUnmet(_unmet(pool, machine))
     _check_memory(machine, sets)
     shared = machine.online - union(one.cpus for one in sets)
-    if not shared:
+    if not shared and all(pool.reserve for pool in pools):
         raise PoolUnmet("no online CPU is left shared; raise pools[].reserve")
     return Partition(pools=tuple(pools), sets=in_rank_order(sets), shared=shared)
 

@@ -67,10 +67,11 @@ def default_pools(machine: Machine) -> tuple[Pool, ...]:
     return (Pool(name="cpuset", core_kind=KINDS[0] if machine.kinds else None),)
 
 
-def parse_pools(raw: object) -> tuple[Pool, ...]:
+def parse_pools(raw: object, *, least_reserve: int = 1) -> tuple[Pool, ...]:
     """Read a list of pools, the shape of the chart's `pools` value and of a pool file.
 
-    A mapping with the key `pools` is read as that list.
+    A mapping with the key `pools` is read as that list.  On a bare machine `least_reserve` may be
+    0: who says so leaves nothing to others.  In a cluster kubelet and system need a core.
 
     Raises:
         SpecInvalid: with every problem and its field path.
@@ -80,7 +81,10 @@ def parse_pools(raw: object) -> tuple[Pool, ...]:
     if not isinstance(raw, list) or not raw:
         raise SpecInvalid([Problem("pools", raw, "must be a list of at least one pool")])
     problems: list[Problem] = []
-    pools = [_pool(Fields(entry, f"pools[{index}]", problems)) for index, entry in enumerate(raw)]
+    pools = [
+        _pool(Fields(entry, f"pools[{index}]", problems), least_reserve)
+        for index, entry in enumerate(raw)
+    ]
     names = [pool.name for pool in pools]
     problems += [
         Problem(f"pools[{index}].name", name, "is used twice; every pool needs its own name")
@@ -97,14 +101,14 @@ def is_name(raw: object) -> bool:
     return isinstance(raw, str) and _NAME.fullmatch(raw) is not None
 
 
-def _pool(fields: Fields) -> Pool:
+def _pool(fields: Fields, least_reserve: int) -> Pool:
     fields.only(FIELDS)
     if not is_name(fields.raw("name")):
         fields.problem("name", fields.raw("name"), NAME_RULE)
     return Pool(
         name=str(fields.raw("name")),
         size=_size(fields),
-        reserve=fields.integer("reserve", 1, least=1),
+        reserve=fields.integer("reserve", 1, least=least_reserve),
         nodes=_nodes(fields),
         core_kind=fields.choice("coreKind", KINDS, None),
         threads_per_core=fields.integer("threadsPerCore", None, least=1, most=MAX_THREADS_PER_CORE),

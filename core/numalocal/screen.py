@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from numalocal.observation import Observation
 from numalocal.placement import Placement
 from numalocal.quantity import format_bytes
 from numalocal.verdict import Outcome, local_share, problems
 from numalocal.worker import Worker
 
 Row = tuple[str, str, str, str]
+Look = tuple[Observation | None, str]
+"""The last look at a replica, and the last rate it printed, empty where it printed none."""
 
 
 def replica_table(worker: Worker, placement: Placement, outcome: Outcome) -> str:
@@ -33,6 +36,20 @@ def replica_table(worker: Worker, placement: Placement, outcome: Outcome) -> str
     return f"replica {placement.replica}\n{_columns(rows)}"
 
 
+def live_table(
+    placements: Sequence[Placement], looks: Sequence[Look], *, bound_by: str, seconds: float
+) -> str:
+    """Show what runs now: CPUs, nodes, threads, memory by node, last rate of each replica."""
+    rows: list[Row] = [("replica", "CPUs", "threads", "memory"), *map(_live_row, placements, looks)]
+    rates = [
+        f"replica {one.replica}: {rate}"
+        for one, (_, rate) in zip(placements, looks, strict=True)
+        if rate
+    ]
+    heading = f"running for {seconds:.0f} s, bound by {bound_by}"
+    return "\n".join([heading, _columns(rows), *(f"  {rate}" for rate in rates)])
+
+
 def closing_line(results: Sequence[tuple[Placement, Outcome]]) -> str:
     """Say verified, or for each replica what was not."""
     wrong = [
@@ -44,6 +61,16 @@ def closing_line(results: Sequence[tuple[Placement, Outcome]]) -> str:
         return "not verified: " + "; ".join(wrong)
     count = _count(len(results), "replica")
     return f"verified: {count}, every thread on its own CPUs, memory on the nodes beside them"
+
+
+def _live_row(placement: Placement, look: Look) -> Row:
+    assignment, (seen, _) = placement.assignment, look
+    cpus = f"{assignment.cpus} on node {assignment.mems}"
+    if seen is None:
+        return str(placement.replica), cpus, "starting", ""
+    share = local_share(seen.bytes_on_node, assignment)
+    memory = f"{_on_nodes(seen.bytes_on_node)}, {share:.1%} local"
+    return str(placement.replica), cpus, str(len(seen.thread_cpus)), memory
 
 
 def _memory_asked(worker: Worker) -> str:

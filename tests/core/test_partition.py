@@ -120,9 +120,10 @@ def test_an_offline_cpu_renames_nothing(machine: Machine, size: Size, data: st.D
 
 
 def _a_cache_is_gone(machine: Machine, online: IdSet) -> bool:
-    """Where two cores beside each other are offline, nothing tells which L3 each has."""
-    dead = [not (core.cpus & online) for core in machine.cores]
-    return sum(dead) > 1 or any(not (near & online) for near in machine.l3)
+    """Where caches are uneven, or two cores are offline, nothing tells which L3 each has."""
+    dead = sum(core.cpus.isdisjoint(online) for core in machine.cores)
+    uneven = len({len(near) for near in machine.l3}) > 1
+    return dead > 1 or (dead == 1 and uneven) or any(near.isdisjoint(online) for near in machine.l3)
 
 
 @given(machine=machines, size=st.integers(1, 4), huge=st.integers(0, GIB))
@@ -296,3 +297,12 @@ def test_a_machine_whose_shared_cpus_are_all_offline_is_refused(machine: Machine
 
     with pytest.raises(PoolUnmet, match="no online CPU is left shared"):
         partition(made._replace(online=IdSet.of([1])), [Pool(name="cpuset")])
+
+
+def test_a_pool_that_reserves_nothing_may_take_every_cpu(machine: MachineMaker) -> None:
+    made = machine(nodes=2)
+
+    cut = partition(made, [Pool(name="cpuset", reserve=0)])
+
+    assert union(one.cpus for one in cut.sets) == made.online
+    assert not cut.shared

@@ -62,6 +62,14 @@ def test_without_a_file_the_machine_decides(machine: MachineMaker) -> None:
     )
 
 
+def test_nothing_is_reserved_only_where_that_is_allowed() -> None:
+    raw = [{"name": "cpuset", "reserve": 0}]
+
+    assert parse_pools(raw, least_reserve=0) == (Pool(name="cpuset", reserve=0),)
+    with pytest.raises(SpecInvalid, match=r"pools\[0\].reserve: 0 must be a whole number from 1"):
+        parse_pools(raw)
+
+
 def test_all_problems_are_told_at_once_with_their_paths() -> None:
     raw = [
         {"name": "Big_One", "size": 0, "reserve": True, "colour": "red"},

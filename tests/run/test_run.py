@@ -111,3 +111,45 @@ def _running_in(folder: Path) -> list[str]:
             if process.name.isdigit() and (process / "cwd").readlink() == folder:
                 found.append(process.name)
     return found
+
+
+def test_runs_see_each_other_and_never_share_a_cpu(
+    numalocal: Run, worker: Callable[..., Path], tmp_path: Path
+) -> None:
+    pools = tmp_path / "pools.yaml"
+    pools.write_text("pools: [{name: cpuset, size: numa, reserve: 0}]\n")
+    path = worker(DECODE.format(0))
+    command = [sys.executable, "-m", "numalocal.cli", "run", "-f", str(path), "--pools", str(pools)]
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "core"), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=path.parent, env=env, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "start cpus=" in line:
+                second = numalocal("run", "-f", path, "--pools", pools)
+                process.send_signal(signal.SIGTERM)
+                break
+        process.stdout.read()
+
+    assert second.returncode == 1
+    assert "1 CPU sets are asked for, 0 are free" in second.stderr
+    assert "(other runs hold CPUs 0" in second.stderr
+
+
+def test_a_terminal_shows_what_runs(worker: Callable[..., Path]) -> None:
+    path = worker("[sleep, '1']")
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "core"), "TERM": "xterm"}
+    command = f"{sys.executable} -m numalocal.cli run -f {path}"
+
+    done = subprocess.run(
+        ["script", "--quiet", "--return", "--command", command, "/dev/null"],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "running for 0 s, bound by " in done.stdout
+    assert "verified: 1 replica" in done.stdout

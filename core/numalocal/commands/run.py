@@ -3,19 +3,30 @@
 import argparse
 import os
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from numalocal import binder, documents, screen
+from numalocal import binder, cgroups, documents, screen, usage
+from numalocal.cgroups import Cgroup
+from numalocal.claims import Claims, directory
 from numalocal.commands import sets
+from numalocal.commands.board import Board
 from numalocal.discovery import discover
-from numalocal.idset import IdSet
+from numalocal.errors import SetsUnavailable
+from numalocal.idset import IdSet, union
 from numalocal.launch import Replica, check, watch
+from numalocal.machine import Machine
+from numalocal.partition import Partition
 from numalocal.placement import Placement, place, require_command, users
 from numalocal.sysfs import Sysfs
 from numalocal.verdict import Outcome, problems
-from numalocal.worker import parse_worker
+from numalocal.worker import Worker, parse_worker
+
+Results = list[tuple[Placement, Outcome]]
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -29,42 +40,105 @@ def main(arguments: argparse.Namespace) -> int:
     require_command(worker)
     machine = discover(Sysfs())
     parts = sets.cut(machine, arguments.pools)
-    placements = place(worker, machine, parts)
-    print(f"worker   {worker.name}: {arguments.file}")
-    sets.picture(machine, parts, users(worker, placements), "text")
-    print()
     signal.signal(signal.SIGTERM, _interrupt)
-    results = _results(binder_path, placements, machine.allowed_nodes)
+    with Claims(directory(os.environ, os.getuid())) as claims:
+        placements = _claimed(worker, machine, parts, claims)
+        print(f"worker   {worker.name}: {arguments.file}")
+        others = usage.users(parts.sets, Path("/proc"))
+        sets.picture(machine, parts, {**others, **users(worker, placements)}, "text")
+        print()
+        with _confined(worker, placements) as (groups, bound_by):
+            run = _Run(binder_path, placements, groups, bound_by, claims.fileno())
+            results = run.results(machine.allowed_nodes)
     for placement, outcome in results:
         print(f"\n{screen.replica_table(worker, placement, outcome)}")
-    print(f"\n{screen.closing_line(results)}")
+    print(f"\nbound by {bound_by}")
+    print(screen.closing_line(results))
     return int(any(problems(one.assignment, outcome) for one, outcome in results))
 
 
-def _results(
-    binder_path: Path, placements: Sequence[Placement], allowed_mems: IdSet
-) -> list[tuple[Placement, Outcome]]:
-    """Check all replicas; start them only where every check is passed."""
-    reports = [check(binder_path, placement, allowed_mems) for placement in placements]
-    if not all(report.verified for report in reports):
-        return [
-            (placement, Outcome(report=report))
-            for placement, report in zip(placements, reports, strict=True)
-        ]
-    replicas = [Replica(binder_path, placement, _show) for placement in placements]
+def _claimed(
+    worker: Worker, machine: Machine, parts: Partition, claims: Claims
+) -> tuple[Placement, ...]:
+    """Place the worker on what no other run holds, and hold it."""
+    while True:
+        taken = claims.taken()
+        free = machine._replace(allowed=machine.allowed - taken)
+        try:
+            placements = place(worker, free, parts)
+        except SetsUnavailable as error:
+            others = f" (other runs hold CPUs {taken})" if taken else ""
+            raise SetsUnavailable(f"{error}{others}") from error
+        if claims.take(union(one.assignment.cpus for one in placements)):
+            return placements
+
+
+@contextmanager
+def _confined(
+    worker: Worker, placements: Sequence[Placement]
+) -> Iterator[tuple[list[Cgroup | None], str]]:
+    """Make a cgroup for every replica where that can be; says what binds them."""
+    if why := cgroups.obstacle(os.getuid()):
+        yield [None] * len(placements), f"the process itself (no cgroup: {why})"
+        return
+    made: list[Cgroup] = []
     try:
-        watch(replicas)
-    except KeyboardInterrupt:
-        print("stopped")
-    return [
-        (placement, replica.outcome(report))
-        for placement, replica, report in zip(placements, replicas, reports, strict=True)
-    ]
+        for one in placements:
+            name = f"{worker.name}-{one.replica}-{os.getpid()}"
+            made.append(Cgroup(name, one.assignment.cpus, one.assignment.mems))
+        yield list(made), f"a cgroup of its own, {made[0].path.parent if made else cgroups.ROOT}"
+    finally:
+        for group in made:
+            group.remove()
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Replicas about to run, each with its cgroup; `inherited` is the file that claims the CPUs."""
+
+    binder_path: Path
+    placements: Sequence[Placement]
+    groups: Sequence[Cgroup | None]
+    bound_by: str
+    inherited: int
+
+    def results(self, allowed_mems: IdSet) -> Results:
+        """Check all replicas; start them only where every check is passed."""
+        reports = [
+            check(self.binder_path, placement, allowed_mems, group)
+            for placement, group in zip(self.placements, self.groups, strict=True)
+        ]
+        if not all(report.verified for report in reports):
+            outcomes = [Outcome(report=report) for report in reports]
+        else:
+            replicas = self._watched()
+            outcomes = [
+                replica.outcome(report) for replica, report in zip(replicas, reports, strict=True)
+            ]
+        return list(zip(self.placements, outcomes, strict=True))
+
+    def _watched(self) -> list[Replica]:
+        board = Board()
+        replicas = [
+            Replica(self.binder_path, placement, board.line, cgroup=group, inherited=self.inherited)
+            for placement, group in zip(self.placements, self.groups, strict=True)
+        ]
+        start_s = time.monotonic()
+
+        def show() -> None:
+            looks = [(replica.observation, replica.rate) for replica in replicas]
+            seconds = time.monotonic() - start_s
+            board.show(
+                screen.live_table(self.placements, looks, bound_by=self.bound_by, seconds=seconds)
+            )
+
+        try:
+            watch(replicas, show)
+        except KeyboardInterrupt:
+            board.line("stopped")
+        board.clear()
+        return replicas
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
-
-
-def _show(line: str) -> None:
-    print(f"  | {line}", flush=True)
