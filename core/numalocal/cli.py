@@ -1,4 +1,4 @@
-"""The command line: `numalocal run`, `topology` and `plan`."""
+"""The command line: `numalocal topology`, `plan`, `run` and `bench`."""
 
 import argparse
 import importlib
@@ -40,6 +40,13 @@ def _parser() -> argparse.ArgumentParser:
     topology = _command(commands, "topology", "show packages, NUMA nodes, caches, cores, CPU sets")
     plan = _command(commands, "plan", "show where a CpuInferenceWorker would land, nothing started")
     run = _command(commands, "run", "run a CpuInferenceWorker on this machine, without a cluster")
+    bench = _command(
+        commands, "bench", "measure this machine: bandwidth of its nodes, rate by threads"
+    )
+    bench.add_argument("--weights", default="256Mi", help="bytes read for a token; default: 256Mi")
+    bench.add_argument(
+        "--seconds", type=float, default=1.0, help="length of each measurement; default: 1"
+    )
     for command in (plan, run):
         command.add_argument(
             "-f", "--file", required=True, metavar="FILE", help="YAML with a CpuInferenceWorker"
@@ -57,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
             metavar="DIR",
             help="directory with the machine's sys and proc; default: this machine's",
         )
+    for command in (topology, plan, bench):
         command.add_argument(
             "-o",
             "--output",

@@ -140,3 +140,14 @@ def test_what_is_wrong_is_a_sentence(numalocal: Run, arguments: list[str], sente
     assert done.returncode == 1
     assert done.stderr.startswith(sentence)
     assert "Traceback" not in done.stderr
+
+
+def test_a_measurement_has_every_node_and_both_ways(numalocal: Run) -> None:
+    done = numalocal("bench", "--weights", "16Mi", "--seconds", "0.2", "-o", "json")
+
+    told = json.loads(done.stdout)
+    assert told["bandwidth"]
+    assert all(one["gb_per_s"] > 0 for one in told["bandwidth"])
+    assert told["scaling"][0]["threads"] == 1
+    assert all(one["bound"] > 0 and one["unbound"] > 0 for one in told["scaling"])
+    assert "measuring 1 bound ..." in done.stderr
