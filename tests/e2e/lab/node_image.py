@@ -22,6 +22,8 @@ _PACKAGES = (
     "containerd",
     "runc",
     "containernetworking-plugins",
+    "libgomp1",
+    "python3-yaml",
     "linux-image-cloud-amd64",
 )
 _UNITS = ("lab-config", "kubelet", "kube-proxy", "containerd", "systemd-networkd", "ssh")

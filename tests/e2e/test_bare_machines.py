@@ -1,0 +1,204 @@
+"""The binder and `numalocal run` on machines of their own, as root with cgroup version 2."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import bare, cluster
+
+ROOT = Path(__file__).parents[2]
+MIB = 1 << 20
+PAGES = 256 * MIB
+"""What the example engine touches in these tests."""
+
+Machine = Callable[..., str]
+
+LOOK = """
+import json, subprocess, sys, time
+from pathlib import Path
+from numalocal.observation import bytes_on_node, observe
+
+def pages(pid):
+    return dict(bytes_on_node(Path(f"/proc/{pid}/numa_maps").read_text()))
+
+def touched(command, before=lambda pid: None, after=lambda pid: None):
+    engine = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while sum(pages(engine.pid).values()) < 256 << 20 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    found = pages(engine.pid)
+    after(engine.pid)
+    moved = pages(engine.pid)
+    engine.kill()
+    engine.wait()
+    return found, moved
+
+ENGINE = ["numalocal-decode", "--weights", "256Mi", "--seconds", "0"]
+"""
+
+
+def shape(nodes: list[tuple[str, int]], cpus: int) -> list[str]:
+    """Give QEMU's arguments for nodes of (CPUs, "" = none; MiB)."""
+    made = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", f"{cpus}"]
+    made += ["-m", f"{sum(size for _, size in nodes)}M"]
+    for node, (own, size) in enumerate(nodes):
+        made += ["-object", f"memory-backend-ram,id=ram{node},size={size}M", "-numa"]
+        cpus_of_node = "".join(f",cpus={part}" for part in own.split(",") if part)
+        made += [f"node,nodeid={node}{cpus_of_node},memdev=ram{node}"]
+    return made
+
+
+FOUR_NODES = shape([("0", 900), ("1", 700), ("2-3", 700), ("", 700)], 4)
+"""Three nodes with CPUs, and one of memory alone."""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    image = cluster.build().node
+    files = {"numalocal": ROOT / "core" / "numalocal"} | {
+        name: ROOT / "build" / name for name in ("numalocal-bind", "numalocal-decode")
+    }
+
+    def script(arguments: list[str], text: str, **more: Path) -> str:
+        return bare.run_script(image, arguments, text, {**files, **more}, tmp_path)
+
+    return script
+
+
+def in_python(text: str) -> str:
+    return f"cat >look.py <<'END'\n{LOOK}\n{text}\nEND\nPYTHONPATH=. python3 look.py\n"
+
+
+def parsed(printed: str) -> Any:
+    return json.loads(printed.strip().splitlines()[-1])
+
+
+def share(placed: dict[str, int], node: int) -> float:
+    return placed.get(str(node), 0) / sum(placed.values())
+
+
+def test_pages_lie_where_each_policy_puts_them(machine: Machine) -> None:
+    """On four nodes, one of them without CPUs; cpu 0 is on node 0."""
+    found = parsed(
+        machine(
+            FOUR_NODES,
+            in_python(
+                """
+policies = {
+    "none": [],
+    "bind": ["--mems", "1", "--policy", "bind"],
+    "bind to memory alone": ["--mems", "3", "--policy", "bind"],
+    "preferred": ["--mems", "2", "--policy", "preferred"],
+    "interleave": ["--mems", "0-3", "--policy", "interleave"],
+}
+print(json.dumps({
+    name: touched(["numalocal-bind", "exec", "--cpus", "0", *flags, "--", *ENGINE])[0]
+    for name, flags in policies.items()
+}))
+"""
+            ),
+        )
+    )
+
+    assert all(sum(placed.values()) >= PAGES for placed in found.values())
+    assert share(found["none"], 0) > 0.99
+    assert share(found["bind"], 1) > 0.99
+    assert share(found["bind to memory alone"], 3) > 0.99
+    assert share(found["preferred"], 2) > 0.99
+    assert all(0.24 < share(found["interleave"], node) < 0.27 for node in range(4))
+
+
+def test_pages_that_were_touched_move_with_the_cpuset(machine: Machine) -> None:
+    """What the agent does to a container that it finds unbound: the kernel moves its memory."""
+    before, after = parsed(
+        machine(
+            FOUR_NODES,
+            in_python(
+                """
+from numalocal.cgroups import Cgroup
+from numalocal.idset import IdSet
+
+group = Cgroup("moved", IdSet.of([0]), IdSet.of([0]))
+
+def narrow(pid):
+    (group.path / "cpuset.mems").write_text("1")
+    time.sleep(2)
+
+command = group.command(["numalocal-decode", "--weights", "256Mi", "--seconds", "0"])
+print(json.dumps(touched(command, after=narrow)))
+group.remove()
+assert not group.path.exists()
+"""
+            ),
+        )
+    )
+
+    assert share(before, 0) > 0.99
+    assert share(after, 1) > 0.99
+
+
+def test_a_node_beyond_the_first_word_of_a_mask_is_bound(machine: Machine) -> None:
+    """128 nodes: ids that need a second and a third word of the kernel's masks."""
+    nodes = [("0-1", 700), *[("", 8)] * 127]
+    nodes[70], nodes[127] = ("", 400), ("", 400)
+    found = parsed(
+        machine(
+            shape(nodes, 2),
+            in_python(
+                """
+print(json.dumps([
+    touched(["numalocal-bind", "exec", "--mems", node, "--policy", "bind", "--", *ENGINE])[0]
+    for node in ("70", "127")
+]))
+"""
+            ),
+        )
+    )
+
+    assert share(found[0], 70) > 0.99
+    assert share(found[1], 127) > 0.99
+
+
+WORKER = """
+apiVersion: numalocal.io/v1alpha1
+kind: CpuInferenceWorker
+metadata: {name: decode}
+spec:
+  replicas: 2
+  engine: {name: openmp, openMP: gnu}
+  memory: {perRank: 200Mi}
+  template:
+    spec:
+      containers:
+        - name: engine
+          command: [numalocal-decode, --weights, 128Mi, --seconds, "8"]
+"""
+
+
+def test_run_gives_each_replica_a_cgroup_of_its_own(machine: Machine, tmp_path: Path) -> None:
+    worker = tmp_path / "worker.yaml"
+    worker.write_text(WORKER)
+
+    printed = machine(
+        shape([("0-1", 900), ("2-3", 900)], 4),
+        "export PYTHONPATH=.\n"
+        "python3 -m numalocal.cli run -f worker.yaml &\n"
+        "sleep 14\n"
+        "for g in /sys/fs/cgroup/numalocal/*/; do"
+        ' echo "group $(cat $g/cpuset.cpus.effective) $(cat $g/cpuset.mems.effective)"; done\n'
+        "wait $!\n"
+        "ls -d /sys/fs/cgroup/numalocal/*/ 2>/dev/null | wc -l\n",
+        **{"worker.yaml": worker},
+    )
+
+    assert "\ngroup 1 0\n" in printed
+    assert "\ngroup 3 1\n" in printed
+    assert "bound by a cgroup of its own, /sys/fs/cgroup/numalocal" in printed
+    assert "allowed 0" in printed
+    assert "allowed 1" in printed
+    assert "verified: 2 replicas, every thread on its own CPUs" in printed
+    assert printed.rstrip().splitlines()[-1] == "0"
