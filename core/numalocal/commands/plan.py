@@ -25,7 +25,8 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         output.document(plan.document(worker, placements, shortages))
     else:
-        sets.picture(machine, parts, users(worker, placements), arguments.output)
+        title = f"Where worker {worker.name} would land"
+        sets.picture(machine, parts, users(worker, placements), arguments.output, title)
     if arguments.output == "text":
         print(f"\n{plan.text(worker, placements, shortages)}")
     return int(bool(shortages))

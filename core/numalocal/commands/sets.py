@@ -63,10 +63,14 @@ def _document(parts: Partition) -> Mapping[str, object]:
 
 
 def picture(
-    machine: Machine, parts: Partition | None, used_by: Mapping[str, str], form: str
+    machine: Machine,
+    parts: Partition | None,
+    used_by: Mapping[str, str],
+    form: str,
+    title: str = "CPUs, memory and CPU sets",
 ) -> None:
     """Print a machine as a picture for the terminal, or as an SVG drawing."""
     if form == "svg":
-        print(svg.draw(machine, parts, used_by, title="numalocal topology"))
+        print(svg.draw(machine, parts, used_by, title=title))
     else:
         print(terminal.draw(machine, parts, used_by, width=output.width(), colour=output.colour()))
