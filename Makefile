@@ -19,8 +19,9 @@ run: build ## Place, bind and verify the example worker on this machine
 test: check native-check ## Set up, check and pass all tests that need no cluster
 	@$(BIN)/pytest -q -m "not e2e"
 
-bench: $(VENV)/.dev ## Time discovery of big machines, beside lstopo and lscpu where they are
+bench: $(VENV)/.dev native ## Time discovery beside lstopo and lscpu, and two workers with and without sets
 	@$(BIN)/python tests/benchmarks/discovery.py
+	@$(BIN)/python tests/benchmarks/contention.py
 
 e2e: $(VENV)/.dev native ## Run the real lab: a control plane, a node in QEMU, helm install, workers
 	@$(BIN)/pytest -v tests/charts tests/e2e

@@ -109,3 +109,33 @@ def test_vllm_is_told_every_ranks_list_in_its_own_language(workers: Workers) -> 
     assert "VLLM_CPU_OMP_THREADS_BIND=3|7\n" in log
     assert "CPU_VISIBLE_MEMORY_NODES=0,1\n" in log
     assert not re.search(r"^(OMP|GOMP|KMP)_", log, re.MULTILINE)
+
+
+def test_where_seccomp_denies_the_policy_the_cpuset_binds_and_the_denial_is_told(
+    workers: Workers,
+) -> None:
+    exec_rank = ("numalocal-bind", "exec", "--rank", "0", "--", *DECODE)
+    workers.create("sealed", command=exec_rank, seccomp="RuntimeDefault", engine={"name": "openmp"})
+    status = workers.wait_ready("sealed")
+    log = workers.wait_log("sealed", r"tokens_per_s=")
+    look = workers.look("sealed")
+
+    assert status["placements"][0]["verified"] is True
+    assert re.search(r"numalocal-bind: .*set_mempolicy.*Operation not permitted", log)
+    assert look.local_share > 0.99
+
+
+def test_with_sys_nice_nothing_is_lost_under_seccomp(workers: Workers) -> None:
+    exec_rank = ("numalocal-bind", "exec", "--rank", "0", "--", *DECODE)
+    workers.create(
+        "nice",
+        command=exec_rank,
+        seccomp="RuntimeDefault",
+        capabilities=("SYS_NICE",),
+        engine={"name": "openmp"},
+    )
+    workers.wait_ready("nice")
+    log = workers.wait_log("nice", r"tokens_per_s=")
+
+    assert "numalocal-bind:" not in log
+    assert workers.look("nice").local_share > 0.99

@@ -58,15 +58,21 @@ class Workers:
         *,
         command: tuple[str, ...] = IDLE,
         env: Mapping[str, str] | None = None,
+        seccomp: str = "",
+        capabilities: tuple[str, ...] = (),
         **spec: Any,
     ) -> None:
-        container = {
+        container: dict[str, Any] = {
             "name": "engine",
             "image": "docker.io/numalocal/decode:0.1.0",
             "command": list(command),
             "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
         }
-        pod = {"containers": [container], "terminationGracePeriodSeconds": 2}
+        if capabilities:
+            container["securityContext"] = {"capabilities": {"add": list(capabilities)}}
+        pod: dict[str, Any] = {"containers": [container], "terminationGracePeriodSeconds": 2}
+        if seccomp:
+            pod["securityContext"] = {"seccompProfile": {"type": seccomp}}
         worker = {
             "apiVersion": "numalocal.io/v1alpha1",
             "kind": "CpuInferenceWorker",
