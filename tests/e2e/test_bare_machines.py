@@ -94,7 +94,9 @@ policies = {
     "bind to memory alone": ["--mems", "3", "--policy", "bind"],
     "preferred": ["--mems", "2", "--policy", "preferred"],
     "interleave": ["--mems", "0-3", "--policy", "interleave"],
+    "weighted": ["--mems", "0-1", "--policy", "weighted-interleave"],
 }
+Path("/sys/kernel/mm/mempolicy/weighted_interleave/node0").write_text("3")
 print(json.dumps({
     name: touched(["numalocal-bind", "exec", "--cpus", "0", *flags, "--", *ENGINE])[0]
     for name, flags in policies.items()
@@ -110,6 +112,7 @@ print(json.dumps({
     assert share(found["bind to memory alone"], 3) > 0.99
     assert share(found["preferred"], 2) > 0.99
     assert all(0.24 < share(found["interleave"], node) < 0.27 for node in range(4))
+    assert 0.74 < share(found["weighted"], 0) < 0.77
 
 
 def test_pages_that_were_touched_move_with_the_cpuset(machine: Machine) -> None:
