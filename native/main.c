@@ -9,6 +9,7 @@
 static const char USAGE[] =
     "Usage:\n"
     "  numalocal-bind exec [OPTION...] -- COMMAND [ARGUMENT...]\n"
+    "  numalocal-bind run [--policy NAME] [--openmp NAME] -- COMMAND [ARGUMENT...]\n"
     "  numalocal-bind check [--root DIR] [--report FILE]\n"
     "  numalocal-bind --help | --version\n"
     "\n"
@@ -30,6 +31,14 @@ static const char USAGE[] =
     "  Where seccomp denies memory policies one line on standard error says so, and COMMAND runs.\n"
     "  Exit status: COMMAND's; 125 not bound, 126 COMMAND cannot be run, 127 not found.\n"
     "\n"
+    "run starts COMMAND once for each rank of the plan in NUMALOCAL_CPUS, NUMALOCAL_MEMS,\n"
+    "NUMALOCAL_RANKS, NUMALOCAL_RANK_CPUS and NUMALOCAL_RANK_MEMS, each as exec --rank N does.\n"
+    "  With two ranks or more every line of their output begins with [rank N], and rank 0 alone\n"
+    "  has the standard input. SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are passed\n"
+    "  on to all. Where one rank fails the others get SIGTERM, and SIGKILL after 10 s.\n"
+    "  Exit status: of the rank that failed first, 128 and the signal if it was one; 0 if all\n"
+    "  succeeded; 125 to 127 as exec.\n"
+    "\n"
     "check compares this container with the plan in NUMALOCAL_CPUS, NUMALOCAL_MEMS,\n"
     "NUMALOCAL_RANKS, NUMALOCAL_RANK_CPUS, NUMALOCAL_RANK_MEMS and, if set,\n"
     "NUMALOCAL_MEMORY_PER_RANK_BYTES: its CPUs, its NUMA nodes, the memory of each node and its\n"
@@ -42,14 +51,16 @@ static const char USAGE[] =
 int main(int argc, char **argv)
 {
     if (argc < 2)
-        die("no command: write exec or check; see numalocal-bind --help");
+        die("no command: write exec, run or check; see numalocal-bind --help");
     if (strcmp(argv[1], "exec") == 0)
         return exec_command(argc - 1, argv + 1);
+    if (strcmp(argv[1], "run") == 0)
+        return run_command(argc - 1, argv + 1);
     if (strcmp(argv[1], "check") == 0)
         return check_command(argc - 1, argv + 1);
     if (strcmp(argv[1], "--version") == 0)
         return puts("numalocal-bind " NUMALOCAL_VERSION) < 0 ? EXIT_OURS : EXIT_SUCCESS;
     if (strcmp(argv[1], "--help") == 0)
         return fputs(USAGE, stdout) < 0 ? EXIT_OURS : EXIT_SUCCESS;
-    die("unknown command %s: write exec or check; see numalocal-bind --help", argv[1]);
+    die("unknown command %s: write exec, run or check; see numalocal-bind --help", argv[1]);
 }

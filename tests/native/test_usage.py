@@ -32,13 +32,16 @@ def test_the_version_is_the_projects(bind: Bind) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "no command: write exec or check"),
-        (("run",), "unknown command run: write exec or check"),
+        ((), "no command: write exec, run or check"),
+        (("launch",), "unknown command launch: write exec, run or check"),
         (("exec",), "exec: no command to run: write it behind --"),
         (("exec", "--"), "exec: no command to run: write it behind --"),
         (("exec", "--cpu", "0", "--numa", "1", "--", "true"), "exec: unknown option --numa"),
         (("exec", "-x", "--", "true"), "exec: unknown option -x"),
         (("exec", "--cpus"), "exec: --cpus needs a value"),
+        (("run",), "run: no command to run: write it behind --"),
+        (("run", "--rank", "0", "x"), "run: unknown option --rank"),
+        (("run", "--policy"), "run: --policy needs a value"),
         (("check", "--report"), "check: --report needs a value"),
         (("check", "--fast"), "check: unknown option --fast"),
         (("check", "now"), "check: unexpected argument now"),

@@ -1,0 +1,79 @@
+/* numalocal-bind run: plan -> one bound process per rank -> their common exit status. */
+#include "commands.h"
+#include "die.h"
+#include "launch.h"
+#include "ranks.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct options {
+    enum policy policy;
+    enum openmp openmp;
+};
+
+static void parse_options(struct options *options, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"policy", required_argument, NULL, 'p'},
+        {"openmp", required_argument, NULL, 'o'},
+        {NULL, 0, NULL, 0},
+    };
+
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, "+:", known, NULL)) != -1;) {
+        if (option == ':')
+            die("run: %s needs a value; see numalocal-bind --help", argv[optind - 1]);
+        else if (option == 'p' && !policy_parse(&options->policy, optarg))
+            die("run: --policy %s is unknown: write %s", optarg, POLICY_NAMES);
+        else if (option == 'o' && !openmp_parse(&options->openmp, optarg))
+            die("run: --openmp %s is unknown: write %s", optarg, OPENMP_NAMES);
+        else if (option == '?')
+            die("run: unknown option %s; see numalocal-bind --help", argv[optind - 1]);
+    }
+    if (optind == argc)
+        die("run: no command to run: write it behind --; see numalocal-bind --help");
+}
+
+static size_t count_ranks(void)
+{
+    struct plan plan;
+    char *malformed = NULL;
+
+    switch (plan_read(&plan, &malformed)) {
+    case PLAN_READ:
+        break;
+    case PLAN_MISSING:
+        die("run: NUMALOCAL_CPUS is not set: the node agent sets it, or `numalocal run`");
+    case PLAN_MALFORMED:
+        die("run: %s", malformed);
+    }
+    const size_t count = plan.rank_count;
+    plan_free(&plan);
+    return count;
+}
+
+static _Noreturn void become(size_t rank, const struct options *options, char **command)
+{
+    struct launch launch = {.policy = options->policy, .openmp = options->openmp};
+    char *error = launch_plan_rank(&launch, rank);
+
+    if (error != NULL)
+        die("run: %s", error);
+    _exit(launch_become(&launch, command));
+}
+
+int run_command(int argc, char **argv)
+{
+    struct options options = {.policy = POLICY_BIND, .openmp = OPENMP_AUTO};
+    struct ranks ranks;
+
+    parse_options(&options, argc, argv);
+    const size_t count = count_ranks();
+    ranks_prepare(&ranks, count);
+    for (size_t i = 0; i < count; i++)
+        if (ranks_fork(&ranks, i) == 0)
+            become(i, &options, argv + optind);
+    return ranks_wait(&ranks);
+}
