@@ -70,11 +70,9 @@ def test_openmp_runs_one_thread_per_planned_core(workers: Workers) -> None:
 
 
 def test_two_ranks_get_a_set_on_each_node_and_a_list_each(workers: Workers) -> None:
-    rank = "numalocal-bind exec --rank {} -- " + " ".join(DECODE)
-    script = f"{rank.format(0)} & {rank.format(1)} & wait"
     workers.create(
         "two",
-        command=("sh", "-c", script),
+        command=("numalocal-bind", "run", "--", *DECODE),
         env={"OMP_DISPLAY_AFFINITY": "true"},
         ranks=2,
         engine={"name": "openmp"},
@@ -90,8 +88,11 @@ def test_two_ranks_get_a_set_on_each_node_and_a_list_each(workers: Workers) -> N
         ("6-7", 1),
     ]
     assert placement["verified"] is True
-    assert sorted(re.findall(r"affinity (\S+)", log)) == ["3", "7"]
-    assert {str(cpus) for cpus in look.thread_cpus} == {"3", "7", "2-3,6-7"}  # and the shell
+    assert sorted(re.findall(r"(\[rank \d\]).*affinity (\S+)", log)) == [
+        ("[rank 0]", "3"),
+        ("[rank 1]", "7"),
+    ]
+    assert {str(cpus) for cpus in look.thread_cpus} == {"3", "7", "2-3,6-7"}  # and the binder
     assert all(look.bytes_on_node[node] >= 32 << 20 for node in (0, 1))
 
 
