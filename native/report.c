@@ -118,9 +118,18 @@ static void put_ranks(struct writer *writer, const struct report *report)
     put(writer, "]");
 }
 
-static void put_problems(struct writer *writer, const struct problems *problems)
+static void put_mempolicy(struct writer *writer, const struct probe *probe)
 {
-    put(writer, ",\"problems\":[");
+    put(writer,
+        ",\"mempolicy\":{\"get\":\"%s\",\"set\":\"%s\",\"mbind\":\"%s\",\"migrate\":\"%s\","
+        "\"move\":\"%s\"}",
+        access_name(probe->get), access_name(probe->set), access_name(probe->mbind),
+        access_name(probe->migrate), access_name(probe->move));
+}
+
+static void put_sentences(struct writer *writer, const char *key, const struct problems *problems)
+{
+    put(writer, ",\"%s\":[", key);
     for (size_t i = 0; i < at_most(problems->count, writer->item_limit); i++) {
         put(writer, "%s", i == 0 ? "" : ",");
         put_text(writer, problems->sentences[i]);
@@ -161,12 +170,14 @@ static void put_report(struct writer *writer, const struct report *report, bool 
     put_list(writer, report->mems);
     put_ranks(writer, report);
     put_bytes(writer, "limitBytes", report->limit.limited, report->limit.limit_bytes);
+    put_mempolicy(writer, &report->mempolicy);
     put_message(writer, report);
-    put_problems(writer, &report->problems);
+    put_sentences(writer, "problems", &report->problems);
+    put_sentences(writer, "notes", &report->notes);
     put(writer, "%s}\n", truncated ? ",\"truncated\":true" : "");
 }
 
-/* Halves what may be long until the whole fits: with nothing left in it there are 150 bytes. */
+/* Halves what may be long until the whole fits: with nothing left in it there are 300 bytes. */
 size_t report_format(const struct report *report, char json[static REPORT_SIZE + 1])
 {
     struct writer writer = {json, 0, REPORT_SIZE, REPORT_SIZE};

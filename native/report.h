@@ -4,6 +4,7 @@
 
 #include "cgroup.h"
 #include "idlist.h"
+#include "probe.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,7 +35,9 @@ struct report {
     const struct rank_report *ranks;
     size_t rank_count;
     struct memory_limit limit;
+    struct probe mempolicy;
     struct problems problems; /* none: verified */
+    struct problems notes;    /* what is good to know, and refuses nothing */
     const char *verified_message;
 };
 

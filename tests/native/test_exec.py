@@ -10,15 +10,14 @@ import pytest
 
 Bind = Callable[..., subprocess.CompletedProcess[str]]
 
-HERE = Path(__file__).parent
 MANY_CPUS = 1048576
 seccomp_known = pytest.mark.skipif(
     platform.machine() not in {"x86_64", "aarch64"}, reason="system call numbers unknown"
 )
 
 
-def denying(error: str) -> tuple[str, ...]:
-    return (sys.executable, str(HERE / "deny_mempolicy.py"), error)
+def denying(rule: str) -> tuple[str, ...]:
+    return (sys.executable, str(Path(__file__).parent / "deny_mempolicy.py"), rule)
 
 
 def status_of(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
