@@ -1,66 +1,35 @@
 #include "budget.h"
 
+#include "demand.h"
 #include "memory.h"
 #include "text.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Saturates: a sum too large for 64 bits is too large for any machine. */
-static uint64_t demand_bytes(const struct plan *plan, const struct idlist *ranks)
+/* Every rank of the plan. */
+static void all_ranks(const struct plan *plan, struct idlist *ranks)
 {
-    uint64_t bytes = 0;
-
-    if (__builtin_mul_overflow(plan->memory_per_rank_bytes, idlist_size(ranks), &bytes))
-        return UINT64_MAX;
-    return bytes;
+    ranks->count = 0;
+    for (unsigned int i = 0; i < plan->rank_count; i++)
+        idlist_append(ranks, i);
 }
 
-/* "rank 1 asks for 64.0 GiB", "ranks 0-1 ask for 128.0 GiB (64.0 GiB each)". */
-static char *format_demand(const struct plan *plan, const struct idlist *ranks)
-{
-    const struct amount each = text_bytes(plan->memory_per_rank_bytes);
-    const struct amount sum = text_bytes(demand_bytes(plan, ranks));
-    char *numbers = idlist_format(ranks);
-    char *demand = idlist_size(ranks) == 1
-                       ? text_format("rank %s asks for %s", numbers, each.text)
-                       : text_format("ranks %s ask for %s (%s each)", numbers, sum.text, each.text);
-
-    free(numbers);
-    return demand;
-}
-
-static char *format_shortage(const struct plan *plan, const struct idlist *ranks, const char *where,
-                             const struct memory *memory)
-{
-    const struct amount available = text_bytes(memory->available_bytes);
-    const struct amount total = text_bytes(memory->total_bytes);
-    char *demand = format_demand(plan, ranks);
-    char *sentence =
-        memory->total_bytes == 0
-            ? text_format("%s but %s has no memory: take a pool whose CPU sets have memory beside "
-                          "them",
-                          demand, where)
-            : text_format("%s but %s has %s available of %s: lower spec.memory.perRank, or use a "
-                          "node with more memory",
-                          demand, where, available.text, total.text);
-
-    free(demand);
-    return sentence;
-}
-
-/* What these ranks share, and whether it is enough. */
-static void check_shared(const struct plan *plan, const struct idlist *group, const char *where,
-                         const struct memory *memory, struct rank_report *ranks,
-                         struct problems *problems)
+static void note_available(const struct plan *plan, const struct idlist *group,
+                           const struct memory *memory, struct rank_report *ranks)
 {
     for (unsigned int i = 0; i < plan->rank_count; i++)
         if (idlist_contains(group, i)) {
             ranks[i].available_bytes = memory->available_bytes;
             ranks[i].has_available = true;
         }
-    if (demand_bytes(plan, group) > memory->available_bytes)
-        problems_add(problems, format_shortage(plan, group, where, memory));
+}
+
+static void note_interleave(const struct plan *plan, const struct idlist *group,
+                            struct rank_report *ranks)
+{
+    for (unsigned int i = 0; i < plan->rank_count; i++)
+        ranks[i].interleave |= idlist_contains(group, i);
 }
 
 static void check_machine(const struct plan *plan, const char *root, struct rank_report *ranks,
@@ -69,34 +38,78 @@ static void check_machine(const struct plan *plan, const char *root, struct rank
     struct idlist group = {0};
     struct memory memory;
 
-    for (unsigned int i = 0; i < plan->rank_count; i++)
-        idlist_append(&group, i);
-    if (memory_of_machine(root, &memory))
-        check_shared(plan, &group, "this machine", &memory, ranks, problems);
-    else
+    all_ranks(plan, &group);
+    if (memory_of_machine(root, &memory)) {
+        note_available(plan, &group, &memory, ranks);
+        if (demand_bytes(plan, &group) > memory.available_bytes)
+            problems_add(problems, demand_shortage(plan, &group, "this machine has", &memory));
+    } else {
         problems_add(problems, text_format("%s/proc/meminfo cannot be read: mount /proc", root));
+    }
     idlist_free(&group);
+}
+
+/* The ranks whose memory is on this node. */
+static void ranks_of_node(const struct plan *plan, const struct idlist *node, struct idlist *ranks)
+{
+    for (unsigned int i = 0; i < plan->rank_count; i++)
+        if (idlist_equal(&plan->ranks[i].mems, node))
+            idlist_append(ranks, i);
 }
 
 static void check_node(const struct plan *plan, const char *root, const struct idlist *node,
                        struct rank_report *ranks, struct problems *problems)
 {
     const unsigned int id = node->ranges[0].first;
-    char *where = text_format("NUMA node %u", id);
+    char *where = text_format("NUMA node %u has", id);
     struct idlist group = {0};
     struct memory memory;
 
-    for (unsigned int i = 0; i < plan->rank_count; i++)
-        if (idlist_equal(&plan->ranks[i].mems, node))
-            idlist_append(&group, i);
-    if (memory_of_node(root, id, &memory))
-        check_shared(plan, &group, where, &memory, ranks, problems);
-    else
-        problems_add(problems, text_format("%s of the plan does not exist on this machine: delete "
-                                           "the pod so that it is placed again",
-                                           where));
+    ranks_of_node(plan, node, &group);
+    if (memory_of_node(root, id, &memory)) {
+        note_available(plan, &group, &memory, ranks);
+        const bool fits = demand_bytes(plan, &group) <= memory.available_bytes;
+
+        if (!fits && plan->may_interleave)
+            note_interleave(plan, &group, ranks);
+        else if (!fits)
+            problems_add(problems, demand_shortage(plan, &group, where, &memory));
+    } else {
+        problems_add(problems, text_format("NUMA node %u of the plan does not exist on this "
+                                           "machine: delete the pod so that it is placed again",
+                                           id));
+    }
     idlist_free(&group);
     free(where);
+}
+
+/* Pages that no longer fit on one node take room from the ranks of another. */
+static void check_together(const struct plan *plan, const char *root, const struct idlist *nodes,
+                           struct problems *problems)
+{
+    struct memory sum = {0};
+    struct idlist group = {0};
+
+    for (size_t i = 0; i < nodes->count; i++)
+        for (unsigned int id = nodes->ranges[i].first; id <= nodes->ranges[i].last; id++) {
+            struct memory memory;
+
+            if (memory_of_node(root, id, &memory)) {
+                sum.total_bytes += memory.total_bytes;
+                sum.available_bytes += memory.available_bytes;
+            }
+        }
+    all_ranks(plan, &group);
+    if (demand_bytes(plan, &group) > sum.available_bytes) {
+        char *list = idlist_format(nodes);
+        char *where = idlist_size(nodes) == 1 ? text_format("NUMA node %s has", list)
+                                              : text_format("NUMA nodes %s together have", list);
+
+        problems_add(problems, demand_shortage(plan, &group, where, &sum));
+        free(where);
+        free(list);
+    }
+    idlist_free(&group);
 }
 
 static bool is_first_on_its_node(const struct plan *plan, size_t rank)
@@ -112,12 +125,11 @@ static void check_limit(const struct plan *plan, const struct memory_limit *limi
 {
     struct idlist group = {0};
 
-    for (unsigned int i = 0; i < plan->rank_count; i++)
-        idlist_append(&group, i);
+    all_ranks(plan, &group);
     if (limit->limited && demand_bytes(plan, &group) > limit->room_bytes) {
         const struct amount room = text_bytes(limit->room_bytes);
         const struct amount total = text_bytes(limit->room_limit_bytes);
-        char *demand = format_demand(plan, &group);
+        char *demand = demand_text(plan, &group);
 
         problems_add(problems, text_format("%s but this container has %s left of its memory limit "
                                            "of %s: raise the container's memory limit, or lower "
@@ -128,14 +140,35 @@ static void check_limit(const struct plan *plan, const struct memory_limit *limi
     idlist_free(&group);
 }
 
-void budget_check(const struct plan *plan, const char *root, const struct memory_limit *limit,
-                  struct rank_report *ranks, struct problems *problems)
+void budget_check(const struct plan *plan, const char *root, const struct idlist *allowed_nodes,
+                  const struct memory_limit *limit, struct rank_report *ranks,
+                  struct problems *problems)
 {
+    bool interleave = false;
+
     if (!memory_has_nodes(root))
         check_machine(plan, root, ranks, problems);
     else
-        for (size_t i = 0; i < plan->rank_count; i++)
+        for (size_t i = 0; i < plan->rank_count; i++) {
             if (is_first_on_its_node(plan, i))
                 check_node(plan, root, &plan->ranks[i].mems, ranks, problems);
+            interleave |= ranks[i].interleave;
+        }
+    if (interleave)
+        check_together(plan, root, allowed_nodes, problems);
     check_limit(plan, limit, problems);
+}
+
+bool budget_interleaves(const struct plan *plan, const char *root, size_t rank)
+{
+    struct idlist group = {0};
+    struct memory memory;
+
+    if (!plan->may_interleave || !memory_has_nodes(root))
+        return false;
+    ranks_of_node(plan, &plan->ranks[rank].mems, &group);
+    const bool small = memory_of_node(root, plan->ranks[rank].mems.ranges[0].first, &memory) &&
+                       demand_bytes(plan, &group) > memory.available_bytes;
+    idlist_free(&group);
+    return small;
 }

@@ -3,6 +3,7 @@
 #include "cgroup.h"
 #include "commands.h"
 #include "die.h"
+#include "notes.h"
 #include "plan.h"
 #include "report.h"
 #include "status.h"
@@ -64,29 +65,6 @@ static void compare(struct problems *problems, const char *kind, const struct id
     free(planned_text);
 }
 
-/* What it costs that a call of the binder's own is not to be had. */
-static void note_access(struct problems *notes, const char *call, enum access access,
-                        const char *cost)
-{
-    if (access == ACCESS_ALLOWED)
-        return;
-    problems_add(notes,
-                 text_format("%s is %s here: %s; %s", call, access_name(access), cost,
-                             access == ACCESS_DENIED
-                                 ? "the container's seccomp profile can allow it"
-                                 : "neither this kernel nor a sandbox around it has it"));
-}
-
-static void check_mempolicy(struct report *report)
-{
-    report->mempolicy = probe_mempolicy();
-    note_access(&report->notes, "set_mempolicy", report->mempolicy.set,
-                "memory comes from any node that cpuset.mems allows, and ranks that share nodes "
-                "are not kept on their own");
-    note_access(&report->notes, "migrate_pages", report->mempolicy.migrate,
-                "pages that were touched before a process was bound stay where they are");
-}
-
 static struct rank_report *report_ranks(const struct plan *plan)
 {
     struct rank_report *ranks = allocate(NULL, plan->rank_count, sizeof *ranks);
@@ -138,7 +116,8 @@ static void check_plan(struct report *report, const struct plan *plan, const cha
 
     compare(&report->problems, "CPU", &plan->cpus, report->cpus);
     compare(&report->problems, "NUMA node", &plan->mems, report->mems);
-    budget_check(plan, root, &report->limit, ranks, &report->problems);
+    budget_check(plan, root, report->mems, &report->limit, ranks, &report->problems);
+    notes_interleaving(&report->notes, ranks, plan->rank_count, report->mems);
     report->ranks = ranks;
     report->rank_count = plan->rank_count;
 }
@@ -168,7 +147,8 @@ int check_command(int argc, char **argv)
     struct report report = {.cpus = &status.cpus_allowed,
                             .mems = &status.mems_allowed,
                             .limit = cgroup_memory_limit(options.root)};
-    check_mempolicy(&report);
+    report.mempolicy = probe_mempolicy();
+    notes_mempolicy(&report.notes, &report.mempolicy);
     const enum plan_result result = plan_read(&plan, &malformed);
     if (result == PLAN_READ)
         check_plan(&report, &plan, options.root);

@@ -167,6 +167,17 @@ static char *read_memory(struct plan *plan)
     return NULL;
 }
 
+static char *read_overflow(struct plan *plan)
+{
+    static const char NAME[] = "NUMALOCAL_ON_OVERFLOW";
+    const char *text = getenv(NAME);
+
+    plan->may_interleave = text != NULL && strcmp(text, "Interleave") == 0;
+    if (text == NULL || plan->may_interleave || strcmp(text, "Refuse") == 0)
+        return NULL;
+    return text_format("%s \"%.60s\" is unknown: write Refuse or Interleave", NAME, text);
+}
+
 enum plan_result plan_read(struct plan *plan, char **error)
 {
     *plan = (struct plan){0};
@@ -180,6 +191,8 @@ enum plan_result plan_read(struct plan *plan, char **error)
         *error = read_ranks(plan);
     if (*error == NULL)
         *error = read_memory(plan);
+    if (*error == NULL)
+        *error = read_overflow(plan);
     return *error == NULL ? PLAN_READ : PLAN_MALFORMED;
 }
 

@@ -21,6 +21,7 @@ struct plan {
     struct rank *ranks;             /* NUMALOCAL_RANKS of them */
     size_t rank_count;
     uint64_t memory_per_rank_bytes; /* NUMALOCAL_MEMORY_PER_RANK_BYTES; 0: not asked for */
+    bool may_interleave;            /* NUMALOCAL_ON_OVERFLOW: where a node cannot hold its ranks */
 };
 
 /* Reads the whole plan. PLAN_MALFORMED: *error is a sentence, to be freed by the caller. */

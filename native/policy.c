@@ -14,7 +14,7 @@
 /* Younger than the libnuma that this may be built with (linux/mempolicy.h). */
 enum { PREFERRED_MANY = 5, WEIGHTED_INTERLEAVE = 6 };
 
-const char POLICY_NAMES[] = "bind, preferred, interleave, weighted-interleave or none";
+const char POLICY_NAMES[] = "bind, preferred, interleave, weighted-interleave, auto or none";
 
 bool policy_parse(enum policy *policy, const char *name)
 {
@@ -27,6 +27,7 @@ bool policy_parse(enum policy *policy, const char *name)
         {"interleave", POLICY_INTERLEAVE},
         {"weighted-interleave", POLICY_WEIGHTED_INTERLEAVE},
         {"none", POLICY_NONE},
+        {"auto", POLICY_AUTO},
     };
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -70,6 +71,7 @@ static void refuse_unusable_nodes(const struct idlist *mems, const char *source)
 static int mode_of(enum policy policy, const struct idlist *mems)
 {
     switch (policy) {
+    case POLICY_AUTO:
     case POLICY_BIND:
         return MPOL_BIND;
     case POLICY_PREFERRED:

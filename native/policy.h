@@ -12,6 +12,7 @@ enum policy {
     POLICY_INTERLEAVE,
     POLICY_WEIGHTED_INTERLEAVE, /* by /sys/kernel/mm/mempolicy/weighted_interleave */
     POLICY_NONE,
+    POLICY_AUTO, /* bind, or interleave where the plan says so; decided before it is set */
 };
 
 /* Reads what follows --policy. False: no such name; POLICY_NAMES says which there are. */

@@ -113,7 +113,7 @@ static void put_ranks(struct writer *writer, const struct report *report)
         put(writer, ",\"numaNode\":%u", rank->numa_node);
         put_bytes(writer, "memoryBytes", rank->memory_bytes > 0, rank->memory_bytes);
         put_bytes(writer, "availableBytes", rank->has_available, rank->available_bytes);
-        put(writer, "}");
+        put(writer, "%s}", rank->interleave ? ",\"interleave\":true" : "");
     }
     put(writer, "]");
 }

@@ -19,6 +19,7 @@ struct rank_report {
     uint64_t memory_bytes;    /* asked for; 0: nothing, written null */
     uint64_t available_bytes; /* on its whole node, which ranks may share */
     bool has_available;       /* false: there is no such node; written null */
+    bool interleave;          /* its node cannot hold it, and it may use the others */
 };
 
 /* Sentences, each saying what, where, which value and what to change. Start with {0}. */

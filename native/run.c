@@ -54,14 +54,18 @@ static size_t count_ranks(void)
     return count;
 }
 
-static _Noreturn void become(size_t rank, const struct options *options, char **command)
+/* All before the first starts: what one takes must not decide for the next. */
+static struct launch *plan_ranks(size_t count, const struct options *options)
 {
-    struct launch launch = {.policy = options->policy, .openmp = options->openmp};
-    char *error = launch_plan_rank(&launch, rank);
+    struct launch *launches = allocate(NULL, count, sizeof *launches);
 
-    if (error != NULL)
-        die("run: %s", error);
-    _exit(launch_become(&launch, command));
+    for (size_t i = 0; i < count; i++) {
+        launches[i] = (struct launch){.policy = options->policy, .openmp = options->openmp};
+        char *error = launch_plan_rank(&launches[i], i);
+        if (error != NULL)
+            die("run: %s", error);
+    }
+    return launches;
 }
 
 int run_command(int argc, char **argv)
@@ -71,9 +75,13 @@ int run_command(int argc, char **argv)
 
     parse_options(&options, argc, argv);
     const size_t count = count_ranks();
+    struct launch *launches = plan_ranks(count, &options);
     ranks_prepare(&ranks, count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (ranks_fork(&ranks, i) == 0)
-            become(i, &options, argv + optind);
+            _exit(launch_become(&launches[i], argv + optind));
+        launch_free(&launches[i]);
+    }
+    free(launches);
     return ranks_wait(&ranks);
 }
