@@ -18,6 +18,7 @@ struct options {
     const char *openmp;
     const char *rank;
     const char *rank_from;
+    bool migrate;
 };
 
 static void parse_options(struct options *options, int argc, char **argv)
@@ -27,6 +28,7 @@ static void parse_options(struct options *options, int argc, char **argv)
         {"policy", required_argument, NULL, 'p'}, {"rank", required_argument, NULL, 'r'},
         {"openmp", required_argument, NULL, 'o'},
         {"rank-from", required_argument, NULL, 'f'},
+        {"migrate", no_argument, NULL, 'g'},
         {NULL, 0, NULL, 0},
     };
 
@@ -45,6 +47,8 @@ static void parse_options(struct options *options, int argc, char **argv)
             options->rank = optarg;
         else if (option == 'f')
             options->rank_from = optarg;
+        else if (option == 'g')
+            options->migrate = true;
         else if (option == ':')
             die("exec: %s needs a value; see numalocal-bind --help", argv[optind - 1]);
         else
@@ -148,7 +152,11 @@ int exec_command(int argc, char **argv)
     struct options options = {0};
 
     parse_options(&options, argc, argv);
-    struct launch launch = {.policy = parse_policy(&options), .openmp = parse_openmp(&options)};
+    struct launch launch = {.policy = parse_policy(&options),
+                            .openmp = parse_openmp(&options),
+                            .migrate = options.migrate};
+    if (launch.migrate && options.mems == NULL && !has_rank(&options))
+        die("exec: --migrate moves memory to nodes, but none are given: add --mems or --rank");
     if (has_rank(&options)) {
         plan_rank(&launch, &options);
     } else {

@@ -4,6 +4,7 @@
 #include "budget.h"
 #include "die.h"
 #include "memory.h"
+#include "migrate.h"
 #include "status.h"
 #include "text.h"
 
@@ -67,6 +68,8 @@ static void apply(const struct launch *launch, const char *program)
         bind_cpus(&launch->share.cpus, launch->cpus_source);
     if (launch->share.mems.count > 0)
         bind_memory(&launch->share.mems, launch->policy, launch->mems_source);
+    if (launch->migrate)
+        migrate_memory(&launch->share.mems, launch->mems_source);
     if (launch->share.compute_cpus.count > 0)
         openmp_environment(&launch->share.compute_cpus, launch->openmp, program);
     if (launch->rank != NULL && setenv("NUMALOCAL_RANK", launch->rank, 1) != 0)

@@ -6,11 +6,14 @@
 #include "plan.h"
 #include "policy.h"
 
+#include <stdbool.h>
+
 /* Empty lists leave the CPUs, the memory or the threads as they are. Start with {0}. */
 struct launch {
     struct rank share;
     enum policy policy;
     enum openmp openmp;
+    bool migrate; /* what this process has already */
     char *cpus_source; /* where the lists were written, for sentences */
     char *mems_source;
     char *rank; /* NULL: none */

@@ -20,6 +20,8 @@ static const char USAGE[] =
     "                 weighted-interleave (Linux 6.9; evenly where the kernel has no weights),\n"
     "                 none, or auto: bind, but interleave over all allowed nodes a rank that its\n"
     "                 node cannot hold now, if NUMALOCAL_ON_OVERFLOW is Interleave\n"
+    "  --migrate      also move the memory that this process has taken before; COMMAND begins\n"
+    "                 with none of it, so this is for what outlives that, as pages of files\n"
     "  --rank N       take CPUs and nodes from part N of NUMALOCAL_RANK_CPUS and\n"
     "                 NUMALOCAL_RANK_MEMS, and set NUMALOCAL_RANK\n"
     "  --rank-from VARIABLE\n"

@@ -180,9 +180,52 @@ def test_denied_memory_policies_are_one_warning_and_the_cpus_stay_bound(
     assert "allow set_mempolicy in the container's seccomp profile" in done.stderr
 
 
+def test_migration_where_there_is_nothing_to_move_is_silent(bind: Bind, node: int) -> None:
+    """With all allowed nodes as target there is no node to move from."""
+    status = Path("/proc/self/status").read_text()
+    allowed = status.split("Mems_allowed_list:\t")[1].split("\n")[0]
+
+    done = bind("exec", "--mems", allowed, "--migrate", "--", "cat", "/proc/self/numa_maps")
+
+    assert policies_of(done) == {f"bind:{allowed}"}
+    assert done.stderr == ""
+
+
+@seccomp_known
+@pytest.mark.parametrize(
+    ("rule", "warning"),
+    [
+        (None, ""),
+        ("EPERM:migrate_pages", ""),
+        ("EPERM:migrate_pages,mbind", "migrate_pages: EPERM (Operation not permitted), mbind: EP"),
+        ("ENOSYS:migrate_pages,mbind", "migrate_pages: ENOSYS (Function not implemented), mbind"),
+        ("ENOMEM:migrate_pages", "stay on other nodes: migrate_pages: ENOMEM"),
+    ],
+)
+def test_memory_that_was_taken_before_is_moved(
+    native_build: Path, rule: str | None, warning: str
+) -> None:
+    """All pages lie on the target afterwards, by whichever call is allowed."""
+    status = Path("/proc/self/status").read_text()
+    allowed = status.split("Mems_allowed_list:\t")[1].split("\n")[0]
+    if allowed.isdigit():
+        pytest.skip("one NUMA node: there is no other to move from")
+    target = max(map(int, allowed.replace("-", ",").split(",")))
+    program = [str(native_build / "asan" / "migrate_lines"), str(target)]
+
+    done = subprocess.run(
+        [*(denying(rule) if rule else ()), *program], capture_output=True, text=True, check=True
+    )
+
+    assert warning in done.stderr
+    if not warning:
+        assert (done.stdout, done.stderr) == (f"4096 {target}\n", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("--migrate",), "--migrate moves memory to nodes, but none are given: add --mems or"),
         (("--cpus", ""), "--cpus is empty: write ids and ranges such as 2-3,8"),
         (("--cpus", "2-"), '--cpus "2-" is no list of ids (a number is missing at character 3)'),
         (("--mems", "all"), '--mems "all" is no list of ids (a number is missing'),
@@ -190,7 +233,15 @@ def test_denied_memory_policies_are_one_warning_and_the_cpus_stay_bound(
         (("--mems", "0", "--policy", "strict"), "--policy strict is unknown: write bind,"),
         (("--policy", "bind"), "--policy bind says how to use nodes, but none are given"),
     ],
-    ids=["empty", "half a range", "a word", "backwards", "policy", "policy without nodes"],
+    ids=[
+        "migrate",
+        "empty",
+        "half a range",
+        "a word",
+        "backwards",
+        "policy",
+        "policy without nodes",
+    ],
 )
 def test_malformed_options_exit_125_with_the_value_and_what_is_right(
     bind: Bind, arguments: tuple[str, ...], sentence: str
