@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from numalocal.documents import load_one, load_worker
+from numalocal.documents import load_one, load_pools, load_worker
 from numalocal.errors import SpecInvalid
+
+from .conftest import EXAMPLES
 
 WORKER = "apiVersion: numalocal.io/v1alpha1\nkind: CpuInferenceWorker\n"
 
@@ -42,3 +44,9 @@ def test_a_pool_file_is_one_document(tmp_path: Path) -> None:
     assert load_one(written(tmp_path, "pools: []\n")) == {"pools": []}
     with pytest.raises(SpecInvalid, match="must hold one document, holds 2"):
         load_one(written(tmp_path, "a: 1\n---\nb: 1\n"))
+
+
+def test_the_example_pools_are_pools() -> None:
+    (pool,) = load_pools(EXAMPLES / "pools" / "four-cores.yaml")
+
+    assert (pool.name, pool.size, pool.reserve) == ("cpuset", 4, 1)
