@@ -1,6 +1,7 @@
 """The list parser: its unit tests, and thousands of lists against an independent reading."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,6 +71,23 @@ def test_the_unit_tests_pass_with_the_sanitizers(native_build: Path) -> None:
     failed = [line for line in checked.stdout.splitlines() if line.startswith("not ok")]
     assert (checked.returncode, failed) == (0, []), checked.stdout + checked.stderr
     assert re.search(r"^1\.\.[0-9]+$", checked.stdout, re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("clang") is None, reason="no clang, so no libFuzzer")
+def test_a_short_run_of_the_fuzzer_finds_nothing(native_build: Path) -> None:
+    fuzzed = subprocess.run(
+        ["make", "-s", "-C", str(NATIVE), f"BUILD={native_build}", "FUZZ_SECONDS=3", "fuzz"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    if "libclang_rt.fuzzer" in fuzzed.stderr and "cannot find" in fuzzed.stderr:
+        pytest.skip("clang has no libFuzzer: install its libclang-rt-*-dev")
+    assert fuzzed.returncode == 0, fuzzed.stderr[-4000:]
+    runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", fuzzed.stderr)
+    assert runs
+    assert int(runs[1]) > 1000
 
 
 ids_near_words = st.one_of(st.integers(0, 70), st.integers(1000, 1100))
