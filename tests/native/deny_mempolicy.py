@@ -2,6 +2,8 @@
 
 Usage: deny_mempolicy.py ERROR[:CALL[=ARGUMENT],...] COMMAND [ARGUMENT...]
 
+ERROR is EPERM and so on, or KILL for the end of who makes the call.
+
 Without calls these are set_mempolicy, get_mempolicy and mbind; a call with =ARGUMENT is denied
 where its first argument is that number.
 """
@@ -36,6 +38,7 @@ PR_SET_SECCOMP: Final = 22
 PR_SET_NO_NEW_PRIVS: Final = 38
 SECCOMP_MODE_FILTER: Final = 2
 SECCOMP_RET_ERRNO: Final = 0x00050000
+SECCOMP_RET_KILL_PROCESS: Final = 0x80000000
 SECCOMP_RET_ALLOW: Final = 0x7FFF0000
 # Classic BPF: load word at k, jump if equal to k, return k (linux/bpf_common.h).
 LOAD_WORD: Final = 0x20
@@ -57,7 +60,7 @@ def instruction(code: int, if_true: int, if_false: int, k: int) -> bytes:
     return struct.pack("HBBI", code, if_true, if_false, k)
 
 
-def rule(call: str, error: int) -> bytes:
+def rule(call: str, action: int) -> bytes:
     """Deny one call, or fall through."""
     name, _, argument = call.partition("=")
     tests = [(NUMBER_AT, SYSCALLS[platform.machine()][name])]
@@ -67,13 +70,21 @@ def rule(call: str, error: int) -> bytes:
     for left, (offset, value) in zip(range(len(tests), 0, -1), tests, strict=True):
         lines += instruction(LOAD_WORD, 0, 0, offset)
         lines += instruction(JUMP_IF_EQUAL, 0, 2 * left - 1, value)
-    return lines + instruction(RETURN, 0, 0, SECCOMP_RET_ERRNO | error)
+    return lines + instruction(RETURN, 0, 0, action)
 
 
-def deny(calls: list[str], error: int) -> None:
+def action_of(error: str) -> int:
+    """Say what seccomp does about a denied call."""
+    if error == "KILL":
+        return SECCOMP_RET_KILL_PROCESS
+    number: int = getattr(errno, error)
+    return SECCOMP_RET_ERRNO | number
+
+
+def deny(calls: list[str], action: int) -> None:
     """Install the filter for this process and what it executes."""
     libc = ctypes.CDLL(None, use_errno=True)
-    instructions = b"".join(rule(call, error) for call in calls)
+    instructions = b"".join(rule(call, action) for call in calls)
     instructions += instruction(RETURN, 0, 0, SECCOMP_RET_ALLOW)
     filter_program = Program(len(instructions) // 8, instructions)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
@@ -85,5 +96,5 @@ def deny(calls: list[str], error: int) -> None:
 
 if __name__ == "__main__":
     name, _, calls = sys.argv[1].partition(":")
-    deny((calls or USUAL).split(","), getattr(errno, name))
+    deny((calls or USUAL).split(","), action_of(name))
     os.execvp(sys.argv[2], sys.argv[2:])

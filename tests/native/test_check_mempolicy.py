@@ -101,6 +101,14 @@ def test_the_seccomp_profile_of_container_runtimes_is_noted_and_refuses_nothing(
 
 
 @pytest.mark.usefixtures("unconfined")
+@pytest.mark.parametrize("call", ["mbind", "migrate", "move"])
+def test_a_profile_that_ends_the_caller_is_a_denial(
+    report: Callable[..., dict[str, Any]], call: str
+) -> None:
+    assert report(*denying(f"KILL:{CALLS[call]}"))["mempolicy"] == {**ALLOWED, call: "denied"}
+
+
+@pytest.mark.usefixtures("unconfined")
 @pytest.mark.skipif(shutil.which("numactl") is None, reason="no numactl")
 @pytest.mark.parametrize("policy", ["--interleave=0", "--preferred=0", "--localalloc"])
 def test_a_policy_that_was_inherited_is_set_again(
