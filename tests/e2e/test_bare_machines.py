@@ -190,9 +190,10 @@ def test_run_gives_each_replica_a_cgroup_of_its_own(machine: Machine, tmp_path: 
         shape([("0-1", 900), ("2-3", 900)], 4),
         "export PYTHONPATH=.\n"
         "python3 -m numalocal.cli run -f worker.yaml &\n"
-        "sleep 14\n"
-        "for g in /sys/fs/cgroup/numalocal/*/; do"
-        ' echo "group $(cat $g/cpuset.cpus.effective) $(cat $g/cpuset.mems.effective)"; done\n'
+        "cd /sys/fs/cgroup\n"
+        "until [ $(cat numalocal/*/cgroup.procs 2>/dev/null | wc -l) = 2 ]; do sleep 0.1; done\n"
+        "for group in numalocal/*/; do"
+        " echo group $(cat $group/cpuset.cpus.effective $group/cpuset.mems.effective); done\n"
         "wait $!\n"
         "ls -d /sys/fs/cgroup/numalocal/*/ 2>/dev/null | wc -l\n",
         **{"worker.yaml": worker},

@@ -1,6 +1,7 @@
 """The built programs as callables, and machines of any shape as folders."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,12 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NATIVE = REPOSITORY / "native"
 BUILD = REPOSITORY / "build"
 TIMEOUT_S = 60
+
+
+@pytest.fixture(scope="session", autouse=True)
+def usual_signals() -> None:
+    """Let what the tests start take SIGHUP, which who runs them (nohup) may have ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
