@@ -16,8 +16,10 @@ TIMEOUT_S = 60
 
 @pytest.fixture(scope="session", autouse=True)
 def usual_signals() -> None:
-    """Let what the tests start take SIGHUP, which who runs them (nohup) may have ignored."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """Let what the tests start take the signals that a shell's `&` or nohup has ignored."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
