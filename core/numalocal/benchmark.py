@@ -9,7 +9,7 @@ from pathlib import Path
 
 from numalocal import binder
 from numalocal.compute import rule
-from numalocal.engine import AFFINITY_VARIABLES, openmp_environment
+from numalocal.engines import openmp
 from numalocal.errors import LaunchFailed
 from numalocal.idset import IdSet
 from numalocal.machine import Machine, NumaNode
@@ -110,7 +110,7 @@ def run(binder_path: Path, step: Step, *, weights: str, seconds: float) -> Rate:
     if step.cpus is not None:
         mems = None if step.memory_node is None else IdSet.of([step.memory_node])
         command = binder.exec_command(binder_path, step.cpus, mems, engine)
-        environment |= openmp_environment("gnu", step.cpus)
+        environment |= openmp.threads("gnu", step.cpus)
     try:
         done = subprocess.run(  # our own engine
             command, env=environment, capture_output=True, text=True, check=False
@@ -156,6 +156,6 @@ def document(bandwidths: Sequence[Bandwidth], scalings: Sequence[Scaling]) -> Ma
 
 def _environment(binder_path: Path) -> dict[str, str]:
     """Leave out what pins threads, and find the engine beside the binder."""
-    kept = {name: value for name, value in os.environ.items() if name not in AFFINITY_VARIABLES}
+    kept = {name: value for name, value in os.environ.items() if name not in openmp.PINNING}
     path = os.pathsep.join([kept.get("PATH", os.defpath), str(binder_path.parent)])
     return kept | {"PATH": path}

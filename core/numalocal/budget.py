@@ -18,7 +18,7 @@ _DIGITS: Final = 10_000
 Basis = Literal["node", "limit"]
 """What vLLM takes its fraction of: the node's memory, or that cut to the cgroup's limit.
 
-The first up to v0.21, the second since it reads memory.max (vllm#45086).
+The first before v0.24, the second since it reads memory.max (vllm#45086).
 """
 
 

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from numalocal import names
 from numalocal.assignment import Assignment
 from numalocal.cpusets import CpuSet
-from numalocal.idset import IdSet
+from numalocal.idset import IdSet, union
 from numalocal.machine import KINDS, Core, Machine
 
 ALL_THREADS: Final = 8
 """More threads per core than that no architecture has."""
+MASK_BITS: Final = 512
+"""GGML_MAX_N_THREADS (ggml/include/ggml.h)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +64,23 @@ def rule(architecture: str) -> Rule:
 
 
 def reserved_cores(architecture: str, ranks: int, *, kv_transfer: bool) -> int:
-    """How many cores of a replica a polling scheduler needs, one more for a KV transfer."""
+    """How many cores of a replica a polling scheduler needs, and each rank's KV transfer."""
     own = ranks if rule(architecture).reserved_per_rank else 1
-    return own + int(kv_transfer)
+    return own + ranks * int(kv_transfer)
+
+
+def thread_variables(assignment: Assignment, machine: Machine) -> Mapping[str, str]:
+    """Give what arguments may name as `$(NUMALOCAL_...)` of the threads, with no core reserved.
+
+    They are needed before the engine is known.  A mask of more bits than llama.cpp reads, who is
+    the one to ask for it, would be read wrong: then it is 0, which binds nothing.
+    """
+    cpus = union(compute_cpus(assignment, machine, 0))
+    readable = max(cpus) < MASK_BITS
+    return {
+        names.ENV_THREADS: str(len(cpus)),
+        names.ENV_THREADS_MASK: hex(sum(1 << cpu for cpu in cpus) if readable else 0),
+    }
 
 
 def compute_cpus(assignment: Assignment, machine: Machine, reserved: int) -> tuple[IdSet, ...]:

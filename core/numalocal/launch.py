@@ -14,7 +14,7 @@ from typing import IO, Final
 
 from numalocal import binder, names
 from numalocal.cgroups import Cgroup
-from numalocal.engine import AFFINITY_VARIABLES
+from numalocal.engines import PINNING
 from numalocal.errors import LaunchFailed, ReportInvalid
 from numalocal.idset import IdSet
 from numalocal.observation import Observation, observe
@@ -163,7 +163,5 @@ def _environment(binder_path: Path, placed: Mapping[str, str]) -> dict[str, str]
     What pins threads is left out of our own environment: it was meant for another program.
     """
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(binder_path.parent)])
-    inherited = {
-        name: value for name, value in os.environ.items() if name not in AFFINITY_VARIABLES
-    }
+    inherited = {name: value for name, value in os.environ.items() if name not in PINNING}
     return {**inherited, "PATH": path, **placed}

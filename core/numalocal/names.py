@@ -2,8 +2,9 @@
 
 DOMAIN = "numalocal.io"
 
-# Environment of a bound container. The first five are written by the device plugin's Allocate and
-# again by the agent at container creation, for containers that do not request the resource.
+# Environment of a bound container. The first seven are written by the device plugin's Allocate, so
+# that they expand in command and args; the first five again by the agent at container creation, for
+# containers that do not request the resource.
 ENV_CPUS = "NUMALOCAL_CPUS"
 """All CPUs of the assignment, list format."""
 ENV_MEMS = "NUMALOCAL_MEMS"
@@ -14,6 +15,10 @@ ENV_RANK_CPUS = "NUMALOCAL_RANK_CPUS"
 """The CPU list of each rank, joined by `|`."""
 ENV_RANK_MEMS = "NUMALOCAL_RANK_MEMS"
 """The NUMA node of each rank, joined by `|`."""
+ENV_THREADS = "NUMALOCAL_THREADS"
+"""Number of compute threads of all ranks where no core is reserved."""
+ENV_THREADS_MASK = "NUMALOCAL_THREADS_MASK"
+"""Their CPUs as a hexadecimal mask."""
 ENV_RANK_COMPUTE_CPUS = "NUMALOCAL_RANK_COMPUTE_CPUS"
 """The CPUs for compute threads of each rank, joined by `|`; depends on the engine."""
 ENV_RANK = "NUMALOCAL_RANK"
@@ -36,6 +41,9 @@ ANNOTATION_BOUND_CONTAINERS = f"{DOMAIN}/bound-containers"
 ANNOTATION_ATTEMPT = f"{DOMAIN}/attempt"
 """How often this replica was replaced without becoming ready; written by the operator."""
 
+ANNOTATION_NOTES = f"{DOMAIN}/notes"
+"""What the engine is not told, and why, a sentence a line; written by the operator."""
+
 # Pod labels, written by the operator.
 LABEL_WORKER = f"{DOMAIN}/worker"
 LABEL_REPLICA = f"{DOMAIN}/replica"
@@ -43,7 +51,8 @@ LABEL_REVISION = f"{DOMAIN}/revision"
 
 # Node annotation, written by the agent of that node.
 ANNOTATION_POOLS = f"{DOMAIN}/pools"
-"""JSON: pool name -> {"sets": number of CPU sets, "cpusPerSet": CPUs of the largest}."""
+"""JSON: pool name -> {"sets": number of CPU sets, "cpusPerSet": CPUs of the largest,
+"nodeMemoryBytes": MemTotal of the largest NUMA node with one}."""
 
 CHECK_CONTAINER = "numalocal-check"
 """Name of the init container that runs the binder's check."""

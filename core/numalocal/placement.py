@@ -1,11 +1,12 @@
 """Place a worker's replicas on this machine: worker + machine + pools -> Placements."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from numalocal import engine, names
+from numalocal import engines, expansion, jobs, names
 from numalocal.assignment import Assignment
+from numalocal.compute import thread_variables
+from numalocal.engines import Job
 from numalocal.errors import SpecInvalid
 from numalocal.machine import Machine
 from numalocal.partition import Partition
@@ -19,27 +20,30 @@ from numalocal.worker import Worker
 class Placement:
     """One replica: what it gets, what it runs and what it is told.
 
-    `environment` holds only what the placement adds; the engine sees it on top of ours and below
-    the variables that the template sets itself.
+    `environment` holds what the template sets and what the placement adds; the engine sees it on
+    top of ours.  `notes` say what the engine is not told, and why.
     """
 
     replica: int
     assignment: Assignment
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    notes: tuple[str, ...]
 
 
-def place(worker: Worker, machine: Machine, partition: Partition) -> tuple[Placement, ...]:
+def place(
+    worker: Worker, machine: Machine, partition: Partition, *, confined: bool = True
+) -> tuple[Placement, ...]:
     """Give every replica its sets, lowest replica first, from those that this process may use.
+
+    `confined` tells that a cgroup holds each replica in its sets.
 
     Raises:
         SetsUnavailable: where the sets do not suffice.
         SpecInvalid: where there is no such pool.
     """
-    container = _engine_container(worker)
-    command = (*container.get("command", ()), *container.get("args", ()))
-    theirs = _variables(container)
-    settings = replace(worker.engine, kv_transfer=engine.transfers_kv(command))
+    sizes = [node.memory_bytes or 0 for node in machine.nodes]
+    job = jobs.job(worker, node_bytes=max(sizes, default=0), host_bytes=sum(sizes))
     pool = _pool(worker, partition)
     free = [
         one
@@ -51,18 +55,34 @@ def place(worker: Worker, machine: Machine, partition: Partition) -> tuple[Place
         chosen = prefer(free, size=worker.ranks, machine=machine, placement=pool.placement)
         assignment = Assignment(chosen)
         free = [one for one in free if one not in assignment.sets]
-        ours = dict(engine.environment(settings, assignment, machine))
-        if worker.memory_per_rank_bytes is not None:
-            ours[names.ENV_MEMORY_PER_RANK_BYTES] = str(worker.memory_per_rank_bytes)
-        placements.append(
-            Placement(
-                replica=replica,
-                assignment=assignment,
-                command=command,
-                environment={**engine.additions(ours, theirs), **theirs},
-            )
-        )
+        placements.append(_placement(replica, worker, job, assignment, machine, confined=confined))
     return tuple(placements)
+
+
+def _placement(
+    replica: int,
+    worker: Worker,
+    job: Job,
+    assignment: Assignment,
+    machine: Machine,
+    *,
+    confined: bool,
+) -> Placement:
+    """Tell a replica what it would be told in a cluster, where the kubelet expands references."""
+    told = engines.tell(job)
+    first = {**assignment.environment(), **thread_variables(assignment, machine)}
+    if worker.memory_per_rank_bytes is not None:
+        first[names.ENV_MEMORY_PER_RANK_BYTES] = str(worker.memory_per_rank_bytes)
+    theirs = expansion.environment(jobs.engine_container(worker).get("env") or (), first)
+    ours = engines.variables(job, assignment, machine, confined=confined)
+    known = {**first, **theirs}
+    return Placement(
+        replica=replica,
+        assignment=assignment,
+        command=tuple(expansion.expand(one, known) for one in (*job.command, *told.arguments)),
+        environment={**first, **ours, **theirs},
+        notes=told.notes,
+    )
 
 
 def users(worker: Worker, placements: Iterable[Placement]) -> Mapping[str, str]:
@@ -80,7 +100,7 @@ def require_command(worker: Worker) -> None:
     Raises:
         SpecInvalid: where the engine's container names no command.
     """
-    container = _engine_container(worker)
+    container = jobs.engine_container(worker)
     if not container.get("command"):
         path = f"spec.template.spec.containers[{container.get('name')}].command"
         message = "must be given to run without a cluster: there is no image with an entry point"
@@ -94,13 +114,3 @@ def _pool(worker: Worker, partition: Partition) -> Pool:
         known = ", ".join(pool.name for pool in partition.pools)
         message = f"is not a pool of this machine; known: {known}"
         raise SpecInvalid([Problem("spec.pool", worker.pool, message)]) from None
-
-
-def _engine_container(worker: Worker) -> Mapping[str, Any]:
-    containers: Sequence[Mapping[str, Any]] = worker.template["spec"]["containers"]
-    return next(one for one in containers if one.get("name") == worker.engine_container)
-
-
-def _variables(container: Mapping[str, Any]) -> dict[str, str]:
-    """Take the plain variables; references to cluster objects mean nothing here."""
-    return {one["name"]: str(one["value"]) for one in container.get("env", ()) if "value" in one}

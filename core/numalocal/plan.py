@@ -1,5 +1,6 @@
 """Where a worker would land: its ranks, what each engine is told, and what memory is short."""
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -45,10 +46,12 @@ def document(
                         placed.assignment.sets, _compute_cpus(placed), strict=True
                     )
                 ],
+                "command": list(placed.command),
                 "environment": dict(placed.environment),
             }
             for placed in placements
         ],
+        "notes": list(notes(placements)),
         "shortages": list(short),
     }
 
@@ -81,8 +84,15 @@ def text(worker: Worker, placements: Sequence[Placement], short: Sequence[str]) 
     for placed in placements:
         lines += ["", f"replica {placed.replica} is told"]
         lines += [f"  {name}={value}" for name, value in sorted(placed.environment.items())]
+        lines += [f"  {shlex.join(placed.command)}"] if placed.command else []
+    lines += ["", *(f"note: {note}" for note in notes(placements))] if notes(placements) else []
     lines += ["", *(f"does not fit: {one}" for one in short)] if short else ["", "fits"]
     return "\n".join(lines)
+
+
+def notes(placements: Sequence[Placement]) -> tuple[str, ...]:
+    """Say what the engine is not told, once for all replicas."""
+    return placements[0].notes if placements else ()
 
 
 def _compute_cpus(placed: Placement) -> list[str]:

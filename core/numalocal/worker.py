@@ -1,11 +1,11 @@
 """Parse a CpuInferenceWorker: the raw document in, a frozen Worker or all its problems out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from numalocal import names, pools
-from numalocal.engine import ENGINES, OPENMP_RUNTIMES, EngineSettings
+from numalocal import engines, names, pools
+from numalocal.engines import ENGINES, OPENMP_RUNTIMES, EngineSettings
 from numalocal.errors import SpecInvalid
 from numalocal.fields import Fields
 from numalocal.problems import Problem
@@ -83,6 +83,7 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
         template=spec.raw("template") if isinstance(spec.raw("template"), Mapping) else {},
         engine_container=_engine_container(pod),
     )
+    worker = replace(worker, engine=_kv_cache(spec.below("memory"), worker))
     _check_metadata(template.below("metadata"))
     _check_template(pod, worker)
     if problems:
@@ -131,9 +132,24 @@ def _engine(fields: Fields) -> EngineSettings:
 def _memory(fields: Fields) -> int | None:
     fields.only(("perRank", "policy", "kvCache", "onOverflow"))
     fields.choice("policy", ("Bind",), "Bind")
-    fields.choice("kvCache", ("auto",), "auto")
     fields.choice("onOverflow", ("Refuse",), "Refuse")
     return fields.size_bytes("perRank")
+
+
+def _kv_cache(fields: Fields, worker: Worker) -> EngineSettings:
+    """Read the KV cache of each rank, which few engines can be told."""
+    given, engine, per_rank = fields.raw("kvCache"), worker.engine, worker.memory_per_rank_bytes
+    if given in (None, "auto"):
+        return engine
+    size = fields.size_bytes("kvCache")
+    if not engines.adapter(engine.name).kv_cache:
+        able = ", ".join(name for name in ENGINES if engines.adapter(name).kv_cache)
+        message = f"cannot be told to engine {engine.name}; leave it out (engines that can: {able})"
+        fields.problem("kvCache", given, message)
+    elif size and per_rank and size >= per_rank:
+        message = "must be less than spec.memory.perRank, which holds the weights as well"
+        fields.problem("kvCache", given, message)
+    return replace(engine, kv_cache_bytes=size)
 
 
 def _engine_container(spec: Fields) -> str:

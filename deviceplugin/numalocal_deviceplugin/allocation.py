@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from numalocal import names
 from numalocal.assignment import Assignment
+from numalocal.compute import thread_variables
 from numalocal.cpusets import CpuSet
 from numalocal.machine import Machine
 from numalocal.pools import Preference
@@ -50,7 +51,7 @@ def preferred_ids(
     return tuple(one.id for one in chosen)
 
 
-def allocate(sets: Sequence[CpuSet], ids: Iterable[str]) -> Allocation:
+def allocate(sets: Sequence[CpuSet], ids: Iterable[str], machine: Machine) -> Allocation:
     """Turn the ids that the kubelet chose, in any order, into an assignment.
 
     Raises:
@@ -59,7 +60,7 @@ def allocate(sets: Sequence[CpuSet], ids: Iterable[str]) -> Allocation:
     assignment = Assignment.of(sets_named(sets, ids))
     return Allocation(
         assignment=assignment,
-        environment=assignment.environment(),
+        environment={**assignment.environment(), **thread_variables(assignment, machine)},
         annotations={names.ANNOTATION_ASSIGNMENT: assignment.to_json()},
     )
 

@@ -6,11 +6,11 @@ taking a node away would move its memory at once.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from numalocal import engine, names
+from numalocal import engines, names
 from numalocal.assignment import Assignment
-from numalocal.engine import EngineSettings
+from numalocal.engines import EngineSettings, Job
 from numalocal.errors import AssignmentInvalid
 from numalocal.idset import IdSet, union
 from numalocal.machine import Machine
@@ -98,17 +98,19 @@ def bind(pod: Pod, container: Container, node: Node, devices_of: DevicesOf) -> B
     """
     if names.ANNOTATION_ASSIGNMENT in container.annotations:
         assignment = _assigned(pod, container)
-        variables = _engine_variables(pod, container, assignment, node)
+        job = _job(pod, container, assignment)
+        variables = engines.variables(job, assignment, node.machine)
     elif container.name in _bound_containers(pod):
         assignment = _pods_assignment(pod, container, node, devices_of)
-        variables = _own_variables(pod, assignment, node)
+        job = Job(settings=engine_settings(pod), ranks=len(assignment.sets))
+        variables = _own_variables(job, container, assignment, node)
     else:
         return Binding(cpus=_shared(node), mems=IdSet(), environment={})
     _require_present(pod, container, assignment, node)
     return Binding(
         cpus=assignment.cpus,
         mems=assignment.mems,
-        environment=engine.additions(variables, container.variables),
+        environment=variables,
     )
 
 
@@ -163,8 +165,8 @@ def engine_settings(pod: Pod) -> EngineSettings:
     name = pod.annotations.get(names.ANNOTATION_ENGINE, "none")
     openmp = pod.annotations.get(names.ANNOTATION_OPENMP, "auto")
     reserved = pod.annotations.get(names.ANNOTATION_RESERVED_CORES)
-    _require_one_of(pod, names.ANNOTATION_ENGINE, name, engine.ENGINES)
-    _require_one_of(pod, names.ANNOTATION_OPENMP, openmp, engine.OPENMP_RUNTIMES)
+    _require_one_of(pod, names.ANNOTATION_ENGINE, name, engines.ENGINES)
+    _require_one_of(pod, names.ANNOTATION_OPENMP, openmp, engines.OPENMP_RUNTIMES)
     if reserved is not None and not (reserved.isascii() and reserved.isdigit()):
         raise BindingRefused(
             f"{_pod(pod)}: annotation {names.ANNOTATION_RESERVED_CORES} is {reserved!r}; "
@@ -195,21 +197,24 @@ def _pods_assignment(
     return Assignment.of(sets_named(node.partition.sets, ids))
 
 
-def _engine_variables(
-    pod: Pod, container: Container, assignment: Assignment, node: Node
+def _job(pod: Pod, container: Container, assignment: Assignment) -> Job:
+    """Make the engine's job in the engine's container, and no engine's in any other."""
+    engines_own = pod.annotations.get(names.ANNOTATION_CONTAINER, container.name) == container.name
+    return Job(
+        settings=engine_settings(pod) if engines_own else EngineSettings(),
+        ranks=len(assignment.sets),
+        command=container.command,
+        variables=container.variables,
+    )
+
+
+def _own_variables(
+    job: Job, container: Container, assignment: Assignment, node: Node
 ) -> Mapping[str, str]:
-    """Speak the engine's language in the engine's container, and only our own in any other."""
-    if pod.annotations.get(names.ANNOTATION_CONTAINER, container.name) != container.name:
-        return engine.environment(EngineSettings(), assignment, node.machine)
-    transfers = engine.transfers_kv(container.command)
-    settings = replace(engine_settings(pod), kv_transfer=transfers)
-    return engine.environment(settings, assignment, node.machine)
-
-
-def _own_variables(pod: Pod, assignment: Assignment, node: Node) -> Mapping[str, str]:
-    """Give a bound container what its pod's engine is told, without the engine's variables."""
-    variables = engine.environment(engine_settings(pod), assignment, node.machine)
-    return {name: value for name, value in variables.items() if name.startswith("NUMALOCAL_")}
+    """Give a bound container what the binding is, without the engine's variables."""
+    told = engines.variables(job, assignment, node.machine)
+    own = {*assignment.environment(), names.ENV_RANK_COMPUTE_CPUS} - container.variables
+    return {name: value for name, value in told.items() if name in own}
 
 
 def _require_present(pod: Pod, container: Container, assignment: Assignment, node: Node) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 from urllib.parse import quote
 
 from numalocal import names
+from numalocal.machine import Machine
 from numalocal.partition import Partition
 from numalocal_deviceplugin import backoff
 from numalocal_deviceplugin.errors import PublishFailed
@@ -86,13 +87,15 @@ def in_cluster(
     return Publisher(connect, token_file, node)
 
 
-def pools_annotation(partition: Partition) -> str:
-    """Describe the pools of a node: number of sets and CPUs of the largest, by pool."""
+def pools_annotation(partition: Partition, machine: Machine) -> str:
+    """Describe the pools of a node: its sets, and the largest set and NUMA node, by pool."""
+    memory_bytes = {node.id: node.memory_bytes or 0 for node in machine.nodes}
     pools: dict[str, dict[str, int]] = {}
     for one in partition.sets:
-        pool = pools.setdefault(one.pool, {"sets": 0, "cpusPerSet": 0})
+        pool = pools.setdefault(one.pool, {"sets": 0, "cpusPerSet": 0, "nodeMemoryBytes": 0})
         pool["sets"] += 1
         pool["cpusPerSet"] = max(pool["cpusPerSet"], len(one.cpus))
+        pool["nodeMemoryBytes"] = max(pool["nodeMemoryBytes"], memory_bytes.get(one.numa_node, 0))
     return json.dumps(pools, separators=(",", ":"))
 
 

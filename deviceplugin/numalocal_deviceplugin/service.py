@@ -120,7 +120,7 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         return wire.ContainerPreferredAllocationResponse(deviceIDs=ids)
 
     def _allocate(self, request: wire.ContainerAllocateRequest) -> wire.ContainerAllocateResponse:
-        given = allocation.allocate(self._sets, request.devices_ids)
+        given = allocation.allocate(self._sets, request.devices_ids, self._availability.machine)
         log.info(
             "allocated",
             extra={

@@ -135,7 +135,7 @@ def _publishing(
     if publisher is None:
         log.info("node is not annotated: no node name or no service account")
         return []
-    annotation = node.pools_annotation(availability.partition)
+    annotation = node.pools_annotation(availability.partition, availability.machine)
     return [_thread("node", node.run, publisher, annotation, wanted, stop)]
 
 

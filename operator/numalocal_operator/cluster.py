@@ -10,7 +10,7 @@ from kubernetes.client.exceptions import ApiException
 
 from numalocal import names
 from numalocal.errors import NumalocalError
-from numalocal_operator.pod import KIND, Manifest
+from numalocal_operator.pod import KIND, Manifest, PoolNumbers
 
 GROUP: Final = names.DOMAIN
 VERSION: Final = "v1alpha1"
@@ -84,11 +84,17 @@ class Cluster:
         others = (self._pod(namespace, name) for name in wanted if name not in known)
         return [*found, *(one for one in others if one is not None)]
 
-    def cpus_per_set(self, pool: str) -> int | None:
-        """Give the CPUs of a pool's largest set on any node; None where no agent offers it."""
+    def pool_numbers(self, pool: str) -> PoolNumbers:
+        """Give the largest that any node says of a pool."""
         answer = self._core.list_node(_request_timeout=_TIMEOUT_S, _preload_content=False)
         found: list[Raw] = json.loads(answer.data)["items"]
-        return max((_cpus_per_set(node, pool) for node in found), default=0) or None
+
+        def largest(key: str) -> int | None:
+            return max((_published(node, pool, key) for node in found), default=0) or None
+
+        return PoolNumbers(
+            cpus_per_set=largest("cpusPerSet"), node_bytes=largest("nodeMemoryBytes")
+        )
 
     def create_pod(self, manifest: Manifest) -> bool:
         """Create a pod; False where the name is taken.
@@ -184,11 +190,11 @@ class Cluster:
         return dict(json.loads(answer.data))
 
 
-def _cpus_per_set(node: Raw, pool: str) -> int:
+def _published(node: Raw, pool: str, key: str) -> int:
     """Read what the agent of a node says of a pool; 0 where it says nothing that can be read."""
     published = (node["metadata"].get("annotations") or {}).get(names.ANNOTATION_POOLS, "{}")
     try:
-        return int(json.loads(published)[pool]["cpusPerSet"])
+        return int(json.loads(published)[pool][key])
     except (ValueError, TypeError, KeyError):
         return 0
 

@@ -19,7 +19,8 @@ class ObservedPod:
     `ended_at_s` counts for terminal pods only.  `check_message` is the termination message of the
     last check that ended, `check_passed` whether it ended well, None while none has.
     `unschedulable` is the scheduler's message; `failure` says why the pod failed, or why a
-    container of it cannot start.  Both are empty where nothing is wrong.
+    container of it cannot start.  Both are empty where nothing is wrong.  `notes` say what its
+    engine is not told.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ObservedPod:
     check_message: str
     unschedulable: str
     failure: str
+    notes: tuple[str, ...]
 
 
 def observe(raw: RawPod) -> ObservedPod:
@@ -69,6 +71,7 @@ def observe(raw: RawPod) -> ObservedPod:
         check_message=check_message,
         unschedulable=_unschedulable(status),
         failure=_failure(status) if terminal else _stuck(status),
+        notes=tuple(annotations.get(names.ANNOTATION_NOTES, "").splitlines()),
     )
 
 

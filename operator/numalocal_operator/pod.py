@@ -4,11 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from numalocal import names
-from numalocal.quantity import parse_bytes
+from numalocal import engines, jobs, names
+from numalocal.engines import Told
 from numalocal.worker import Worker
 from numalocal_operator.config import Config
 
@@ -16,6 +16,19 @@ Manifest = dict[str, Any]
 
 API_VERSION = f"{names.DOMAIN}/v1alpha1"
 KIND = "CpuInferenceWorker"
+_SHM = "numalocal-shm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolNumbers:
+    """What nodes say of a pool, None while none offers it.
+
+    `cpus_per_set` is the number of CPUs of its largest set on any node, `node_bytes` the MemTotal
+    of the largest NUMA node with one.
+    """
+
+    cpus_per_set: int | None = None
+    node_bytes: int | None = None
 
 
 def pod_name(worker: Worker, replica: int) -> str:
@@ -38,7 +51,7 @@ def revision(worker: Worker) -> str:
         worker.template,
         worker.ranks,
         worker.pool,
-        asdict(worker.engine),
+        {name: value for name, value in asdict(worker.engine).items() if value is not None},
         worker.memory_per_rank_bytes,
     ]
     text = json.dumps(asked, sort_keys=True, default=str)
@@ -46,30 +59,49 @@ def revision(worker: Worker) -> str:
 
 
 def manifest(
-    worker: Worker, replica: int, *, cpus_per_set: int | None, attempt: int, config: Config
+    worker: Worker, replica: int, *, numbers: PoolNumbers, attempt: int, config: Config
 ) -> Manifest:
     """Make the pod of a replica.
 
-    `cpus_per_set` is the number of CPUs of the pool's largest set on any node, None while no node
-    offers the pool; then the CPU request is left to the template.  `attempt` counts replacements.
+    While no node offers the pool the CPU request is left to the template.  `attempt` counts
+    replacements.
     """
     template = deepcopy(dict(worker.template))
     spec = template["spec"]
     engine = next(one for one in spec["containers"] if one["name"] == worker.engine_container)
-    _size_engine(engine, worker, cpus_per_set)
+    _size_engine(engine, worker, numbers.cpus_per_set)
+    told = _told(worker, numbers)
+    if told.arguments:
+        engine["args"] = [*(engine.get("args") or ()), *told.arguments]
+    if shm_bytes := jobs.shm_bytes(worker):
+        _share_memory(spec, engine, shm_bytes)
     inits = spec.get("initContainers") or []
     bound = [names.CHECK_CONTAINER, *(one["name"] for one in inits)]
     spec["initContainers"] = [_check_container(engine, worker, config), *inits]
+    annotations = _annotations(worker, attempt, bound, told.notes)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": _metadata(worker, replica, attempt, bound, template.get("metadata") or {}),
+        "metadata": _metadata(worker, replica, template.get("metadata") or {}, annotations),
         "spec": spec,
     }
 
 
+def _told(worker: Worker, numbers: PoolNumbers) -> Told:
+    limit_bytes = jobs.memory_limit_bytes(worker)
+    return engines.tell(jobs.job(worker, limit_bytes=limit_bytes, node_bytes=numbers.node_bytes))
+
+
+def _share_memory(spec: Manifest, engine: Manifest, shm_bytes: int) -> None:
+    """Give the ranks a /dev/shm of their size: without it a pod has 64 MiB."""
+    volume = {"medium": "Memory", "sizeLimit": str(shm_bytes)}
+    spec["volumes"] = [*(spec.get("volumes") or ()), {"name": _SHM, "emptyDir": volume}]
+    mount = {"name": _SHM, "mountPath": "/dev/shm"}
+    engine["volumeMounts"] = [*(engine.get("volumeMounts") or ()), mount]
+
+
 def _metadata(
-    worker: Worker, replica: int, attempt: int, bound: list[str], theirs: Mapping[str, Any]
+    worker: Worker, replica: int, theirs: Mapping[str, Any], annotations: Mapping[str, str]
 ) -> Manifest:
     owner = {
         "apiVersion": API_VERSION,
@@ -87,16 +119,15 @@ def _metadata(
         "name": pod_name(worker, replica),
         "namespace": worker.namespace,
         "labels": {**(theirs.get("labels") or {}), **labels},
-        "annotations": {
-            **(theirs.get("annotations") or {}),
-            **_annotations(worker, attempt, bound),
-        },
+        "annotations": {**(theirs.get("annotations") or {}), **annotations},
         "ownerReferences": [owner],
     }
 
 
-def _annotations(worker: Worker, attempt: int, bound: list[str]) -> dict[str, str]:
-    """Tell the agent of the node what this pod's containers are."""
+def _annotations(
+    worker: Worker, attempt: int, bound: list[str], notes: tuple[str, ...]
+) -> dict[str, str]:
+    """Tell the agent of the node what this pod's containers are, and people what it is not told."""
     annotations = {
         names.ANNOTATION_ENGINE: worker.engine.name,
         names.ANNOTATION_OPENMP: worker.engine.openmp,
@@ -107,6 +138,8 @@ def _annotations(worker: Worker, attempt: int, bound: list[str]) -> dict[str, st
         annotations[names.ANNOTATION_RESERVED_CORES] = str(worker.engine.reserved_cores)
     if attempt:
         annotations[names.ANNOTATION_ATTEMPT] = str(attempt)
+    if notes:
+        annotations[names.ANNOTATION_NOTES] = "\n".join(notes)
     return annotations
 
 
@@ -123,23 +156,11 @@ def _size_engine(engine: Manifest, worker: Worker, cpus_per_set: int | None) -> 
     limits[resource] = requests[resource] = str(worker.ranks)
     if "cpu" not in requests and cpus_per_set is not None:
         requests["cpu"] = str(worker.ranks * cpus_per_set)
-    if "memory" not in limits and worker.memory_bytes is not None:
-        limits["memory"] = _larger(requests.get("memory"), worker.memory_bytes)
+    if "memory" not in limits and (limit_bytes := jobs.memory_limit_bytes(worker)) is not None:
+        limits["memory"] = str(limit_bytes)
     if "memory" in limits:
         requests.setdefault("memory", limits["memory"])
     engine["env"] = [*(engine.get("env") or ()), *_memory_variable(worker)]
-
-
-def _larger(requested: object, needed_bytes: int) -> str:
-    """Give the larger amount of memory; a request that is no amount is the API server's to refuse.
-
-    A limit below the user's own request would be refused.
-    """
-    try:
-        requested_bytes = parse_bytes(str(requested))
-    except ValueError:
-        return str(needed_bytes)
-    return str(max(requested_bytes, needed_bytes))
 
 
 def _check_container(engine: Manifest, worker: Worker, config: Config) -> Manifest:

@@ -13,7 +13,7 @@ from numalocal_operator.cluster import Cluster, PodRefused, Raw
 from numalocal_operator.config import Config
 from numalocal_operator.observed import observe
 from numalocal_operator.plan import Creation, Plan, plan
-from numalocal_operator.pod import manifest, pod_name
+from numalocal_operator.pod import PoolNumbers, manifest, pod_name
 
 REFUSED_RETRY_S: Final = 60.0
 """How often to try a pod that the API server refuses: a quota may be raised without an event."""
@@ -83,25 +83,23 @@ class _Round:
             return (), None
         refusals: list[str] = []
         waits: list[float] = []
-        cpus_per_set = self.cluster.cpus_per_set(worker.pool)
+        numbers = self.cluster.pool_numbers(worker.pool)
         for creation in step.create:
             try:
-                if not self._create(worker, creation, cpus_per_set):
+                if not self._create(worker, creation, numbers):
                     waits.append(TAKEN_RETRY_S)
             except PodRefused as error:
                 refusals.append(f"pod {pod_name(worker, creation.replica)}: {error}")
                 waits.append(REFUSED_RETRY_S)
         return tuple(refusals), min(waits, default=None)
 
-    def _create(self, worker: Worker, creation: Creation, cpus_per_set: int | None) -> bool:
+    def _create(self, worker: Worker, creation: Creation, numbers: PoolNumbers) -> bool:
         """Create a replica's pod; False where the API server speaks of a conflict."""
         old, attempt = creation.replaces, creation.attempt
         if old is not None:
             self.cluster.delete_pod(worker.namespace, old.name, old.uid, terminal=True)
         replica = creation.replica
-        pod = manifest(
-            worker, replica, cpus_per_set=cpus_per_set, attempt=attempt, config=self.config
-        )
+        pod = manifest(worker, replica, numbers=numbers, attempt=attempt, config=self.config)
         name = pod["metadata"]["name"]
         if not self.cluster.create_pod(pod):
             _log.info("pod name taken", extra={"worker": worker.name, "pod": name})

@@ -68,6 +68,7 @@ def status(
         "updatedReplicas": sum(pod.revision == revision(worker) for pod in ours),
         "selector": ",".join(f"{key}={value}" for key, value in selector(worker).items()),
         "placements": [placed for pod in ours for placed in _placement(pod)],
+        "notes": list(dict.fromkeys(note for pod in ours for note in pod.notes)),
         "conditions": _conditions(verdicts, old, now, worker.generation),
     }
 

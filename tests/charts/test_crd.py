@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numalocal import worker as worker_module
-from numalocal.engine import ENGINES, OPENMP_RUNTIMES
+from numalocal.engines import ENGINES, OPENMP_RUNTIMES
 from numalocal.errors import SpecInvalid
 from numalocal.quantity import parse_bytes
 from numalocal.worker import MAX_RANKS, parse_worker
@@ -86,6 +86,7 @@ def test_an_example_is_what_the_schema_and_the_parser_take(path: Any) -> None:
         {"engine": {"name": "vllm", "reservedCores": 0}},
         {"memory": {"perRank": 67108864}},
         {"memory": {"perRank": "1.5Gi", "policy": "Bind", "kvCache": "auto"}},
+        {"engine": {"name": "vllm"}, "memory": {"perRank": "64Gi", "kvCache": "24Gi"}},
         {"placement": "Spread", "enforcement": "Required"},
     ],
 )
@@ -106,7 +107,7 @@ def test_a_good_spec_is_taken_by_schema_and_parser(spec: Any) -> None:
         {"pool": "-cpuset"},
         {"pool": 41 * "a"},
         {"placement": "Pack"},
-        {"engine": {"name": "sglang"}},
+        {"engine": {"name": "triton"}},
         {"engine": {"openMP": "GNU"}},
         {"engine": {"reservedCores": -1}},
         {"engine": {"openmp": "gnu"}},
@@ -114,7 +115,7 @@ def test_a_good_spec_is_taken_by_schema_and_parser(spec: Any) -> None:
         {"memory": {"perRank": "-1Gi"}},
         {"memory": {"perRank": 0}},
         {"memory": {"policy": "Interleave"}},
-        {"memory": {"kvCache": "4Gi"}},
+        {"memory": {"kvCache": "all"}},
         {"memory": {"onOverflow": "Interleave"}},
         {"memory": {"perrank": "64Gi"}},
         {"enforcement": "BestEffort"},

@@ -90,7 +90,7 @@ def test_a_reserved_core_is_a_performance_core_last() -> None:
         ("riscv64", 3, False, 3),
         ("s390x", 2, False, 1),
         ("ppc64le", 4, False, 1),
-        ("aarch64", 2, True, 3),
+        ("aarch64", 2, True, 4),
         ("ppc64le", 1, True, 2),
     ],
 )

@@ -74,6 +74,45 @@ def test_a_kv_transfer_takes_one_more_core() -> None:
     assert one.environment["NUMALOCAL_RANK_COMPUTE_CPUS"] == "3"
 
 
+def test_references_are_expanded_as_a_cluster_does() -> None:
+    container = {
+        "command": ["serve", "--threads=$(NUMALOCAL_THREADS)", "$(OWN)", "$(NONE)"],
+        "env": [{"name": "OWN", "value": "on $(NUMALOCAL_CPUS)"}],
+    }
+
+    (one,) = placed(container)
+
+    assert one.command == ("serve", "--threads=1", "on 2-3", "$(NONE)")
+    assert one.environment["OWN"] == "on 2-3"
+
+
+def test_an_engine_gets_its_arguments_with_the_values_of_this_machine() -> None:
+    (one,) = placed({"command": ["ovms"]}, engine={"name": "ovms"})
+
+    assert one.command == (
+        "ovms",
+        "--plugin_config",
+        '{"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": true}',
+    )
+
+
+def test_what_an_engine_is_not_told_comes_with_the_placement() -> None:
+    (one,) = placed({"command": ["ollama", "serve"]}, engine={"name": "ollama"})
+
+    assert "PARAMETER num_thread N" in one.notes[0]
+
+
+def test_llama_cpp_keeps_its_hands_off_numa_where_no_cgroup_holds_it() -> None:
+    llama = worker({"command": ["llama-server"]}, engine={"name": "llama.cpp"})
+
+    told = [
+        place(llama, MACHINE, CUT, confined=confined)[0].environment.get("LLAMA_ARG_NUMA")
+        for confined in (True, False)
+    ]
+
+    assert told == ["numactl", None]
+
+
 def test_too_many_replicas_are_told_with_the_numbers() -> None:
     with pytest.raises(SetsUnavailable, match="2 CPU sets are asked for, 0 are free"):
         placed(replicas=4, ranks=2)

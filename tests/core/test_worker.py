@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from numalocal.documents import load_worker
-from numalocal.engine import EngineSettings
+from numalocal.engines import EngineSettings
 from numalocal.errors import SpecInvalid
 from numalocal.worker import parse_worker
 
@@ -63,7 +63,7 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
             "ranks": 0,
             "pool": "CPU set",
             "placment": "Spread",
-            "engine": {"name": "tgi", "openMP": "sun", "reservedCores": 1.5},
+            "engine": {"name": "triton", "openMP": "sun", "reservedCores": 1.5},
             "memory": {"perRank": "64 GB", "policy": "Interleave"},
             "enforcement": "BestEffort",
             "template": {"spec": {"restartPolicy": "Never", "containers": []}},
@@ -97,10 +97,28 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
             document(colour="red"), "spec.colour", "is not a field; known: replicas", id="unknown"
         ),
         pytest.param(
-            document(engine={"name": "sglang"}),
+            document(engine={"name": "triton"}),
             "spec.engine.name",
-            "'sglang' must be one of: vllm, openmp, none",
+            "'triton' must be one of: llama.cpp, none, ollama",
             id="engine",
+        ),
+        pytest.param(
+            document(engine={"name": "llama.cpp"}, memory={"kvCache": "4Gi"}),
+            "spec.memory.kvCache",
+            "'4Gi' cannot be told to engine llama.cpp; leave it out (engines that can: vllm)",
+            id="KV cache that cannot be told",
+        ),
+        pytest.param(
+            document(engine={"name": "vllm"}, memory={"perRank": "4Gi", "kvCache": "4Gi"}),
+            "spec.memory.kvCache",
+            "must be less than spec.memory.perRank",
+            id="KV cache without weights",
+        ),
+        pytest.param(
+            document(engine={"name": "vllm"}, memory={"kvCache": "much"}),
+            "spec.memory.kvCache",
+            "must be an amount of memory such as 64Gi",
+            id="KV cache that is no amount",
         ),
         pytest.param(
             document(memory={"perRank": True}),

@@ -12,12 +12,13 @@ from numalocal_deviceplugin.errors import UnknownDevice
 from .nodes import N0, N1, make_machine, make_partition
 
 SETS = make_partition().sets
+MACHINE = make_machine()
 BIG_MACHINE = make_machine(nodes=2, cores=5)
 BIG = partition(BIG_MACHINE, (Pool(name="cpuset", size=1),)).sets
 
 
 def test_ids_in_any_order_become_an_assignment_in_rank_order() -> None:
-    given_sets = allocate(SETS, [N1, N0])
+    given_sets = allocate(SETS, [N1, N0], MACHINE)
 
     assert given_sets.environment == {
         "NUMALOCAL_CPUS": "2-3,6-7",
@@ -25,11 +26,13 @@ def test_ids_in_any_order_become_an_assignment_in_rank_order() -> None:
         "NUMALOCAL_RANKS": "2",
         "NUMALOCAL_RANK_CPUS": "2-3|6-7",
         "NUMALOCAL_RANK_MEMS": "0|1",
+        "NUMALOCAL_THREADS": "2",
+        "NUMALOCAL_THREADS_MASK": "0x88",
     }
 
 
 def test_the_annotation_carries_the_assignment_to_the_containers_creation() -> None:
-    given_sets = allocate(SETS, [N0])
+    given_sets = allocate(SETS, [N0], MACHINE)
 
     assert list(given_sets.annotations) == ["numalocal.io/assignment"]
     text = given_sets.annotations["numalocal.io/assignment"]
@@ -38,7 +41,7 @@ def test_the_annotation_carries_the_assignment_to_the_containers_creation() -> N
 
 def test_unknown_ids_are_all_named_with_what_there_is_and_what_to_do() -> None:
     with pytest.raises(UnknownDevice) as caught:
-        allocate(SETS, ["cpuset-n9-c0x2", N0, "old"])
+        allocate(SETS, ["cpuset-n9-c0x2", N0, "old"], MACHINE)
 
     assert str(caught.value) == (
         "device cpuset-n9-c0x2, old is not a CPU set of this node "

@@ -15,6 +15,7 @@ from .nodes import (
     N1,
     SHARED,
     make_container,
+    make_machine,
     make_node,
     make_partition,
     make_pod,
@@ -23,7 +24,7 @@ from .nodes import (
 
 
 def assigned(*ids: str) -> str:
-    return allocate(make_partition().sets, ids).assignment.to_json()
+    return allocate(make_partition().sets, ids, make_machine()).assignment.to_json()
 
 
 def gives(*ids: str) -> DevicesOf:
@@ -228,7 +229,7 @@ class TestCorrections:
 @pytest.mark.parametrize(
     ("annotations", "sentence"),
     [
-        ({"engine": "vlm"}, "numalocal.io/engine is 'vlm'; known: vllm, openmp, none"),
+        ({"engine": "vlm"}, "numalocal.io/engine is 'vlm'; known: llama.cpp, none, ollama"),
         ({"openmp": "gcc"}, "numalocal.io/openmp is 'gcc'; known: auto, gnu, llvm, intel, none"),
         ({"reserved_cores": "-1"}, "numalocal.io/reserved-cores is '-1'; it must be a number"),
     ],

@@ -53,16 +53,18 @@ def publisher(tmp_path: Path) -> Iterator[Publisher]:
 
 
 def test_the_annotation_gives_sets_and_largest_size_by_pool() -> None:
-    assert pools_annotation(make_partition()) == '{"cpuset":{"sets":2,"cpusPerSet":2}}'
+    written = '{"cpuset":{"sets":2,"cpusPerSet":2,"nodeMemoryBytes":8589934592}}'
+
+    assert pools_annotation(make_partition(), make_machine()) == written
 
 
 def test_several_pools_are_described_each() -> None:
     machine: Machine = make_machine(nodes=1, cores=6)
     parts = partition(machine, (Pool(name="small", size=2), Pool(name="rest")))
 
-    assert json.loads(pools_annotation(parts)) == {
-        "small": {"sets": 2, "cpusPerSet": 4},
-        "rest": {"sets": 1, "cpusPerSet": 2},
+    assert json.loads(pools_annotation(parts, machine)) == {
+        "small": {"sets": 2, "cpusPerSet": 4, "nodeMemoryBytes": 8 << 30},
+        "rest": {"sets": 1, "cpusPerSet": 2, "nodeMemoryBytes": 8 << 30},
     }
 
 

@@ -10,13 +10,13 @@ from numalocal_deviceplugin.availability import Availability
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
 from .fake_runtime import FakeRuntime, Session
-from .nodes import N0, SHARED, make_availability, make_partition
+from .nodes import N0, SHARED, make_availability, make_machine, make_partition
 from .waiting import until
 
 QUICK = nri.Timing(
     register_s=0.3, connect_s=0.3, retry_first_s=0.01, retry_ceiling_s=0.02, poll_s=0.005
 )
-ASSIGNED = allocate(make_partition().sets, [N0]).assignment.to_json()
+ASSIGNED = allocate(make_partition().sets, [N0], make_machine()).assignment.to_json()
 WORKER = wire.CreateContainerRequest(
     pod=wire.PodSandbox(id="p", name="llama-0", namespace="default"),
     container=wire.Container(

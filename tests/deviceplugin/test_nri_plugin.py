@@ -8,11 +8,11 @@ from numalocal_deviceplugin.errors import BindingRefused, DevicesUnknown, Kubele
 from numalocal_deviceplugin.nri_plugin import Plugin
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
-from .nodes import N0, N1, SHARED, make_partition
+from .nodes import N0, N1, SHARED, make_machine, make_partition
 
 BUDGET_S = 2.0
 ANNOTATION = "numalocal.io/assignment"
-ASSIGNED = allocate(make_partition().sets, [N0]).assignment.to_json()
+ASSIGNED = allocate(make_partition().sets, [N0], make_machine()).assignment.to_json()
 OLD = '{"sets":[{"id":"cpuset-n0-c1x3","pool":"cpuset","cpus":"1-3","numaNode":0,"memoryBytes":1}]}'
 
 POD = nri.PodSandbox(

@@ -6,9 +6,10 @@ from typing import Any
 from numalocal.worker import Worker, parse_worker
 from numalocal_operator.config import Config
 from numalocal_operator.observed import ObservedPod
-from numalocal_operator.pod import manifest, revision
+from numalocal_operator.pod import PoolNumbers, manifest, revision
 
 CONFIG = Config(binder_image="numalocal/binder:test")
+NUMBERS = PoolNumbers(cpus_per_set=4, node_bytes=256 << 30)
 NOW = "2026-01-02T03:04:05Z"
 NOW_S = 1767323045.0
 
@@ -52,13 +53,14 @@ def make_pod(worker: Worker, replica: int = 0, **changed: Any) -> ObservedPod:
         "check_message": "",
         "unschedulable": "",
         "failure": "",
+        "notes": (),
     }
     return ObservedPod(**{**fields, **changed})
 
 
 def raw_pod(worker: Worker, replica: int = 0, **status: Any) -> dict[str, Any]:
     """Make a pod as the operator creates it, with the status given."""
-    pod = manifest(worker, replica, cpus_per_set=4, attempt=0, config=CONFIG)
+    pod = manifest(worker, replica, numbers=NUMBERS, attempt=0, config=CONFIG)
     pod["metadata"] |= {"uid": f"p-{replica}", "creationTimestamp": NOW}
     return {**pod, "status": status}
 

@@ -6,6 +6,7 @@ from kubernetes.client.exceptions import ApiException
 
 from numalocal import names
 from numalocal_operator.cluster import Cluster, PodRefused
+from numalocal_operator.pod import PoolNumbers
 
 from .builders import NOW, make_worker, raw_pod, raw_worker
 from .fake_api import EVENTS, PODS, WORKERS, FakeApi
@@ -71,12 +72,13 @@ def test_a_pod_that_cannot_be_looked_up_is_the_callers(api: FakeApi, cluster: Cl
 
 def test_the_largest_set_of_any_node_counts(api: FakeApi, cluster: Cluster) -> None:
     for name, cpus in (("a", 8), ("b", 28), ("c", 4)):
-        published = json.dumps({"cpuset": {"sets": 2, "cpusPerSet": cpus}})
+        pool = {"sets": 2, "cpusPerSet": cpus, "nodeMemoryBytes": 256 - cpus}
+        published = json.dumps({"cpuset": pool})
         api.put("/api/v1/nodes", node(name, published))
     api.put("/api/v1/nodes", node("d"))
 
-    assert cluster.cpus_per_set("cpuset") == 28
-    assert cluster.cpus_per_set("big") is None
+    assert cluster.pool_numbers("cpuset") == PoolNumbers(cpus_per_set=28, node_bytes=252)
+    assert cluster.pool_numbers("big") == PoolNumbers()
 
 
 @pytest.mark.parametrize("text", ["", "none", "[]", '{"cpuset": 4}', '{"cpuset": {}}', "null"])
@@ -85,7 +87,7 @@ def test_what_a_node_says_unreadably_says_nothing(
 ) -> None:
     api.put("/api/v1/nodes", node("a", text))
 
-    assert cluster.cpus_per_set("cpuset") is None
+    assert cluster.pool_numbers("cpuset") == PoolNumbers()
 
 
 def test_a_pod_is_created_as_planned(api: FakeApi, cluster: Cluster) -> None:

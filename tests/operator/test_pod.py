@@ -10,16 +10,16 @@ from numalocal import names
 from numalocal.documents import load_worker
 from numalocal.worker import Worker, parse_worker
 from numalocal_operator.config import Config
-from numalocal_operator.pod import manifest, revision
+from numalocal_operator.pod import PoolNumbers, manifest, revision
 
-from .builders import CONFIG, make_worker
+from .builders import CONFIG, NUMBERS, make_worker
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "operator"
 
 
 def pod_of(worker: Worker, **arguments: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {"cpus_per_set": 4, "attempt": 0, "config": CONFIG, **arguments}
+    given: dict[str, Any] = {"numbers": NUMBERS, "attempt": 0, "config": CONFIG, **arguments}
     return manifest(worker, given.pop("replica", 0), **given)
 
 
@@ -140,7 +140,9 @@ def test_the_cpu_request_mirrors_the_cpu_sets(
 ) -> None:
     worker = make_worker({"name": "engine", "image": "x", "resources": given}, ranks=2)
 
-    resources = engine_of(pod_of(worker, cpus_per_set=cpus_per_set))["resources"]
+    resources = engine_of(pod_of(worker, numbers=PoolNumbers(cpus_per_set=cpus_per_set)))[
+        "resources"
+    ]
 
     assert resources["requests"].get("cpu") == requests
     assert "cpu" not in resources["limits"]
@@ -220,9 +222,10 @@ def test_the_check_is_allowed_where_pod_security_is_restricted() -> None:
         {"pool": "big"},
         {"engine": {"name": "openmp"}},
         {"memory": {"perRank": "1Gi"}},
+        {"engine": {"name": "vllm"}, "memory": {"kvCache": "1Gi"}},
         {"template": {"spec": {"containers": [{"name": "engine", "image": "y"}]}}},
     ],
-    ids=lambda change: next(iter(change)),
+    ids=" ".join,
 )
 def test_what_changes_the_pod_changes_the_revision(change: Mapping[str, Any]) -> None:
     assert revision(make_worker(**change)) != revision(make_worker())
@@ -233,10 +236,71 @@ def test_scaling_an_upgrade_and_another_node_do_not_change_the_revision() -> Non
         pod_of(make_worker()),
         pod_of(make_worker(replicas=5), replica=4, attempt=1),
         pod_of(make_worker(), config=Config(binder_image="numalocal/binder:next")),
-        pod_of(make_worker(), cpus_per_set=8),
+        pod_of(make_worker(), numbers=PoolNumbers(cpus_per_set=8)),
     ]
 
     assert len({pod["metadata"]["labels"][names.LABEL_REVISION] for pod in pods}) == 1
+
+
+VLLM = {"name": "engine", "image": "vllm:v0.24.0", "args": ["serve", "m"]}
+
+
+def test_an_engine_gets_its_arguments_behind_the_users_own() -> None:
+    worker = make_worker(
+        VLLM, ranks=2, engine={"name": "vllm"}, memory={"perRank": "64Gi", "kvCache": "24Gi"}
+    )
+
+    assert engine_of(pod_of(worker))["args"] == [
+        *("serve", "m", "--tensor-parallel-size", "2", "--kv-cache-memory-bytes"),
+        str(24 << 30),
+    ]
+
+
+def test_an_engine_without_arguments_of_ours_keeps_the_images_command() -> None:
+    assert "args" not in engine_of(pod_of(make_worker()))
+
+
+def test_an_old_vllm_counts_memory_from_the_largest_node_of_the_pool() -> None:
+    old = {**VLLM, "image": "vllm:v0.23.0"}
+    worker = make_worker(old, engine={"name": "vllm"}, memory={"perRank": "64Gi"})
+
+    # 64 GiB with /dev/shm, less what is no rank, of 256 GiB.
+    assert engine_of(pod_of(worker))["args"][2:] == ["--gpu-memory-utilization", "0.2421"]
+
+
+def test_ranks_that_share_memory_get_a_shm_that_counts_against_the_limit() -> None:
+    worker = make_worker(VLLM, ranks=2, engine={"name": "vllm"}, memory={"perRank": "64Gi"})
+
+    pod = pod_of(worker)
+
+    assert pod["spec"]["volumes"] == [
+        {"name": "numalocal-shm", "emptyDir": {"medium": "Memory", "sizeLimit": str(2 << 30)}}
+    ]
+    assert engine_of(pod)["volumeMounts"] == [{"name": "numalocal-shm", "mountPath": "/dev/shm"}]
+    assert engine_of(pod)["resources"]["limits"]["memory"] == str(130 << 30)
+
+
+def test_a_shm_of_the_users_is_left_alone() -> None:
+    mounts = [{"name": "own", "mountPath": "/dev/shm"}]
+    worker = make_worker({**VLLM, "volumeMounts": mounts}, engine={"name": "vllm"})
+
+    pod = pod_of(worker)
+
+    assert "volumes" not in pod["spec"]
+    assert engine_of(pod)["volumeMounts"] == mounts
+
+
+def test_what_the_engine_is_not_told_is_noted_on_the_pod() -> None:
+    plain = {"name": "engine", "image": "x"}
+    worker = make_worker(plain, engine={"name": "vllm"}, ranks=2)
+
+    annotations = pod_of(worker)["metadata"]["annotations"]
+
+    assert annotations[names.ANNOTATION_NOTES] == (
+        "--tensor-parallel-size 2 is not added, as the template gives no args, and any would "
+        "replace the image's own: write it there yourself"
+    )
+    assert names.ANNOTATION_NOTES not in pod_of(make_worker())["metadata"]["annotations"]
 
 
 def test_the_workers_own_template_is_never_changed() -> None:

@@ -248,6 +248,13 @@ def test_a_report_is_believed_only_if_the_check_ended_well() -> None:
     assert status_of(worker, pod)["placements"][0]["verified"] is False
 
 
+def test_what_engines_are_not_told_is_repeated_once() -> None:
+    worker = make_worker(replicas=2)
+    said = make_pod(worker, 0, notes=("a", "b")), make_pod(worker, 1, notes=("b", "c"))
+
+    assert status_of(worker, *said)["notes"] == ["a", "b", "c"]
+
+
 def test_a_transition_time_moves_only_when_the_condition_flips() -> None:
     worker = make_worker()
     starting = status_of(worker, make_pod(worker, ready=False))

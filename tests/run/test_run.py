@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from numalocal.engines import ENGINES
+
 from .conftest import ROOT, Run
 
 DECODE = "[numalocal-decode, --weights, 32Mi, --seconds, '{}']"
@@ -55,14 +57,14 @@ def test_a_bad_document_is_sentences_and_no_traceback(
     numalocal: Run, worker: Callable[..., Path]
 ) -> None:
     path = worker("[true]", memory="much")
-    path.write_text(path.read_text().replace("openmp,", "tgi,"))
+    path.write_text(path.read_text().replace("openmp,", "triton,"))
 
     done = numalocal("run", "-f", path)
 
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        "numalocal: spec.engine.name: 'tgi' must be one of: vllm, openmp, none",
+        f"numalocal: spec.engine.name: 'triton' must be one of: {', '.join(ENGINES)}",
         "numalocal: spec.memory.perRank: 'much' must be an amount of memory such as 64Gi",
     ]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from numalocal import binder, cgroups, documents, screen, usage
+from numalocal import binder, cgroups, documents, plan, screen, usage
 from numalocal.cgroups import Cgroup
 from numalocal.claims import Claims, directory
 from numalocal.commands import sets
@@ -39,13 +39,16 @@ def main(arguments: argparse.Namespace) -> int:
     worker = parse_worker(documents.load_worker(Path(arguments.file)))
     require_command(worker)
     machine = discover(Sysfs())
+    confined = not cgroups.obstacle(os.getuid())
     parts = sets.cut(machine, arguments.pools)
     signal.signal(signal.SIGTERM, _interrupt)
     with Claims(directory(os.environ, os.getuid())) as claims:
-        placements = _claimed(worker, machine, parts, claims)
+        placements = _claimed(worker, machine, parts, claims, confined=confined)
         print(f"worker   {worker.name}: {arguments.file}")
         others = usage.users(parts.sets, Path("/proc"))
         sets.picture(machine, parts, {**others, **users(worker, placements)}, "text")
+        for note in plan.notes(placements):
+            print(f"\nnote: {note}")
         print()
         with _confined(worker, placements) as (groups, bound_by):
             run = _Run(binder_path, placements, groups, bound_by, claims.fileno())
@@ -58,14 +61,14 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _claimed(
-    worker: Worker, machine: Machine, parts: Partition, claims: Claims
+    worker: Worker, machine: Machine, parts: Partition, claims: Claims, *, confined: bool
 ) -> tuple[Placement, ...]:
     """Place the worker on what no other run holds, and hold it."""
     while True:
         taken = claims.taken()
         free = machine._replace(allowed=machine.allowed - taken)
         try:
-            placements = place(worker, free, parts)
+            placements = place(worker, free, parts, confined=confined)
         except SetsUnavailable as error:
             others = f" (other runs hold CPUs {taken})" if taken else ""
             raise SetsUnavailable(f"{error}{others}") from error

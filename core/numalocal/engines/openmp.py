@@ -1,0 +1,59 @@
+"""Programs of one process with an OpenMP runtime: one thread on each core, by one family.
+
+Two families in one process fight: the loser is ignored with a warning at best, and where two
+runtimes are loaded each obeys its own, which stacks all threads on one core.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from numalocal.engines.adapter import Adapter, Job, Seat
+from numalocal.idset import IdSet
+
+PINNING: Final = ("OMP_PLACES", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
+"""The families that pin threads: where the user sets one, none of ours is added."""
+
+
+def threads(runtime: str, cpus: IdSet) -> Mapping[str, str]:
+    """Pin one thread to each CPU with exactly one family of variables.
+
+    `auto` uses the standard's own, which libgomp, libomp and libiomp5 all obey.
+    """
+    count = {"OMP_NUM_THREADS": str(len(cpus))}
+    match runtime:
+        case "none":
+            return count
+        case "gnu":
+            return count | {"GOMP_CPU_AFFINITY": " ".join(str(cpu) for cpu in cpus)}
+        case "llvm" | "intel":
+            proclist = ",".join(str(cpu) for cpu in cpus)
+            return count | {"KMP_AFFINITY": f"granularity=fine,explicit,proclist=[{proclist}]"}
+        case _:
+            places = ",".join(f"{{{cpu}}}" for cpu in cpus)
+            return count | {"OMP_PLACES": places, "OMP_PROC_BIND": "true"}
+
+
+def _variables(seat: Seat) -> Mapping[str, str]:
+    """Ranks that share a container have no list in common: each gets its own from the binder."""
+    if len(seat.compute) > 1:
+        return {}
+    return threads(seat.job.settings.openmp, seat.compute[0])
+
+
+def _notes(job: Job) -> Sequence[str]:
+    if job.ranks == 1 or "numalocal-bind" in " ".join(job.command):
+        return ()
+    return (
+        f"its {job.ranks} ranks share one container, so no OpenMP variable is set: start them as "
+        "`numalocal-bind run -- COMMAND`, which gives each rank its own",
+    )
+
+
+ADAPTERS: Final = (
+    Adapter(
+        name="openmp",
+        variables=_variables,
+        speaks={"OMP_NUM_THREADS": (), **dict.fromkeys(PINNING, ())},
+        notes=_notes,
+    ),
+)

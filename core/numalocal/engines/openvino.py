@@ -1,0 +1,62 @@
+"""OpenVINO in an application of one's own, and OpenVINO Model Server (ovms).
+
+OpenVINO reads no variable: the application takes NUMALOCAL_OPENVINO_CONFIG for its
+`compile_model(model, "CPU", config)`; the model server has the option --plugin_config.  Without
+them OpenVINO counts the cores that it may run on, but takes no notice of reserved ones.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from numalocal import names
+from numalocal.engines.adapter import Adapter, Job, Option, Seat
+
+VARIABLE: Final = "NUMALOCAL_OPENVINO_CONFIG"
+"""JSON: properties for compile_model."""
+
+
+def _variables(seat: Seat) -> Mapping[str, str]:
+    config = {
+        "INFERENCE_NUM_THREADS": seat.threads,
+        "NUM_STREAMS": len(seat.compute),
+        "ENABLE_CPU_PINNING": True,
+    }
+    return {VARIABLE: json.dumps(config)}
+
+
+def _notes(_job: Job) -> Sequence[str]:
+    return (
+        f"OpenVINO reads no variable: the application must give {VARIABLE} (JSON) to "
+        'compile_model(model, "CPU", ...)',
+    )
+
+
+def _server_options(_job: Job) -> Sequence[Option]:
+    config = (
+        f'{{"INFERENCE_NUM_THREADS": $({names.ENV_THREADS}), "NUM_STREAMS": $({names.ENV_RANKS}), '
+        '"ENABLE_CPU_PINNING": true}'
+    )
+    return (Option("--plugin_config", config, ("--config_path",)),)
+
+
+def _server_notes(job: Job) -> Sequence[str]:
+    notes = []
+    if own := job.own("--config_path"):
+        notes.append(f"with {own} the model server takes plugin_config of each model from there")
+    if job.settings.reserved_cores:
+        notes.append(
+            "spec.engine.reservedCores cannot be told to the model server: its threads are counted "
+            "before the engine is known; say --plugin_config yourself"
+        )
+    return notes
+
+
+def _nothing(_seat: Seat) -> Mapping[str, str]:
+    return {}
+
+
+ADAPTERS: Final = (
+    Adapter(name="openvino", variables=_variables, speaks={VARIABLE: ()}, notes=_notes),
+    Adapter(name="ovms", variables=_nothing, options=_server_options, notes=_server_notes),
+)

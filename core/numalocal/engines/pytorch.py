@@ -1,0 +1,64 @@
+"""PyTorch programs, and the servers on it: text-embeddings-inference (tei), text-generation (tgi).
+
+They get the number of threads only.  A variable that pins threads would pin their Python main
+thread when torch is loaded, and all that it starts.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from numalocal.engines.adapter import Adapter, Job, Seat
+
+_PROCESSES: Final = "PET_NPROC_PER_NODE"
+"""torchrun's --nproc-per-node as a variable."""
+_COUNTS: Final[Mapping[str, tuple[str, ...]]] = {"OMP_NUM_THREADS": (), "MKL_NUM_THREADS": ()}
+
+
+def _counts(seat: Seat) -> Mapping[str, str]:
+    """Give each process the threads of a rank; where ranks differ, of the smallest."""
+    threads = str(min(len(cpus) for cpus in seat.compute))
+    return dict.fromkeys(_COUNTS, threads)
+
+
+def _variables(seat: Seat) -> Mapping[str, str]:
+    ranks = len(seat.compute)
+    return {**_counts(seat), **({_PROCESSES: str(ranks)} if ranks > 1 else {})}
+
+
+def _notes(job: Job) -> Sequence[str]:
+    if job.ranks == 1 or "numalocal-bind" in " ".join(job.command):
+        return ()
+    return (
+        f"its {job.ranks} ranks share one container and all of its CPUs: start them as `torchrun "
+        "--no-python numalocal-bind exec --rank-from LOCAL_RANK --openmp none -- python ...`, "
+        "which binds each to its own set",
+    )
+
+
+def _tei_notes(job: Job) -> Sequence[str]:
+    if job.ranks == 1:
+        return ()
+    return (
+        f"text-embeddings-inference is one process, which is told the threads of one of its "
+        f"{job.ranks} CPU sets: ask for ranks: 1 and more replicas",
+    )
+
+
+def _tgi_notes(_job: Job) -> Sequence[str]:
+    return (
+        "text-generation-inference lays its processes over the host's NUMA nodes by itself, and "
+        "cannot be told other CPUs (text-generation-inference#3011): the cpuset alone holds it",
+    )
+
+
+ADAPTERS: Final = (
+    Adapter(
+        name="pytorch",
+        variables=_variables,
+        speaks={**_COUNTS, _PROCESSES: ("--nproc-per-node",)},
+        notes=_notes,
+        forks=True,
+    ),
+    Adapter(name="tei", variables=_counts, speaks=_COUNTS, notes=_tei_notes, forks=True),
+    Adapter(name="tgi", variables=_counts, speaks=_COUNTS, notes=_tgi_notes, forks=True),
+)
