@@ -23,6 +23,10 @@ bool openmp_parse(enum openmp *openmp, const char *name)
     return false;
 }
 
+/* How long a thread waits hot: from one token to the next, and not between requests. libgomp does
+ * so by itself, the others would for 200 ms. */
+enum { WAIT_MS = 5 };
+
 static bool user_places_threads(void)
 {
     static const char *const names[] = {"OMP_PLACES", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY",
@@ -68,6 +72,8 @@ static void place_threads(const struct idlist *cpus, enum openmp openmp)
 
         set("KMP_AFFINITY", text_format("granularity=fine,explicit,proclist=[%s]", list));
         free(list);
+        if (getenv("KMP_BLOCKTIME") == NULL && getenv("OMP_WAIT_POLICY") == NULL)
+            set("KMP_BLOCKTIME", text_format("%d", WAIT_MS));
     } else {
         set("OMP_PLACES", join(cpus, "{", ",", "}"));
         set("OMP_PROC_BIND", text_format("true"));

@@ -16,6 +16,8 @@ MACHINE = make_machine(nodes=2, cores=4)
 BOTH = Assignment.of(partition(MACHINE, [Pool(name="cpuset")]).sets)
 ONE = Assignment(BOTH.sets[:1])
 
+KMP = {"KMP_AFFINITY": "granularity=fine,explicit,proclist=[2,4]", "KMP_BLOCKTIME": "5"}
+
 
 def job(name: str = "none", *command: str, ranks: int = 1, own: tuple[str, ...] = ()) -> Job:
     settings = EngineSettings(name=name)
@@ -50,13 +52,20 @@ def test_who_pins_such_an_engine_himself_is_warned(name: str) -> None:
     [
         ("auto", {"OMP_PLACES": "{2},{4}", "OMP_PROC_BIND": "true"}),
         ("gnu", {"GOMP_CPU_AFFINITY": "2 4"}),
-        ("llvm", {"KMP_AFFINITY": "granularity=fine,explicit,proclist=[2,4]"}),
-        ("intel", {"KMP_AFFINITY": "granularity=fine,explicit,proclist=[2,4]"}),
+        ("llvm", KMP),
+        ("intel", KMP),
         ("none", {}),
     ],
 )
 def test_exactly_one_family_per_runtime(runtime: str, expected: dict[str, str]) -> None:
     assert expected | {"OMP_NUM_THREADS": "2"} == threads(runtime, IdSet.of([2, 4]))
+
+
+def test_a_wait_policy_of_the_users_stands() -> None:
+    settings = EngineSettings(name="openmp", openmp="llvm")
+    own = Job(settings=settings, variables=frozenset({"OMP_WAIT_POLICY"}))
+
+    assert "KMP_BLOCKTIME" not in variables(own, ONE, MACHINE)
 
 
 @pytest.mark.parametrize("own", engines.PINNING)

@@ -96,22 +96,6 @@ def test_two_ranks_get_a_set_on_each_node_and_a_list_each(workers: Workers) -> N
     assert all(look.bytes_on_node[node] >= 32 << 20 for node in (0, 1))
 
 
-def test_vllm_is_told_every_ranks_list_in_its_own_language(workers: Workers) -> None:
-    workers.create(
-        "vllm",
-        command=("sh", "-c", "env; exec sleep infinity"),
-        ranks=2,
-        engine={"name": "vllm", "reservedCores": 0},
-    )
-    workers.wait_ready("vllm")
-
-    log = workers.wait_log("vllm", "VLLM_CPU_OMP_THREADS_BIND")
-
-    assert "VLLM_CPU_OMP_THREADS_BIND=3|7\n" in log
-    assert "CPU_VISIBLE_MEMORY_NODES=0,1\n" in log
-    assert not re.search(r"^(OMP|GOMP|KMP)_", log, re.MULTILINE)
-
-
 def test_where_seccomp_denies_the_policy_the_cpuset_binds_and_the_denial_is_told(
     workers: Workers,
 ) -> None:

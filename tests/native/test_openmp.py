@@ -15,11 +15,12 @@ Bind = Callable[..., subprocess.CompletedProcess[str]]
 Program = Callable[[str], Path]
 
 COUNT = {"OMP_NUM_THREADS": "2"}
+KMP = {"KMP_AFFINITY": "granularity=fine,explicit,proclist=[0,1]", "KMP_BLOCKTIME": "5"}
 FAMILIES: Mapping[str, Mapping[str, str]] = {
     "standard": {**COUNT, "OMP_PLACES": "{0},{1}", "OMP_PROC_BIND": "true"},
     "gnu": {**COUNT, "GOMP_CPU_AFFINITY": "0 1"},
-    "llvm": {**COUNT, "KMP_AFFINITY": "granularity=fine,explicit,proclist=[0,1]"},
-    "intel": {**COUNT, "KMP_AFFINITY": "granularity=fine,explicit,proclist=[0,1]"},
+    "llvm": {**COUNT, **KMP},
+    "intel": {**COUNT, **KMP},
     "none": COUNT,
 }
 PLAN = {
@@ -121,6 +122,14 @@ def test_what_is_preloaded_goes_before_what_is_linked(
     env = {**PLAN, **ASAN, "LD_PRELOAD": separator.join(map(str, libraries))}
 
     assert openmp_of(bind("exec", "--rank", "0", "--", program, env=env)) == FAMILIES[family]
+
+
+@pytest.mark.parametrize("own", [{"KMP_BLOCKTIME": "1"}, {"OMP_WAIT_POLICY": "active"}])
+def test_a_wait_policy_of_the_users_stands(bind: Bind, own: dict[str, str]) -> None:
+    done = bind("exec", "--rank", "0", "--openmp", "llvm", "--", "env", env={**PLAN, **own})
+
+    affinity = {"KMP_AFFINITY": KMP["KMP_AFFINITY"]}
+    assert openmp_of(done) == {**COUNT, **affinity, **own}
 
 
 def test_a_script_has_the_standards_family(bind: Bind, tmp_path: Path) -> None:
