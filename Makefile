@@ -17,7 +17,16 @@ run: build ## Place, bind and verify the example worker on this machine
 	@$(BIN)/numalocal run -f examples/local.yaml
 
 test: check native-check ## Set up, check and pass all tests that need no cluster
-	@$(BIN)/pytest -q -m "not e2e"
+	@$(BIN)/pytest -q -m "not e2e and not engines and not vllm"
+
+test-engines: $(VENV)/.dev native ## Run real engines and OpenMP runtimes, and look at their threads
+	@setup/engines.sh
+	@setup/vllm.sh planning
+	@$(BIN)/pytest -v -m engines tests/engines
+
+test-vllm: $(VENV)/.dev native ## Run vLLM itself, two engines beside each other (6 GB)
+	@setup/vllm.sh engine
+	@$(BIN)/pytest -v -s -m vllm tests/engines
 
 bench: $(VENV)/.dev native ## Time discovery beside lstopo and lscpu, and two workers with and without sets
 	@$(BIN)/python tests/benchmarks/discovery.py
@@ -81,4 +90,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[deviceplugin,operator]' --group dev
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test bench e2e lab lab-down check build native native-check fmt golden protos clean
+.PHONY: help run test test-engines test-vllm bench e2e lab lab-down check build native native-check fmt golden protos clean
