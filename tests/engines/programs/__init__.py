@@ -1,0 +1,1 @@
+"""Small engines: each runs a real one as it is told by its environment, and prints its rate."""
