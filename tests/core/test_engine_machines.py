@@ -1,7 +1,6 @@
 """vLLM's list on machines where its own automatic binding gives up or errs."""
 
 import pytest
-from simulated import MACHINES, written
 
 from numalocal import engines
 from numalocal.assignment import Assignment
@@ -11,6 +10,7 @@ from numalocal.partition import partition
 from numalocal.pools import Pool
 from numalocal.preference import prefer
 from numalocal.sysfs import Sysfs
+from simulated import MACHINES, written
 
 
 @pytest.mark.parametrize(
