@@ -217,18 +217,22 @@ def _best(ways: Iterable[_Nodes], *costs: Callable[[_Nodes], Any]) -> _Nodes:
 
 def _near(ground: _Ground, count: int, *, least: int) -> _Nodes:
     """Choose `count` unused nodes that have `least` free sets, one by one near those before."""
-    rest, rooms_of, distances = list(ground.unused), ground.rooms, ground.distances
+    free = {node: ground.rooms[node].free for node in ground.unused}
+    rest, distances = sorted(ground.unused, key=lambda node: (free[node], node)), ground.distances
+    plenty = sum(free[node] for node in rest[:count]) >= least
     before = list(ground.used)
     away = {node: sum(distances[one].get(node, _FAR) for one in before) for node in rest}
     if not before:  # near its own nearest, itself one of them
         for node in rest:
             away[node] = sum(sorted(map(distances[node].get, rest, repeat(_FAR)))[:count])
     for missing in reversed(range(count)):
-        others = sum(nlargest(missing, (rooms_of[node].free for node in rest)))
-        enough = [node for node in rest if rooms_of[node].free + others >= least]
-        best = min(enough, key=lambda node: (away[node], rooms_of[node].free, node))
+        enough = rest
+        if not plenty:
+            others = sum(nlargest(missing, (free[node] for node in rest)))
+            enough = [node for node in rest if free[node] + others >= least]
+        best = min(enough, key=away.__getitem__)  # the first of equals: see `rest`
         rest.remove(best)
-        least -= rooms_of[best].free
+        least -= free[best]
         known = away if before else dict.fromkeys(rest, 0)
         away = {node: known[node] + distances[best].get(node, _FAR) for node in rest}
         before.append(best)
