@@ -10,7 +10,7 @@ requirements=tests/engines/requirements.txt
 cache=${NUMALOCAL_CACHE:-$HOME/.cache/numalocal}
 venv=$cache/engines
 python=${PYTHON:-python3}
-# The library alone; its common part cannot be left out.
+# The library alone.
 cmake_args="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF \
 -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_OPENSSL=OFF"
 
@@ -39,6 +39,7 @@ fi
 hash() { sha256sum | cut -c 1-16; }
 built_for=$({
     echo "$cmake_args"
+    cat setup/llama.cmake
     grep '^llama-cpp-python' "$requirements"
     "$python" --version
     g++ -march=native -Q --help=target 2>/dev/null || uname -m
@@ -63,7 +64,8 @@ if [ ! -e "$venv/built-for" ]; then
     pip install --upgrade "pip>=25.1,<27"
     echo "compiling llama.cpp, which takes minutes"
     # No cache: pip's would give what was compiled with other options or for another CPU.
-    CMAKE_ARGS=$cmake_args CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
+    CMAKE_ARGS="$cmake_args '-DCMAKE_PROJECT_llama.cpp_INCLUDE_BEFORE=$PWD/setup/llama.cmake'" \
+        CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
         pip install --no-cache-dir "$(grep '^llama-cpp-python' "$requirements")"
     echo "$built_for" >"$venv/built-for"
 fi

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from numalocal import engines, names, pools
+from numalocal import engines, podtemplate, pools
 from numalocal.engines import ENGINES, OPENMP_RUNTIMES, EngineSettings
 from numalocal.errors import SpecInvalid
 from numalocal.fields import Fields
@@ -13,9 +13,6 @@ from numalocal.problems import Problem
 MAX_RANKS: Final = 64
 MAX_NAME: Final = 63
 """Pods carry the worker's name in a label, whose values end there."""
-ENGINE_CONTAINER: Final = "engine"
-"""The container with this name is the engine's; where none has it, the first is."""
-
 _SPEC_FIELDS: Final = (
     "replicas",
     "ranks",
@@ -69,7 +66,6 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     _check_placement(spec)
     spec.choice("enforcement", ("Required",), "Required")
     template = spec.below("template")
-    pod = template.below("spec")
     worker = Worker(
         name=_name(metadata),
         namespace=str(metadata.raw("namespace") or "default"),
@@ -81,11 +77,10 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
         engine=_engine(spec.below("engine")),
         memory_per_rank_bytes=_memory(spec.below("memory")),
         template=spec.raw("template") if isinstance(spec.raw("template"), Mapping) else {},
-        engine_container=_engine_container(pod),
+        engine_container=podtemplate.engine_container(template),
     )
     worker = replace(worker, engine=_kv_cache(spec.below("memory"), worker))
-    _check_metadata(template.below("metadata"))
-    _check_template(pod, worker)
+    podtemplate.check(template, worker.engine_container, worker.ranks, worker.memory_bytes)
     if problems:
         raise SpecInvalid(problems)
     return worker
@@ -150,63 +145,3 @@ def _kv_cache(fields: Fields, worker: Worker) -> EngineSettings:
         message = "must be less than spec.memory.perRank, which holds the weights as well"
         fields.problem("kvCache", given, message)
     return replace(engine, kv_cache_bytes=size)
-
-
-def _engine_container(spec: Fields) -> str:
-    found = [str(one.raw("name")) for one in spec.each("containers")]
-    if not spec.raw("containers"):
-        spec.problem("containers", spec.raw("containers"), "must list at least one container")
-    if not found:
-        return ENGINE_CONTAINER
-    return ENGINE_CONTAINER if ENGINE_CONTAINER in found else found[0]
-
-
-def _check_metadata(metadata: Fields) -> None:
-    """Refuse our own labels and annotations: the spec's fields say what they would say."""
-    for kind in ("labels", "annotations"):
-        given = metadata.below(kind)
-        for name in given.names():
-            if name.startswith(f"{names.DOMAIN}/"):
-                message = "must be left out: numalocal writes it from the spec"
-                given.problem(name, given.raw(name), message)
-
-
-def _check_template(spec: Fields, worker: Worker) -> None:
-    policy = spec.raw("restartPolicy")
-    if policy not in (None, "Always"):
-        spec.problem("restartPolicy", policy, "must be Always: a worker serves until it is deleted")
-    containers = spec.each("containers")
-    for container in (*spec.each("initContainers"), *containers):
-        _check_container(container)
-    engines = [one for one in containers if one.raw("name") == worker.engine_container]
-    # Limits of the whole pod bind the engine as well.
-    for limited in (spec, *engines):
-        _check_engine_limits(limited.below("resources").below("limits"), worker)
-
-
-def _check_container(container: Fields) -> None:
-    name = container.raw("name")
-    if not isinstance(name, str) or not name:
-        container.problem("name", name, "must be the container's name")
-    if name == names.CHECK_CONTAINER:
-        container.problem("name", name, "is the container that numalocal adds; choose another name")
-    for kind in ("requests", "limits"):
-        amounts = container.below("resources").below(kind)
-        for resource in amounts.names():
-            if resource.startswith(f"{names.DOMAIN}/"):
-                message = "must not be requested here: spec.ranks and spec.pool say it"
-                amounts.problem(resource, amounts.raw(resource), message)
-
-
-def _check_engine_limits(limits: Fields, worker: Worker) -> None:
-    """Refuse what would work against the binding: a CPU quota, or less memory than the ranks'."""
-    if (cpu := limits.raw("cpu")) is not None:
-        message = "must be left out: a CPU quota throttles threads that own their cores"
-        limits.problem("cpu", cpu, message)
-    limit_bytes = limits.size_bytes("memory")
-    if limit_bytes and worker.memory_bytes and limit_bytes < worker.memory_bytes:
-        message = (
-            f"is less than {worker.ranks} x spec.memory.perRank = {worker.memory_bytes} bytes; "
-            "raise it, or leave it out"
-        )
-        limits.problem("memory", limits.raw("memory"), message)
