@@ -1,6 +1,7 @@
 """llama.cpp: llama-server, llama-cli and the others that read LLAMA_ARG_ variables.
 
-Its default number of threads is the host's.  Facts are of common/arg.cpp, common/common.cpp and
+Its default number of threads is the host's.  Where a version does not read the variable for
+batches, they get as many threads as decoding.  Facts are of common/arg.cpp, common/common.cpp and
 ggml/src/ggml-cpu/ggml-cpu.c.
 """
 
