@@ -60,7 +60,7 @@ fmt: $(VENV)/.dev ## Format the Python code
 	@$(BIN)/ruff check --fix $(SOURCES)
 
 golden: $(VENV)/.dev native ## Write the golden files anew; review the difference
-	@NUMALOCAL_GOLDEN=write $(BIN)/pytest -q -m "not e2e" tests || true
+	@NUMALOCAL_GOLDEN=write $(BIN)/pytest -q -m "not e2e and not engines and not vllm" tests || true
 	@git diff --stat -- tests/golden
 
 protos: $(VENV)/.dev ## Generate the wire code from protos/

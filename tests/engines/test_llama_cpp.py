@@ -18,7 +18,7 @@ pytestmark = pytest.mark.engines
 ENGINE = "programs.llama_engine"
 ROUNDS = 3
 ROUND_S = 3.0
-MANY_THREADS = 16
+MANY_THREADS = 32
 """What an engine takes on a large host when nobody tells it that it has a part of it."""
 
 
