@@ -13,7 +13,7 @@ INTERVAL_S: Final = 0.2
 def options(description: str) -> argparse.ArgumentParser:
     """Give a command line with what all of them take."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--seconds", type=float, default=60, help="how long to compute")
+    parser.add_argument("--seconds", type=float, default=600, help="how long to compute")
     return parser
 
 
@@ -22,6 +22,7 @@ def compute(name: str, step: Callable[[], object], *, bytes_per_step: int, secon
 
     `at` is the clock that all processes share, so that two engines can be counted over the same
     time.
+    Where nobody reads that any more, it ends with a BrokenPipeError.
     """
     step()  # the first starts the threads and touches the memory
     _say(f"ready pid={os.getpid()}")
