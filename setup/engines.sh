@@ -21,6 +21,8 @@ need() { # need PACKAGE COMMAND...: the package is missing where the command fai
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 need g++ command -v g++
+need clang command -v clang
+need libomp-dev sh -c 'ls /usr/lib/llvm-*/lib/libomp.so'
 need cmake command -v cmake
 need ninja-build command -v ninja
 need python3-venv "$python" -c 'import ensurepip, venv'

@@ -1,5 +1,6 @@
 """The main job without a cluster, on the machine that runs these tests."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -137,6 +138,41 @@ def test_runs_see_each_other_and_never_share_a_cpu(
     assert second.returncode == 1
     assert "1 CPU sets are asked for, 0 are free" in second.stderr
     assert "(other runs hold CPUs 0" in second.stderr
+
+
+MANY_THREADS = """
+import threading, time
+for _ in range(400):
+    threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+print("started", flush=True)
+time.sleep(30)
+"""
+
+
+def test_looking_at_a_large_engine_takes_little_of_a_cpu(worker: Callable[..., Path]) -> None:
+    engine = worker("[python3, engine.py]")
+    (engine.parent / "engine.py").write_text(MANY_THREADS)
+    command = [sys.executable, "-m", "numalocal.cli", "run", "-f", str(engine)]
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "core"), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=engine.parent, env=env, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert any("started" in line for line in process.stdout)
+        before_s = _cpu_s(process.pid)
+        time.sleep(4)
+        taken_s = _cpu_s(process.pid) - before_s
+        process.terminate()
+        rest = process.stdout.read()
+
+    assert "401 threads" in rest
+    assert taken_s < 4 * 0.05, taken_s  # a look takes 12 ms or so, ten of them a second 0.5 s
+
+
+def _cpu_s(pid: int) -> float:
+    """Give the CPU time of one process, by /proc/PID/stat."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_terminal_shows_what_runs(worker: Callable[..., Path]) -> None:

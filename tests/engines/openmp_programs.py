@@ -1,0 +1,45 @@
+"""One program on each of the three OpenMP runtimes."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+SOURCE: Final = Path(__file__).parent / "programs" / "openmp_threads.c"
+COMPILE: Final[Mapping[str, tuple[str, ...]]] = {
+    "gnu": ("gcc", "-fopenmp"),
+    "llvm": ("clang", "-fopenmp=libomp"),
+    "intel": ("clang", "-fopenmp=libiomp5"),
+}
+LIBRARY: Final[Mapping[str, str]] = {
+    "gnu": "libgomp.so.1",
+    "llvm": "libomp.so.5",
+    "intel": "libiomp5.so",
+}
+
+
+class Program(NamedTuple):
+    """A program and the library that its threads are of."""
+
+    path: Path
+    library: Path
+
+
+def build(runtime: str, folder: Path, intel: Path) -> Program:
+    """Build the program against a runtime; `intel` is the folder of Intel's."""
+    path = folder / f"openmp-{runtime}"
+    places = (f"-L{intel}", f"-Wl,-rpath,{intel}") if runtime == "intel" else ()
+    command = [*COMPILE[runtime], "-O1", *places, str(SOURCE), "-o", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"run `make test-engines`: {' '.join(command)}: {done.stderr}")
+    return Program(path, _loaded(path, LIBRARY[runtime]))
+
+
+def _loaded(program: Path, name: str) -> Path:
+    """Find the library that a program loads."""
+    told = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=True)
+    (line,) = [line for line in told.stdout.splitlines() if line.strip().startswith(name)]
+    return Path(line.split("=>")[1].split()[0])
