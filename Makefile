@@ -24,7 +24,7 @@ test-engines: $(VENV)/.dev native ## Run real engines and OpenMP runtimes, and l
 	@setup/vllm.sh planning
 	@$(BIN)/pytest -v -m engines tests/engines
 
-test-vllm: $(VENV)/.dev native ## Run vLLM itself, two engines beside each other (6 GB)
+test-vllm: $(VENV)/.dev native ## Run vLLM itself, two engines beside each other (6 GB of disk, 17 of memory)
 	@setup/vllm.sh engine
 	@$(BIN)/pytest -v -s -m vllm tests/engines
 
