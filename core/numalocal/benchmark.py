@@ -1,6 +1,5 @@
 """What a machine can do: bandwidth between NUMA nodes, rate by threads; measured and as a table."""
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -106,7 +105,7 @@ def run(binder_path: Path, step: Step, *, weights: str, seconds: float) -> Rate:
     """
     engine = ("numalocal-decode", "--weights", weights, "--seconds", f"{seconds:g}")
     command: Sequence[str] = engine
-    environment = _environment(binder_path) | {"OMP_NUM_THREADS": str(step.threads)}
+    environment = binder.environment(binder_path, {"OMP_NUM_THREADS": str(step.threads)})
     if step.cpus is not None:
         mems = None if step.memory_node is None else IdSet.of([step.memory_node])
         command = binder.exec_command(binder_path, step.cpus, mems, engine)
@@ -152,10 +151,3 @@ def document(bandwidths: Sequence[Bandwidth], scalings: Sequence[Scaling]) -> Ma
             {"threads": one.threads, "bound": one.bound, "unbound": one.unbound} for one in scalings
         ],
     }
-
-
-def _environment(binder_path: Path) -> dict[str, str]:
-    """Leave out what pins threads, and find the engine beside the binder."""
-    kept = {name: value for name, value in os.environ.items() if name not in openmp.PINNING}
-    path = os.pathsep.join([kept.get("PATH", os.defpath), str(binder_path.parent)])
-    return kept | {"PATH": path}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from numalocal.engines import PINNING
 from numalocal.errors import LaunchFailed
 from numalocal.idset import IdSet
 
@@ -41,3 +42,13 @@ def exec_command(
 def check_command(binder: Path, report: Path) -> tuple[str, ...]:
     """Compare the process's own binding and its node's memory with the plan in the environment."""
     return (str(binder), "check", "--report", str(report))
+
+
+def environment(binder: Path, placed: Mapping[str, str]) -> dict[str, str]:
+    """Put the binder's folder last on PATH: the example engine is built beside it.
+
+    What pins threads is left out of our own environment: it was meant for another program.
+    """
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(binder.parent)])
+    inherited = {name: value for name, value in os.environ.items() if name not in PINNING}
+    return {**inherited, "PATH": path, **placed}

@@ -18,10 +18,11 @@ from numalocal.commands.board import Board
 from numalocal.discovery import discover
 from numalocal.errors import SetsUnavailable
 from numalocal.idset import IdSet, union
-from numalocal.launch import Replica, check, watch
+from numalocal.launch import check, watch
 from numalocal.machine import Machine
 from numalocal.partition import Partition
 from numalocal.placement import Placement, place, require_command, users
+from numalocal.replica import Replica
 from numalocal.sysfs import Sysfs
 from numalocal.verdict import Outcome, problems
 from numalocal.worker import Worker, parse_worker
