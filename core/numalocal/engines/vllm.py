@@ -18,7 +18,7 @@ READS_LIMIT_SINCE: Final = (0, 24)
 SHM_BYTES_PER_RANK: Final = GIB
 """For messages and all-reduce buffers, 4 MiB for each thread of a rank (csrc/cpu/shm.cpp)."""
 OVERHEAD_BYTES: Final = 2 * GIB
-"""What is no rank: API server and scheduler."""
+"""What is no rank: API server and scheduler, 1.6 GiB resident in v0.32 before any request."""
 
 _TP: Final = ("--tensor-parallel-size", "-tp")
 _PP: Final = ("--pipeline-parallel-size", "-pp")
