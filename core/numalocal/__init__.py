@@ -1,11 +1,12 @@
 """The functional core: machines, CPU sets and what a worker on them is told.
 
-Data flows one way through these modules, lowest first:
+Data flows one way through these rooms, lowest first:
 
-    idset, names, quantity, problems, errors   values that everything speaks
-    sysfs -> discovery -> machine              what this machine is
-    pools -> partition -> cpusets              how it is cut
-    preference -> assignment -> engine         what a worker gets and is told
-    worker                                     what a worker asks for
-    binder, observation, launch, screen, cli   the same work on a bare machine
+    idset, quantity, fields, names, ...  values and words that everything speaks
+    machine                              /sys and /proc -> Machine
+    sets                                 Machine and pools -> CPU sets -> what one container gets
+    engines, pictures                    what an engine is told; what people are shown
+    worker                               a document -> Worker -> the job of its engine
+    host                                 the same work on a machine without a cluster
+    commands, cli                        the command line
 """

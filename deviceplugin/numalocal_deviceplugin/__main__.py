@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from types import FrameType
 
 from numalocal import log as logs
-from numalocal.discovery import discover
 from numalocal.errors import NumalocalError
-from numalocal.partition import partition
-from numalocal.pools import default_pools
-from numalocal.sysfs import Sysfs
+from numalocal.machine.discovery import discover
+from numalocal.machine.sysfs import Sysfs
+from numalocal.sets.partition import partition
+from numalocal.sets.pools import default_pools
 from numalocal_deviceplugin import config, supervisor
 from numalocal_deviceplugin.availability import Availability
 

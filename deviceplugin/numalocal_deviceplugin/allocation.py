@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from numalocal import names
-from numalocal.assignment import Assignment
-from numalocal.compute import thread_variables
-from numalocal.cpusets import CpuSet
-from numalocal.machine import Machine
-from numalocal.pools import Preference
-from numalocal.preference import prefer
+from numalocal.engines.compute import thread_variables
+from numalocal.machine.model import Machine
+from numalocal.sets.assignment import Assignment
+from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.pools import Preference
+from numalocal.sets.preference import prefer
 from numalocal_deviceplugin.errors import UnknownDevice
 
 

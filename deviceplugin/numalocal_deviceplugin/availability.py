@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterable
 from enum import Enum
 
-from numalocal.cpusets import CpuSet
 from numalocal.idset import IdSet
-from numalocal.machine import Machine
-from numalocal.partition import Partition
+from numalocal.machine.model import Machine
+from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.partition import Partition
 from numalocal_deviceplugin import devices
 from numalocal_deviceplugin.binding import Node
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from numalocal import engines, names
-from numalocal.assignment import Assignment
 from numalocal.engines import EngineSettings, Job
 from numalocal.errors import AssignmentInvalid
 from numalocal.idset import IdSet, union
-from numalocal.machine import Machine
-from numalocal.partition import Partition
+from numalocal.machine.model import Machine
+from numalocal.sets.assignment import Assignment
+from numalocal.sets.partition import Partition
 from numalocal_deviceplugin.allocation import sets_named
 from numalocal_deviceplugin.errors import AgentError, BindingRefused
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from numalocal.documents import load
 from numalocal.errors import SpecInvalid
 from numalocal.log import LEVELS
-from numalocal.pools import Pool, parse_pools
 from numalocal.problems import Problem
+from numalocal.sets.pools import Pool, parse_pools
+from numalocal.worker.documents import load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from numalocal.cpusets import CpuSet
 from numalocal.idset import IdSet
+from numalocal.sets.cpusets import CpuSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from typing import Final
 from urllib.parse import quote
 
 from numalocal import names
-from numalocal.machine import Machine
-from numalocal.partition import Partition
+from numalocal.machine.model import Machine
+from numalocal.sets.partition import Partition
 from numalocal_deviceplugin import backoff
 from numalocal_deviceplugin.errors import PublishFailed
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from numalocal.errors import MachineUnreadable
-from numalocal.sysfs import Sysfs
+from numalocal.machine.sysfs import Sysfs
 from numalocal_deviceplugin import kubelet, node, nri
 from numalocal_deviceplugin.availability import Availability
 from numalocal_deviceplugin.config import Config

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from numalocal.worker import Worker
+from numalocal.worker.spec import Worker
 from numalocal_operator.observed import ObservedPod
 from numalocal_operator.pod import KIND, pod_name, revision
 

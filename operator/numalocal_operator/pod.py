@@ -7,9 +7,10 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from numalocal import engines, jobs, names
+from numalocal import engines, names
 from numalocal.engines import Told
-from numalocal.worker import Worker
+from numalocal.worker import jobs
+from numalocal.worker.spec import Worker
 from numalocal_operator.config import Config
 
 Manifest = dict[str, Any]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from numalocal.errors import SpecInvalid
-from numalocal.worker import Worker, parse_worker
+from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator import status as statuses
 from numalocal_operator.cluster import Cluster, PodRefused, Raw
 from numalocal_operator.config import Config

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from numalocal.errors import ReportInvalid, SpecInvalid
 from numalocal.report import CheckReport
-from numalocal.worker import Worker
+from numalocal.worker.spec import Worker
 from numalocal_operator.observed import ObservedPod
 from numalocal_operator.plan import Plan
 from numalocal_operator.pod import revision, selector

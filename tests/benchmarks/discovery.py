@@ -32,8 +32,8 @@ MAX_OF_LSTOPO = 1.5
 
 DISCOVERY = """
 import sys, time
-from numalocal.discovery import discover
-from numalocal.sysfs import Sysfs
+from numalocal.machine.discovery import discover
+from numalocal.machine.sysfs import Sysfs
 started = time.perf_counter()
 discover(Sysfs(sys.argv[1]))
 print((time.perf_counter() - started) * 1000)

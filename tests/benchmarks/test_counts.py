@@ -7,8 +7,8 @@ from simulated import MACHINES, written
 
 COUNTED = """
 import sys
-from numalocal.discovery import discover
-from numalocal.sysfs import Sysfs
+from numalocal.machine.discovery import discover
+from numalocal.machine.sysfs import Sysfs
 
 root, touched = sys.argv[1], []
 sys.addaudithook(

@@ -8,11 +8,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal import worker as worker_module
 from numalocal.engines import ENGINES, OPENMP_RUNTIMES
 from numalocal.errors import SpecInvalid
 from numalocal.quantity import parse_bytes
-from numalocal.worker import MAX_RANKS, parse_worker
+from numalocal.worker import spec as worker_module
+from numalocal.worker.spec import MAX_RANKS, parse_worker
 
 from .conftest import CHART, EXAMPLES
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from numalocal.pools import Pool, parse_pools
+from numalocal.sets.pools import Pool, parse_pools
 
 from .conftest import CHART, ROOT, Document, Helm, Render, find_helm
 

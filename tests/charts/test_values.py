@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from numalocal.pools import FIELDS
+from numalocal.sets.pools import FIELDS
 
 from .conftest import CHART, Helm
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from numalocal.idset import IdSet
-from numalocal.machine import Core, Machine, NumaNode, Package
+from numalocal.machine.model import Core, Machine, NumaNode, Package
 
 GIB = 1 << 30
 EXAMPLES = Path(__file__).parents[2] / "examples"

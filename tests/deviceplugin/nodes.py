@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from numalocal.idset import IdSet
-from numalocal.machine import Core, Machine, NumaNode, Package
-from numalocal.partition import Partition, partition
-from numalocal.pools import Pool
+from numalocal.machine.model import Core, Machine, NumaNode, Package
+from numalocal.sets.partition import Partition, partition
+from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.availability import Availability
 from numalocal_deviceplugin.binding import Container, Node, Pod
 

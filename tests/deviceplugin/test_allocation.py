@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal.assignment import Assignment
 from numalocal.errors import SetsUnavailable
-from numalocal.partition import partition
-from numalocal.pools import PREFERENCES, Pool, Preference
+from numalocal.sets.assignment import Assignment
+from numalocal.sets.partition import partition
+from numalocal.sets.pools import PREFERENCES, Pool, Preference
 from numalocal_deviceplugin.allocation import allocate, preferred_ids
 from numalocal_deviceplugin.errors import UnknownDevice
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from numalocal.errors import SpecInvalid
-from numalocal.pools import Pool
+from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.config import Config, parse
 
 

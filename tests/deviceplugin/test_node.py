@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from numalocal.machine import Machine
-from numalocal.partition import partition
-from numalocal.pools import Pool
+from numalocal.machine.model import Machine
+from numalocal.sets.partition import partition
+from numalocal.sets.pools import Pool
 from numalocal_deviceplugin import node
 from numalocal_deviceplugin.errors import PublishFailed
 from numalocal_deviceplugin.node import Publisher, in_cluster, pools_annotation

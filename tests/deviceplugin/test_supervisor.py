@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from numalocal.idset import IdSet
-from numalocal.sysfs import Sysfs
+from numalocal.machine.sysfs import Sysfs
 from numalocal_deviceplugin import kubelet, nri, supervisor
 from numalocal_deviceplugin.availability import Availability
 from numalocal_deviceplugin.config import Config, parse

@@ -19,7 +19,7 @@ Machine = Callable[..., str]
 LOOK = """
 import json, subprocess, sys, time
 from pathlib import Path
-from numalocal.observation import bytes_on_node, observe
+from numalocal.host.observation import bytes_on_node, observe
 
 def pages(pid):
     return dict(bytes_on_node(Path(f"/proc/{pid}/numa_maps").read_text()))
@@ -122,7 +122,7 @@ def test_pages_that_were_touched_move_with_the_cpuset(machine: Machine) -> None:
             FOUR_NODES,
             in_python(
                 """
-from numalocal.cgroups import Cgroup
+from numalocal.host.cgroups import Cgroup
 from numalocal.idset import IdSet
 
 group = Cgroup("moved", IdSet.of([0]), IdSet.of([0]))

@@ -8,8 +8,8 @@ from typing import Any
 
 from lab.cluster import Lab
 from lab.commands import LabError, wait_for
+from numalocal.host.observation import bytes_on_node
 from numalocal.idset import IdSet
-from numalocal.observation import bytes_on_node
 
 START_TIMEOUT_S = 180
 DECODE = ("numalocal-decode", "--weights", "32Mi", "--seconds", "0")

@@ -4,13 +4,13 @@ from functools import cache
 from typing import Any, Final
 
 from captured import TRUTHS, unpacked
-from numalocal.discovery import discover
-from numalocal.machine import Machine
-from numalocal.partition import partition
-from numalocal.placement import Placement, place
-from numalocal.pools import Pool, Size
-from numalocal.sysfs import Sysfs
-from numalocal.worker import Worker, parse_worker
+from numalocal.host.placement import Placement, place
+from numalocal.machine.discovery import discover
+from numalocal.machine.model import Machine
+from numalocal.machine.sysfs import Sysfs
+from numalocal.sets.partition import partition
+from numalocal.sets.pools import Pool, Size
+from numalocal.worker.spec import Worker, parse_worker
 from simulated import MACHINES, written
 
 X86, ARM, POWER, S390X = "cpus-256", "graviton4", "power9-smt8", "s390x-drawers"

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from numalocal.idset import IdSet
-from numalocal.machine import Machine
+from numalocal.machine.model import Machine
 
 VERSIONS: Final = tuple(
     (Path(__file__).parent / "vllm-versions.txt").read_text(encoding="utf-8").split()

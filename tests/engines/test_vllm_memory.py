@@ -4,11 +4,12 @@ from math import ceil
 
 import pytest
 
-from numalocal import engines, jobs
+from numalocal import engines
 from numalocal.engines.arguments import value
 from numalocal.engines.vllm import OVERHEAD_BYTES, READS_LIMIT_SINCE, SHM_BYTES_PER_RANK
 from numalocal.quantity import parse_bytes
-from numalocal.worker import Worker
+from numalocal.worker import jobs
+from numalocal.worker.spec import Worker
 from simulated import GIB
 
 from .placing import X86, machine_named, placed, worker

@@ -5,10 +5,10 @@ from typing import Final
 import pytest
 
 from numalocal.engines import PINNING
+from numalocal.host.placement import Placement
 from numalocal.idset import IdSet
-from numalocal.machine import Machine
-from numalocal.placement import Placement
-from numalocal.pools import Size
+from numalocal.machine.model import Machine
+from numalocal.sets.pools import Size
 
 from .placing import ARM, NAMES, POWER, S390X, X86, machine_named, placed, worker
 from .planning import VERSIONS, Answer, Container, ask

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from numalocal.worker import Worker, parse_worker
+from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
 from numalocal_operator.observed import ObservedPod
 from numalocal_operator.pod import PoolNumbers, manifest, revision

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numalocal.worker import Worker
+from numalocal.worker.spec import Worker
 from numalocal_operator.observed import ObservedPod
 from numalocal_operator.plan import CONFLICT_RETRY_S, Creation, Plan, back_off_s, plan
 from numalocal_operator.pod import revision

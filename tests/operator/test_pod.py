@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from numalocal import names
-from numalocal.documents import load_worker
-from numalocal.worker import Worker, parse_worker
+from numalocal.worker.documents import load_worker
+from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
 from numalocal_operator.pod import PoolNumbers, manifest, revision
 

@@ -6,7 +6,7 @@ import pytest
 
 from numalocal.errors import SpecInvalid
 from numalocal.problems import Problem
-from numalocal.worker import Worker
+from numalocal.worker.spec import Worker
 from numalocal_operator import status as statuses
 from numalocal_operator.observed import ObservedPod
 from numalocal_operator.plan import Plan

@@ -1,7 +1,7 @@
 import io
 import re
 
-from numalocal.commands.board import Board
+from numalocal.host.board import Board
 
 
 class Terminal(io.StringIO):

@@ -5,12 +5,12 @@ import os
 import sys
 from pathlib import Path
 
-from numalocal import benchmark, binder
-from numalocal.benchmark import Bandwidth, Scaling, Step
 from numalocal.commands import output
-from numalocal.discovery import discover
+from numalocal.host import benchmark, binder
+from numalocal.host.benchmark import Bandwidth, Scaling, Step
+from numalocal.machine.discovery import discover
+from numalocal.machine.sysfs import Sysfs
 from numalocal.pictures import plot
-from numalocal.sysfs import Sysfs
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -3,12 +3,13 @@
 import argparse
 from pathlib import Path
 
-from numalocal import documents, plan
 from numalocal.commands import output, sets
-from numalocal.discovery import discover
-from numalocal.placement import place, users
-from numalocal.sysfs import Sysfs
-from numalocal.worker import parse_worker
+from numalocal.host import plan
+from numalocal.host.placement import place, users
+from numalocal.machine.discovery import discover
+from numalocal.machine.sysfs import Sysfs
+from numalocal.worker import documents
+from numalocal.worker.spec import parse_worker
 
 
 def main(arguments: argparse.Namespace) -> int:

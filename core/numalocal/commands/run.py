@@ -10,22 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from numalocal import binder, cgroups, documents, plan, screen, usage
-from numalocal.cgroups import Cgroup
-from numalocal.claims import Claims, directory
 from numalocal.commands import sets
-from numalocal.commands.board import Board
-from numalocal.discovery import discover
 from numalocal.errors import SetsUnavailable
+from numalocal.host import binder, cgroups, plan, tables, usage
+from numalocal.host.board import Board
+from numalocal.host.cgroups import Cgroup
+from numalocal.host.claims import Claims, directory
+from numalocal.host.launch import check, watch
+from numalocal.host.placement import Placement, place, require_command, users
+from numalocal.host.replica import Replica
+from numalocal.host.verdict import Outcome, problems
 from numalocal.idset import IdSet, union
-from numalocal.launch import check, watch
-from numalocal.machine import Machine
-from numalocal.partition import Partition
-from numalocal.placement import Placement, place, require_command, users
-from numalocal.replica import Replica
-from numalocal.sysfs import Sysfs
-from numalocal.verdict import Outcome, problems
-from numalocal.worker import Worker, parse_worker
+from numalocal.machine.discovery import discover
+from numalocal.machine.model import Machine
+from numalocal.machine.sysfs import Sysfs
+from numalocal.sets.partition import Partition
+from numalocal.worker import documents
+from numalocal.worker.spec import Worker, parse_worker
 
 Results = list[tuple[Placement, Outcome]]
 
@@ -55,9 +56,9 @@ def main(arguments: argparse.Namespace) -> int:
             run = _Run(binder_path, placements, groups, bound_by, claims.fileno())
             results = run.results(machine.allowed_nodes)
     for placement, outcome in results:
-        print(f"\n{screen.replica_table(worker, placement, outcome)}")
+        print(f"\n{tables.replica_table(worker, placement, outcome)}")
     print(f"\nbound by {bound_by}")
-    print(screen.closing_line(results))
+    print(tables.closing_line(results))
     return int(any(problems(one.assignment, outcome) for one, outcome in results))
 
 
@@ -133,7 +134,7 @@ class _Run:
             looks = [(replica.observation, replica.rate) for replica in replicas]
             seconds = time.monotonic() - start_s
             board.show(
-                screen.live_table(self.placements, looks, bound_by=self.bound_by, seconds=seconds)
+                tables.live_table(self.placements, looks, bound_by=self.bound_by, seconds=seconds)
             )
 
         try:

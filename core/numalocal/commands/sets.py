@@ -4,14 +4,15 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from numalocal import documents, topology
 from numalocal.commands import output
 from numalocal.errors import PoolUnmet
-from numalocal.machine import Machine
-from numalocal.partition import Partition, partition
+from numalocal.host.usage import users
+from numalocal.machine import topology
+from numalocal.machine.model import Machine
 from numalocal.pictures import svg, terminal
-from numalocal.pools import default_pools
-from numalocal.usage import users
+from numalocal.sets.partition import Partition, partition
+from numalocal.sets.pools import default_pools
+from numalocal.worker import documents
 
 
 def cut(machine: Machine, pool_file: str | None) -> Partition:

@@ -3,10 +3,10 @@
 import argparse
 import importlib
 
-from numalocal import topology
 from numalocal.commands import output
-from numalocal.discovery import discover
-from numalocal.sysfs import Sysfs
+from numalocal.machine import topology
+from numalocal.machine.discovery import discover
+from numalocal.machine.sysfs import Sysfs
 
 
 def main(arguments: argparse.Namespace) -> int:

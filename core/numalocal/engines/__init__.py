@@ -9,9 +9,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Final
 
-from numalocal import compute, names
-from numalocal.assignment import Assignment
-from numalocal.engines import arguments
+from numalocal import names
+from numalocal.engines import arguments, compute
 from numalocal.engines.adapter import (
     OPENMP_RUNTIMES,
     Adapter,
@@ -22,7 +21,8 @@ from numalocal.engines.adapter import (
 )
 from numalocal.engines.openmp import PINNING
 from numalocal.idset import IdSet
-from numalocal.machine import Machine
+from numalocal.machine.model import Machine
+from numalocal.sets.assignment import Assignment
 
 __all__ = [
     "ENGINES",

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from numalocal.assignment import Assignment
 from numalocal.engines import arguments
 from numalocal.idset import IdSet
-from numalocal.machine import Machine
+from numalocal.machine.model import Machine
+from numalocal.sets.assignment import Assignment
 
 OPENMP_RUNTIMES: Final = ("auto", "gnu", "llvm", "intel", "none")
 

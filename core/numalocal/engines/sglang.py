@@ -7,9 +7,9 @@ Each rank binds its threads to its part of the list and its memory to the nodes 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from numalocal import budget
-from numalocal.budget import GIB
+from numalocal.engines import budget
 from numalocal.engines.adapter import Adapter, Job, Option, Seat
+from numalocal.engines.budget import GIB
 
 SHM_BYTES_PER_RANK: Final = GIB
 """For all-reduce buffers and messages."""

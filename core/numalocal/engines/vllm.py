@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from numalocal import budget, compute
-from numalocal.budget import GIB, RankMemory
+from numalocal.engines import budget, compute
 from numalocal.engines.adapter import Adapter, Job, Option, Seat
+from numalocal.engines.budget import GIB, RankMemory
 
 READS_LIMIT_SINCE: Final = (0, 24)
 """Its first version that takes its fraction of memory.max where that is less than the node's."""

@@ -6,10 +6,10 @@ from itertools import groupby
 from string import ascii_letters
 from typing import Final
 
-from numalocal.cpusets import CpuSet
-from numalocal.machine import Kind
+from numalocal.machine.model import Kind
 from numalocal.pictures.cells import Cell, Group, State, colour_places
 from numalocal.pictures.ink import Ink
+from numalocal.sets.cpusets import CpuSet
 
 CACHE: Final = "│"
 _OTHERS: Final = {State.OFFLINE: "×", State.FORBIDDEN: "·"}

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Final
 
-from numalocal.cpusets import CpuSet
-from numalocal.machine import Machine
-from numalocal.partition import Partition
+from numalocal.machine.model import Machine
 from numalocal.pictures import shapes, words
 from numalocal.pictures.boxes import Box, CoreBox, NodeBox
 from numalocal.pictures.cells import Cell, State, colour_places
 from numalocal.pictures.layout import LINE_HEIGHT, MOST_LINES
 from numalocal.pictures.shapes import fitting, number, rect, text
 from numalocal.quantity import format_bytes
+from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.partition import Partition
 
 _DOT: Final = 12
 

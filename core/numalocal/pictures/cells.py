@@ -6,10 +6,10 @@ from enum import Enum
 from itertools import count, groupby
 from typing import Final
 
-from numalocal.cpusets import CpuSet
 from numalocal.idset import IdSet
-from numalocal.machine import KINDS, Core, Kind, Machine
-from numalocal.partition import Partition
+from numalocal.machine.model import KINDS, Core, Kind, Machine
+from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.partition import Partition
 
 _FIRST_FREE: Final = 4
 """Half of a palette."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from numalocal.machine import Machine
+from numalocal.machine.model import Machine
 
 _NODES: Final = range(2, 9)
 """Of more nodes a table cannot be read; of one there is nothing to tell."""

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from numalocal.machine import Machine
+from numalocal.machine.model import Machine
 from numalocal.pictures import distances, shapes
 from numalocal.pictures.boxes import Box, Page
 from numalocal.pictures.cells import State

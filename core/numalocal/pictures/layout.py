@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import log
 from typing import Final
 
-from numalocal.machine import Machine
-from numalocal.partition import Partition
+from numalocal.machine.model import Machine
 from numalocal.pictures.boxes import Box, NodeBox, Page, SectionBox, Size, even_rows, flow
 from numalocal.pictures.scale import Scale, block, group_box
 from numalocal.pictures.sections import NodeView, Section, sections
+from numalocal.sets.partition import Partition
 
 PAGE_WIDTH: Final = 1600
 LEAST_PAGE_WIDTH: Final = 800

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil, log, sqrt
 from typing import Final
 
-from numalocal.machine import KINDS
+from numalocal.machine.model import KINDS
 from numalocal.pictures.boxes import Box, CoreBox, GroupBox, Size, flow
 from numalocal.pictures.cells import Group
 

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from numalocal.cpusets import CpuSet
 from numalocal.idset import IdSet, union
-from numalocal.machine import Machine, NumaNode
-from numalocal.partition import Partition
+from numalocal.machine.model import Machine, NumaNode
 from numalocal.pictures.cells import Cells, Group
+from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.partition import Partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Final
 
-from numalocal.machine import Machine
-from numalocal.partition import Partition
+from numalocal.machine.model import Machine
 from numalocal.pictures import shapes, words
 from numalocal.pictures.boxes import Box, SectionBox
 from numalocal.pictures.cards import Cards
 from numalocal.pictures.foot import foot
 from numalocal.pictures.layout import LINE_HEIGHT, MARGIN, lay_out
 from numalocal.pictures.shapes import fitting, number, rect, text
+from numalocal.sets.partition import Partition
 
 _SUBTITLE: Final = 14
 _TOP: Final = 74

@@ -5,14 +5,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from numalocal.cpusets import CpuSet
 from numalocal.idset import IdSet
-from numalocal.machine import Machine
-from numalocal.partition import Partition
+from numalocal.machine.model import Machine
 from numalocal.pictures.blocks import FULL, Signs
 from numalocal.pictures.ink import Ink
 from numalocal.pictures.words import count, shortened, use
 from numalocal.quantity import format_bytes
+from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.partition import Partition
 
 _MOST_SETS: Final = 16
 """Of more sets than that the free ones are counted, not listed."""

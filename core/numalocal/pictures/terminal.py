@@ -4,12 +4,12 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from numalocal.machine import Machine
-from numalocal.partition import Partition
+from numalocal.machine.model import Machine
 from numalocal.pictures import blocks, distances, tables, words
 from numalocal.pictures.ink import Ink
 from numalocal.pictures.lines import HUGE, Columns, fit, memory_bar, node_lines
 from numalocal.pictures.sections import Section, sections
+from numalocal.sets.partition import Partition
 
 _WHOLE: Final = "\N{NO-BREAK SPACE}"
 _INDENT: Final = 9

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from numalocal.cpusets import CpuSet
 from numalocal.idset import IdSet
-from numalocal.machine import Machine
+from numalocal.machine.model import Machine
 from numalocal.quantity import format_bytes
+from numalocal.sets.cpusets import CpuSet
 
 
 def facts(machine: Machine) -> list[str]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from numalocal.cpusets import CpuSet, device_id, in_rank_order
 from numalocal.idset import IdSet, union
-from numalocal.machine import Core, CoreKind, Finding, Machine, NumaNode, Package
-from numalocal.partition import Partition
+from numalocal.machine.model import Core, CoreKind, Finding, Machine, NumaNode, Package
+from numalocal.sets.cpusets import CpuSet, device_id, in_rank_order
+from numalocal.sets.partition import Partition
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "pictures"
 GIB = 1 << 30

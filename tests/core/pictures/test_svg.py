@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from numalocal.machine import Finding
+from numalocal.machine.model import Finding
 from numalocal.pictures import svg
 from numalocal.pictures.boxes import Box, NodeBox, even_rows, flow
 from numalocal.pictures.cells import colour_places

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal.machine import Machine
-from numalocal.partition import Partition
+from numalocal.machine.model import Machine
 from numalocal.pictures import terminal
 from numalocal.pictures.ink import PALETTE
+from numalocal.sets.partition import Partition
 
 from .conftest import ANSI, GIB, MACHINES, Drawn, cut, drawn, hybrid, regular
 

@@ -1,0 +1,102 @@
+"""What `numalocal run` shows: text made of values, nothing printed here."""
+
+from collections.abc import Sequence
+
+from numalocal.host.observation import Observation
+from numalocal.host.placement import Placement
+from numalocal.host.verdict import Outcome, local_share, problems
+from numalocal.quantity import format_bytes
+from numalocal.worker.spec import Worker
+
+Row = tuple[str, str, str, str]
+Look = tuple[Observation | None, str]
+"""The last look at a replica, and the last rate it printed, empty where it printed none."""
+
+
+def replica_table(worker: Worker, placement: Placement, outcome: Outcome) -> str:
+    """Show a replica as three columns: asked, bound, and what /proc said."""
+    assignment = placement.assignment
+    rows: list[Row] = [("", "asked", "bound", "/proc says")]
+    look = outcome.observation
+    unseen = "not started" if outcome.exit_status is None else "ended too soon to be seen"
+    seen_cpus = seen_nodes = seen_memory = unseen
+    if look is not None:
+        threads = _count(len(look.thread_cpus), "thread")
+        seen_cpus = f"{look.cpus} ({threads})"
+        seen_nodes = f"allowed {look.mems}"
+        share = local_share(look.bytes_on_node, assignment)
+        seen_memory = f"{_on_nodes(look.bytes_on_node)}, {share:.1%} local"
+    sets = ", ".join(one.id for one in assignment.sets)
+    rows.append(("CPUs", f"{_count(worker.ranks, 'set')} of {worker.pool}", sets, ""))
+    rows.append(("", "", str(assignment.cpus), seen_cpus))
+    rows.append(("memory", "beside the CPUs", f"node {assignment.mems}", seen_nodes))
+    rows.append(("", _memory_asked(worker), _available(outcome), seen_memory))
+    if outcome.rate:
+        rows.append(("rate", "", "", outcome.rate))
+    return f"replica {placement.replica}\n{_columns(rows)}"
+
+
+def live_table(
+    placements: Sequence[Placement], looks: Sequence[Look], *, bound_by: str, seconds: float
+) -> str:
+    """Show what runs now: CPUs, nodes, threads, memory by node, last rate of each replica."""
+    rows: list[Row] = [("replica", "CPUs", "threads", "memory"), *map(_live_row, placements, looks)]
+    rates = [
+        f"replica {one.replica}: {rate}"
+        for one, (_, rate) in zip(placements, looks, strict=True)
+        if rate
+    ]
+    heading = f"running for {seconds:.0f} s, bound by {bound_by}"
+    return "\n".join([heading, _columns(rows), *(f"  {rate}" for rate in rates)])
+
+
+def closing_line(results: Sequence[tuple[Placement, Outcome]]) -> str:
+    """Say verified, or for each replica what was not."""
+    wrong = [
+        f"replica {placement.replica}: {problem}"
+        for placement, outcome in results
+        for problem in problems(placement.assignment, outcome)
+    ]
+    if wrong:
+        return "not verified: " + "; ".join(wrong)
+    count = _count(len(results), "replica")
+    return f"verified: {count}, every thread on its own CPUs, memory on the nodes beside them"
+
+
+def _live_row(placement: Placement, look: Look) -> Row:
+    assignment, (seen, _) = placement.assignment, look
+    cpus = f"{assignment.cpus} on node {assignment.mems}"
+    if seen is None:
+        return str(placement.replica), cpus, "starting", ""
+    share = local_share(seen.bytes_on_node, assignment)
+    memory = f"{_on_nodes(seen.bytes_on_node)}, {share:.1%} local"
+    return str(placement.replica), cpus, str(len(seen.thread_cpus)), memory
+
+
+def _memory_asked(worker: Worker) -> str:
+    if worker.memory_per_rank_bytes is None:
+        return "no amount"
+    return f"{format_bytes(worker.memory_per_rank_bytes)} per rank"
+
+
+def _available(outcome: Outcome) -> str:
+    available = [rank.available_bytes for rank in outcome.report.ranks]
+    return ", ".join(f"{format_bytes(one)} available" for one in available if one is not None)
+
+
+def _on_nodes(placed: object) -> str:
+    if not isinstance(placed, dict) or not placed:
+        return "no page seen"
+    return ", ".join(f"N{node}={format_bytes(size)}" for node, size in sorted(placed.items()))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _columns(rows: Sequence[Row]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        "  " + "  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]]).rstrip()
+        for row in rows
+    )

@@ -1,0 +1,1 @@
+"""What this machine is: kernel files in, one frozen Machine out."""

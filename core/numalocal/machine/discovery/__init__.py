@@ -1,0 +1,73 @@
+"""Read a machine from its kernel files: Sysfs in, Machine out.
+
+| about | module | reads |
+| --- | --- | --- |
+| nodes | nodes.py | CPUs, memory and distances of NUMA nodes |
+| siblings | cores.py | cores and packages |
+| levels | levels.py | L3 caches, dies, clusters, books, drawers |
+| speeds | kinds.py | performance and efficiency cores |
+| offline | offline.py | where offline CPUs belong |
+| confinement | allowed.py | what the reading process may use |
+| architecture | architecture.py | its name |
+| doubts | findings.py | nothing; gathers what is inconsistent |
+"""
+
+from numalocal.idset import IdSet
+from numalocal.machine.discovery.allowed import read_allowed
+from numalocal.machine.discovery.architecture import read_architecture
+from numalocal.machine.discovery.cores import make_cores, nodes_by_cpu, read_packages, read_siblings
+from numalocal.machine.discovery.findings import Findings
+from numalocal.machine.discovery.kinds import read_kinds, with_kinds
+from numalocal.machine.discovery.levels import read_l3, read_level
+from numalocal.machine.discovery.nodes import read_nodes
+from numalocal.machine.discovery.offline import complete, nodes_of_offline
+from numalocal.machine.model import Machine
+from numalocal.machine.sysfs import CPU, Sysfs
+
+
+def discover(sysfs: Sysfs) -> Machine:
+    """Build the machine that the files under the root describe.
+
+    What is malformed or inconsistent is a finding, never an error.
+
+    Raises:
+        MachineUnreadable: where the root shows no online CPU.
+    """
+    findings = Findings()
+    online, present = sysfs.online_cpus(), sysfs.numbered(CPU, "cpu")
+    if present and (unseen := online - present):
+        findings.add(f"{CPU}/online", f"names CPUs {unseen}, of which there is no directory")
+    offline = present - online
+    nodes = read_nodes(sysfs, online, findings)
+    told = read_siblings(sysfs, online, findings)
+    siblings = told or tuple(IdSet.of([cpu]) for cpu in online)
+    packages = read_packages(sysfs, online, siblings, findings)
+    kinds = read_kinds(sysfs, siblings, findings)
+    completed = complete(sysfs, siblings, online, offline, findings)
+    nodes_of = {**nodes_of_offline(sysfs, offline), **nodes_by_cpu(nodes)}
+    cores = make_cores(sysfs, completed, packages, nodes_of, findings)
+    levels = {
+        level: read_level(sysfs, level, siblings, packages, findings)
+        for level in ("dies", "clusters", "books", "drawers")
+    }
+    allowed, allowed_nodes = read_allowed(
+        sysfs, online, IdSet.of(node.id for node in nodes), findings
+    )
+    return Machine(
+        online=online,
+        offline=offline,
+        allowed=allowed,
+        allowed_nodes=allowed_nodes,
+        packages=packages,
+        cores=with_kinds(cores, kinds),
+        cores_known=told is not None,
+        nodes=nodes,
+        l3=read_l3(sysfs, siblings, findings),
+        dies=levels["dies"],
+        clusters=levels["clusters"],
+        books=levels["books"],
+        drawers=levels["drawers"],
+        kinds=kinds,
+        architecture=read_architecture(sysfs, findings),
+        findings=findings.all(),
+    )

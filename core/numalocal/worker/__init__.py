@@ -1,0 +1,1 @@
+"""What a worker asks for: the document read, and the job of its engine."""

@@ -1,0 +1,75 @@
+"""What every engine is told: one golden file for each, made anew with NUMALOCAL_GOLDEN=write."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from numalocal import engines
+from numalocal.engines import ENGINES, EngineSettings, Job, Memory
+from numalocal.sets.assignment import Assignment
+from numalocal.sets.partition import partition
+from numalocal.sets.pools import Pool
+
+from ..conftest import GIB, make_machine
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "engines"
+MACHINE = make_machine(nodes=2, cores=4, memory_bytes=256 * GIB)
+BOTH = Assignment.of(partition(MACHINE, [Pool(name="cpuset")]).sets)
+ONE = Assignment(BOTH.sets[:1])
+
+OWN = (
+    *("serve", "--tensor-parallel-size=2", "--tp-size", "2", "--gpu-memory-utilization", "0.5"),
+    *("--mem-fraction-static=0.5", "-t", "3", "--numa", "isolate", "--plugin_config", "{}"),
+)
+"""A command in which somebody says himself what the engines could be told."""
+
+
+def job(name: str, **given: Any) -> Job:
+    memory = Memory(per_rank_bytes=64 * GIB, limit_bytes=150 * GIB, node_bytes=256 * GIB)
+    settings = EngineSettings(name=name)
+    usual: dict[str, Any] = {"settings": settings, "command": ("serve",), "memory": memory}
+    return Job(**{**usual, **given})
+
+
+def scenarios(name: str) -> Iterator[tuple[str, Job, Assignment]]:
+    yield "one rank", job(name, memory=Memory()), ONE
+    yield "two ranks of 64 GiB in a pod of 150 GiB", job(name, ranks=2), BOTH
+    reserved = EngineSettings(name=name, reserved_cores=2)
+    yield "two ranks, two cores reserved", job(name, ranks=2, settings=reserved), BOTH
+    threads = frozenset({"OMP_NUM_THREADS", "OMP_PLACES"})
+    yield (
+        "two ranks, much of it the user's own",
+        job(name, ranks=2, command=OWN, variables=threads),
+        BOTH,
+    )
+    yield "one rank, started by a shell", job(name, command=("sh", "-c", "exec serve")), ONE
+    yield "one rank, the image's own command", job(name, command=()), ONE
+
+
+def described(name: str) -> str:
+    lines = []
+    for title, one, assignment in scenarios(name):
+        told = engines.tell(one)
+        variables = engines.variables(one, assignment, MACHINE)
+        lines += [f"# {title}"]
+        lines += [f"{key}={value}" for key, value in sorted(variables.items())]
+        lines += [" ".join(("arguments:", *told.arguments))] if told.arguments else []
+        lines += [*(f"note: {note}" for note in told.notes), ""]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_is_told_what_its_golden_file_says(name: str) -> None:
+    file = GOLDEN / f"{name}.txt"
+    if os.environ.get("NUMALOCAL_GOLDEN") == "write":
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(described(name))
+
+    assert described(name) == file.read_text()
+
+
+def test_there_is_no_golden_file_without_an_engine() -> None:
+    assert sorted(file.stem for file in GOLDEN.iterdir()) == sorted(ENGINES)

@@ -1,0 +1,93 @@
+"""What `numalocal run` shows, to the letter."""
+
+import os
+from pathlib import Path
+
+from numalocal.host import tables
+from numalocal.host.observation import Observation
+from numalocal.host.placement import place
+from numalocal.host.verdict import Outcome
+from numalocal.idset import IdSet
+from numalocal.report import CheckReport, RankReport
+from numalocal.sets.partition import partition
+from numalocal.sets.pools import Pool
+from numalocal.worker.spec import parse_worker
+
+from ..conftest import GIB, make_machine
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "core"
+MACHINE = make_machine(nodes=2, cores=6)
+CUT = partition(MACHINE, [Pool(name="cpuset", size=2)])
+WORKER = parse_worker(
+    {
+        "metadata": {"name": "llama"},
+        "spec": {
+            "ranks": 2,
+            "engine": {"name": "vllm"},
+            "memory": {"perRank": "2Gi"},
+            "template": {"spec": {"containers": [{"name": "engine", "command": ["serve"]}]}},
+        },
+    }
+)
+PLACEMENTS = place(WORKER, MACHINE, CUT)
+REPORT = CheckReport(
+    verified=True,
+    cpus="2-5,14-17",
+    mems="0-1",
+    ranks=tuple(
+        RankReport(cpus=cpus, numa_node=node, memory_bytes=2 * GIB, available_bytes=6 * GIB)
+        for node, cpus in enumerate(("2-5", "14-17"))
+    ),
+    limit_bytes=None,
+    message="bound",
+)
+LOOK = Observation(
+    thread_cpus=tuple(IdSet.of([cpu]) for cpu in (2, 4, 14, 16)),
+    mems=IdSet.of([0, 1]),
+    bytes_on_node={0: 2 * GIB, 1: 2 * GIB},
+)
+GOOD = Outcome(report=REPORT, observation=LOOK, rate="12.5 tokens/s, 50.0 GB/s", exit_status=0)
+
+
+def golden(name: str, shown: str) -> None:
+    path = GOLDEN / name
+    if os.environ.get("NUMALOCAL_GOLDEN") == "write":
+        path.write_text(shown + "\n", encoding="utf-8")
+    assert shown + "\n" == path.read_text(encoding="utf-8")
+
+
+def test_a_run_reads_as_its_golden_file() -> None:
+    (placement,) = PLACEMENTS
+
+    golden(
+        "run.txt",
+        "\n\n".join(
+            [
+                tables.replica_table(WORKER, placement, GOOD),
+                tables.closing_line([(placement, GOOD)]),
+            ]
+        ),
+    )
+
+
+def test_a_refused_run_says_what_was_not_verified() -> None:
+    (placement,) = PLACEMENTS
+    refused = CheckReport(
+        verified=False,
+        cpus="2-5,14-17",
+        mems="0-1",
+        ranks=REPORT.ranks,
+        limit_bytes=None,
+        message="rank 0 asks for 2.0 GiB but NUMA node 0 has 1.0 GiB available of 8.0 GiB",
+    )
+    outcome = Outcome(report=refused)
+
+    golden(
+        "run-refused.txt",
+        "\n\n".join(
+            [
+                tables.replica_table(WORKER, placement, outcome),
+                tables.closing_line([(placement, outcome)]),
+            ]
+        ),
+    )

@@ -1,0 +1,65 @@
+from typing import Any
+
+import pytest
+
+from numalocal.worker import jobs
+from numalocal.worker.spec import Worker, parse_worker
+
+from ..conftest import GIB
+
+
+def worker(container: dict[str, Any] | None = None, **spec: Any) -> Worker:
+    engine = {"name": "engine", "image": "vllm:v0.24.0", **(container or {})}
+    template = {"spec": {"containers": [{"name": "proxy"}, engine]}}
+    usual = {"ranks": 2, "engine": {"name": "vllm"}, "memory": {"perRank": "64Gi"}}
+    return parse_worker(
+        {"metadata": {"name": "llama"}, "spec": {**usual, "template": template, **spec}}
+    )
+
+
+def test_a_job_is_the_engine_containers() -> None:
+    made = jobs.job(
+        worker({"command": ["vllm"], "args": ["serve"], "env": [{"name": "A", "value": "1"}]}),
+        limit_bytes=1,
+        node_bytes=2,
+        host_bytes=3,
+    )
+
+    assert (made.ranks, made.command, made.variables, made.image) == (
+        2,
+        ("vllm", "serve"),
+        frozenset({"A"}),
+        "vllm:v0.24.0",
+    )
+    assert (made.memory.per_rank_bytes, made.memory.limit_bytes) == (64 * GIB, 1)
+    assert (made.memory.node_bytes, made.memory.host_bytes) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("container", "limit_bytes"),
+    [
+        pytest.param({}, 130 * GIB, id="ranks and what they share"),
+        pytest.param(
+            {"volumeMounts": [{"name": "x", "mountPath": "/dev/shm"}]}, 128 * GIB, id="own /dev/shm"
+        ),
+        pytest.param(
+            {"resources": {"limits": {"memory": "200Gi"}}}, 200 * GIB, id="the template's limit"
+        ),
+        pytest.param(
+            {"resources": {"requests": {"memory": "160Gi"}}}, 160 * GIB, id="a larger request"
+        ),
+        pytest.param(
+            {"resources": {"requests": {"memory": "much"}}}, 130 * GIB, id="a request that is none"
+        ),
+    ],
+)
+def test_the_memory_limit(container: dict[str, Any], limit_bytes: int) -> None:
+    assert jobs.memory_limit_bytes(worker(container)) == limit_bytes
+
+
+def test_without_a_size_there_is_no_limit() -> None:
+    assert jobs.memory_limit_bytes(worker(memory={})) is None
+
+
+def test_an_engine_that_shares_nothing_gets_no_shared_memory() -> None:
+    assert jobs.shm_bytes(worker(engine={"name": "openmp"})) == 0

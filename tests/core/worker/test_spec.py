@@ -1,0 +1,238 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from numalocal.engines import EngineSettings
+from numalocal.errors import SpecInvalid
+from numalocal.worker.documents import load_worker
+from numalocal.worker.spec import parse_worker
+
+from ..conftest import EXAMPLES
+
+
+def document(container: Mapping[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    template = {"spec": {"containers": [container or {"name": "main", "image": "x"}]}}
+    return {"metadata": {"name": "llama"}, "spec": {"template": template} | spec}
+
+
+def problems_of(raw: Mapping[str, Any]) -> dict[str, str]:
+    with pytest.raises(SpecInvalid) as refused:
+        parse_worker(raw)
+    return {one.path: str(one) for one in refused.value.problems}
+
+
+def test_everything_but_the_template_has_a_default() -> None:
+    worker = parse_worker(document())
+
+    assert (worker.name, worker.namespace, worker.replicas, worker.ranks, worker.pool) == (
+        "llama",
+        "default",
+        1,
+        1,
+        "cpuset",
+    )
+    assert worker.engine == EngineSettings(name="none", openmp="auto", reserved_cores=None)
+    assert worker.memory_bytes is None
+    assert worker.engine_container == "main"
+
+
+def test_memory_is_counted_over_all_ranks() -> None:
+    worker = parse_worker(document(ranks=2, memory={"perRank": "64Gi"}))
+
+    assert worker.memory_bytes == 128 << 30
+
+
+def test_the_container_named_engine_is_the_engines() -> None:
+    raw = document()
+    raw["spec"]["template"]["spec"]["containers"].append({"name": "engine", "image": "y"})
+
+    assert parse_worker(raw).engine_container == "engine"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_example_is_a_worker(path: Any) -> None:
+    assert parse_worker(load_worker(path)).ranks >= 1
+
+
+def test_all_problems_are_told_at_once_with_their_paths() -> None:
+    raw = {
+        "metadata": {},
+        "spec": {
+            "replicas": -1,
+            "ranks": 0,
+            "pool": "CPU set",
+            "placment": "Spread",
+            "engine": {"name": "triton", "openMP": "sun", "reservedCores": 1.5},
+            "memory": {"perRank": "64 GB", "policy": "Interleave"},
+            "enforcement": "BestEffort",
+            "template": {"spec": {"restartPolicy": "Never", "containers": []}},
+        },
+    }
+
+    assert set(problems_of(raw)) == {
+        "metadata.name",
+        "spec.replicas",
+        "spec.ranks",
+        "spec.pool",
+        "spec.placment",
+        "spec.engine.name",
+        "spec.engine.openMP",
+        "spec.engine.reservedCores",
+        "spec.memory.perRank",
+        "spec.memory.policy",
+        "spec.enforcement",
+        "spec.template.spec.restartPolicy",
+        "spec.template.spec.containers",
+    }
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "sentence"),
+    [
+        pytest.param(
+            document(placment="Pack"), "spec.placment", "did you mean placement?", id="typing error"
+        ),
+        pytest.param(
+            document(colour="red"), "spec.colour", "is not a field; known: replicas", id="unknown"
+        ),
+        pytest.param(
+            document(engine={"name": "triton"}),
+            "spec.engine.name",
+            "'triton' must be one of: llama.cpp, none, ollama",
+            id="engine",
+        ),
+        pytest.param(
+            document(engine={"name": "llama.cpp"}, memory={"kvCache": "4Gi"}),
+            "spec.memory.kvCache",
+            "'4Gi' cannot be told to engine llama.cpp; leave it out (engines that can: vllm)",
+            id="KV cache that cannot be told",
+        ),
+        pytest.param(
+            document(engine={"name": "vllm"}, memory={"perRank": "4Gi", "kvCache": "4Gi"}),
+            "spec.memory.kvCache",
+            "must be less than spec.memory.perRank",
+            id="KV cache without weights",
+        ),
+        pytest.param(
+            document(engine={"name": "vllm"}, memory={"kvCache": "much"}),
+            "spec.memory.kvCache",
+            "must be an amount of memory such as 64Gi",
+            id="KV cache that is no amount",
+        ),
+        pytest.param(
+            document(memory={"perRank": True}),
+            "spec.memory.perRank",
+            "must be an amount of memory such as 64Gi",
+            id="amount",
+        ),
+        pytest.param(
+            document({"name": "main", "resources": {"limits": {"cpu": "4"}}}),
+            "spec.template.spec.containers[0].resources.limits.cpu",
+            "a CPU quota throttles",
+            id="quota",
+        ),
+        pytest.param(
+            document(
+                {"name": "main", "resources": {"limits": {"memory": "1Gi"}}},
+                ranks=2,
+                memory={"perRank": "1Gi"},
+            ),
+            "spec.template.spec.containers[0].resources.limits.memory",
+            "is less than 2 x spec.memory.perRank = 2147483648 bytes",
+            id="limit below the ranks",
+        ),
+        pytest.param(
+            document({"name": "main", "resources": {"limits": {"numalocal.io/cpuset": 1}}}),
+            "spec.template.spec.containers[0].resources.limits.numalocal.io/cpuset",
+            "must not be requested here",
+            id="resource",
+        ),
+        pytest.param(
+            document(
+                template={
+                    "metadata": {"annotations": {"numalocal.io/attempt": "9"}},
+                    "spec": {"containers": [{"name": "a"}]},
+                }
+            ),
+            "spec.template.metadata.annotations.numalocal.io/attempt",
+            "'9' must be left out: numalocal writes it from the spec",
+            id="an annotation of ours",
+        ),
+        pytest.param(
+            document(
+                template={
+                    "metadata": {"labels": {"numalocal.io/worker": "other"}},
+                    "spec": {"containers": [{"name": "a"}]},
+                }
+            ),
+            "spec.template.metadata.labels.numalocal.io/worker",
+            "must be left out",
+            id="a label of ours",
+        ),
+        pytest.param(
+            document({"name": "numalocal-check"}),
+            "spec.template.spec.containers[0].name",
+            "choose another name",
+            id="our container's name",
+        ),
+        pytest.param(
+            document() | {"metadata": {"name": 64 * "a"}},
+            "metadata.name",
+            "of at most 63 characters",
+            id="a name that no label can hold",
+        ),
+        pytest.param(
+            document(template={"spec": {"containers": [{"name": "a"}], "initContainers": [{}]}}),
+            "spec.template.spec.initContainers[0].name",
+            "None must be the container's name",
+            id="container without a name",
+        ),
+        pytest.param(
+            document(
+                template={
+                    "spec": {
+                        "containers": [{"name": "a"}],
+                        "resources": {"limits": {"cpu": 4}},
+                    }
+                }
+            ),
+            "spec.template.spec.resources.limits.cpu",
+            "a CPU quota throttles",
+            id="quota of the whole pod",
+        ),
+        pytest.param(
+            {"metadata": {"name": "a"}}, "spec.template.spec.containers", "", id="no spec"
+        ),
+        pytest.param(
+            {"metadata": {"name": "a"}, "spec": []}, "spec", "[] must be a mapping", id="a list"
+        ),
+        pytest.param(
+            document() | {"spec": {"template": {"spec": {"containers": {"a": 1}}}}},
+            "spec.template.spec.containers",
+            "must be",
+            id="containers as a mapping",
+        ),
+    ],
+)
+def test_a_problem_says_what_would_be_right(raw: dict[str, Any], path: str, sentence: str) -> None:
+    assert sentence in problems_of(raw)[path]
+
+
+def test_null_stands_for_the_default_as_in_a_cluster() -> None:
+    fields = ("replicas", "ranks", "pool", "placement", "engine", "memory", "enforcement")
+
+    worker = parse_worker(document(**dict.fromkeys(fields)))
+
+    assert worker == parse_worker(document())
+
+
+def test_no_problem_is_told_twice() -> None:
+    raw = document(template={"spec": {"containers": 1}})
+
+    with pytest.raises(SpecInvalid) as refused:
+        parse_worker(raw)
+
+    assert [str(one) for one in refused.value.problems] == [
+        "spec.template.spec.containers: 1 must be a list"
+    ]
