@@ -2,14 +2,10 @@
 
 #include "die.h"
 #include "masks.h"
+#include "text.h"
 
 #include <errno.h>
 #include <numa.h>
-
-static const char *plural(const struct idlist *list)
-{
-    return idlist_size(list) == 1 ? "" : "s";
-}
 
 static void current_cpus(struct idlist *cpus)
 {
@@ -34,8 +30,8 @@ static _Noreturn void refuse_cpus(const struct idlist *cpus, const char *source)
     idlist_subtract(&missing, cpus, &usable);
     die("%s %s: CPU%s %s cannot be used here: this container or machine has CPU%s %s online and "
         "allowed; take CPUs from these",
-        source, idlist_format(cpus), plural(&missing), idlist_format(&missing), plural(&usable),
-        idlist_format(&usable));
+        source, idlist_format(cpus), plural(idlist_size(&missing)), idlist_format(&missing),
+        plural(idlist_size(&usable)), idlist_format(&usable));
 }
 
 void bind_cpus(const struct idlist *cpus, const char *source)

@@ -1,11 +1,55 @@
 #include "budget.h"
 
-#include "demand.h"
 #include "memory.h"
 #include "text.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
+
+/* What some ranks ask for together. Saturates: too large for 64 bits is too large for any
+ * machine. */
+static uint64_t demand_bytes(const struct plan *plan, const struct idlist *ranks)
+{
+    uint64_t bytes = 0;
+
+    if (__builtin_mul_overflow(plan->memory_per_rank_bytes, idlist_size(ranks), &bytes))
+        return UINT64_MAX;
+    return bytes;
+}
+
+/* "rank 1 asks for 64.0 GiB", "ranks 0-1 ask for 128.0 GiB (64.0 GiB each)". */
+static char *demand_text(const struct plan *plan, const struct idlist *ranks)
+{
+    const struct amount each = text_bytes(plan->memory_per_rank_bytes);
+    const struct amount sum = text_bytes(demand_bytes(plan, ranks));
+    char *numbers = idlist_format(ranks);
+    char *demand = idlist_size(ranks) == 1
+                       ? text_format("rank %s asks for %s", numbers, each.text)
+                       : text_format("ranks %s ask for %s (%s each)", numbers, sum.text, each.text);
+
+    free(numbers);
+    return demand;
+}
+
+/* That it is too much for `where`, which has its verb: "NUMA node 0 has". */
+static char *demand_shortage(const struct plan *plan, const struct idlist *ranks, const char *where,
+                             const struct memory *memory)
+{
+    const struct amount available = text_bytes(memory->available_bytes);
+    const struct amount total = text_bytes(memory->total_bytes);
+    char *demand = demand_text(plan, ranks);
+    char *sentence =
+        memory->total_bytes == 0
+            ? text_format("%s but %s no memory: take a pool whose CPU sets have memory beside "
+                          "them",
+                          demand, where)
+            : text_format("%s but %s %s available of %s: lower spec.memory.perRank, or use a "
+                          "node with more memory",
+                          demand, where, available.text, total.text);
+
+    free(demand);
+    return sentence;
+}
 
 /* Every rank of the plan. */
 static void all_ranks(const struct plan *plan, struct idlist *ranks)
@@ -15,38 +59,38 @@ static void all_ranks(const struct plan *plan, struct idlist *ranks)
         idlist_append(ranks, i);
 }
 
-static void note_available(const struct plan *plan, const struct idlist *group,
-                           const struct memory *memory, struct rank_report *ranks)
+static void report_available(const struct plan *plan, const struct idlist *ranks,
+                             const struct memory *memory, struct rank_report *reports)
 {
     for (unsigned int i = 0; i < plan->rank_count; i++)
-        if (idlist_contains(group, i)) {
-            ranks[i].available_bytes = memory->available_bytes;
-            ranks[i].has_available = true;
+        if (idlist_contains(ranks, i)) {
+            reports[i].available_bytes = memory->available_bytes;
+            reports[i].has_available = true;
         }
 }
 
-static void note_interleave(const struct plan *plan, const struct idlist *group,
-                            struct rank_report *ranks)
+static void report_interleave(const struct plan *plan, const struct idlist *ranks,
+                              struct rank_report *reports)
 {
     for (unsigned int i = 0; i < plan->rank_count; i++)
-        ranks[i].interleave |= idlist_contains(group, i);
+        reports[i].interleave |= idlist_contains(ranks, i);
 }
 
-static void check_machine(const struct plan *plan, const char *root, struct rank_report *ranks,
-                          struct problems *problems)
+static void check_machine(const struct plan *plan, const char *root, struct rank_report *reports,
+                          struct sentences *problems)
 {
-    struct idlist group = {0};
+    struct idlist ranks = {0};
     struct memory memory;
 
-    all_ranks(plan, &group);
+    all_ranks(plan, &ranks);
     if (memory_of_machine(root, &memory)) {
-        note_available(plan, &group, &memory, ranks);
-        if (demand_bytes(plan, &group) > memory.available_bytes)
-            problems_add(problems, demand_shortage(plan, &group, "this machine has", &memory));
+        report_available(plan, &ranks, &memory, reports);
+        if (demand_bytes(plan, &ranks) > memory.available_bytes)
+            sentences_add(problems, demand_shortage(plan, &ranks, "this machine has", &memory));
     } else {
-        problems_add(problems, text_format("%s/proc/meminfo cannot be read: mount /proc", root));
+        sentences_add(problems, text_format("%s/proc/meminfo cannot be read: mount /proc", root));
     }
-    idlist_free(&group);
+    idlist_free(&ranks);
 }
 
 /* The ranks whose memory is on this node. */
@@ -58,37 +102,37 @@ static void ranks_of_node(const struct plan *plan, const struct idlist *node, st
 }
 
 static void check_node(const struct plan *plan, const char *root, const struct idlist *node,
-                       struct rank_report *ranks, struct problems *problems)
+                       struct rank_report *reports, struct sentences *problems)
 {
     const unsigned int id = node->ranges[0].first;
     char *where = text_format("NUMA node %u has", id);
-    struct idlist group = {0};
+    struct idlist ranks = {0};
     struct memory memory;
 
-    ranks_of_node(plan, node, &group);
+    ranks_of_node(plan, node, &ranks);
     if (memory_of_node(root, id, &memory)) {
-        note_available(plan, &group, &memory, ranks);
-        const bool fits = demand_bytes(plan, &group) <= memory.available_bytes;
+        report_available(plan, &ranks, &memory, reports);
+        const bool fits = demand_bytes(plan, &ranks) <= memory.available_bytes;
 
         if (!fits && plan->may_interleave)
-            note_interleave(plan, &group, ranks);
+            report_interleave(plan, &ranks, reports);
         else if (!fits)
-            problems_add(problems, demand_shortage(plan, &group, where, &memory));
+            sentences_add(problems, demand_shortage(plan, &ranks, where, &memory));
     } else {
-        problems_add(problems, text_format("NUMA node %u of the plan does not exist on this "
+        sentences_add(problems, text_format("NUMA node %u of the plan does not exist on this "
                                            "machine: delete the pod so that it is placed again",
                                            id));
     }
-    idlist_free(&group);
+    idlist_free(&ranks);
     free(where);
 }
 
 /* Pages that no longer fit on one node take room from the ranks of another. */
 static void check_together(const struct plan *plan, const char *root, const struct idlist *nodes,
-                           struct problems *problems)
+                           struct sentences *problems)
 {
     struct memory sum = {0};
-    struct idlist group = {0};
+    struct idlist ranks = {0};
 
     for (size_t i = 0; i < nodes->count; i++)
         for (unsigned int id = nodes->ranges[i].first; id <= nodes->ranges[i].last; id++) {
@@ -99,17 +143,17 @@ static void check_together(const struct plan *plan, const char *root, const stru
                 sum.available_bytes += memory.available_bytes;
             }
         }
-    all_ranks(plan, &group);
-    if (demand_bytes(plan, &group) > sum.available_bytes) {
+    all_ranks(plan, &ranks);
+    if (demand_bytes(plan, &ranks) > sum.available_bytes) {
         char *list = idlist_format(nodes);
         char *where = idlist_size(nodes) == 1 ? text_format("NUMA node %s has", list)
                                               : text_format("NUMA nodes %s together have", list);
 
-        problems_add(problems, demand_shortage(plan, &group, where, &sum));
+        sentences_add(problems, demand_shortage(plan, &ranks, where, &sum));
         free(where);
         free(list);
     }
-    idlist_free(&group);
+    idlist_free(&ranks);
 }
 
 static bool is_first_on_its_node(const struct plan *plan, size_t rank)
@@ -121,38 +165,38 @@ static bool is_first_on_its_node(const struct plan *plan, size_t rank)
 }
 
 static void check_limit(const struct plan *plan, const struct memory_limit *limit,
-                        struct problems *problems)
+                        struct sentences *problems)
 {
-    struct idlist group = {0};
+    struct idlist ranks = {0};
 
-    all_ranks(plan, &group);
-    if (limit->limited && demand_bytes(plan, &group) > limit->room_bytes) {
+    all_ranks(plan, &ranks);
+    if (limit->limited && demand_bytes(plan, &ranks) > limit->room_bytes) {
         const struct amount room = text_bytes(limit->room_bytes);
         const struct amount total = text_bytes(limit->room_limit_bytes);
-        char *demand = demand_text(plan, &group);
+        char *demand = demand_text(plan, &ranks);
 
-        problems_add(problems, text_format("%s but this container has %s left of its memory limit "
+        sentences_add(problems, text_format("%s but this container has %s left of its memory limit "
                                            "of %s: raise the container's memory limit, or lower "
                                            "spec.memory.perRank",
                                            demand, room.text, total.text));
         free(demand);
     }
-    idlist_free(&group);
+    idlist_free(&ranks);
 }
 
 void budget_check(const struct plan *plan, const char *root, const struct idlist *allowed_nodes,
-                  const struct memory_limit *limit, struct rank_report *ranks,
-                  struct problems *problems)
+                  const struct memory_limit *limit, struct rank_report *reports,
+                  struct sentences *problems)
 {
     bool interleave = false;
 
     if (!memory_has_nodes(root))
-        check_machine(plan, root, ranks, problems);
+        check_machine(plan, root, reports, problems);
     else
         for (size_t i = 0; i < plan->rank_count; i++) {
             if (is_first_on_its_node(plan, i))
-                check_node(plan, root, &plan->ranks[i].mems, ranks, problems);
-            interleave |= ranks[i].interleave;
+                check_node(plan, root, &plan->ranks[i].mems, reports, problems);
+            interleave |= reports[i].interleave;
         }
     if (interleave)
         check_together(plan, root, allowed_nodes, problems);
@@ -161,14 +205,14 @@ void budget_check(const struct plan *plan, const char *root, const struct idlist
 
 bool budget_interleaves(const struct plan *plan, const char *root, size_t rank)
 {
-    struct idlist group = {0};
+    struct idlist ranks = {0};
     struct memory memory;
 
     if (!plan->may_interleave || !memory_has_nodes(root))
         return false;
-    ranks_of_node(plan, &plan->ranks[rank].mems, &group);
+    ranks_of_node(plan, &plan->ranks[rank].mems, &ranks);
     const bool small = memory_of_node(root, plan->ranks[rank].mems.ranges[0].first, &memory) &&
-                       demand_bytes(plan, &group) > memory.available_bytes;
-    idlist_free(&group);
+                       demand_bytes(plan, &ranks) > memory.available_bytes;
+    idlist_free(&ranks);
     return small;
 }

@@ -13,8 +13,8 @@
  * interleave, a node that is too small is no problem, and its ranks' reports say so; but all
  * allowed nodes together must hold all ranks. */
 void budget_check(const struct plan *plan, const char *root, const struct idlist *allowed_nodes,
-                  const struct memory_limit *limit, struct rank_report *ranks,
-                  struct problems *problems);
+                  const struct memory_limit *limit, struct rank_report *reports,
+                  struct sentences *problems);
 
 /* Whether this rank's node cannot hold it now, and the plan lets it interleave. */
 bool budget_interleaves(const struct plan *plan, const char *root, size_t rank);

@@ -3,7 +3,6 @@
 #include "cgroup.h"
 #include "commands.h"
 #include "die.h"
-#include "notes.h"
 #include "plan.h"
 #include "report.h"
 #include "status.h"
@@ -46,21 +45,16 @@ static void parse_options(struct options *options, int argc, char **argv)
         die("check: unexpected argument %s; see numalocal-bind --help", argv[optind]);
 }
 
-static const char *plural(const struct idlist *list)
-{
-    return idlist_size(list) == 1 ? "" : "s";
-}
-
-static void compare(struct problems *problems, const char *kind, const struct idlist *planned,
+static void compare(struct sentences *problems, const char *kind, const struct idlist *planned,
                     const struct idlist *allowed)
 {
     if (idlist_equal(planned, allowed))
         return;
     char *planned_text = idlist_format(planned);
     char *allowed_text = idlist_format(allowed);
-    problems_add(problems, text_format("this container may use %s%s %s but its plan says %s: %s",
-                                       kind, plural(allowed), allowed_text, planned_text,
-                                       CHECK_AGENT));
+    sentences_add(problems, text_format("this container may use %s%s %s but its plan says %s: %s",
+                                        kind, plural(idlist_size(allowed)), allowed_text,
+                                        planned_text, CHECK_AGENT));
     free(allowed_text);
     free(planned_text);
 }
@@ -87,15 +81,64 @@ static char *format_verified(const struct plan *plan)
     char *mems = idlist_format(&plan->mems);
     char *memory = plan->memory_per_rank_bytes == 0
                        ? text_format("no memory per rank is asked for")
-                       : text_format("%zu rank%s of %s %s", plan->rank_count, one ? "" : "s",
-                                     each.text, one ? "fits" : "fit");
-    char *message = text_format("bound to CPU%s %s and NUMA node%s %s; %s", plural(&plan->cpus),
-                                cpus, plural(&plan->mems), mems, memory);
+                       : text_format("%zu rank%s of %s %s", plan->rank_count,
+                                     plural(plan->rank_count), each.text, one ? "fits" : "fit");
+    char *message = text_format("bound to CPU%s %s and NUMA node%s %s; %s",
+                                plural(idlist_size(&plan->cpus)), cpus,
+                                plural(idlist_size(&plan->mems)), mems, memory);
 
     free(memory);
     free(mems);
     free(cpus);
     return message;
+}
+
+/* What it costs that a call of the binder's own is not to be had. */
+static void note_permission(struct sentences *notes, const char *call, enum permission permission,
+                            const char *cost)
+{
+    if (permission == PERMISSION_ALLOWED)
+        return;
+    sentences_add(notes,
+                 text_format("%s is %s here: %s; %s", call, permission_name(permission), cost,
+                             permission == PERMISSION_DENIED
+                                 ? "the container's seccomp profile can allow it"
+                                 : "neither this kernel nor a sandbox around it has it"));
+}
+
+/* What it costs that calls of the binder's own are denied. */
+static void note_mempolicy(struct sentences *notes, const struct probe *probe)
+{
+    note_permission(notes, "set_mempolicy", probe->set,
+                "memory comes from any node that cpuset.mems allows, and ranks that share nodes "
+                "are not kept on their own");
+    note_permission(notes, "migrate_pages", probe->migrate,
+                "pages that were touched before a process was bound stay where they are");
+}
+
+/* Which ranks would have to interleave over these nodes. */
+static void note_interleaving(struct sentences *notes, const struct rank_report *ranks,
+                              size_t count, const struct idlist *nodes)
+{
+    struct idlist interleaved = {0};
+
+    for (unsigned int i = 0; i < count; i++)
+        if (ranks[i].interleave)
+            idlist_append(&interleaved, i);
+    if (interleaved.count > 0) {
+        char *numbers = idlist_format(&interleaved);
+        char *list = idlist_format(nodes);
+
+        sentences_add(notes,
+                      text_format("rank%s %s cannot be held by one NUMA node: start with --policy "
+                                  "auto, which takes memory from NUMA node%s %s in turn, more "
+                                  "slowly",
+                                  plural(idlist_size(&interleaved)), numbers,
+                                  plural(idlist_size(nodes)), list));
+        free(list);
+        free(numbers);
+    }
+    idlist_free(&interleaved);
 }
 
 static void publish(const struct report *report, const char *path)
@@ -117,7 +160,7 @@ static void check_plan(struct report *report, const struct plan *plan, const cha
     compare(&report->problems, "CPU", &plan->cpus, report->cpus);
     compare(&report->problems, "NUMA node", &plan->mems, report->mems);
     budget_check(plan, root, report->mems, &report->limit, ranks, &report->problems);
-    notes_interleaving(&report->notes, ranks, plan->rank_count, report->mems);
+    note_interleaving(&report->notes, ranks, plan->rank_count, report->mems);
     report->ranks = ranks;
     report->rank_count = plan->rank_count;
 }
@@ -148,23 +191,23 @@ int check_command(int argc, char **argv)
                             .mems = &status.mems_allowed,
                             .limit = cgroup_memory_limit(options.root)};
     report.mempolicy = probe_mempolicy();
-    notes_mempolicy(&report.notes, &report.mempolicy);
+    note_mempolicy(&report.notes, &report.mempolicy);
     const enum plan_result result = plan_read(&plan, &malformed);
     if (result == PLAN_READ)
         check_plan(&report, &plan, options.root);
     else if (result == PLAN_MISSING)
-        problems_add(&report.problems,
+        sentences_add(&report.problems,
                      text_format("the node agent did not bind this container: NUMALOCAL_CPUS is "
                                  "not set; %s",
                                  CHECK_AGENT));
     else {
         complain("check: %s", malformed);
-        problems_add(&report.problems, malformed);
+        sentences_add(&report.problems, malformed);
     }
     const int exit_status = finish(&report, &plan, result, options.report);
     free((void *)report.ranks);
-    problems_free(&report.problems);
-    problems_free(&report.notes);
+    sentences_free(&report.problems);
+    sentences_free(&report.notes);
     plan_free(&plan);
     status_free(&status);
     return exit_status;

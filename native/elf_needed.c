@@ -78,7 +78,7 @@ static bool read_segment(const struct image *image, unsigned int index, Elf64_Ph
     return true;
 }
 
-/* The place in the file of what is loaded at this address. */
+/* The offset in the file of what is loaded at this address. */
 static bool find_address(const struct image *image, uint64_t address, uint64_t *offset)
 {
     Elf64_Phdr segment;

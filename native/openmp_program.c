@@ -30,20 +30,20 @@ static bool is_library(const char *name, size_t length, const char *stem)
 }
 
 /* Lowers *best, an index of LIBRARIES, to the one that has this file name. */
-static void note_library(const char *name, size_t length, size_t *best)
+static void prefer_library(const char *name, size_t length, size_t *best)
 {
     for (size_t i = 0; i < *best; i++)
         if (is_library(name, length, LIBRARIES[i].stem))
             *best = i;
 }
 
-static void note_needed(const char *name, void *best)
+static void prefer_needed(const char *name, void *best)
 {
-    note_library(name, strlen(name), best);
+    prefer_library(name, strlen(name), best);
 }
 
 /* ld.so(8): separated by blanks or colons, each a path or a name. */
-static void note_preloaded(const char *list, size_t *best)
+static void prefer_preloaded(const char *list, size_t *best)
 {
     static const char SEPARATORS[] = " :";
 
@@ -52,7 +52,7 @@ static void note_preloaded(const char *list, size_t *best)
         const char *slash = memrchr(list, '/', length);
         const char *name = slash == NULL ? list : slash + 1;
 
-        note_library(name, (size_t)(list + length - name), best);
+        prefer_library(name, (size_t)(list + length - name), best);
         list += length;
     }
 }
@@ -63,12 +63,12 @@ enum openmp openmp_of_program(const char *program)
     size_t best = LIBRARY_COUNT;
 
     if (preloaded != NULL)
-        note_preloaded(preloaded, &best);
+        prefer_preloaded(preloaded, &best);
     if (best == LIBRARY_COUNT) {
         char *path = program_find(program);
 
         if (path != NULL)
-            elf_needed(path, note_needed, &best);
+            elf_needed(path, prefer_needed, &best);
         free(path);
     }
     return best == LIBRARY_COUNT ? OPENMP_AUTO : LIBRARIES[best].runtime;

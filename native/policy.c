@@ -47,7 +47,7 @@ static void refuse_nodes_outside(const struct idlist *available, const struct id
     idlist_subtract(&missing, mems, available);
     if (missing.count > 0)
         die("%s %s: NUMA node%s %s %s; take nodes from %s", source, idlist_format(mems),
-            idlist_size(&missing) == 1 ? "" : "s", idlist_format(&missing), reason,
+            plural(idlist_size(&missing)), idlist_format(&missing), reason,
             idlist_format(available));
     idlist_free(&missing);
 }

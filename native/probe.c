@@ -11,44 +11,44 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-const char *access_name(enum access access)
+const char *permission_name(enum permission permission)
 {
     static const char *const names[] = {
-        [ACCESS_ALLOWED] = "allowed",
-        [ACCESS_DENIED] = "denied",
-        [ACCESS_UNAVAILABLE] = "unavailable",
+        [PERMISSION_ALLOWED] = "allowed",
+        [PERMISSION_DENIED] = "denied",
+        [PERMISSION_UNAVAILABLE] = "unavailable",
     };
 
-    return names[access];
+    return names[permission];
 }
 
 /* Any other error is the kernel's opinion on the arguments: it has looked at them. */
-static enum access access_of(long result)
+static enum permission permission_of(long result)
 {
     if (result >= 0)
-        return ACCESS_ALLOWED;
+        return PERMISSION_ALLOWED;
     if (errno == ENOSYS)
-        return ACCESS_UNAVAILABLE;
-    return errno == EPERM || errno == EACCES ? ACCESS_DENIED : ACCESS_ALLOWED;
+        return PERMISSION_UNAVAILABLE;
+    return errno == EPERM || errno == EACCES ? PERMISSION_DENIED : PERMISSION_ALLOWED;
 }
 
-static enum access probe_get(void)
+static enum permission probe_get(void)
 {
     int mode = MPOL_DEFAULT;
 
-    return access_of(get_mempolicy(&mode, NULL, 0, NULL, 0));
+    return permission_of(get_mempolicy(&mode, NULL, 0, NULL, 0));
 }
 
 /* Sets again what is set, and the default where that cannot be read. */
-static enum access probe_set(void)
+static enum permission probe_set(void)
 {
     struct bitmask *mask = mask_of_nodes(&(struct idlist){0});
     int mode = MPOL_DEFAULT;
 
     const long got = get_mempolicy(&mode, mask->maskp, mask->size + 1, NULL, 0);
     if (got == 0 && numa_bitmask_weight(mask) > 0)
-        return access_of(set_mempolicy(mode, mask->maskp, mask->size + 1));
-    return access_of(set_mempolicy(mode, NULL, 0));
+        return permission_of(set_mempolicy(mode, mask->maskp, mask->size + 1));
+    return permission_of(set_mempolicy(mode, NULL, 0));
 }
 
 /* Of its own, and touched: else it is nowhere. */
@@ -62,28 +62,28 @@ static void *new_page(size_t size)
     return page;
 }
 
-static enum access probe_mbind(void)
+static enum permission probe_mbind(void)
 {
     const size_t size = (size_t)sysconf(_SC_PAGESIZE);
 
-    return access_of(mbind(new_page(size), size, MPOL_DEFAULT, NULL, 0, 0));
+    return permission_of(mbind(new_page(size), size, MPOL_DEFAULT, NULL, 0, 0));
 }
 
 /* To the node where it is. */
-static enum access probe_move(void)
+static enum permission probe_move(void)
 {
     void *pages[] = {new_page((size_t)sysconf(_SC_PAGESIZE))};
     int node = -1;
     int moved = -1;
 
-    const enum access access = access_of(move_pages(0, 1, pages, NULL, &node, 0));
-    if (access != ACCESS_ALLOWED || node < 0)
-        return access;
-    return access_of(move_pages(0, 1, pages, &node, &moved, MPOL_MF_MOVE));
+    const enum permission permission = permission_of(move_pages(0, 1, pages, NULL, &node, 0));
+    if (permission != PERMISSION_ALLOWED || node < 0)
+        return permission;
+    return permission_of(move_pages(0, 1, pages, &node, &moved, MPOL_MF_MOVE));
 }
 
 /* From one allowed node to the same: the kernel refuses others with EPERM. */
-static enum access probe_migrate(void)
+static enum permission probe_migrate(void)
 {
     struct idlist node = {0};
     struct status status;
@@ -92,11 +92,11 @@ static enum access probe_migrate(void)
     if (status.mems_allowed.count > 0)
         idlist_append(&node, status.mems_allowed.ranges[0].first);
     struct bitmask *mask = mask_of_nodes(&node);
-    return access_of(migrate_pages(0, mask->size + 1, mask->maskp, mask->maskp));
+    return permission_of(migrate_pages(0, mask->size + 1, mask->maskp, mask->maskp));
 }
 
 /* In a process of its own: some seccomp profiles end who makes a denied call. */
-static enum access ask(enum access (*probe)(void))
+static enum permission ask(enum permission (*probe)(void))
 {
     const pid_t pid = fork();
     int status = 0;
@@ -109,10 +109,10 @@ static enum access ask(enum access (*probe)(void))
     if (pid < 0)
         die_errno("check: cannot start a process");
     if (WIFSIGNALED(status))
-        return ACCESS_DENIED;
-    if (WEXITSTATUS(status) > ACCESS_UNAVAILABLE)
+        return PERMISSION_DENIED;
+    if (WEXITSTATUS(status) > PERMISSION_UNAVAILABLE)
         _exit(EXIT_OURS); /* it has said why */
-    return (enum access)WEXITSTATUS(status);
+    return (enum permission)WEXITSTATUS(status);
 }
 
 struct probe probe_mempolicy(void)

@@ -4,20 +4,20 @@
 
 /* Denied: EPERM, as of the seccomp profile of most container runtimes. Unavailable: ENOSYS, of a
  * kernel without NUMA, an emulation, or another seccomp profile. */
-enum access { ACCESS_ALLOWED, ACCESS_DENIED, ACCESS_UNAVAILABLE };
+enum permission { PERMISSION_ALLOWED, PERMISSION_DENIED, PERMISSION_UNAVAILABLE };
 
 struct probe {
-    enum access get;     /* get_mempolicy */
-    enum access set;     /* set_mempolicy */
-    enum access mbind;   /* mbind */
-    enum access migrate; /* migrate_pages */
-    enum access move;    /* move_pages */
+    enum permission get;     /* get_mempolicy */
+    enum permission set;     /* set_mempolicy */
+    enum permission mbind;   /* mbind */
+    enum permission migrate; /* migrate_pages */
+    enum permission move;    /* move_pages */
 };
 
 /* Makes each call so that it changes nothing. */
 struct probe probe_mempolicy(void);
 
 /* "allowed", "denied", "unavailable". */
-const char *access_name(enum access access);
+const char *permission_name(enum permission permission);
 
 #endif

@@ -60,7 +60,7 @@ static void say_end(struct ranks *ranks, size_t number, int status, bool stop)
     free(how);
 }
 
-static void note_end(struct ranks *ranks, size_t number, int status)
+static void take_end(struct ranks *ranks, size_t number, int status)
 {
     ranks->pids[number] = 0;
     ranks->running--;
@@ -87,7 +87,7 @@ void ranks_reap(struct ranks *ranks)
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
         for (size_t i = 0; i < ranks->count; i++)
             if (ranks->pids[i] == pid)
-                note_end(ranks, i, status);
+                take_end(ranks, i, status);
 }
 
 int ranks_time_left_ms(const struct ranks *ranks)

@@ -77,7 +77,8 @@ static int open_stream(struct stream *stream, size_t number)
 }
 
 /* One terminal or file cannot be read by all: the first rank has it. */
-static void become_rank(const struct ranks *ranks, size_t number, pid_t parent, const int outputs[2])
+static void become_rank(const struct ranks *ranks, size_t number, pid_t parent,
+                        const int outputs[2])
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         die_errno("run: cannot tie rank %zu to this process", number);

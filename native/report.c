@@ -14,21 +14,6 @@
 
 static const char TERMINATION_LOG[] = "/dev/termination-log";
 
-void problems_add(struct problems *problems, char *sentence)
-{
-    problems->sentences =
-        allocate(problems->sentences, problems->count + 1, sizeof *problems->sentences);
-    problems->sentences[problems->count++] = sentence;
-}
-
-void problems_free(struct problems *problems)
-{
-    for (size_t i = 0; i < problems->count; i++)
-        free(problems->sentences[i]);
-    free(problems->sentences);
-    *problems = (struct problems){0};
-}
-
 /* Writes into `text` until it is full, and then only counts. */
 struct writer {
     char *text;
@@ -123,26 +108,26 @@ static void put_mempolicy(struct writer *writer, const struct probe *probe)
     put(writer,
         ",\"mempolicy\":{\"get\":\"%s\",\"set\":\"%s\",\"mbind\":\"%s\",\"migrate\":\"%s\","
         "\"move\":\"%s\"}",
-        access_name(probe->get), access_name(probe->set), access_name(probe->mbind),
-        access_name(probe->migrate), access_name(probe->move));
+        permission_name(probe->get), permission_name(probe->set), permission_name(probe->mbind),
+        permission_name(probe->migrate), permission_name(probe->move));
 }
 
-static void put_sentences(struct writer *writer, const char *key, const struct problems *problems)
+static void put_sentences(struct writer *writer, const char *key, const struct sentences *problems)
 {
     put(writer, ",\"%s\":[", key);
     for (size_t i = 0; i < at_most(problems->count, writer->item_limit); i++) {
         put(writer, "%s", i == 0 ? "" : ",");
-        put_text(writer, problems->sentences[i]);
+        put_text(writer, problems->texts[i]);
     }
     put(writer, "]");
 }
 
-static char *join(const struct problems *problems)
+static char *join(const struct sentences *problems)
 {
-    char *joined = text_format("%s", problems->sentences[0]);
+    char *joined = text_format("%s", problems->texts[0]);
 
     for (size_t i = 1; i < problems->count; i++) {
-        char *longer = text_format("%s; %s", joined, problems->sentences[i]);
+        char *longer = text_format("%s; %s", joined, problems->texts[i]);
 
         free(joined);
         joined = longer;

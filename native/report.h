@@ -5,6 +5,7 @@
 #include "cgroup.h"
 #include "idlist.h"
 #include "probe.h"
+#include "text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,14 +23,6 @@ struct rank_report {
     bool interleave;          /* its node cannot hold it, and it may use the others */
 };
 
-/* Sentences, each saying what, where, which value and what to change. Start with {0}. */
-struct problems {
-    char **sentences;
-    size_t count;
-};
-void problems_add(struct problems *problems, char *sentence); /* keeps and frees it */
-void problems_free(struct problems *problems);
-
 struct report {
     const struct idlist *cpus; /* what the kernel says, not what was planned */
     const struct idlist *mems;
@@ -37,8 +30,8 @@ struct report {
     size_t rank_count;
     struct memory_limit limit;
     struct probe mempolicy;
-    struct problems problems; /* none: verified */
-    struct problems notes;    /* what is good to know, and refuses nothing */
+    struct sentences problems; /* none: verified */
+    struct sentences notes;    /* what is good to know, and refuses nothing */
     const char *verified_message;
 };
 

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 char *text_format(const char *format, ...)
@@ -19,6 +20,11 @@ char *text_format(const char *format, ...)
     if (length < 0)
         die("out of memory for a message");
     return text;
+}
+
+const char *plural(size_t count)
+{
+    return count == 1 ? "" : "s";
 }
 
 struct amount text_bytes(uint64_t bytes)
@@ -67,4 +73,18 @@ bool text_parse_number(const char *text, uint64_t *number)
     }
     *number = value;
     return true;
+}
+
+void sentences_add(struct sentences *sentences, char *text)
+{
+    sentences->texts = allocate(sentences->texts, sentences->count + 1, sizeof *sentences->texts);
+    sentences->texts[sentences->count++] = text;
+}
+
+void sentences_free(struct sentences *sentences)
+{
+    for (size_t i = 0; i < sentences->count; i++)
+        free(sentences->texts[i]);
+    free(sentences->texts);
+    *sentences = (struct sentences){0};
 }

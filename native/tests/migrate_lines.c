@@ -12,19 +12,19 @@
 
 enum { PAGES = 4096, MOST_NODES = 1024 };
 
-static void print_places(char *memory, size_t page_size)
+static void print_nodes(char *memory, size_t page_size)
 {
     static void *pages[PAGES];
-    static int places[PAGES];
+    static int node_of[PAGES];
     static unsigned int counts[MOST_NODES];
 
     for (size_t i = 0; i < PAGES; i++)
         pages[i] = memory + i * page_size;
-    if (move_pages(0, PAGES, pages, NULL, places, 0) != 0)
+    if (move_pages(0, PAGES, pages, NULL, node_of, 0) != 0)
         die_errno("cannot look where the pages are");
     for (size_t i = 0; i < PAGES; i++)
-        if (places[i] >= 0 && places[i] < MOST_NODES)
-            counts[places[i]]++;
+        if (node_of[i] >= 0 && node_of[i] < MOST_NODES)
+            counts[node_of[i]]++;
     for (unsigned int node = 0; node < MOST_NODES; node++)
         if (counts[node] > 0)
             printf("%u %u\n", counts[node], node);
@@ -44,7 +44,7 @@ int main(int argc, char **argv)
         die_errno("cannot take memory");
     memset(memory, 1, PAGES * page_size);
     migrate_memory(&nodes, "test");
-    print_places(memory, page_size);
+    print_nodes(memory, page_size);
     munmap(memory, PAGES * page_size);
     idlist_free(&nodes);
     return EXIT_SUCCESS;
