@@ -5,11 +5,12 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from numalocal.errors import NumalocalError, SpecInvalid
+from numalocal.commands import statuses
+from numalocal.errors import MachineUnreadable, NumalocalError, SpecInvalid
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; errors become sentences on standard error and exit status 1."""
+    """Run a command; errors become sentences on standard error and an exit status."""
     arguments = _parser().parse_args(argv)
     try:
         # What a command needs is loaded for that command alone: `topology` starts in an instant.
@@ -18,11 +19,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SpecInvalid as error:
         for problem in error.problems:
             print(f"numalocal: {problem}", file=sys.stderr)
+        return statuses.UNREADABLE
+    except MachineUnreadable as error:
+        print(f"numalocal: {error}", file=sys.stderr)
+        return statuses.UNREADABLE
     except NumalocalError as error:
         print(f"numalocal: {error}", file=sys.stderr)
     except BrokenPipeError:
         sys.stderr.close()  # the reader has seen enough, as `head` does
-    return 1
+    return statuses.NOT_AS_ASKED
 
 
 def _parser() -> argparse.ArgumentParser:

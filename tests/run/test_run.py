@@ -62,7 +62,7 @@ def test_a_bad_document_is_sentences_and_no_traceback(
 
     done = numalocal("run", "-f", path)
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
         f"numalocal: spec.engine.name: 'triton' must be one of: {', '.join(ENGINES)}",

@@ -113,6 +113,27 @@ def test_a_plan_that_does_not_fit_says_so_and_fails(
     assert done.stdout.rstrip().splitlines()[-1].startswith("does not fit: NUMA node")
 
 
+def test_a_plan_whose_sets_there_are_not_does_not_fit(
+    numalocal: Run, epyc: Path, file: Callable[[str, str], Path]
+) -> None:
+    worker = file("worker.yaml", WORKER.replace("ranks: 2", "ranks: 9"))
+
+    done = numalocal("plan", "-f", worker, "--root", epyc)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("numalocal: 9 CPU sets are asked for")
+
+
+@pytest.mark.parametrize("text", ["spec: {", "kind: CpuInferenceWorker", "{}"])
+def test_a_plan_that_cannot_be_read_ends_with_a_status_of_its_own(
+    numalocal: Run, epyc: Path, file: Callable[[str, str], Path], text: str
+) -> None:
+    done = numalocal("plan", "-f", file("worker.yaml", text), "--root", epyc)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("numalocal: ")
+
+
 def test_a_machine_too_small_for_any_set_is_shown_and_says_why(
     numalocal: Run, tmp_path: Path
 ) -> None:
@@ -137,7 +158,7 @@ def test_a_machine_too_small_for_any_set_is_shown_and_says_why(
 def test_what_is_wrong_is_a_sentence(numalocal: Run, arguments: list[str], sentence: str) -> None:
     done = numalocal("topology", *arguments)
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith(sentence)
     assert "Traceback" not in done.stderr
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from numalocal.commands import output, sets
+from numalocal.commands import output, sets, statuses
 from numalocal.host import plan
 from numalocal.host.placement import place, users
 from numalocal.machine.discovery import discover
@@ -30,4 +30,4 @@ def main(arguments: argparse.Namespace) -> int:
         sets.picture(machine, parts, users(worker, placements), arguments.output, title)
     if arguments.output == "text":
         print(f"\n{plan.text(worker, placements, shortages)}")
-    return int(bool(shortages))
+    return statuses.NOT_AS_ASKED if shortages else statuses.OK
