@@ -36,7 +36,7 @@ class Container:
     """A container as the container runtime knows it.
 
     `annotations` are the container's own, where Allocate put the assignment.  `command` is what it
-    runs, and `variables` are the names of its environment.  `cpus` and `mems` are what its cgroup
+    runs, and `variables` is its environment.  `cpus` and `mems` are what its cgroup
     is set to, empty = inherited.  `live` tells whether it is created or running.
     """
 
@@ -44,7 +44,7 @@ class Container:
     name: str
     annotations: Mapping[str, str]
     command: tuple[str, ...]
-    variables: frozenset[str]
+    variables: Mapping[str, str]
     cpus: IdSet
     mems: IdSet
     live: bool
@@ -213,7 +213,7 @@ def _own_variables(
 ) -> Mapping[str, str]:
     """Give a bound container what the binding is, without the engine's variables."""
     told = engines.variables(job, assignment, node.machine)
-    own = {*assignment.environment(), names.ENV_RANK_COMPUTE_CPUS} - container.variables
+    own = {*assignment.environment(), names.ENV_RANK_COMPUTE_CPUS} - container.variables.keys()
     return {name: value for name, value in told.items() if name in own}
 
 

@@ -25,7 +25,7 @@ def container(message: nri.Container) -> Container:
         name=message.name,
         annotations=dict(message.annotations),
         command=tuple(message.args),
-        variables=frozenset(entry.partition("=")[0] for entry in message.env),
+        variables={name: value for name, _, value in (one.partition("=") for one in message.env)},
         cpus=ids(cpu.cpus),
         mems=ids(cpu.mems),
         live=message.state in _LIVE,

@@ -91,7 +91,7 @@ def make_container(
         name=name,
         annotations={"numalocal.io/assignment": assignment} if assignment else {},
         command=tuple(command),
-        variables=frozenset(env),
+        variables=dict.fromkeys(env, "x"),
         cpus=IdSet.parse(cpus),
         mems=IdSet.parse(mems),
         live=live,

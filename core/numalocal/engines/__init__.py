@@ -116,9 +116,9 @@ def _kept(own: str, ours: str) -> str:
 
 def _closed(job: Job) -> str:
     """Say why no argument can be added to a command; empty where one can."""
-    if not job.command:
+    if not job.argv:
         return "the template gives no args, and any would replace the image's own"
-    return "a shell reads the command" if arguments.is_script(job.command) else ""
+    return "a shell reads the command" if arguments.is_script(job.argv) else ""
 
 
 def _pinned(job: Job, engine: Adapter) -> tuple[str, ...]:

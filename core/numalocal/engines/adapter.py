@@ -46,26 +46,35 @@ class Memory:
 class Job:
     """A container that is to run an engine, before it has a place.
 
-    `command` is what its process gets as far as it is known: the image's own entry point is not.
-    `variables` are the names of those that the user sets.
+    `command` and `args` are the container's own; without a command the image's entry point, which
+    is not known here, gets the args.  `variables` are those that the user sets: a value of None is
+    known to nobody here, as that of `valueFrom`.  `envfrom` tells that there are others, whose
+    names are not known either.
     """
 
     settings: EngineSettings
     ranks: int = 1
     command: tuple[str, ...] = ()
-    variables: frozenset[str] = frozenset()
+    args: tuple[str, ...] = ()
+    variables: Mapping[str, str | None] = field(default_factory=dict)
+    envfrom: bool = False
     image: str = ""
     memory: Memory = field(default_factory=Memory)
 
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """What the process gets, as far as it is known."""
+        return (*self.command, *self.args)
+
     def own(self, *names: str) -> str:
         """Name the first of these options and variables that the user gives; empty = none."""
-        words = arguments.words(self.command)
+        words = arguments.words(self.argv)
         given = (name for name in names if name in self.variables or arguments.has(words, name))
         return next(given, "")
 
     def number(self, *options: str) -> int | None:
         """Give the whole number of the first of these options that is given as one."""
-        words = arguments.words(self.command)
+        words = arguments.words(self.argv)
         values = (arguments.value(words, option) or "" for option in options)
         return next((int(value) for value in values if value.isdecimal()), None)
 

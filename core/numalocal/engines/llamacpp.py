@@ -28,7 +28,7 @@ def _options(job: Job) -> Sequence[Option]:
 
     The mask has a bit for each core, whether one is reserved or not: threads take the first.
     """
-    if job.command and PurePosixPath(job.command[0]).name.startswith("python"):
+    if job.argv and PurePosixPath(job.argv[0]).name.startswith("python"):
         return ()  # a binding for Python has options of its own
     own_mask = ("-C", "-Cr", "--cpu-range")
     return (

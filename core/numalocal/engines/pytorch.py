@@ -26,7 +26,7 @@ def _variables(seat: Seat) -> Mapping[str, str]:
 
 
 def _notes(job: Job) -> Sequence[str]:
-    if job.ranks == 1 or "numalocal-bind" in " ".join(job.command):
+    if job.ranks == 1 or "numalocal-bind" in " ".join(job.argv):
         return ()
     return (
         f"its {job.ranks} ranks share one container and all of its CPUs: start them as `torchrun "

@@ -80,7 +80,7 @@ def _placement(
     return Placement(
         replica=replica,
         assignment=assignment,
-        command=tuple(expansion.expand(one, known) for one in (*job.command, *told.arguments)),
+        command=tuple(expansion.expand(one, known) for one in (*job.argv, *told.arguments)),
         environment={**first, **ours, **theirs},
         notes=told.notes,
     )

@@ -21,8 +21,10 @@ def job(
     return Job(
         settings=worker.engine,
         ranks=worker.ranks,
-        command=(*container.get("command", ()), *container.get("args", ())),
-        variables=frozenset(str(one.get("name")) for one in container.get("env") or ()),
+        command=tuple(container.get("command") or ()),
+        args=tuple(container.get("args") or ()),
+        variables={str(one.get("name")): _value(one) for one in container.get("env") or ()},
+        envfrom=bool(container.get("envFrom")),
         image=str(container.get("image") or ""),
         memory=Memory(
             per_rank_bytes=worker.memory_per_rank_bytes,
@@ -59,6 +61,13 @@ def engine_container(worker: Worker) -> Mapping[str, Any]:
     """Find the container that gets the CPU sets."""
     containers: Sequence[Mapping[str, Any]] = worker.template["spec"]["containers"]
     return next(one for one in containers if one.get("name") == worker.engine_container)
+
+
+def _value(entry: Mapping[str, Any]) -> str | None:
+    """Read a variable's value; None where it comes from elsewhere."""
+    if entry.get("valueFrom") is not None:
+        return None
+    return "" if entry.get("value") is None else str(entry["value"])
 
 
 def _bytes(resources: Mapping[str, Any], kind: str) -> int | None:

@@ -21,7 +21,7 @@ KMP = {"KMP_AFFINITY": "granularity=fine,explicit,proclist=[2,4]", "KMP_BLOCKTIM
 
 def job(name: str = "none", *command: str, ranks: int = 1, own: tuple[str, ...] = ()) -> Job:
     settings = EngineSettings(name=name)
-    return Job(settings=settings, ranks=ranks, command=command, variables=frozenset(own))
+    return Job(settings=settings, ranks=ranks, command=command, variables=dict.fromkeys(own, "x"))
 
 
 def test_one_thread_per_core() -> None:
@@ -63,7 +63,7 @@ def test_exactly_one_family_per_runtime(runtime: str, expected: dict[str, str]) 
 
 def test_a_wait_policy_of_the_users_stands() -> None:
     settings = EngineSettings(name="openmp", openmp="llvm")
-    own = Job(settings=settings, variables=frozenset({"OMP_WAIT_POLICY"}))
+    own = Job(settings=settings, variables={"OMP_WAIT_POLICY": "PASSIVE"})
 
     assert "KMP_BLOCKTIME" not in variables(own, ONE, MACHINE)
 

@@ -39,7 +39,7 @@ def scenarios(name: str) -> Iterator[tuple[str, Job, Assignment]]:
     yield "two ranks of 64 GiB in a pod of 150 GiB", job(name, ranks=2), BOTH
     reserved = EngineSettings(name=name, reserved_cores=2)
     yield "two ranks, two cores reserved", job(name, ranks=2, settings=reserved), BOTH
-    threads = frozenset({"OMP_NUM_THREADS", "OMP_PLACES"})
+    threads = {"OMP_NUM_THREADS": "4", "OMP_PLACES": "cores"}
     yield (
         "two ranks, much of it the user's own",
         job(name, ranks=2, command=OWN, variables=threads),

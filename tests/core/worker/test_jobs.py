@@ -27,12 +27,26 @@ def test_a_job_is_the_engine_containers() -> None:
 
     assert (made.ranks, made.command, made.variables, made.image) == (
         2,
-        ("vllm", "serve"),
-        frozenset({"A"}),
+        ("vllm",),
+        {"A": "1"},
         "vllm:v0.24.0",
     )
+    assert (made.args, made.argv) == (("serve",), ("vllm", "serve"))
     assert (made.memory.per_rank_bytes, made.memory.limit_bytes) == (64 * GIB, 1)
     assert (made.memory.node_bytes, made.memory.host_bytes) == (2, 3)
+
+
+def test_a_variable_from_elsewhere_is_set_and_its_value_unknown() -> None:
+    entries = [
+        {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        {"name": "B"},
+        {"name": "C", "value": None},
+    ]
+
+    made = jobs.job(worker({"env": entries, "envFrom": [{"configMapRef": {"name": "x"}}]}))
+
+    assert made.variables == {"A": None, "B": "", "C": ""}
+    assert made.envfrom
 
 
 @pytest.mark.parametrize(
