@@ -79,7 +79,8 @@ class NumaNode(NamedTuple):
     `cpus` are its online CPUs, empty for memory-only nodes (HBM, CXL).  `memory_bytes` is MemTotal,
     None where the kernel does not tell, and `huge_page_bytes` the part of it set aside as huge
     pages, which ordinary memory cannot use.  `distances` maps node ids to the distance from this
-    one (10 = local), empty where the kernel gives none.
+    one (10 = local), empty where the kernel gives none.  `device_memory` marks memory that a driver
+    brought for its device, as a GPU's: no set takes any of it.
     """
 
     id: int
@@ -87,11 +88,17 @@ class NumaNode(NamedTuple):
     memory_bytes: int | None
     distances: Mapping[int, int]
     huge_page_bytes: int = 0
+    device_memory: bool = False
 
     @property
     def usable_memory_bytes(self) -> int:
         """Memory that ordinary allocations can use; 0 where the kernel does not tell."""
         return max(0, (self.memory_bytes or 0) - self.huge_page_bytes)
+
+    @property
+    def lends_memory(self) -> bool:
+        """Whether sets whose own node has no memory may take this node's."""
+        return self.usable_memory_bytes > 0 and not self.device_memory
 
 
 class Machine(NamedTuple):
@@ -104,7 +111,9 @@ class Machine(NamedTuple):
 
     `l3`, `dies`, `clusters`, `books` and `drawers` (s390x) are sets of online CPUs by lowest CPU;
     a level is empty where the kernel reports none, or none that differs from core and package.
-    `kinds` is empty where all cores are alike.  `architecture` is `uname -m`, or empty where it is
+    `kinds` is empty where all cores are alike.  `isolated` are online CPUs between which the kernel
+    moves no thread (isolcpus=, isolated cpuset partitions), `nohz_full` those that it spares its
+    tick; allowed or not.  `architecture` is `uname -m`, or empty where it is
     not known.  `findings` tell what is inconsistent.
     """
 
@@ -122,6 +131,8 @@ class Machine(NamedTuple):
     books: tuple[IdSet, ...] = ()
     drawers: tuple[IdSet, ...] = ()
     kinds: tuple[CoreKind, ...] = ()
+    isolated: IdSet = IdSet()
+    nohz_full: IdSet = IdSet()
     architecture: str = ""
     findings: tuple[Finding, ...] = ()
 

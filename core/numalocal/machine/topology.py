@@ -22,6 +22,8 @@ def document(machine: Machine) -> Document:
         "offline_cpus": str(machine.offline),
         "allowed_cpus": str(machine.allowed),
         "allowed_nodes": str(machine.allowed_nodes),
+        "isolated_cpus": str(machine.isolated),
+        "nohz_full_cpus": str(machine.nohz_full),
         "packages": [{"id": one.id, "cpus": str(one.cpus)} for one in machine.packages] or None,
         "numa_nodes": [
             {"id": node.id, "cpus": str(node.cpus), "memory_bytes": node.memory_bytes}

@@ -230,6 +230,23 @@ def test_what_a_process_may_use_is_what_its_status_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1-2\n", "1-2"), ("", ""), ("2-900", "2-3"), (" (null)", ""), ("x", "")],
+)
+def test_cpus_that_the_kernel_keeps_its_work_off_are_told(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    sysfs = two_nodes(tmp_path)
+    cpus = "sys/devices/system/cpu"
+    write(tmp_path, {f"{cpus}/isolated": text, f"{cpus}/nohz_full": text})
+
+    machine = discover(sysfs)
+
+    assert (str(machine.isolated), str(machine.nohz_full)) == (expected, expected)
+    assert len(machine.findings) == (2 if text == "x" else 0)
+
+
+@pytest.mark.parametrize(
     ("files", "expected"),
     [
         pytest.param({"proc/sys/kernel/arch": "ppc64le"}, "ppc64le", id="the kernel says it"),

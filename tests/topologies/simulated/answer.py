@@ -22,6 +22,8 @@ def truth(machine: Simulated) -> Truth:
         "offline_cpus": listed(machine.offline),
         "allowed_cpus": listed(machine.online),
         "allowed_nodes": listed(nodes),
+        "isolated_cpus": "",
+        "nohz_full_cpus": "",
         "packages": _packages(machine),
         "numa_nodes": _numa_nodes(machine),
         "cores": _cores(machine),

@@ -13,7 +13,7 @@
 """
 
 from numalocal.idset import IdSet
-from numalocal.machine.discovery.allowed import read_allowed
+from numalocal.machine.discovery.allowed import read_allowed, read_listed
 from numalocal.machine.discovery.architecture import read_architecture
 from numalocal.machine.discovery.cores import make_cores, nodes_by_cpu, read_packages, read_siblings
 from numalocal.machine.discovery.findings import Findings
@@ -68,6 +68,8 @@ def discover(sysfs: Sysfs) -> Machine:
         books=levels["books"],
         drawers=levels["drawers"],
         kinds=kinds,
+        isolated=read_listed(sysfs, "isolated", online, findings),
+        nohz_full=read_listed(sysfs, "nohz_full", online, findings),
         architecture=read_architecture(sysfs, findings),
         findings=findings.all(),
     )

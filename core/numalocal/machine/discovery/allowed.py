@@ -6,7 +6,7 @@ from typing import Final
 from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
 from numalocal.machine.discovery.findings import Findings
-from numalocal.machine.sysfs import Sysfs
+from numalocal.machine.sysfs import CPU, Sysfs
 
 _FILES: Final = {
     "cgroup2": (("cpuset.cpus.effective", "cpuset.mems.effective"),),
@@ -86,3 +86,14 @@ def _group(sysfs: Sysfs, findings: Findings) -> str:
     }
     cpuset = (path for names, path in groups.items() if "cpuset" in names.split(","))
     return next(cpuset, groups.get("", ""))
+
+
+def read_listed(sysfs: Sysfs, name: str, online: IdSet, findings: Findings) -> IdSet:
+    """Read cpu/isolated or cpu/nohz_full: the online CPUs in it, none where there is no file.
+
+    A kernel built for nohz_full and started without it writes `(null)`.
+    """
+    path = f"{CPU}/{name}"
+    if findings.read(sysfs.read, path) == "(null)":
+        return IdSet()
+    return (findings.read(sysfs.list, path) or IdSet()) & online
