@@ -2,13 +2,16 @@
 
 import difflib
 from collections.abc import Collection, Mapping
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 from numalocal.problems import Problem
 from numalocal.quantity import parse_bytes
 
 Word = TypeVar("Word", bound=str)
 Default = TypeVar("Default")
+
+_LEAST_BYTES: Final = 1 << 20
+"""No program and no set does with less memory: such a number has lost its unit."""
 
 
 class Fields:
@@ -94,7 +97,7 @@ class Fields:
         return default
 
     def size_bytes(self, name: str) -> int | None:
-        """Read a quantity of memory as bytes, more than none; None where it is absent."""
+        """Read a quantity of memory as bytes, at least 1 MiB; None where it is absent."""
         value = self._raw.get(name)
         if value is None:
             return None
@@ -102,7 +105,16 @@ class Fields:
             size = parse_bytes(value)
         except ValueError:
             size = 0
-        if size > 0:
+        if size >= _LEAST_BYTES:
             return size
-        self.problem(name, value, "must be an amount of memory such as 64Gi")
+        message = "must be an amount of memory such as 64Gi"
+        self.problem(name, value, _too_few(str(value), size) if size > 0 else message)
         return None
+
+
+def _too_few(written: str, size_bytes: int) -> str:
+    """Say how little it is, and what was meant: who writes 64 or 512m thinks of a larger unit."""
+    said = f"is {size_bytes} byte{'' if size_bytes == 1 else 's'}, too few for anything"
+    meant = f"{written.removesuffix('m')}{'Mi' if written.endswith('m') else 'Gi'}"
+    known = meant[:-2].isdecimal()
+    return f"{said}: did you mean {meant}?" if known else f"{said}: write an amount such as 64Gi"

@@ -6,21 +6,28 @@ from typing import Final
 
 _FACTOR: Final = {
     "": Fraction(1),
-    "m": Fraction(1, 1000),
+    **{unit: Fraction(1, 1000**power) for power, unit in enumerate("mun", start=1)},
     **{unit: Fraction(1000**power) for power, unit in enumerate("kMGTPE", start=1)},
     **{f"{unit}i": Fraction(1024**power) for power, unit in enumerate("KMGTPE", start=1)},
 }
-_KIB: Final = 1024
-_QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d{1,2})|([a-zA-Z]*))", re.ASCII)
+_UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_ROUNDS_UP: Final = 1023.95
+"""With one decimal this is written 1024.0."""
+_QUANTITY = re.compile(
+    r"\+?(\d{1,64}(?:\.\d{0,64})?|\.\d{1,64})(?:[eE]([+-]?\d{1,2})|([a-zA-Z]{0,2}))", re.ASCII
+)
 
 
 def parse_bytes(text: str | int) -> int:
-    """Read a quantity such as `64Gi`, `1.5G` or `1024` as bytes, rounded up as Kubernetes does.
+    """Read a quantity such as `64Gi`, `1.5G`, `2e9` or `1024` as bytes, rounded up.
+
+    The grammar is that of Kubernetes (apimachinery's resource.Quantity) without negative amounts:
+    `m`, `u` and `n` are parts of a byte, and blanks are refused.
 
     Raises:
         ValueError: for anything else, and for amounts of 2^63 bytes and more.
     """
-    match = _QUANTITY.fullmatch(str(text).strip())
+    match = _QUANTITY.fullmatch(str(text))
     factor = _FACTOR.get((match[3] or "") if match else "?")
     if match is None or factor is None or isinstance(text, bool):
         raise ValueError(f"{text!r} is not a quantity such as 64Gi or 512Mi")
@@ -32,12 +39,10 @@ def parse_bytes(text: str | int) -> int:
 
 
 def format_bytes(size_bytes: int) -> str:
-    """Write bytes for people, with one decimal: `64.0 GiB`."""
-    if size_bytes < _KIB:
+    """Write bytes for people, with one decimal: `64.0 GiB`; never `1024.0` of the unit below."""
+    if size_bytes < 1024:  # noqa: PLR2004 - the binary kilo
         return f"{size_bytes} bytes"
-    size = size_bytes / _KIB
-    for unit in ("KiB", "MiB", "GiB"):
-        if size < _KIB:
-            return f"{size:.1f} {unit}"
-        size /= _KIB
-    return f"{size:.1f} TiB"
+    size, unit = size_bytes / 1024, 0
+    while size >= _ROUNDS_UP and unit < len(_UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size:.1f} {_UNITS[unit]}"

@@ -174,7 +174,9 @@ def test_the_defaults_of_the_schema_are_those_of_the_parser() -> None:
 
 
 @given(
-    st.from_regex(r"[0-9]{0,4}(\.[0-9]{0,2})?([eE][+-]?[0-9]{1,3}|[a-zA-Z]{0,2})?", fullmatch=True)
+    st.from_regex(
+        r"[+-]?[0-9]{0,4}(\.[0-9]{0,2})?([eE][+-]?[0-9]{1,3}|[a-zA-Z]{0,2})?", fullmatch=True
+    )
 )
 def test_a_quantity_is_one_to_the_schema_where_it_is_one_to_the_parser(text: str) -> None:
     schema = SPEC["properties"]["memory"]["properties"]["perRank"]
