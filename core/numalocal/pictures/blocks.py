@@ -7,7 +7,7 @@ from string import ascii_letters
 from typing import Final
 
 from numalocal.machine.model import Kind
-from numalocal.pictures.cells import Cell, Group, State, colour_places
+from numalocal.pictures.cells import Cell, CellGroup, State, colour_numbers
 from numalocal.pictures.ink import Ink
 from numalocal.sets.cpusets import CpuSet
 
@@ -15,10 +15,10 @@ CACHE: Final = "│"
 _OTHERS: Final = {State.OFFLINE: "×", State.FORBIDDEN: "·"}
 _KINDS: Final[Mapping[Kind | None, str]] = {None: "", "performance": "P ", "efficiency": "E "}
 
-Row = tuple[str, Sequence[Cell | None]]
+CellRow = tuple[str, Sequence[Cell | None]]
 """What stands before the cores, and the cores; None where the next cache begins."""
 _Look = tuple[int, bool] | None
-"""The place of the set that gives the colour, and whether it is its letter; None: no set."""
+"""The number of the set's colour, and whether it is its letter; None: no set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,28 +38,28 @@ LOW: Final = Glyphs(shared="▁", free=("▂", "▃"), used="▄")
 class Signs:
     """The characters of one picture: letters for used sets, two shades for free ones."""
 
-    def __init__(self, sets: Sequence[CpuSet], users: Mapping[str, str]) -> None:
-        used = [one.id for one in sets if one.id in users]
+    def __init__(self, sets: Sequence[CpuSet], used_by: Mapping[str, str]) -> None:
+        used = [one.id for one in sets if one.id in used_by]
         self.letters = {
-            one: ascii_letters.swapcase()[place % len(ascii_letters)]
-            for place, one in enumerate(used)
+            one: ascii_letters.swapcase()[index % len(ascii_letters)]
+            for index, one in enumerate(used)
         }
-        self._places = colour_places(sets, users)
+        self._colours = colour_numbers(sets, used_by)
         self._shades: dict[str, int] = {}
         shade = 1
         for one in sets:
             # Beside a used set any shade will do, so only free neighbours take turns.
-            shade = 1 if one.id in users else 1 - shade
+            shade = 1 if one.id in used_by else 1 - shade
             self._shades[one.id] = shade
 
     def of_set(self, one: CpuSet, ink: Ink) -> str:
         """Give a set's sign in the table: its letter if it is used, else its shade."""
-        place = self._places[one.id]
+        colour = self._colours[one.id]
         if one.id in self.letters:
-            return ink.cut_out(self.letters[one.id], place)
-        return ink.of_set(FULL.free[self._shades[one.id]], place)
+            return ink.cut_out(self.letters[one.id], colour)
+        return ink.of_set(FULL.free[self._shades[one.id]], colour)
 
-    def plain(self, row: Row) -> Iterator[str]:
+    def plain(self, row: CellRow) -> Iterator[str]:
         """Give the characters of a row's cores; a used set's cores begin with its letter."""
         before: Cell | None = None
         for cell in row[1]:
@@ -70,7 +70,7 @@ class Signs:
             yield self._glyph(cell, begins=begins)
             before = cell
 
-    def written(self, row: Row, ink: Ink) -> str:
+    def written(self, row: CellRow, ink: Ink) -> str:
         """Write a row in colour, or plainly."""
         looks = (self._look(cell, sign) for cell, sign in zip(row[1], self.plain(row), strict=True))
         runs = groupby(zip(looks, self.plain(row), strict=True), key=lambda one: one[0])
@@ -92,17 +92,17 @@ class Signs:
     def _look(self, cell: Cell | None, sign: str) -> _Look:
         if cell is None or cell.owner is None or cell.state not in (State.FREE, State.USED):
             return None
-        return self._places[cell.owner.id], sign.isalpha()
+        return self._colours[cell.owner.id], sign.isalpha()
 
 
 def _coloured(signs: str, look: _Look, ink: Ink) -> str:
     if look is None:
         return ink.faint(signs)
-    place, letter = look
-    return ink.cut_out(signs, place) if letter else ink.of_set(signs, place)
+    colour, letter = look
+    return ink.cut_out(signs, colour) if letter else ink.of_set(signs, colour)
 
 
-def rows(groups: Sequence[Group], width: int) -> Iterator[Row]:
+def rows(groups: Sequence[CellGroup], width: int) -> Iterator[CellRow]:
     """Lay a node's cores into rows that fit, broken between caches as far as those fit.
 
     The kinds of a hybrid machine's cores never share a row.
@@ -128,7 +128,7 @@ def _packed(groups: Iterable[Sequence[Cell]], width: int) -> Iterator[Sequence[C
     yield row
 
 
-def legend(lines: Sequence[Row], signs: Signs, locality: str) -> list[str]:
+def legend(lines: Sequence[CellRow], signs: Signs, locality: str) -> list[str]:
     """Explain the characters that were drawn, and no others."""
     drawn = {sign for row in lines for sign in signs.plain(row)}
     letters = sorted(sign for sign in drawn if sign.isalpha())

@@ -7,7 +7,7 @@ from typing import Final
 from numalocal.machine.model import Machine
 from numalocal.pictures import shapes, words
 from numalocal.pictures.boxes import Box, CoreBox, NodeBox
-from numalocal.pictures.cells import Cell, State, colour_places
+from numalocal.pictures.cells import Cell, State, colour_numbers
 from numalocal.pictures.layout import LINE_HEIGHT, MOST_LINES
 from numalocal.pictures.shapes import fitting, number, rect, text
 from numalocal.quantity import format_bytes
@@ -21,14 +21,14 @@ class Cards:
     """Draws the cards of one machine: memory to one scale, every set in its colour."""
 
     def __init__(
-        self, machine: Machine, partition: Partition | None, users: Mapping[str, str]
+        self, machine: Machine, partition: Partition | None, used_by: Mapping[str, str]
     ) -> None:
         self._machine = machine
-        self._users = users
+        self._used_by = used_by
         sets = partition.sets if partition else ()
         self._colours = {
-            one: shapes.PALETTE[place % len(shapes.PALETTE)]
-            for one, place in colour_places(sets, users).items()
+            one: shapes.PALETTE[colour % len(shapes.PALETTE)]
+            for one, colour in colour_numbers(sets, used_by).items()
         }
         self._most_bytes = max(node.memory_bytes or 0 for node in machine.nodes) or 1
 
@@ -88,7 +88,7 @@ class Cards:
             facts.append(f"{kind}core {cell.core.core}")
         if cell.owner:
             facts.append(f"set {cell.owner.id}")
-            facts.append(words.use(self._machine, cell.owner, self._users))
+            facts.append(words.use(self._machine, cell.owner, self._used_by))
         elif cell.state is State.SHARED:
             facts.append("shared")
         else:
@@ -101,9 +101,9 @@ class Cards:
         # To say that there is one more takes as much room as that one.
         listed = MOST_LINES if len(sets) > MOST_LINES + 1 else len(sets)
         if listed < len(sets):
-            sets.sort(key=lambda own: own.id not in self._users)
+            sets.sort(key=lambda own: own.id not in self._used_by)
         for own in sets[:listed]:
-            state = State.USED if own.id in self._users else State.FREE
+            state = State.USED if own.id in self._used_by else State.FREE
             dot = Box(x=one.memory.x, y=y - 10, width=_DOT, height=_DOT)
             yield rect(dot, f'rx="3" {shapes.fill(state, self._colours[own.id])}')
             style = "b" if state is State.USED else "g"
@@ -114,11 +114,11 @@ class Cards:
 
     def _label(self, one: CpuSet, width: float) -> str:
         """Name a set and its user; where both do not fit, whoever uses it."""
-        user = words.use(self._machine, one, self._users)
+        user = words.use(self._machine, one, self._used_by)
         room = width - _DOT - 8
         both = f"{one.id} · {user}"
         fits = fitting(both, room) == both
-        return fitting(user if one.id in self._users and not fits else both, room)
+        return fitting(user if one.id in self._used_by and not fits else both, room)
 
 
 def _cpus(one: NodeBox) -> str:

@@ -35,7 +35,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class CellGroup:
     """Cores of one node that are of one kind and share an L3 cache (a book on s390x)."""
 
     kind: Kind | None
@@ -43,31 +43,31 @@ class Group:
     cells: Sequence[Cell]
 
 
-def colour_places(sets: Sequence[CpuSet], users: Mapping[str, str]) -> Mapping[str, int]:
-    """Give every set its place among the used, or the free ones: that is its colour.
+def colour_numbers(sets: Sequence[CpuSet], used_by: Mapping[str, str]) -> Mapping[str, int]:
+    """Number every set among the used, or the free ones: that is its colour.
 
     So ranks of one worker differ however far apart they are.  Free sets begin with other colours,
     lest a free set looks like part of the used one beside it.
     """
     counts = {True: count(), False: count(_FIRST_FREE)}
-    return {one.id: next(counts[one.id in users]) for one in sets}
+    return {one.id: next(counts[one.id in used_by]) for one in sets}
 
 
 class Cells:
-    """A machine's cores by node; `users` says by a set's id who uses it."""
+    """A machine's cores by node; `used_by` says by a set's id who uses it."""
 
     def __init__(
-        self, machine: Machine, partition: Partition | None, users: Mapping[str, str]
+        self, machine: Machine, partition: Partition | None, used_by: Mapping[str, str]
     ) -> None:
         self._machine = machine
-        self._users = users
+        self._used_by = used_by
         sets = partition.sets if partition else ()
         self._owner_of = {cpu: one for one in sets for cpu in one.cpus}
-        self._place_of = {
-            cpu: place for place, near in enumerate(machine.localities) for cpu in near
+        self._locality_of = {
+            cpu: locality for locality, near in enumerate(machine.localities) for cpu in near
         }
 
-    def of_node(self, node: int | None) -> tuple[Group, ...]:
+    def of_node(self, node: int | None) -> tuple[CellGroup, ...]:
         """List a node's cores, performance cores first, then by locality and lowest CPU.
 
         A core that firmware puts into several nodes is shown in each; those in none are None's.
@@ -79,19 +79,19 @@ class Cells:
         ]
         ordered = sorted(cores, key=self._order)
         return tuple(
-            Group(kind=kind, locality=place, cells=tuple(map(self._cell, members)))
-            for (kind, place), members in groupby(
-                ordered, key=lambda core: (core.kind, self._place(core))
+            CellGroup(kind=kind, locality=locality, cells=tuple(map(self._cell, members)))
+            for (kind, locality), members in groupby(
+                ordered, key=lambda core: (core.kind, self._locality(core))
             )
         )
 
     def _order(self, core: Core) -> tuple[int, int, int]:
         kind = KINDS.index(core.kind) if core.kind else 0
-        place = self._place(core)
-        return kind, -1 if place is None else place, core.cpus.first
+        locality = self._locality(core)
+        return kind, -1 if locality is None else locality, core.cpus.first
 
-    def _place(self, core: Core) -> int | None:
-        return next((self._place_of[cpu] for cpu in core.cpus if cpu in self._place_of), None)
+    def _locality(self, core: Core) -> int | None:
+        return next((self._locality_of[cpu] for cpu in core.cpus if cpu in self._locality_of), None)
 
     def _cell(self, core: Core) -> Cell:
         owner = self._owner_of.get(core.cpus.first)
@@ -104,4 +104,4 @@ class Cells:
             return State.FORBIDDEN
         if owner is None:
             return State.SHARED
-        return State.USED if owner.id in self._users else State.FREE
+        return State.USED if owner.id in self._used_by else State.FREE

@@ -7,10 +7,10 @@ from numalocal.machine.model import Machine
 _NODES: Final = range(2, 9)
 """Of more nodes a table cannot be read; of one there is nothing to tell."""
 
-Row = tuple[int, tuple[int, ...]]
+DistanceRow = tuple[int, tuple[int, ...]]
 
 
-def rows(machine: Machine) -> tuple[Row, ...]:
+def rows(machine: Machine) -> tuple[DistanceRow, ...]:
     """Give each node's distances in the order of the nodes; nothing where `even` says it all."""
     return () if even(machine) else _known(machine)
 
@@ -30,7 +30,7 @@ def even(machine: Machine) -> str:
     return ""
 
 
-def _known(machine: Machine) -> tuple[Row, ...]:
+def _known(machine: Machine) -> tuple[DistanceRow, ...]:
     ids = [node.id for node in machine.nodes]
     if len(ids) not in _NODES or any(set(ids) - set(node.distances) for node in machine.nodes):
         return ()

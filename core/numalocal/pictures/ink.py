@@ -17,13 +17,13 @@ class Ink:
 
     enabled: bool
 
-    def of_set(self, text: str, place: int) -> str:
-        """Write in a set's colour, by its place."""
-        return self._write(text, PALETTE[place % len(PALETTE)])
+    def of_set(self, text: str, colour: int) -> str:
+        """Write in a set's colour, by its number."""
+        return self._write(text, PALETTE[colour % len(PALETTE)])
 
-    def cut_out(self, text: str, place: int) -> str:
+    def cut_out(self, text: str, colour: int) -> str:
         """Cut letters out of a set's colour, so that they are part of its blocks."""
-        return self._write(text, PALETTE[place % len(PALETTE)], _REVERSE)
+        return self._write(text, PALETTE[colour % len(PALETTE)], _REVERSE)
 
     def faint(self, text: str) -> str:
         """Write what is in the background: shared cores."""

@@ -32,9 +32,9 @@ _GAP: Final = 20
 _ABOVE_SETS: Final = 16
 
 
-def lay_out(machine: Machine, partition: Partition | None, users: Mapping[str, str]) -> Page:
+def lay_out(machine: Machine, partition: Partition | None, used_by: Mapping[str, str]) -> Page:
     """Place a machine: packages, nodes in them, caches in those, cores in these, in rows."""
-    parts = sections(machine, partition, users)
+    parts = sections(machine, partition, used_by)
     placer = min(_placers(parts), key=_Placer.effort)
     return placer.page()
 

@@ -27,7 +27,7 @@ class Columns:
     most_bytes: int
 
 
-def fit(nodes: Sequence[NodeView], width: int) -> Columns:
+def share_out(nodes: Sequence[NodeView], width: int) -> Columns:
     """Share a line out: blocks as wide as they are, then CPU lists as long as they are.
 
     Rows of cores that do not fit are as even as they can be.
@@ -102,5 +102,5 @@ def _beside(node: NodeView) -> str:
     return "" if node.near is None else f"near node {node.near}"
 
 
-def _plain(row: blocks.Row) -> str:
+def _plain(row: blocks.CellRow) -> str:
     return row[0] + " " * len(row[1])

@@ -7,7 +7,7 @@ from typing import Final
 
 from numalocal.machine.model import KINDS
 from numalocal.pictures.boxes import Box, CoreBox, GroupBox, Size, flow
-from numalocal.pictures.cells import Group
+from numalocal.pictures.cells import CellGroup
 
 _EFFICIENCY: Final = 0.7
 _TWO_ROWS: Final = 16
@@ -48,7 +48,7 @@ class Scale:
         return 76.0 if self.compact else 88.0
 
 
-def block(groups: Sequence[Group], scale: Scale) -> tuple[list[Size], Size]:
+def block(groups: Sequence[CellGroup], scale: Scale) -> tuple[list[Size], Size]:
     """Flow a node's groups into a block of about the wanted shape."""
     if not groups:
         return [], (0.0, 0.0)
@@ -59,7 +59,7 @@ def block(groups: Sequence[Group], scale: Scale) -> tuple[list[Size], Size]:
     return min(flows, key=lambda one: abs(log(one[1][0] / one[1][1] / scale.shape)))
 
 
-def _group_size(group: Group, scale: Scale) -> Size:
+def _group_size(group: CellGroup, scale: Scale) -> Size:
     columns = _columns(len(group.cells), scale.shape)
     rows = ceil(len(group.cells) / columns)
     # The last core of a row has no gap beside it.
@@ -67,7 +67,7 @@ def _group_size(group: Group, scale: Scale) -> Size:
     return columns * scale.step + rest, rows * scale.step + rest
 
 
-def group_box(group: Group, scale: Scale, x: float, y: float) -> GroupBox:
+def group_box(group: CellGroup, scale: Scale, x: float, y: float) -> GroupBox:
     """Place a group and its cores."""
     width, height = _group_size(group, scale)
     columns = _columns(len(group.cells), scale.shape)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine, NumaNode
-from numalocal.pictures.cells import Cells, Group
+from numalocal.pictures.cells import CellGroup, Cells
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.partition import Partition
 
@@ -23,7 +23,7 @@ class NodeView:
     memory_bytes: int | None
     huge_page_bytes: int
     near: int | None
-    groups: Sequence[Group]
+    groups: Sequence[CellGroup]
     sets: Sequence[CpuSet]
 
     @property
@@ -41,13 +41,13 @@ class Section:
 
 
 def sections(
-    machine: Machine, partition: Partition | None, users: Mapping[str, str]
+    machine: Machine, partition: Partition | None, used_by: Mapping[str, str]
 ) -> tuple[Section, ...]:
     """Group the nodes by package, in the order of the nodes; one without CPUs goes to the nearest.
 
     A package without an id is told by its place in the machine's list.
     """
-    cells = Cells(machine, partition, users)
+    cells = Cells(machine, partition, used_by)
     found: dict[tuple[int, ...], list[NodeView]] = defaultdict(list)
     for node in machine.nodes:
         beside = node if node.cpus else _nearest(node, machine)
@@ -63,7 +63,7 @@ def sections(
 
 
 def _view(
-    node: NumaNode, near: int | None, groups: Sequence[Group], sets: Sequence[CpuSet]
+    node: NumaNode, near: int | None, groups: Sequence[CellGroup], sets: Sequence[CpuSet]
 ) -> NodeView:
     return NodeView(
         id=node.id,
@@ -76,7 +76,7 @@ def _view(
     )
 
 
-def _astray(machine: Machine, groups: Sequence[Group]) -> NodeView:
+def _astray(machine: Machine, groups: Sequence[CellGroup]) -> NodeView:
     cpus = union(cell.core.cpus for group in groups for cell in group.cells) & machine.online
     return NodeView(
         id=None, cpus=cpus, memory_bytes=None, huge_page_bytes=0, near=None, groups=groups, sets=[]

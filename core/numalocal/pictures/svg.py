@@ -21,13 +21,13 @@ _BELOW: Final = 16
 
 
 def draw(
-    machine: Machine, partition: Partition | None, users: Mapping[str, str], *, title: str
+    machine: Machine, partition: Partition | None, used_by: Mapping[str, str], *, title: str
 ) -> str:
     """Draw a machine as a whole SVG document, with a tooltip on every core.
 
-    `users` says by a set's id who uses it; without a partition no set is drawn.
+    `used_by` says by a set's id who uses it; without a partition no set is drawn.
     """
-    return "\n".join(_Drawing(machine, partition, users, title).lines())
+    return "\n".join(_Drawing(machine, partition, used_by, title).lines())
 
 
 class _Drawing:
@@ -37,13 +37,13 @@ class _Drawing:
         self,
         machine: Machine,
         partition: Partition | None,
-        users: Mapping[str, str],
+        used_by: Mapping[str, str],
         title: str,
     ) -> None:
         self._machine = machine
         self._title = title
-        self._cards = Cards(machine, partition, users)
-        self._page = lay_out(machine, partition, users)
+        self._cards = Cards(machine, partition, used_by)
+        self._page = lay_out(machine, partition, used_by)
 
     def lines(self) -> Iterator[str]:
         page = self._page

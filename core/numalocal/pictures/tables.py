@@ -22,13 +22,13 @@ _ALWAYS: Final = (0, 1, 3)
 _MEMORY: Final = 2
 _CPUS: Final = 4
 
-Row = tuple[str, str, str, str, str]
+TableRow = tuple[str, str, str, str, str]
 
 
 def sets(
     machine: Machine,
     partition: Partition,
-    users: Mapping[str, str],
+    used_by: Mapping[str, str],
     signs: Signs,
     *,
     width: int,
@@ -36,10 +36,10 @@ def sets(
 ) -> str:
     """List the sets with who uses them; of many, the free ones are counted by pool and node."""
     few = len(partition.sets) <= _MOST_SETS
-    listed = [one for one in partition.sets if few or one.id in users]
-    rows: list[Row] = [
+    listed = [one for one in partition.sets if few or one.id in used_by]
+    rows: list[TableRow] = [
         ("set", "node", "memory", "used by", "CPUs"),
-        *(_row(one, use(machine, one, users)) for one in listed),
+        *(_row(one, use(machine, one, used_by)) for one in listed),
     ]
     marks = [" ", *(signs.of_set(one, ink) for one in listed)]
     if partition.shared:
@@ -49,16 +49,16 @@ def sets(
         f"  {mark}  {line}".rstrip()
         for mark, line in zip(marks, _columns(rows, width - 5), strict=True)
     ]
-    counted = [] if few else _counted(machine, partition, users)
+    counted = [] if few else _counted(machine, partition, used_by)
     wrapped = (textwrap.fill(line, width, subsequent_indent=" " * 7) for line in counted)
     return "\n".join([*lines, *wrapped])
 
 
-def _row(one: CpuSet, used_by: str) -> Row:
-    return one.id, str(one.numa_node), format_bytes(one.memory_bytes), used_by, str(one.cpus)
+def _row(one: CpuSet, user: str) -> TableRow:
+    return one.id, str(one.numa_node), format_bytes(one.memory_bytes), user, str(one.cpus)
 
 
-def _columns(rows: Sequence[Row], width: int) -> list[str]:
+def _columns(rows: Sequence[TableRow], width: int) -> list[str]:
     """Align the columns; where they do not fit, memory and CPUs, which ids hint at, go first."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     shown = set(_ALWAYS)
@@ -74,13 +74,13 @@ def _columns(rows: Sequence[Row], width: int) -> list[str]:
     return [shortened(line.rstrip(), width) for line in padded]
 
 
-def _counted(machine: Machine, partition: Partition, users: Mapping[str, str]) -> list[str]:
+def _counted(machine: Machine, partition: Partition, used_by: Mapping[str, str]) -> list[str]:
     """Count the sets that nobody uses, nodes that have as many together."""
     cores = {cpu: core for core in machine.cores for cpu in core.cpus}
     tally = Counter(
-        (one.pool, len({cores[cpu] for cpu in one.cpus}), use(machine, one, users), one.numa_node)
+        (one.pool, len({cores[cpu] for cpu in one.cpus}), use(machine, one, used_by), one.numa_node)
         for one in partition.sets
-        if one.id not in users
+        if one.id not in used_by
     )
     alike: dict[tuple[str, int, str, int], list[int]] = defaultdict(list)
     for (pool, size, state, node), number in tally.items():

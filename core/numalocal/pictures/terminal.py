@@ -7,7 +7,7 @@ from typing import Final
 from numalocal.machine.model import Machine
 from numalocal.pictures import blocks, distances, tables, words
 from numalocal.pictures.ink import Ink
-from numalocal.pictures.lines import HUGE, Columns, fit, memory_bar, node_lines
+from numalocal.pictures.lines import HUGE, Columns, memory_bar, node_lines, share_out
 from numalocal.pictures.sections import Section, sections
 from numalocal.sets.partition import Partition
 
@@ -19,21 +19,21 @@ _INDENT: Final = 9
 def draw(
     machine: Machine,
     partition: Partition | None,
-    users: Mapping[str, str],
+    used_by: Mapping[str, str],
     *,
     width: int,
     colour: bool,
 ) -> str:
     """Draw a machine, its sets and who uses them, no wider than `width` as far as words allow.
 
-    `users` says by a set's id who uses it; without a partition no set is drawn.  Colour adds
+    `used_by` says by a set's id who uses it; without a partition no set is drawn.  Colour adds
     escapes and changes no character.
     """
     ink = Ink(colour)
-    harmless = {one: words.printable(user) for one, user in users.items()}
+    harmless = {one: words.printable(user) for one, user in used_by.items()}
     shown = sections(machine, partition, harmless)
     signs = blocks.Signs(partition.sets if partition else (), harmless)
-    columns = fit([node for part in shown for node in part.nodes], width)
+    columns = share_out([node for part in shown for node in part.nodes], width)
     even = distances.even(machine)
     parts = [
         _summary(machine, width),

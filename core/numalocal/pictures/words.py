@@ -37,10 +37,10 @@ def limits(machine: Machine) -> tuple[tuple[str, str], ...]:
     return tuple((word, sentence) for word, sentence in said if sentence)
 
 
-def use(machine: Machine, one: CpuSet, users: Mapping[str, str]) -> str:
+def use(machine: Machine, one: CpuSet, used_by: Mapping[str, str]) -> str:
     """Say who uses a set, or why nobody can, or that it is free."""
-    if one.id in users:
-        return users[one.id]
+    if one.id in used_by:
+        return used_by[one.id]
     if offline := one.cpus - machine.online:
         return f"none: CPU {offline} is offline"
     return "free" if one.cpus <= machine.allowed else "none: not allowed here"

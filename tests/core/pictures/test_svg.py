@@ -7,7 +7,7 @@ import pytest
 from numalocal.machine.model import Finding
 from numalocal.pictures import svg
 from numalocal.pictures.boxes import Box, NodeBox, even_rows, flow
-from numalocal.pictures.cells import colour_places
+from numalocal.pictures.cells import colour_numbers
 from numalocal.pictures.layout import PAGE_WIDTH, lay_out
 
 from .conftest import MACHINES, Drawn, drawn
@@ -189,10 +189,10 @@ def test_neighbouring_sets_have_different_colours() -> None:
     _, parts, users = drawn("one-core-sets")
     assert parts
 
-    places = colour_places(parts.sets, users)
+    numbers = colour_numbers(parts.sets, users)
 
-    assert sorted(places[one] for one in users) == list(range(len(users)))
-    free = [places[one.id] for one in parts.sets if one.id not in users]
+    assert sorted(numbers[one] for one in users) == list(range(len(users)))
+    free = [numbers[one.id] for one in parts.sets if one.id not in users]
     assert free == list(range(4, 4 + len(free)))
 
 
