@@ -63,6 +63,9 @@ golden: $(VENV)/.dev native ## Write the golden files anew; review the differenc
 	@NUMALOCAL_GOLDEN=write $(BIN)/pytest -q -m "not e2e and not engines and not vllm" tests || true
 	@git diff --stat -- tests/golden
 
+manual: $(VENV)/.dev ## Write the completions and the manual anew from the command line
+	@$(BIN)/python setup/manual.py
+
 protos: $(VENV)/.dev ## Generate the wire code from protos/
 	@$(BIN)/python -m grpc_tools.protoc -I$(WIRE)=protos --python_out=deviceplugin \
 	  --pyi_out=deviceplugin $(patsubst protos/%,$(WIRE)/%,$(wildcard protos/*.proto))
@@ -90,4 +93,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[deviceplugin,operator]' --group dev
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test test-engines test-vllm bench e2e lab lab-down check build native native-check fmt golden protos clean
+.PHONY: help run test test-engines test-vllm bench e2e lab lab-down check build native native-check fmt golden manual protos clean

@@ -56,3 +56,32 @@ def test_a_log_has_the_lines_alone() -> None:
     board.clear()
 
     assert stream.getvalue() == "  | one\n"
+
+
+def test_a_table_is_cut_to_the_terminal() -> None:
+    stream = Terminal()
+    board = Board(stream, size=lambda: (10, 5))
+
+    board.show("\n".join(["a line too wide", "2", "3", "4", "5"]))
+
+    assert screen(stream.getvalue()) == ["a line to…", "2", "… 3 more …", ""]
+
+
+def test_a_table_that_a_narrower_terminal_has_wrapped_is_gone_whole() -> None:
+    sizes = iter([(20, 24), (8, 24), (8, 24)])
+    stream = Terminal()
+    board = Board(stream, size=lambda: next(sizes))
+
+    board.show("of sixteen signs\nshort")
+    board.show("next")
+
+    assert "\x1b[3F\x1b[J" in stream.getvalue()
+
+
+def test_a_table_is_written_as_the_terminal_shows_it() -> None:
+    stream = Terminal()
+    board = Board(stream, size=lambda: (5, 24), shown=lambda text: text.replace("…", ">"))
+
+    board.show("too wide")
+
+    assert stream.getvalue() == "too >\n"

@@ -29,5 +29,5 @@ def main(arguments: argparse.Namespace) -> int:
         title = f"Where worker {worker.name} would land"
         sets.picture(machine, parts, users(worker, placements), arguments.output, title)
     if arguments.output == "text":
-        print(f"\n{plan.text(worker, placements, shortages)}")
+        output.text(f"\n{plan.text(worker, placements, shortages, width=output.width())}")
     return statuses.NOT_AS_ASKED if shortages else statuses.OK

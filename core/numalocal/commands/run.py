@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from numalocal.commands import sets
+from numalocal.commands import output, sets
 from numalocal.errors import SetsUnavailable
 from numalocal.host import binder, cgroups, plan, tables, usage
 from numalocal.host.board import Board
@@ -56,7 +56,8 @@ def main(arguments: argparse.Namespace) -> int:
             run = _Run(binder_path, placements, groups, bound_by, claims.fileno())
             results = run.results(machine.allowed_nodes)
     for placement, outcome in results:
-        print(f"\n{tables.replica_table(worker, placement, outcome)}")
+        table = tables.replica_table(worker, placement, outcome, width=output.width())
+        output.text(f"\n{table}")
     print(f"\nbound by {bound_by}")
     print(tables.closing_line(results))
     return int(any(problems(one.assignment, outcome) for one, outcome in results))
@@ -123,7 +124,7 @@ class _Run:
         return list(zip(self.placements, outcomes, strict=True))
 
     def _watched(self) -> list[Replica]:
-        board = Board()
+        board = Board(shown=output.shown)
         replicas = [
             Replica(self.binder_path, placement, board.line, cgroup=group, inherited=self.inherited)
             for placement, group in zip(self.placements, self.groups, strict=True)

@@ -72,6 +72,8 @@ def picture(
 ) -> None:
     """Print a machine as a picture for the terminal, or as an SVG drawing."""
     if form == "svg":
-        print(svg.draw(machine, parts, used_by, title=title))
+        output.drawing(svg.draw(machine, parts, used_by, title=title))
     else:
-        print(terminal.draw(machine, parts, used_by, width=output.width(), colour=output.colour()))
+        output.text(
+            terminal.draw(machine, parts, used_by, width=output.width(), colour=output.colour())
+        )

@@ -1,10 +1,20 @@
-"""The exit statuses of `numalocal`: what does not fit is not what cannot be read."""
+"""What the exit status of a command says."""
 
 from typing import Final
 
 OK: Final = 0
-"""All is as asked: the plan fits, the run is verified."""
+"""All is as asked: shown, fits, verified."""
 NOT_AS_ASKED: Final = 1
-"""It was read, and does not fit, could not be had, or is not verified."""
-UNREADABLE: Final = 2
-"""Wrong usage (argparse ends with 2 as well), or a document or machine that cannot be read."""
+"""A worker or pool does not fit this machine, or a run is not verified."""
+UNUSABLE: Final = 2
+"""Arguments, a document, the machine, the binder or standard output cannot be used."""
+INTERRUPTED: Final = 130
+"""Ctrl-C, as shells say it: 128 and the number of the signal."""
+READER_GONE: Final = 141
+"""What reads standard output went away, as shells say of a program that SIGPIPE ended."""
+
+SAID: Final = (
+    f"exit status: {OK} all is as asked; {NOT_AS_ASKED} a worker or pool does not fit, or a run is "
+    f"not verified; {UNUSABLE} arguments, a document, the machine or the binder cannot be used; "
+    f"{INTERRUPTED} interrupted."
+)

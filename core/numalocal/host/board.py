@@ -1,42 +1,76 @@
 """A table that stays below the lines of the engines while they run."""
 
+import os
 import sys
+from collections.abc import Callable
 from threading import Lock
-from typing import TextIO
+from typing import Final, TextIO
 
-_UP_AND_CLEAR = "\x1b[{lines}F\x1b[J"
+from numalocal.pictures.words import shortened
+
+_UP_AND_CLEAR: Final = "\x1b[{rows}F\x1b[J"
+
+
+def terminal_size() -> tuple[int, int]:
+    """Give the columns and rows of the terminal as it is now: people drag its corners."""
+    try:
+        size = os.get_terminal_size(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return 80, 24
+    return size.columns, size.lines
 
 
 class Board:
     """Lines above, one table below; on a terminal the table is drawn anew in its place.
 
-    Anywhere else there are the lines alone: a log is not drawn over.
+    Anywhere else there are the lines alone: a log is not drawn over.  The table is cut to the
+    terminal, as what is wrapped or scrolled away cannot be drawn over.  `shown` makes of a text
+    what the terminal can show, character for character.
     """
 
-    def __init__(self, stream: TextIO = sys.stdout) -> None:
+    def __init__(
+        self,
+        stream: TextIO = sys.stdout,
+        *,
+        size: Callable[[], tuple[int, int]] = terminal_size,
+        shown: Callable[[str], str] = str,
+    ) -> None:
         self._stream = stream
+        self._size = size
+        self._shown = shown
         self._lock = Lock()
         self._table = ""
+        self._drawn: list[str] = []
 
     def line(self, text: str) -> None:
         """Write a line above the table; from any thread."""
         with self._lock:
-            self._write(f"  | {text}\n")
+            self._draw(f"  | {text}\n")
 
     def show(self, table: str) -> None:
         """Put another table in the place of the last."""
         with self._lock:
             if self._stream.isatty() and table != self._table:
-                erased, self._table = self._table, table
-                self._write("", erased)
+                self._table = table
+                self._draw("")
 
     def clear(self) -> None:
         """Take the table away."""
         self.show("")
 
-    def _write(self, lines: str, erased: str | None = None) -> None:
-        erased = self._table if erased is None else erased
-        up = _UP_AND_CLEAR.format(lines=erased.count("\n") + 1) if erased else ""
-        table = f"{self._table}\n" if self._table else ""
-        self._stream.write(f"{up}{lines}{table}")
+    def _draw(self, above: str) -> None:
+        columns, rows = self._size() if self._table or self._drawn else (80, 24)
+        # A terminal that was made narrower has wrapped what was drawn.
+        before = sum(max(1, -(-len(line) // columns)) for line in self._drawn)
+        up = _UP_AND_CLEAR.format(rows=before) if before else ""
+        self._drawn = self._cut(columns, rows)
+        below = "".join(f"{line}\n" for line in self._drawn)
+        self._stream.write(f"{up}{above}{below}")
         self._stream.flush()
+
+    def _cut(self, columns: int, rows: int) -> list[str]:
+        lines = self._table.split("\n") if self._table else []
+        most = max(1, rows - 2)
+        if len(lines) > most:
+            lines = [*lines[: most - 1], f"… {len(lines) - most + 1} more lines"]
+        return [self._shown(shortened(line, columns)) for line in lines]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from numalocal import names
 from numalocal.host.placement import Placement
 from numalocal.machine.model import Machine
+from numalocal.pictures.columns import columns
 from numalocal.quantity import format_bytes
 from numalocal.worker.spec import Worker
 
@@ -56,7 +57,9 @@ def document(
     }
 
 
-def text(worker: Worker, placements: Sequence[Placement], short: Sequence[str]) -> str:
+def text(
+    worker: Worker, placements: Sequence[Placement], short: Sequence[str], *, width: int
+) -> str:
     """Show a plan as a table of ranks, the engine's environment, and whether memory fits."""
     rows = [("replica", "rank", "set", "CPUs", "compute on", "node", "memory")]
     for placed in placements:
@@ -76,11 +79,7 @@ def text(worker: Worker, placements: Sequence[Placement], short: Sequence[str]) 
                     memory,
                 )
             )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    lines = [columns(rows, width)]
     for placed in placements:
         lines += ["", f"replica {placed.replica} is told"]
         lines += [f"  {name}={value}" for name, value in sorted(placed.environment.items())]

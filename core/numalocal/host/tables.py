@@ -1,19 +1,23 @@
 """What `numalocal run` shows: text made of values, nothing printed here."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from numalocal.host.observation import Observation
 from numalocal.host.placement import Placement
 from numalocal.host.verdict import Outcome, local_share, problems
+from numalocal.pictures.columns import columns
 from numalocal.quantity import format_bytes
 from numalocal.worker.spec import Worker
 
 Row = tuple[str, str, str, str]
+_NO_WRAP: Final = 1 << 16
+"""The live table is cut to the terminal, where it is drawn."""
 Look = tuple[Observation | None, str]
 """The last look at a replica, and the last rate it printed, empty where it printed none."""
 
 
-def replica_table(worker: Worker, placement: Placement, outcome: Outcome) -> str:
+def replica_table(worker: Worker, placement: Placement, outcome: Outcome, *, width: int) -> str:
     """Show a replica as three columns: asked, bound, and what /proc said."""
     assignment = placement.assignment
     rows: list[Row] = [("", "asked", "bound", "/proc says")]
@@ -33,7 +37,7 @@ def replica_table(worker: Worker, placement: Placement, outcome: Outcome) -> str
     rows.append(("", _memory_asked(worker), _available(outcome), seen_memory))
     if outcome.rate:
         rows.append(("rate", "", "", outcome.rate))
-    return f"replica {placement.replica}\n{_columns(rows)}"
+    return f"replica {placement.replica}\n{columns(rows, width, indent='  ')}"
 
 
 def live_table(
@@ -47,7 +51,8 @@ def live_table(
         if rate
     ]
     heading = f"running for {seconds:.0f} s, bound by {bound_by}"
-    return "\n".join([heading, _columns(rows), *(f"  {rate}" for rate in rates)])
+    whole = columns(rows, _NO_WRAP, indent="  ")
+    return "\n".join([heading, whole, *(f"  {rate}" for rate in rates)])
 
 
 def closing_line(results: Sequence[tuple[Placement, Outcome]]) -> str:
@@ -92,11 +97,3 @@ def _on_nodes(placed: object) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _columns(rows: Sequence[Row]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join(
-        "  " + "  ".join([*(row[i].ljust(widths[i]) for i in range(3)), row[3]]).rstrip()
-        for row in rows
-    )

@@ -38,13 +38,16 @@ def test_a_plan_reads_as_its_golden_file() -> None:
     made = worker(replicas=2, ranks=2, engine={"name": "vllm"}, memory={"perRank": "2Gi"})
     placements = place(made, MACHINE, CUT)
 
-    golden("plan.txt", plan.text(made, placements, plan.shortages(made, MACHINE, placements)))
+    golden(
+        "plan.txt",
+        plan.text(made, placements, plan.shortages(made, MACHINE, placements), width=100),
+    )
 
 
 def test_a_plan_without_an_amount_of_memory_shows_the_share() -> None:
     made = worker()
 
-    shown = plan.text(made, place(made, MACHINE, CUT), ())
+    shown = plan.text(made, place(made, MACHINE, CUT), (), width=100)
 
     assert shown.splitlines()[1].endswith("share 2.7 GiB")
     assert shown.endswith("\nfits")
@@ -87,4 +90,4 @@ def test_memory_is_compared_for_all_ranks_of_a_node_together(per_rank: str, shor
     assert all(
         "has 8.0 GiB besides huge pages, and 2 x 4.0 GiB are asked for" in one for one in told
     )
-    assert plan.text(made, placements, told).count("does not fit: NUMA node") == short
+    assert plan.text(made, placements, told, width=100).count("does not fit: NUMA node") == short

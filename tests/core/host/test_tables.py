@@ -63,7 +63,7 @@ def test_a_run_reads_as_its_golden_file() -> None:
         "run.txt",
         "\n\n".join(
             [
-                tables.replica_table(WORKER, placement, GOOD),
+                tables.replica_table(WORKER, placement, GOOD, width=100),
                 tables.closing_line([(placement, GOOD)]),
             ]
         ),
@@ -86,7 +86,7 @@ def test_a_refused_run_says_what_was_not_verified() -> None:
         "run-refused.txt",
         "\n\n".join(
             [
-                tables.replica_table(WORKER, placement, outcome),
+                tables.replica_table(WORKER, placement, outcome, width=100),
                 tables.closing_line([(placement, outcome)]),
             ]
         ),

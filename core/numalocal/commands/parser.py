@@ -1,0 +1,124 @@
+"""What the command line takes."""
+
+import argparse
+import importlib
+from functools import lru_cache
+from math import isfinite
+from typing import Final
+
+from numalocal.commands import output
+from numalocal.commands.statuses import SAID
+
+SHELLS: Final = ("bash", "zsh")
+_WIDEST: Final = 96
+_MOST_SECONDS: Final = 600
+
+
+def make() -> argparse.ArgumentParser:
+    """Make the parser of the whole command line; completions and the manual are made of it too."""
+    parser = argparse.ArgumentParser(
+        prog="numalocal",
+        description="Give CPU inference workers their own cores and the memory beside them.",
+        epilog=SAID,
+        formatter_class=_Formatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
+    commands = parser.add_subparsers(
+        required=True,
+        metavar="COMMAND",
+        dest="command",
+        prog="numalocal",  # or argparse formats a usage to find it
+    )
+    topology = _command(commands, "topology", "show packages, NUMA nodes, caches, cores, CPU sets")
+    plan = _command(commands, "plan", "show where a CpuInferenceWorker would land, nothing started")
+    run = _command(commands, "run", "run a CpuInferenceWorker on this machine, without a cluster")
+    bench = _command(
+        commands, "bench", "measure this machine: bandwidth of its nodes, rate by threads"
+    )
+    for command in (plan, run):
+        _file(command)
+    for command in (topology, plan, run):
+        _pools(command)
+    for command in (topology, plan):
+        _root(command)
+    _measurement(bench)
+    for command in (topology, plan, bench):
+        _output(command)
+    completion = _command(commands, "completion", "print a shell's completion, to be sourced")
+    completion.add_argument("shell", choices=SHELLS, help="the shell that sources it")
+    about = _command(commands, "help", "show what a command does and takes")
+    about.add_argument("about", nargs="?", choices=tuple(commands.choices), metavar="COMMAND")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str
+) -> argparse.ArgumentParser:
+    sentence = f"{summary[0].upper()}{summary[1:]}."
+    return commands.add_parser(name, help=summary, description=sentence, formatter_class=_Formatter)
+
+
+def _file(command: argparse.ArgumentParser) -> None:
+    words = "YAML with a CpuInferenceWorker; - is standard input"
+    command.add_argument("-f", "--file", required=True, metavar="FILE", help=words)
+
+
+def _pools(command: argparse.ArgumentParser) -> None:
+    words = "YAML with pools; default: one set per NUMA node, less a core"
+    command.add_argument("--pools", metavar="FILE", help=words)
+
+
+def _root(command: argparse.ArgumentParser) -> None:
+    words = "directory with the machine's sys and proc; default: this machine's"
+    command.add_argument("--root", default="/", metavar="DIR", help=words)
+
+
+def _measurement(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--weights", default="256Mi", help="bytes read for a token; default: 256Mi"
+    )
+    words = f"length of each measurement, at most {_MOST_SECONDS}; default: 1"
+    command.add_argument("--seconds", type=_seconds, default=1.0, help=words)
+
+
+def _output(command: argparse.ArgumentParser) -> None:
+    words = "a picture for the terminal, a document, or a drawing; default: text"
+    choices = ("text", "json", "svg")
+    command.add_argument("-o", "--output", choices=choices, default=choices[0], help=words)
+
+
+def _seconds(text: str) -> float:
+    """Read a length of time; argparse says what is wrong."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not (isfinite(seconds) and 0 < seconds <= _MOST_SECONDS):
+        message = f"{text!r} must be a number of seconds above 0, at most {_MOST_SECONDS}"
+        raise argparse.ArgumentTypeError(message)
+    return seconds
+
+
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for: that takes longer than the whole parser."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: object) -> None:
+        metadata = importlib.import_module("importlib.metadata")
+        try:
+            version = metadata.version("numalocal")
+        except metadata.PackageNotFoundError:
+            version = "of a source tree that is not installed"
+        print(f"numalocal {version}")
+        parser.exit()
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Of the terminal's width, which is asked once: argparse makes one for every argument."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width())
+
+
+@lru_cache(maxsize=1)
+def _width() -> int:
+    return min(_WIDEST, output.width())
