@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from numalocal.commands import output, sets
 from numalocal.errors import SetsUnavailable
 from numalocal.host import binder, cgroups, plan, tables, usage
 from numalocal.host.board import Board
 from numalocal.host.cgroups import Cgroup
-from numalocal.host.claims import Claims, directory
+from numalocal.host.claims import Claims
 from numalocal.host.launch import check, watch
 from numalocal.host.placement import Placement, place, require_command, users
 from numalocal.host.replica import Replica
@@ -29,6 +29,7 @@ from numalocal.worker import documents
 from numalocal.worker.spec import Worker, parse_worker
 
 Results = list[tuple[Placement, Outcome]]
+_CLAIM_TRIES: Final = 20
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -44,13 +45,15 @@ def main(arguments: argparse.Namespace) -> int:
     confined = not cgroups.obstacle(os.getuid())
     parts = sets.cut(machine, arguments.pools)
     signal.signal(signal.SIGTERM, _interrupt)
-    with Claims(directory(os.environ, os.getuid())) as claims:
+    with Claims() as claims:
         placements = _claimed(worker, machine, parts, claims, confined=confined)
         print(f"worker   {worker.name}: {arguments.file}")
         others = usage.users(parts.sets, Path("/proc"))
         sets.picture(machine, parts, {**others, **users(worker, placements)}, "text")
         for note in plan.notes(placements):
             print(f"\nnote: {note}")
+        if limits := claims.limits():
+            print(f"\nnote: CPUs are claimed {limits}")
         print()
         with _confined(worker, placements) as (groups, bound_by):
             run = _Run(binder_path, placements, groups, bound_by, claims.fileno())
@@ -67,8 +70,8 @@ def _claimed(
     worker: Worker, machine: Machine, parts: Partition, claims: Claims, *, confined: bool
 ) -> tuple[Placement, ...]:
     """Place the worker on what no other run holds, and hold it."""
-    while True:
-        taken = claims.taken()
+    for _ in range(_CLAIM_TRIES):
+        taken = claims.taken(machine.allowed)
         free = machine._replace(allowed=machine.allowed - taken)
         try:
             placements = place(worker, free, parts, confined=confined)
@@ -77,6 +80,7 @@ def _claimed(
             raise SetsUnavailable(f"{error}{others}") from error
         if claims.take(union(one.assignment.cpus for one in placements)):
             return placements
+    raise SetsUnavailable(f"other runs took the free CPUs first, {_CLAIM_TRIES} times: try again")
 
 
 @contextmanager

@@ -3,67 +3,95 @@
 import errno
 import fcntl
 import os
+import stat
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from numalocal.errors import LaunchFailed
-from numalocal.idset import MAX_ID, IdSet
+from numalocal.idset import IdSet
 
-_FILE: Final = "cpus.lock"
+DEVICE: Final = Path("/dev/full")
+"""Where the locks are.  Every user may open this device for writing, and only root could remove it
+or put something in its place: nothing is made that could be a link, be somebody else's, be cleaned
+away or not fit on a disk.  A lock changes nothing for those who read or write it."""
+_DEVICE_NUMBER: Final = os.makedev(1, 7)
+"""Documentation/admin-guide/devices.txt."""
 _FLOCK: Final = struct.Struct("hhqqi4x")
 """struct flock of 64-bit Linux: type, whence, start, length, pid (fcntl(2))."""
 _BUSY: Final = (errno.EAGAIN, errno.EACCES)
 
 
-def directory(environ: Mapping[str, str], uid: int) -> Path:
-    """Where the lock file is: /run/numalocal for root, else below $XDG_RUNTIME_DIR or /tmp."""
-    if uid == 0:
-        return Path("/run/numalocal")
-    base = environ.get("XDG_RUNTIME_DIR")
-    return Path(base) / "numalocal" if base else Path(f"/tmp/numalocal-{uid}")
+def reach(mounts: str, device: int) -> str:
+    """Say where claims on a file system do not hold beyond; empty where all users share it.
+
+    The kernel mounts one devtmpfs; a container has a /dev of its own, and so do services with
+    PrivateDevices.  `mounts` is a text as /proc/self/mountinfo has, `device` a file's st_dev.
+    """
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in mounts.splitlines():
+        mount, _, source = line.partition(" - ")
+        if mount.split()[2:3] == [number] and source.startswith("devtmpfs "):
+            return ""
+    return f"only among runs that share this {DEVICE.parent}, which is not the machine's own"
 
 
 class Claims:
-    """What this process and its children hold; byte N of the lock file is CPU N.
+    """What this process and its children hold; byte N of the device is CPU N.
 
     The locks belong to the open file (F_OFD_SETLK, Linux 3.15): children that inherit `fileno`
     hold them as well, and the kernel frees them when the last of these processes has ended,
-    however it ended.  Sets of other pools that overlap are kept apart too.
+    however it ended.  They hold between all users.  Sets of other pools that overlap are kept
+    apart too.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open the lock file.
+    def __init__(self, device: Path = DEVICE) -> None:
+        """Open the device.
 
         Raises:
-            LaunchFailed: where it cannot be made.
+            LaunchFailed: where it cannot be, or is no such device.
         """
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.open(device, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
-            raise LaunchFailed(f"{folder / _FILE}: cannot be opened: {error.strerror}") from error
+            raise LaunchFailed(f"{device}: cannot be opened: {error.strerror}") from error
+        found = os.fstat(self._file)
+        if not stat.S_ISCHR(found.st_mode) or found.st_rdev != _DEVICE_NUMBER:
+            os.close(self._file)
+            raise LaunchFailed(
+                f"{device}: is not the kernel's device 1:7, on which CPUs are claimed"
+            )
+
+    def limits(self, mounts: Path = Path("/proc/self/mountinfo")) -> str:
+        """Say where the claims do not hold; empty where they hold on the whole machine."""
+        try:
+            told = mounts.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            told = ""
+        return reach(told, os.fstat(self._file).st_dev)
 
     def fileno(self) -> int:
         """Give the descriptor that children inherit to hold the locks too."""
         return self._file
 
-    def taken(self) -> IdSet:
-        """Tell which CPUs others hold now."""
+    def taken(self, cpus: IdSet) -> IdSet:
+        """Tell which of these CPUs others hold now."""
         found: set[int] = set()
-        start = 0
-        while start <= MAX_ID:
-            request = _flock(fcntl.F_WRLCK, start, 0)
+        start, end = 0, max(cpus, default=-1) + 1
+        while start < end:
+            request = _flock(fcntl.F_WRLCK, start, end - start)
             kind, _, first, length, _ = _FLOCK.unpack(
                 fcntl.fcntl(self._file, fcntl.F_OFD_GETLK, request)
             )
             if kind == fcntl.F_UNLCK:
                 break
-            start = first + (length or 1)
-            found.update(range(first, start))
-        return IdSet(found)
+            # A lock may begin before what was asked for, and length 0 is without end.
+            held = range(max(first, start), min(first + length, end) if length else end)
+            found.update(held)
+            start = held.stop
+        return cpus & found
 
     def take(self, cpus: IdSet) -> bool:
         """Hold CPUs; False, and nothing held of them, where others hold any."""
