@@ -101,6 +101,42 @@ class NumaNode(NamedTuple):
         return self.usable_memory_bytes > 0 and not self.device_memory
 
 
+class CpuQuota(NamedTuple):
+    """The CPU time that a cgroup gives in every period; `path` is the file that says so."""
+
+    path: str
+    quota_us: int
+    period_us: int
+
+    @property
+    def whole_cpus(self) -> int:
+        """How many threads may compute without a pause; 1 where it is less than a CPU."""
+        return max(1, self.quota_us // self.period_us)
+
+    def __str__(self) -> str:
+        cpus = f"{self.quota_us / self.period_us:.2f}".rstrip("0").rstrip(".")
+        return f"{cpus} CPU{'' if cpus == '1' else 's'}"
+
+
+class MemoryLimit(NamedTuple):
+    """What a cgroup may use, and what is left of it now; `path` is the file that says so."""
+
+    path: str
+    limit_bytes: int
+    left_bytes: int
+
+
+class Limits(NamedTuple):
+    """The tightest limits of the cgroups above the reading process; None = not limited.
+
+    `unread` are files of memory limits that say nothing that can be used.
+    """
+
+    cpu: CpuQuota | None = None
+    memory: MemoryLimit | None = None
+    unread: tuple[Finding, ...] = ()
+
+
 class Machine(NamedTuple):
     """One machine as its kernel shows it.
 
@@ -113,8 +149,8 @@ class Machine(NamedTuple):
     a level is empty where the kernel reports none, or none that differs from core and package.
     `kinds` is empty where all cores are alike.  `isolated` are online CPUs between which the kernel
     moves no thread (isolcpus=, isolated cpuset partitions), `nohz_full` those that it spares its
-    tick; allowed or not.  `architecture` is `uname -m`, or empty where it is
-    not known.  `findings` tell what is inconsistent.
+    tick; allowed or not.  `architecture` is `uname -m`, or empty where it is not known.  `limits`
+    are what cgroups leave to the reading process.  `findings` tell what is inconsistent.
     """
 
     online: IdSet
@@ -134,6 +170,7 @@ class Machine(NamedTuple):
     isolated: IdSet = IdSet()
     nohz_full: IdSet = IdSet()
     architecture: str = ""
+    limits: Limits = Limits()
     findings: tuple[Finding, ...] = ()
 
     def cores_of(self, node: int) -> tuple[Core, ...]:

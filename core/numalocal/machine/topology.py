@@ -11,10 +11,10 @@ Document = Mapping[str, object]
 def document(machine: Machine) -> Document:
     """Describe a machine; sets of CPUs and nodes are in the kernel's list format.
 
-    Everything describes the whole machine but `allowed_cpus` and `allowed_nodes`, which are what a
-    cpuset leaves to the reading process.  Lists are sorted by lowest CPU, nodes by id.  `packages`
-    and `cores` are null where the kernel tells none, `numa_distances` where there is one node or
-    no complete matrix.
+    Everything describes the whole machine but `allowed_cpus`, `allowed_nodes` and `limits`, which
+    are what cgroups leave to the reading process.  Lists are sorted by lowest CPU, nodes by id.
+    `packages` and `cores` are null where the kernel tells none, `numa_distances` where there is
+    one node or no complete matrix.
     """
     return {
         "architecture": machine.architecture,
@@ -24,6 +24,10 @@ def document(machine: Machine) -> Document:
         "allowed_nodes": str(machine.allowed_nodes),
         "isolated_cpus": str(machine.isolated),
         "nohz_full_cpus": str(machine.nohz_full),
+        "limits": {
+            "cpu": machine.limits.cpu and machine.limits.cpu._asdict(),
+            "memory": machine.limits.memory and machine.limits.memory._asdict(),
+        },
         "packages": [{"id": one.id, "cpus": str(one.cpus)} for one in machine.packages] or None,
         "numa_nodes": [
             {"id": node.id, "cpus": str(node.cpus), "memory_bytes": node.memory_bytes}

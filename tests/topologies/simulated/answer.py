@@ -24,6 +24,7 @@ def truth(machine: Simulated) -> Truth:
         "allowed_nodes": listed(nodes),
         "isolated_cpus": "",
         "nohz_full_cpus": "",
+        "limits": {"cpu": None, "memory": None},
         "packages": _packages(machine),
         "numa_nodes": _numa_nodes(machine),
         "cores": _cores(machine),

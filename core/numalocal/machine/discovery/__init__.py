@@ -8,6 +8,7 @@
 | speeds | kinds.py | performance and efficiency cores |
 | offline | offline.py | where offline CPUs belong |
 | confinement | allowed.py | what the reading process may use |
+| limits | limits.py, groups.py | how much CPU time and memory its cgroups leave it |
 | architecture | architecture.py | its name |
 | doubts | findings.py | nothing; gathers what is inconsistent |
 """
@@ -19,6 +20,7 @@ from numalocal.machine.discovery.cores import make_cores, nodes_by_cpu, read_pac
 from numalocal.machine.discovery.findings import Findings
 from numalocal.machine.discovery.kinds import read_kinds, with_kinds
 from numalocal.machine.discovery.levels import read_l3, read_level
+from numalocal.machine.discovery.limits import read_limits
 from numalocal.machine.discovery.nodes import read_nodes
 from numalocal.machine.discovery.offline import complete, nodes_of_offline
 from numalocal.machine.model import Machine
@@ -71,5 +73,6 @@ def discover(sysfs: Sysfs) -> Machine:
         isolated=read_listed(sysfs, "isolated", online, findings),
         nohz_full=read_listed(sysfs, "nohz_full", online, findings),
         architecture=read_architecture(sysfs, findings),
+        limits=read_limits(sysfs, findings),
         findings=findings.all(),
     )
