@@ -6,18 +6,22 @@ BIN := $(VENV)/bin
 SOURCES := core deviceplugin operator tests setup
 WIRE := numalocal_deviceplugin/wire
 GRPC_PROTOS := deviceplugin_v1beta1 podresources_v1
+EVERYWHERE := not e2e and not engines and not toolchains and not vllm
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## Place, bind and verify the example worker on this machine
 	@$(BIN)/numalocal run -f examples/local.yaml
 
-test: check native-check ## Set up, check and pass all tests that need no cluster
-	@$(BIN)/pytest -q -m "not e2e and not engines and not vllm"
+test: build/.packages-test check native-check helm ## Set up, check and pass all tests that need no cluster
+	@$(BIN)/pytest -q -rs -m "$(EVERYWHERE)"
+
+test-toolchains: build/.packages-toolchains $(VENV)/.dev native ## Build for other architectures, run that in emulation, and fuzz
+	@$(BIN)/pytest -v -m toolchains tests/native
 
 test-engines: $(VENV)/.dev native ## Run real engines and OpenMP runtimes, and look at their threads
 	@setup/engines.sh
@@ -32,7 +36,7 @@ bench: $(VENV)/.dev native ## Time discovery beside lstopo and lscpu, and two wo
 	@$(BIN)/python tests/benchmarks/discovery.py
 	@$(BIN)/python tests/benchmarks/contention.py
 
-e2e: $(VENV)/.dev native ## Run the real lab: a control plane, a node in QEMU, helm install, workers
+e2e: $(VENV)/.dev native helm ## Run the real lab: a control plane, a node in QEMU, helm install, workers
 	@$(BIN)/pytest -v tests/charts tests/e2e
 
 lab: $(VENV)/.dev ## Start the lab, leave it running and print the KUBECONFIG to use
@@ -47,12 +51,15 @@ check: $(VENV)/.dev ## Format, lint, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+helm: $(VENV)/.dev
+	@PYTHONPATH=tests/e2e $(BIN)/python -m lab helm >/dev/null || echo "no helm: tests of the chart are skipped"
+
 build: $(VENV)/.run native ## Set up the command line and the binder
 
-native: build/.packages
+native: build/.packages-run
 	@$(MAKE) -s -C native
 
-native-check: build/.packages
+native-check: build/.packages-run
 	@$(MAKE) -s -C native check
 
 fmt: $(VENV)/.dev ## Format the Python code
@@ -60,7 +67,7 @@ fmt: $(VENV)/.dev ## Format the Python code
 	@$(BIN)/ruff check --fix $(SOURCES)
 
 golden: $(VENV)/.dev native ## Write the golden files anew; review the difference
-	@NUMALOCAL_GOLDEN=write $(BIN)/pytest -q -m "not e2e and not engines and not vllm" tests || true
+	@NUMALOCAL_GOLDEN=write $(BIN)/pytest -q -m "$(EVERYWHERE)" tests || true
 	@git diff --stat -- tests/golden
 
 manual: $(VENV)/.dev ## Write the completions and the manual anew from the command line
@@ -75,11 +82,11 @@ protos: $(VENV)/.dev ## Generate the wire code from protos/
 clean: ## Remove what was built, but no downloads of the lab
 	@rm -rf build $(VENV)
 
-build/.packages: setup/packages.sh
-	@PYTHON=$(PYTHON) setup/packages.sh
+build/.packages-%: setup/packages.sh setup/need.sh
+	@PYTHON=$(PYTHON) setup/packages.sh $*
 	@mkdir -p build && touch $@
 
-$(VENV)/bin/python: | build/.packages
+$(VENV)/bin/python: | build/.packages-run
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install -q --disable-pip-version-check --upgrade "pip>=25.1,<27"
 
@@ -93,4 +100,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[deviceplugin,operator]' --group dev
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test test-engines test-vllm bench e2e lab lab-down check build native native-check fmt golden manual protos clean
+.PHONY: help run test test-toolchains test-engines test-vllm bench e2e lab lab-down check helm build native native-check fmt golden manual protos clean

@@ -14,29 +14,14 @@ python=${PYTHON:-python3}
 cmake_args="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF \
 -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_OPENSSL=OFF"
 
-missing=""
-need() { # need PACKAGE COMMAND...: the package is missing where the command fails
-    package=$1
-    shift
-    "$@" >/dev/null 2>&1 || missing="$missing $package"
-}
-need g++ command -v g++
-need clang command -v clang
+. setup/need.sh
+need_program g++ g++
+need_program clang clang
 need libomp-dev sh -c 'ls /usr/lib/llvm-*/lib/libomp.so'
-need cmake command -v cmake
-need ninja-build command -v ninja
+need_program cmake cmake
+need_program ninja-build ninja
 need python3-venv "$python" -c 'import ensurepip, venv'
-if [ -n "$missing" ]; then
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        echo "missing:$missing; install with: sudo apt-get install -y$missing" >&2
-        exit 1
-    fi
-    echo "installing:$missing"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
-    # shellcheck disable=SC2086 # a list of package names
-    apt-get install -y -qq --no-install-recommends $missing >/dev/null
-fi
+install_missing
 
 hash() { sha256sum | cut -c 1-16; }
 built_for=$({

@@ -1,31 +1,60 @@
 #!/bin/sh
-# Install what the build needs and this machine lacks; without root, name it and stop.
-#
-# Looks for the tools themselves rather than for packages, so a machine that has them from
-# elsewhere is left alone.
+# Install what this machine lacks; without root, name it and stop:
+#   packages.sh run          what the build needs
+#   packages.sh test         what the tests of `make test` run, too
+#   packages.sh toolchains   compilers of other architectures, an emulator for what they make, and
+#                            clang for its fuzzer; 900 MB
 set -eu
+cd "$(dirname "$0")/.."
+. setup/need.sh
 
-missing=""
-need() { # need PACKAGE COMMAND...: the package is missing where the command fails
-    package=$1
-    shift
-    "$@" >/dev/null 2>&1 || missing="$missing $package"
+compiles() { # compiles PROGRAM FLAGS COMPILER...
+    text=$1 flags=$2
+    shift 2
+    # shellcheck disable=SC2086 # a list of flags
+    printf '%s\n' "$text" | "$@" -x c - -o /dev/null $flags
 }
-compiles() { printf '%s\n' "$1" | gcc -x c - -o /dev/null $2; }
+main='int main(void) { return 0; }'
 
-need gcc command -v gcc
-need libc6-dev compiles 'int main(void) { return 0; }' ''
-need libnuma-dev compiles '#include <numa.h>
-int main(void) { return numa_available(); }' '-static -lnuma'
-need python3-venv "${PYTHON:-python3}" -c 'import ensurepip, venv'
+run() {
+    need_program gcc gcc
+    need libc6-dev compiles "$main" '' gcc
+    need libnuma-dev compiles '#include <numa.h>
+int main(void) { return numa_available(); }' '-static -lnuma' gcc
+    need python3-venv "${PYTHON:-python3}" -c 'import ensurepip, venv'
+}
 
-[ -n "$missing" ] || exit 0
-if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-    echo "missing:$missing; install with: sudo apt-get install -y$missing" >&2
-    exit 1
-fi
-echo "installing:$missing"
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-# shellcheck disable=SC2086 # a list of package names
-apt-get install -y -qq --no-install-recommends $missing >/dev/null
+test_() {
+    run
+    need_program git git
+    need_program numactl numactl
+    need_program openssh-client ssh ssh-keygen
+    need_program openssl openssl
+}
+
+cross() { # cross PACKAGE-SUFFIX LIBRARY COMPILER
+    need_program "gcc-$1" "$3-gcc"
+    need "$2" compiles "$main" '' "$3-gcc"
+}
+
+toolchains() {
+    cross aarch64-linux-gnu libc6-dev-arm64-cross aarch64-linux-gnu
+    cross powerpc64le-linux-gnu libc6-dev-ppc64el-cross powerpc64le-linux-gnu
+    cross s390x-linux-gnu libc6-dev-s390x-cross s390x-linux-gnu
+    need_program qemu-user-static qemu-aarch64-static qemu-ppc64le-static qemu-s390x-static
+    need_program clang clang
+    need libclang-rt-dev compiles '#include <stddef.h>
+int LLVMFuzzerTestOneInput(const char *text, size_t length);
+int LLVMFuzzerTestOneInput(const char *text, size_t length) { return text == 0 && length > 9; }' \
+        -fsanitize=fuzzer clang
+}
+
+case "${1:-}" in
+run | toolchains) "$1" ;;
+test) test_ ;;
+*)
+    echo "usage: packages.sh run|test|toolchains" >&2
+    exit 2
+    ;;
+esac
+install_missing

@@ -1,7 +1,6 @@
 """The chart as helm renders it, and the schema of the CRD."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from lab import binaries
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "numalocal"
@@ -19,24 +20,12 @@ Helm = Callable[..., "subprocess.CompletedProcess[str]"]
 Render = Callable[..., Sequence[Document]]
 
 
-def find_helm(environ: Mapping[str, str]) -> Path | None:
-    """Look where NUMALOCAL_HELM says, then on PATH, then among what the lab has built."""
-    if named := environ.get("NUMALOCAL_HELM"):
-        return Path(named)
-    if found := shutil.which("helm", path=environ.get("PATH")):
-        return Path(found)
-    cache = environ.get("NUMALOCAL_CACHE")
-    folder = Path(cache) if cache else Path.home() / ".cache" / "numalocal"
-    built = sorted(folder.glob("helm-*/helm"), key=lambda path: path.stat().st_mtime)
-    return built[-1] if built else None
-
-
 @pytest.fixture(scope="session")
 def helm() -> Helm:
     """Run helm with arguments; its exit status is the caller's to judge."""
-    program = find_helm(os.environ)
+    program = binaries.found_helm(os.environ)
     if program is None:
-        pytest.skip("no helm: `make lab` builds one, or name one by NUMALOCAL_HELM")
+        pytest.skip("no helm: `make helm` builds one, or name one by NUMALOCAL_HELM")
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         command = [str(program), *map(str, arguments)]

@@ -10,7 +10,7 @@ import yaml
 
 from numalocal.sets.pools import Pool, parse_pools
 
-from .conftest import CHART, ROOT, Document, Helm, Render, find_helm
+from .conftest import CHART, ROOT, Document, Helm, Render
 
 GOLDEN = ROOT / "tests" / "golden" / "charts" / "default.yaml"
 
@@ -228,16 +228,3 @@ def test_the_notes_ask_every_node_for_every_pool(render: Render, tmp_path: Path)
     assert r"BIG:.status.allocatable.numalocal\.io/big," in text
     assert r"SMALL:.status.allocatable.numalocal\.io/small'" in text
     assert "kubectl --namespace numalocal-system get pods" in text
-
-
-def test_a_named_helm_comes_before_one_on_the_path(tmp_path: Path) -> None:
-    programs, cache = tmp_path / "bin", tmp_path / "cache"
-    for folder in (programs, cache / "helm-1"):
-        folder.mkdir(parents=True)
-        (folder / "helm").touch(mode=0o755)
-    environ = {"PATH": str(programs), "NUMALOCAL_CACHE": str(cache)}
-
-    assert find_helm({**environ, "NUMALOCAL_HELM": "/opt/helm"}) == Path("/opt/helm")
-    assert find_helm(environ) == programs / "helm"
-    assert find_helm({**environ, "PATH": str(tmp_path)}) == cache / "helm-1" / "helm"
-    assert find_helm({"PATH": str(tmp_path), "NUMALOCAL_CACHE": str(tmp_path)}) is None

@@ -43,4 +43,6 @@ def test_a_wrong_call_is_answered_with_the_usage(arguments: list[str]) -> None:
 def test_help_names_every_command() -> None:
     shown = lab("--help").stdout
 
-    assert all(f"    {name} " in shown for name in ("up", "down", "status", "build", "logs"))
+    assert all(
+        f"    {name} " in shown for name in ("up", "down", "status", "build", "helm", "logs")
+    )

@@ -10,6 +10,8 @@ import pytest
 
 from numalocal.report import CheckReport
 
+pytestmark = pytest.mark.toolchains
+
 Emulated = Callable[..., subprocess.CompletedProcess[str]]
 Machine = Callable[..., Path]
 
@@ -43,7 +45,7 @@ def emulated(request: pytest.FixtureRequest, native_build: Path) -> Emulated:
     compiler, emulator = ARCHITECTURES[request.param]
     for program in (compiler, emulator):
         if shutil.which(program) is None:
-            pytest.skip(f"no {program}")
+            pytest.skip(f"no {program}: run `make test-toolchains`")
     binder = build(request.param, native_build)
 
     def run(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:

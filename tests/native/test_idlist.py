@@ -73,7 +73,8 @@ def test_the_unit_tests_pass_with_the_sanitizers(native_build: Path) -> None:
     assert re.search(r"^1\.\.[0-9]+$", checked.stdout, re.MULTILINE)
 
 
-@pytest.mark.skipif(shutil.which("clang") is None, reason="no clang, so no libFuzzer")
+@pytest.mark.toolchains
+@pytest.mark.skipif(shutil.which("clang") is None, reason="no clang: run `make test-toolchains`")
 def test_a_short_run_of_the_fuzzer_finds_nothing(native_build: Path) -> None:
     fuzzed = subprocess.run(
         ["make", "-s", "-C", str(NATIVE), f"BUILD={native_build}", "FUZZ_SECONDS=3", "fuzz"],

@@ -1,10 +1,11 @@
 """`python -m lab`: a real control plane and a NUMA node in QEMU, on this machine."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
-from lab import cluster
+from lab import binaries, cluster
 from lab.commands import LabError
 
 
@@ -26,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="end what `up` started, and only that")
     commands.add_parser("status", help="tell whether the lab is up")
     commands.add_parser("build", help="build what `up` needs, and start nothing")
+    commands.add_parser("helm", help="print where helm is, built where there is none")
     logs = commands.add_parser("logs", help="copy the logs of both sides into a folder")
     logs.add_argument("folder", type=Path)
     return parser
@@ -38,6 +40,8 @@ def _run(arguments: argparse.Namespace) -> None:
         cluster.down()
     elif arguments.command == "build":
         cluster.build()
+    elif arguments.command == "helm":
+        print(binaries.found_helm(os.environ) or binaries.helm() / "helm")
     elif arguments.command == "status":
         lab = cluster.running()
         print("down" if lab is None else f"up: export KUBECONFIG={lab.kubeconfig}")

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.artifacts import artifact, cache, key
@@ -27,6 +28,16 @@ _GO_MINOR = 26
 def kubernetes() -> Path:
     """Give the folder with every component: one binary and a link per name."""
     return artifact("kubernetes", key(KUBERNETES, SOURCE), _build_kubernetes)
+
+
+def found_helm(environ: Mapping[str, str]) -> Path | None:
+    """Look where NUMALOCAL_HELM says, then on PATH, then for the one that was built here."""
+    if named := environ.get("NUMALOCAL_HELM"):
+        return Path(named)
+    if found := shutil.which("helm", path=environ.get("PATH")):
+        return Path(found)
+    built = cache() / f"helm-{key(HELM)}" / "helm"
+    return built if built.exists() else None
 
 
 def helm() -> Path:
