@@ -4,8 +4,8 @@ Mirrors k8s.io/kubernetes/third_party/forked/golang/expansion.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 _REFERENCE: Final = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
@@ -22,14 +22,16 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(value, text)
 
 
-def environment(entries: Sequence[Mapping[str, Any]], first: Mapping[str, str]) -> dict[str, str]:
-    """Give a container's plain variables, each expanded with `first` and those before it.
+def environment(entries: Iterable[tuple[str, str | None]]) -> dict[str, str]:
+    """Give a container's variables in order, each expanded with those before it.
 
-    References to cluster objects mean nothing here, and are left out.
+    Variables that come with a device are none of these, as in the kubelet.  Of two with the same
+    name the last wins; one whose value is not known (None) is left out.
     """
-    known = dict(first)
-    own = {}
-    for entry in entries:
-        if "value" in entry:
-            own[entry["name"]] = known[entry["name"]] = expand(str(entry["value"]), known)
-    return own
+    known: dict[str, str] = {}
+    for name, value in entries:
+        if value is None:
+            known.pop(name, None)
+        else:
+            known[name] = expand(value, known)
+    return known

@@ -1,11 +1,20 @@
 """Read the fields of a raw document, gathering every problem instead of stopping at the first."""
 
 import difflib
+import json
+import shlex
 from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeVar, overload
 
-from numalocal.problems import Problem
+from numalocal.problems import Problem, printable, shown
 from numalocal.quantity import parse_bytes
+
+MAX_PROBLEMS: Final = 50
+"""What is noted of one document: nobody reads more, and a hostile one could have any number."""
+
+MAX_DEPTH: Final = 100
+"""How deep mappings and lists may lie in each other, so that whoever reads on may recurse."""
+_EXAMPLE: Final = 60
 
 Word = TypeVar("Word", bound=str)
 Default = TypeVar("Default")
@@ -30,7 +39,7 @@ class Fields:
         """Note a problem of a field, or of the mapping itself where the name is None; once each."""
         path = self.path if name is None else f"{self.path}.{name}"
         problem = Problem(path, value, message)
-        if problem not in self._problems:
+        if len(self._problems) < MAX_PROBLEMS and problem not in self._problems:
             self._problems.append(problem)
 
     def only(self, known: Collection[str]) -> None:
@@ -54,16 +63,57 @@ class Fields:
         if not isinstance(values, list):
             self.problem(name, values, "must be a list")
             return []
-        path = f"{self.path}.{name}"
-        return [Fields(one, f"{path}[{index}]", self._problems) for index, one in enumerate(values)]
+        found = []
+        for index, one in enumerate(values):
+            if isinstance(one, Mapping):
+                found.append(Fields(one, f"{self.path}.{name}[{index}]", self._problems))
+            else:
+                self.problem(f"{name}[{index}]", one, "must be a mapping")
+        return found
 
     def names(self) -> tuple[str, ...]:
         """Name the fields there are, in the document's order."""
         return tuple(str(name) for name in self._raw)
 
+    @property
+    def whole(self) -> Mapping[str, Any]:
+        """The mapping itself; an empty one where there is none."""
+        return self._raw
+
     def raw(self, name: str) -> Any:
         """Give the value as it stands; None where it is absent."""
         return self._raw.get(name)
+
+    def text(self, name: str) -> str | None:
+        """Read a text; None where it is absent."""
+        value = self._raw.get(name)
+        return None if value is None else self._text(name, value)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Read a list of texts; none where it is absent, and an empty one for null, as in Go."""
+        values = self._raw.get(name)
+        if values is None:
+            return ()
+        if not isinstance(values, list):
+            self.problem(name, values, f"must be a list{_such_as(values)}")
+            return ()
+        return tuple(
+            "" if one is None else self._text(f"{name}[{index}]", one)
+            for index, one in enumerate(values)
+        )
+
+    def table(self, name: str) -> Mapping[str, str]:
+        """Read a mapping of texts; empty where it is absent."""
+        table = self.below(name)
+        return {key: table.text(key) or "" for key in table.names()}
+
+    def _text(self, name: str, value: object) -> str:
+        if not isinstance(value, str):
+            self.problem(name, value, _as_text(value))
+            return ""
+        if "\0" in value:
+            self.problem(name, value, "must not hold a NUL character, which ends a text")
+        return value
 
     @overload
     def integer(self, name: str, default: int, *, least: int, most: int | None = None) -> int: ...
@@ -118,3 +168,44 @@ def _too_few(written: str, size_bytes: int) -> str:
     meant = f"{written.removesuffix('m')}{'Mi' if written.endswith('m') else 'Gi'}"
     known = meant[:-2].isdecimal()
     return f"{said}: did you mean {meant}?" if known else f"{said}: write an amount such as 64Gi"
+
+
+def _as_text(value: object) -> str:
+    """Say how to write as text what YAML takes for something else."""
+    match value:
+        case bool():
+            words = "YAML reads on, off, yes, no, true and false as truth values"
+            return f'must be text: quote it, such as "{shown(value)}" ({words})'
+        case int() | float():
+            return f'must be text such as "{shown(value)}"'
+        case Mapping():
+            return "must be text: quote it where it holds a colon and a space"
+        case _:
+            return "must be text"
+
+
+def _such_as(value: object) -> str:
+    """Show the list that was meant by one text; empty where no text was given."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        words = shlex.split(value[:_EXAMPLE])
+    except ValueError:  # a quote that is not closed
+        words = [value]
+    return f" such as {json.dumps([printable(one, _EXAMPLE // 2) for one in words[:4]])}"
+
+
+def is_deeper(value: object, most: int) -> bool:
+    """Tell whether mappings and lists lie in each other deeper than this, without going deeper."""
+    level = [value]
+    for _ in range(most):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> Collection[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()

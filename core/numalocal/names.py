@@ -1,6 +1,11 @@
 """Names that the processes, the pods and the cluster share; each says who writes it."""
 
+import re
+from typing import Final, TypeGuard
+
 DOMAIN = "numalocal.io"
+API_VERSION = f"{DOMAIN}/v1alpha1"
+KIND = "CpuInferenceWorker"
 
 # Environment of a bound container. The first seven are written by the device plugin's Allocate, so
 # that they expand in command and args; the first five again by the agent at container creation, for
@@ -56,8 +61,38 @@ ANNOTATION_POOLS = f"{DOMAIN}/pools"
 
 CHECK_CONTAINER = "numalocal-check"
 """Name of the init container that runs the binder's check."""
+SHM_VOLUME = "numalocal-shm"
+"""Name of the volume that the ranks of a replica share as /dev/shm."""
 
 
 def resource(pool: str) -> str:
     """Name the extended resource that counts a pool's CPU sets."""
     return f"{DOMAIN}/{pool}"
+
+
+LABEL_RULE: Final = (
+    "must be at most 63 lower case letters, digits and '-', with a letter or digit at both ends"
+)
+SUBDOMAIN_RULE: Final = (
+    "must be at most 63 lower case letters, digits, '-' and '.', "
+    "with a letter or digit at both ends and on both sides of every '.'"
+)
+_MAX: Final = 63
+_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+
+
+def is_label(name: object) -> TypeGuard[str]:
+    """Tell whether something is a label of RFC 1123, as namespaces and containers are named."""
+    return isinstance(name, str) and len(name) <= _MAX and _LABEL.fullmatch(name) is not None
+
+
+def is_subdomain(name: object) -> TypeGuard[str]:
+    """Tell whether something is labels joined by dots, of a length that a label's value may have.
+
+    Kubernetes allows objects 253 characters, and 63 to the labels that tell whose a pod is.
+    """
+    return (
+        isinstance(name, str)
+        and len(name) <= _MAX
+        and all(is_label(one) for one in name.split("."))
+    )

@@ -10,7 +10,7 @@ from kubernetes.client.exceptions import ApiException
 
 from numalocal import names
 from numalocal.errors import NumalocalError
-from numalocal_operator.pod import KIND, Manifest, PoolNumbers
+from numalocal_operator.pod import Manifest, PoolNumbers
 
 GROUP: Final = names.DOMAIN
 VERSION: Final = "v1alpha1"
@@ -155,7 +155,7 @@ class Cluster:
         metadata = worker["metadata"]
         involved = {
             "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": KIND,
+            "kind": names.KIND,
             "name": metadata["name"],
             "namespace": metadata["namespace"],
             "uid": metadata["uid"],

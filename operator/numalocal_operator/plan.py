@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from numalocal import names
 from numalocal.worker.spec import Worker
 from numalocal_operator.observed import ObservedPod
-from numalocal_operator.pod import KIND, pod_name, revision
+from numalocal_operator.pod import pod_name, revision
 
 FIRST_BACK_OFF_S: Final = 10.0
 LONGEST_BACK_OFF_S: Final = 300.0
@@ -83,7 +84,7 @@ def _goes(pod: ObservedPod) -> bool:
     With our names, a pod of another CpuInferenceWorker is one of a deleted worker of the same name,
     and the garbage collector has yet to come for it.
     """
-    return pod.deleting or pod.owner_kind == KIND
+    return pod.deleting or pod.owner_kind == names.KIND
 
 
 def _next_attempt(worker: Worker, pod: ObservedPod, now_s: float) -> tuple[int, float]:

@@ -15,10 +15,6 @@ from numalocal_operator.config import Config
 
 Manifest = dict[str, Any]
 
-API_VERSION = f"{names.DOMAIN}/v1alpha1"
-KIND = "CpuInferenceWorker"
-_SHM = "numalocal-shm"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolNumbers:
@@ -49,7 +45,7 @@ def revision(worker: Worker) -> str:
     new node may restart a worker.
     """
     asked = [
-        worker.template,
+        worker.template.raw,
         worker.ranks,
         worker.pool,
         {name: value for name, value in asdict(worker.engine).items() if value is not None},
@@ -67,19 +63,19 @@ def manifest(
     While no node offers the pool the CPU request is left to the template.  `attempt` counts
     replacements.
     """
-    template = deepcopy(dict(worker.template))
+    template = deepcopy(dict(worker.template.raw))
     spec = template["spec"]
-    engine = next(one for one in spec["containers"] if one["name"] == worker.engine_container)
+    engine = next(one for one in spec["containers"] if one["name"] == worker.template.engine.name)
     _size_engine(engine, worker, numbers.cpus_per_set)
     told = _told(worker, numbers)
     if told.arguments:
         engine["args"] = [*(engine.get("args") or ()), *told.arguments]
     if shm_bytes := jobs.shm_bytes(worker):
         _share_memory(spec, engine, shm_bytes)
-    inits = spec.get("initContainers") or []
-    bound = [names.CHECK_CONTAINER, *(one["name"] for one in inits)]
-    spec["initContainers"] = [_check_container(engine, worker, config), *inits]
-    annotations = _annotations(worker, attempt, bound, told.notes)
+    check = _check_container(engine, worker, config)
+    spec["initContainers"] = [check, *(spec.get("initContainers") or ())]
+    notes = (*worker.template.notes, *told.notes)
+    annotations = _annotations(worker, attempt, notes)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -96,8 +92,8 @@ def _told(worker: Worker, numbers: PoolNumbers) -> Told:
 def _share_memory(spec: Manifest, engine: Manifest, shm_bytes: int) -> None:
     """Give the ranks a /dev/shm of their size: without it a pod has 64 MiB."""
     volume = {"medium": "Memory", "sizeLimit": str(shm_bytes)}
-    spec["volumes"] = [*(spec.get("volumes") or ()), {"name": _SHM, "emptyDir": volume}]
-    mount = {"name": _SHM, "mountPath": "/dev/shm"}
+    spec["volumes"] = [*(spec.get("volumes") or ()), {"name": names.SHM_VOLUME, "emptyDir": volume}]
+    mount = {"name": names.SHM_VOLUME, "mountPath": "/dev/shm"}
     engine["volumeMounts"] = [*(engine.get("volumeMounts") or ()), mount]
 
 
@@ -105,8 +101,8 @@ def _metadata(
     worker: Worker, replica: int, theirs: Mapping[str, Any], annotations: Mapping[str, str]
 ) -> Manifest:
     owner = {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
         "name": worker.name,
         "uid": worker.uid,
         "controller": True,
@@ -125,14 +121,17 @@ def _metadata(
     }
 
 
-def _annotations(
-    worker: Worker, attempt: int, bound: list[str], notes: tuple[str, ...]
-) -> dict[str, str]:
-    """Tell the agent of the node what this pod's containers are, and people what it is not told."""
+def _annotations(worker: Worker, attempt: int, notes: tuple[str, ...]) -> dict[str, str]:
+    """Tell the agent of the node what this pod's containers are, and people what it is not told.
+
+    Init containers that end have the engine's cores before it; those that stay are others.
+    """
+    inits = worker.template.init_containers
+    bound = (names.CHECK_CONTAINER, *(one.name for one in inits if not one.sidecar))
     annotations = {
         names.ANNOTATION_ENGINE: worker.engine.name,
         names.ANNOTATION_OPENMP: worker.engine.openmp,
-        names.ANNOTATION_CONTAINER: worker.engine_container,
+        names.ANNOTATION_CONTAINER: worker.template.engine.name,
         names.ANNOTATION_BOUND_CONTAINERS: ",".join(bound),
     }
     if worker.engine.reserved_cores is not None:
@@ -151,8 +150,8 @@ def _size_engine(engine: Manifest, worker: Worker, cpus_per_set: int | None) -> 
     would be sold twice.
     """
     resources = engine["resources"] = dict(engine.get("resources") or {})
-    limits = resources["limits"] = dict(resources.get("limits") or {})
-    requests = resources["requests"] = dict(resources.get("requests") or {})
+    limits = resources["limits"] = _given(resources.get("limits"))
+    requests = resources["requests"] = _given(resources.get("requests"))
     resource = names.resource(worker.pool)
     limits[resource] = requests[resource] = str(worker.ranks)
     if "cpu" not in requests and cpus_per_set is not None:
@@ -162,6 +161,11 @@ def _size_engine(engine: Manifest, worker: Worker, cpus_per_set: int | None) -> 
     if "memory" in limits:
         requests.setdefault("memory", limits["memory"])
     engine["env"] = [*(engine.get("env") or ()), *_memory_variable(worker)]
+
+
+def _given(amounts: Mapping[str, Any] | None) -> Manifest:
+    """Leave out what is null: as an amount the API server would read it as none at all."""
+    return {name: amount for name, amount in (amounts or {}).items() if amount is not None}
 
 
 def _check_container(engine: Manifest, worker: Worker, config: Config) -> Manifest:

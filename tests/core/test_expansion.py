@@ -1,5 +1,3 @@
-from typing import Any
-
 import pytest
 
 from numalocal import expansion
@@ -26,16 +24,34 @@ def test_references_are_expanded_as_the_kubelet_does(text: str, expanded: str) -
     assert expansion.expand(text, KNOWN) == expanded
 
 
-def test_a_variable_sees_ours_and_those_before_it() -> None:
-    entries: list[dict[str, Any]] = [
-        {"name": "FIRST", "value": "$(A)"},
-        {"name": "SECOND", "value": "$(FIRST)$(THIRD)"},
-        {"name": "THIRD", "value": "3"},
-        {"name": "SECRET", "valueFrom": {"secretKeyRef": {}}},
+def test_a_variable_sees_those_before_it() -> None:
+    entries = [
+        ("FIRST", "$(CPUS)"),
+        ("SECOND", "$(FIRST)$(THIRD)"),
+        ("THIRD", "3"),
+        ("SECRET", None),
+        ("FOURTH", "$(SECRET)"),
     ]
 
-    assert expansion.environment(entries, KNOWN) == {
-        "FIRST": "1",
-        "SECOND": "1$(THIRD)",
+    assert expansion.environment(entries) == {
+        "FIRST": "$(CPUS)",
+        "SECOND": "$(CPUS)$(THIRD)",
         "THIRD": "3",
+        "FOURTH": "$(SECRET)",
     }
+
+
+@pytest.mark.parametrize(
+    ("entries", "environment"),
+    [
+        ([("A", "1"), ("A", "2")], {"A": "2"}),
+        ([("A", "1"), ("A", "$(A)2")], {"A": "12"}),
+        ([("A", "1"), ("A", None)], {}),
+        ([("A", None), ("A", "1")], {"A": "1"}),
+    ],
+    ids=["plain", "of itself", "then unknown", "first unknown"],
+)
+def test_of_two_variables_with_one_name_the_last_wins(
+    entries: list[tuple[str, str | None]], environment: dict[str, str]
+) -> None:
+    assert expansion.environment(entries) == environment

@@ -127,6 +127,30 @@ def test_only_the_engine_has_cpu_sets_and_the_check_comes_first() -> None:
     assert bound == "numalocal-check,download"
 
 
+def test_an_init_container_that_stays_is_no_part_of_the_engine() -> None:
+    """A native sidecar runs beside the engine, so it must not run on the engine's cores."""
+    worker = make_worker(
+        template={
+            "spec": {
+                "initContainers": [
+                    {"name": "fetch", "image": "a"},
+                    {"name": "proxy", "image": "b", "restartPolicy": "Always"},
+                    {"name": "warm", "image": "c", "restartPolicy": None},
+                ],
+                "containers": [{"name": "engine", "image": "x"}],
+            }
+        },
+    )
+
+    pod = pod_of(worker)
+
+    bound = pod["metadata"]["annotations"]["numalocal.io/bound-containers"]
+    assert bound == "numalocal-check,fetch,warm"
+    assert [one["name"] for one in pod["spec"]["initContainers"]] == [
+        *("numalocal-check", "fetch", "proxy", "warm")
+    ]
+
+
 @pytest.mark.parametrize(
     ("given", "cpus_per_set", "requests"),
     [
@@ -155,7 +179,11 @@ def test_the_cpu_request_mirrors_the_cpu_sets(
         pytest.param({"limits": {"memory": "8Gi"}}, "8Gi", "8Gi", id="the user's limit"),
         pytest.param({"requests": {"memory": "1Gi"}}, "1Gi", "2147483648", id="a small request"),
         pytest.param({"requests": {"memory": "4Gi"}}, "4Gi", "4294967296", id="a large request"),
-        pytest.param({"requests": {"memory": "much"}}, "much", "2147483648", id="no amount"),
+        pytest.param(
+            {"requests": {"memory": None}, "limits": {"memory": None}},
+            *("2147483648", "2147483648"),
+            id="null is no amount",
+        ),
     ],
 )
 def test_the_memory_limit_holds_all_ranks_and_the_users_own_request(
@@ -305,8 +333,8 @@ def test_what_the_engine_is_not_told_is_noted_on_the_pod() -> None:
 
 def test_the_workers_own_template_is_never_changed() -> None:
     worker = make_worker(memory={"perRank": "1Gi"})
-    before = json.dumps(worker.template)
+    before = json.dumps(worker.template.raw)
 
     pod_of(worker)
 
-    assert json.dumps(worker.template) == before
+    assert json.dumps(worker.template.raw) == before

@@ -74,7 +74,7 @@ def _placement(
     first = {**assignment.environment(), **thread_variables(assignment, machine)}
     if worker.memory_per_rank_bytes is not None:
         first[names.ENV_MEMORY_PER_RANK_BYTES] = str(worker.memory_per_rank_bytes)
-    theirs = expansion.environment(jobs.engine_container(worker).get("env") or (), first)
+    theirs = expansion.environment(worker.template.engine.env)
     ours = engines.variables(job, assignment, machine, confined=confined)
     known = {**first, **theirs}
     return Placement(
@@ -82,7 +82,7 @@ def _placement(
         assignment=assignment,
         command=tuple(expansion.expand(one, known) for one in (*job.argv, *told.arguments)),
         environment={**first, **ours, **theirs},
-        notes=told.notes,
+        notes=(*worker.template.notes, *told.notes),
     )
 
 
@@ -101,11 +101,10 @@ def require_command(worker: Worker) -> None:
     Raises:
         SpecInvalid: where the engine's container names no command.
     """
-    container = jobs.engine_container(worker)
-    if not container.get("command"):
-        path = f"spec.template.spec.containers[{container.get('name')}].command"
+    container = worker.template.engine
+    if not container.command:
         message = "must be given to run without a cluster: there is no image with an entry point"
-        raise SpecInvalid([Problem(path, container.get("command"), message)])
+        raise SpecInvalid([Problem(f"{container.path}.command", [], message)])
 
 
 def _pool(worker: Worker, partition: Partition) -> Pool:

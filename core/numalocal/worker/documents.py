@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
+from numalocal import names
 from numalocal.errors import SpecInvalid
 from numalocal.problems import Problem
 from numalocal.sets.pools import Pool, parse_pools
-
-WORKER_KIND: Final = "CpuInferenceWorker"
 
 
 def load(path: Path) -> list[Any]:
@@ -62,9 +61,9 @@ def load_worker(path: Path) -> Mapping[str, Any]:
     workers = [
         document
         for document in load(path)
-        if isinstance(document, Mapping) and document.get("kind") == WORKER_KIND
+        if isinstance(document, Mapping) and document.get("kind") == names.KIND
     ]
     if len(workers) != 1:
-        message = f"must hold one document with kind: {WORKER_KIND}, holds {len(workers)}"
+        message = f"must hold one document with kind: {names.KIND}, holds {len(workers)}"
         raise SpecInvalid([Problem("file", str(path), message)])
     return workers[0]

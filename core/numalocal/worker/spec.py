@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from numalocal import engines
+from numalocal import engines, names
 from numalocal.engines import ENGINES, OPENMP_RUNTIMES, EngineSettings
 from numalocal.errors import SpecInvalid
-from numalocal.fields import Fields
+from numalocal.fields import MAX_DEPTH, Fields, is_deeper
 from numalocal.problems import Problem
 from numalocal.sets import pools
 from numalocal.worker import podtemplate
+from numalocal.worker.podtemplate import Template
 
 MAX_RANKS: Final = 64
-MAX_NAME: Final = 63
-"""Pods carry the worker's name in a label, whose values end there."""
 _SPEC_FIELDS: Final = (
     "replicas",
     "ranks",
@@ -31,8 +30,7 @@ _SPEC_FIELDS: Final = (
 class Worker:
     """What a worker asks for; mirrors the CRD's spec, with defaults filled in.
 
-    `ranks` is the number of CPU sets per replica.  `template` is the raw PodTemplateSpec, with at
-    least one container; `engine_container` is the name of the one that gets the sets.
+    `ranks` is the number of CPU sets per replica.
     """
 
     name: str
@@ -44,8 +42,7 @@ class Worker:
     pool: str
     engine: EngineSettings
     memory_per_rank_bytes: int | None
-    template: Mapping[str, Any]
-    engine_container: str
+    template: Template
 
     @property
     def memory_bytes(self) -> int | None:
@@ -56,44 +53,65 @@ class Worker:
 
 
 def parse_worker(raw: Mapping[str, Any]) -> Worker:
-    """Read a CpuInferenceWorker document.
+    """Read a CpuInferenceWorker document; apiVersion and kind may be left out.
 
     Raises:
         SpecInvalid: with every problem, its field path and what would be right.
     """
     problems: list[Problem] = []
+    _check_type(raw, problems)
     metadata = Fields(raw.get("metadata"), "metadata", problems)
     spec = Fields(raw.get("spec"), "spec", problems)
     spec.only(_SPEC_FIELDS)
+    if is_deeper(spec.whole, MAX_DEPTH):
+        spec.problem(None, spec.whole, f"must not be nested more than {MAX_DEPTH} levels deep")
     _check_placement(spec)
     spec.choice("enforcement", ("Required",), "Required")
-    template = spec.below("template")
-    worker = Worker(
-        name=_name(metadata),
-        namespace=str(metadata.raw("namespace") or "default"),
-        uid=str(metadata.raw("uid") or ""),
-        generation=metadata.integer("generation", 0, least=0),
-        replicas=spec.integer("replicas", 1, least=0),
-        ranks=spec.integer("ranks", 1, least=1, most=MAX_RANKS),
-        pool=_pool(spec),
-        engine=_engine(spec.below("engine")),
-        memory_per_rank_bytes=_memory(spec.below("memory")),
-        template=spec.raw("template") if isinstance(spec.raw("template"), Mapping) else {},
-        engine_container=podtemplate.engine_container(template),
-    )
-    worker = replace(worker, engine=_kv_cache(spec.below("memory"), worker))
-    podtemplate.check(template, worker.engine_container, worker.ranks, worker.memory_bytes)
-    if problems:
+    ranks = spec.integer("ranks", 1, least=1, most=MAX_RANKS)
+    per_rank_bytes = _memory(spec.below("memory"))
+    memory_bytes = None if per_rank_bytes is None else per_rank_bytes * ranks
+    template = podtemplate.parse(spec.below("template"), ranks, memory_bytes)
+    engine = _kv_cache(spec.below("memory"), _engine(spec.below("engine")), per_rank_bytes)
+    name, namespace = _name(metadata), _namespace(metadata)
+    uid = metadata.text("uid") or ""
+    generation = metadata.integer("generation", 0, least=0)
+    replicas = spec.integer("replicas", 1, least=0)
+    pool = _pool(spec)
+    if problems or template is None:
         raise SpecInvalid(problems)
-    return worker
+    return Worker(
+        name=name,
+        namespace=namespace,
+        uid=uid,
+        generation=generation,
+        replicas=replicas,
+        ranks=ranks,
+        pool=pool,
+        engine=engine,
+        memory_per_rank_bytes=per_rank_bytes,
+        template=template,
+    )
+
+
+def _check_type(raw: Mapping[str, Any], problems: list[Problem]) -> None:
+    for field, right in (("apiVersion", names.API_VERSION), ("kind", names.KIND)):
+        if raw.get(field) not in (None, right):
+            problems.append(Problem(field, raw[field], f"must be {right}"))
 
 
 def _name(metadata: Fields) -> str:
     name = metadata.raw("name")
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-        message = f"must be the worker's name, of at most {MAX_NAME} characters"
-        metadata.problem("name", name, message)
+    if not names.is_subdomain(name):
+        metadata.problem("name", name, f"is no worker's name, which {names.SUBDOMAIN_RULE}")
     return str(name)
+
+
+def _namespace(metadata: Fields) -> str:
+    namespace = metadata.raw("namespace") or "default"
+    if not names.is_label(namespace):
+        message = f"is no namespace's name, which {names.LABEL_RULE}"
+        metadata.problem("namespace", namespace, message)
+    return str(namespace)
 
 
 def _check_placement(spec: Fields) -> None:
@@ -133,9 +151,9 @@ def _memory(fields: Fields) -> int | None:
     return fields.size_bytes("perRank")
 
 
-def _kv_cache(fields: Fields, worker: Worker) -> EngineSettings:
+def _kv_cache(fields: Fields, engine: EngineSettings, per_rank_bytes: int | None) -> EngineSettings:
     """Read the KV cache of each rank, which few engines can be told."""
-    given, engine, per_rank = fields.raw("kvCache"), worker.engine, worker.memory_per_rank_bytes
+    given = fields.raw("kvCache")
     if given in (None, "auto"):
         return engine
     size = fields.size_bytes("kvCache")
@@ -143,7 +161,7 @@ def _kv_cache(fields: Fields, worker: Worker) -> EngineSettings:
         able = ", ".join(name for name in ENGINES if engines.adapter(name).kv_cache)
         message = f"cannot be told to engine {engine.name}; leave it out (engines that can: {able})"
         fields.problem("kvCache", given, message)
-    elif size and per_rank and size >= per_rank:
+    elif size and per_rank_bytes and size >= per_rank_bytes:
         message = "must be less than spec.memory.perRank, which holds the weights as well"
         fields.problem("kvCache", given, message)
     return replace(engine, kv_cache_bytes=size)

@@ -82,8 +82,8 @@ def test_references_are_expanded_as_a_cluster_does() -> None:
 
     (one,) = placed(container)
 
-    assert one.command == ("serve", "--threads=1", "on 2-3", "$(NONE)")
-    assert one.environment["OWN"] == "on 2-3"
+    assert one.command == ("serve", "--threads=1", "on $(NUMALOCAL_CPUS)", "$(NONE)")
+    assert one.environment["OWN"] == "on $(NUMALOCAL_CPUS)"
 
 
 def test_an_engine_gets_its_arguments_with_the_values_of_this_machine() -> None:
@@ -154,7 +154,7 @@ def test_a_container_without_a_command_can_be_placed_but_not_run_here() -> None:
     (one,) = placed(container={"command": [], "args": ["--verbose"]})
 
     assert one.command == ("--verbose",)
-    with pytest.raises(SpecInvalid, match=r"containers\[engine\].command: .* there is no image"):
+    with pytest.raises(SpecInvalid, match=r"containers\[0\].command: .* there is no image"):
         require_command(worker({"command": []}))
 
 

@@ -63,7 +63,15 @@ def test_a_variable_from_elsewhere_is_set_and_its_value_unknown() -> None:
             {"resources": {"requests": {"memory": "160Gi"}}}, 160 * GIB, id="a larger request"
         ),
         pytest.param(
-            {"resources": {"requests": {"memory": "much"}}}, 130 * GIB, id="a request that is none"
+            {"resources": {"requests": {"memory": "0"}}}, 130 * GIB, id="a request that is none"
+        ),
+        pytest.param(
+            {"resources": {"requests": {"memory": None}}}, 130 * GIB, id="a request that is null"
+        ),
+        pytest.param(
+            {"volumeMounts": [{"name": "x", "mountPath": "/dev/shm/"}]},
+            128 * GIB,
+            id="with a slash",
         ),
     ],
 )

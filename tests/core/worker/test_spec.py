@@ -34,7 +34,7 @@ def test_everything_but_the_template_has_a_default() -> None:
     )
     assert worker.engine == EngineSettings(name="none", openmp="auto", reserved_cores=None)
     assert worker.memory_bytes is None
-    assert worker.engine_container == "main"
+    assert worker.template.engine.name == "main"
 
 
 def test_memory_is_counted_over_all_ranks() -> None:
@@ -47,7 +47,7 @@ def test_the_container_named_engine_is_the_engines() -> None:
     raw = document()
     raw["spec"]["template"]["spec"]["containers"].append({"name": "engine", "image": "y"})
 
-    assert parse_worker(raw).engine_container == "engine"
+    assert parse_worker(raw).template.engine.name == "engine"
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
@@ -179,13 +179,13 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
         pytest.param(
             document() | {"metadata": {"name": 64 * "a"}},
             "metadata.name",
-            "of at most 63 characters",
+            "is no worker's name, which must be at most 63 lower case letters",
             id="a name that no label can hold",
         ),
         pytest.param(
             document(template={"spec": {"containers": [{"name": "a"}], "initContainers": [{}]}}),
             "spec.template.spec.initContainers[0].name",
-            "None must be the container's name",
+            "null is no container's name, which must be at most 63",
             id="container without a name",
         ),
         pytest.param(
