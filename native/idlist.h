@@ -8,8 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Far above any kernel's CONFIG_NR_CPUS (8192 on the largest) and nodes (1024). */
-enum { IDLIST_MAX_ID = 1048576, IDLIST_ERROR_SIZE = 160 };
+/* The highest id that Linux can give: CONFIG_NR_CPUS is at most 8192, and nodes are at most 1024.
+ * core/numalocal/idset.py has the same. */
+enum { IDLIST_MAX_ID = 8191, IDLIST_ERROR_SIZE = 160 };
 
 struct id_range {
     unsigned int first;

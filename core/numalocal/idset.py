@@ -7,8 +7,11 @@ from numalocal.errors import ListInvalid
 
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF,")
 
-MAX_ID = (1 << 20) - 1
-"""Highest id accepted; far above the kernel's NR_CPUS, and small enough to expand a range."""
+MAX_ID = 8191
+"""The highest id that Linux can give: CONFIG_NR_CPUS is at most 8192, nodes are at most 1024.
+
+The binder has the same (native/idlist.h).
+"""
 
 
 class IdSet(frozenset[int]):
@@ -83,12 +86,17 @@ def union(sets: Iterable[IdSet]) -> IdSet:
     return IdSet(frozenset().union(*sets))
 
 
+def _number(digits: str) -> int:
+    """Read digits; of too many the first do, as int() refuses thousands."""
+    return int(digits.lstrip("0")[: len(str(MAX_ID)) + 1] or "0")
+
+
 def _span(part: str, text: str) -> range:
     start, dash, end = part.partition("-")
     if not (part.isascii() and start.isdigit() and (end.isdigit() or not dash)):
         raise ListInvalid(f"list {text!r}: {part!r} is neither an id nor a range such as 0-3")
-    low = int(start)
-    high = int(end or start)
+    low = _number(start)
+    high = _number(end or start)
     if high > MAX_ID:
         raise ListInvalid(f"list {text!r}: id {high} is above the highest id {MAX_ID}")
     if high < low:

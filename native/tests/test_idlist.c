@@ -79,8 +79,8 @@ static void test_reading(void)
     writes("5-5", "5", "a range of one id is one id");
     writes("007", "7", "zeros in front are nothing");
     writes("0,64,70,1024-2047", "0,64,70,1024-2047", "ids beyond a word and beyond 1024");
-    writes("1048576", "1048576", "the largest id");
-    writes("0-1048576", "0-1048576", "every id at once");
+    writes("8191", "8191", "the largest id");
+    writes("0-8191", "0-8191", "every id at once");
 }
 
 static void test_refusing(void)
@@ -97,8 +97,8 @@ static void test_refusing(void)
     refuses(" 1", "a number is missing at character 1", "a blank in front");
     refuses("0x1", "character 2 is neither digit, - nor ,", "another base");
     refuses("all", "a number is missing at character 1", "a word");
-    refuses("1048577", "the number at character 1 is above 1048576", "an id too large");
-    refuses("99999999999999999999", "the number at character 1 is above 1048576",
+    refuses("8192", "the number at character 1 is above 8191", "an id too large");
+    refuses("99999999999999999999", "the number at character 1 is above 8191",
             "a number beyond any integer");
 }
 
@@ -120,7 +120,7 @@ static void test_sets(void)
     subtracts("2-3", "0-7", "", "an inner set");
     subtracts("0-3,8-11", "2-9", "0-1,10-11", "across two ranges");
     subtracts("0-9", "1,3,5,7,9", "0,2,4,6,8", "every other id");
-    subtracts("0-1048576", "0-1048575", "1048576", "up to the last id");
+    subtracts("0-8191", "0-8190", "8191", "up to the last id");
     subtracts("", "1", "", "nothing less something");
     subtracts("1", "", "1", "something less nothing");
 }

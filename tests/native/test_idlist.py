@@ -10,7 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-MAX_ID = 1048576
+from numalocal.errors import ListInvalid
+from numalocal.idset import MAX_ID, IdSet
+
 NATIVE = Path(__file__).resolve().parents[2] / "native"
 
 
@@ -121,3 +123,21 @@ def test_any_text_is_read_as_the_oracle_reads_it(answer: Callable[[str], str], t
         assert answer(text).startswith("! ")
     else:
         assert answer(text) == write(ids)
+
+
+@settings(deadline=None)
+@given(text=good_lists | st.text(alphabet="0123456789,-", max_size=12))
+@example(text=f"{MAX_ID}")
+@example(text=f"{MAX_ID + 1}")
+@example(text=f"0-{MAX_ID}")
+@example(text=f"0-{MAX_ID + 1}")
+@example(text="9" * 5000)
+def test_the_core_reads_every_list_as_the_binder_does(
+    answer: Callable[[str], str], text: str
+) -> None:
+    try:
+        ids = str(IdSet.parse(text))
+    except ListInvalid:
+        assert answer(text).startswith("! ")
+    else:
+        assert answer(text) == ids
