@@ -8,6 +8,9 @@
 #include <string.h>
 
 static const char LIST_FORM[] = "write ids and ranges such as 2-3,8";
+/* No machine has room for more; enough to be told from a mistake. */
+enum { MOST_RANKS = IDLIST_MAX_ID + 1 };
+
 static const char SET_BY[] = "the node agent sets it, or `numalocal run`";
 
 /* A list that must not be empty. NULL, or what is wrong, with at most 60 characters of it. */
@@ -43,22 +46,41 @@ static size_t count_parts(const char *text)
     return count;
 }
 
-/* Reads part `number` of a variable with one part per rank. */
-static char *read_part(struct idlist *list, const char *name, size_t number)
+/* A variable with one part per rank, and the part that is read next. */
+struct parts {
+    const char *name;
+    const char *next; /* NULL: there are no more */
+    size_t number;
+};
+
+/* NULL, or that the variable does not have this part. */
+static char *parts_start(struct parts *parts, const char *name, size_t number)
 {
     const char *text = getenv(name);
 
     if (text == NULL)
         return text_format("%s is not set: %s", name, SET_BY);
-    const size_t parts = count_parts(text);
-    if (number >= parts)
+    *parts = (struct parts){name, text, number};
+    for (size_t i = 0; i < number && parts->next != NULL; i++)
+        parts->next = strchr(parts->next, '|') == NULL ? NULL : strchr(parts->next, '|') + 1;
+    return NULL;
+}
+
+static char *parts_take(struct parts *parts, struct idlist *list)
+{
+    if (parts->next == NULL) {
+        const char *text = getenv(parts->name);
+        const size_t count = count_parts(text);
+
         return text_format("rank %zu has no part in %s \"%.60s\": it has %zu, for rank 0 to %zu",
-                           number, name, text, parts, parts - 1);
-    for (size_t i = 0; i < number; i++)
-        text = strchr(text, '|') + 1;
-    char *part = text_format("%s, rank %zu:", name, number);
-    char *error = read_list(list, part, text, strcspn(text, "|"));
+                           parts->number, parts->name, text, count, count - 1);
+    }
+    const size_t length = strcspn(parts->next, "|");
+    char *part = text_format("%s, rank %zu:", parts->name, parts->number);
+    char *error = read_list(list, part, parts->next, length);
     free(part);
+    parts->next = parts->next[length] == '\0' ? NULL : parts->next + length + 1;
+    parts->number++;
     return error;
 }
 
@@ -74,7 +96,7 @@ static char *outside(const char *inner_name, const struct idlist *inner, const c
         char *extra_text = idlist_format(&extra);
         char *outer_text = idlist_format(outer);
 
-        error = text_format("%s names %s, which is not in %s \"%s\": %s", inner_name, extra_text,
+        error = text_format("%s names %.60s, which is not in %s \"%.60s\": %s", inner_name, extra_text,
                             outer_name, outer_text, "every rank's share lies within the whole");
         free(outer_text);
         free(extra_text);
@@ -83,20 +105,47 @@ static char *outside(const char *inner_name, const struct idlist *inner, const c
     return error;
 }
 
-char *plan_read_rank(struct rank *rank, size_t number)
-{
-    static const char COMPUTE[] = "NUMALOCAL_RANK_COMPUTE_CPUS";
+static const char COMPUTE[] = "NUMALOCAL_RANK_COMPUTE_CPUS";
 
-    *rank = (struct rank){0};
-    char *error = read_part(&rank->cpus, "NUMALOCAL_RANK_CPUS", number);
+/* What all ranks are read from, one behind the other. */
+struct shares {
+    struct parts cpus;
+    struct parts mems;
+    struct parts compute_cpus; /* no name: the plan does not say */
+};
+
+static char *shares_start(struct shares *shares, size_t number)
+{
+    *shares = (struct shares){0};
+    char *error = parts_start(&shares->cpus, "NUMALOCAL_RANK_CPUS", number);
     if (error == NULL)
-        error = read_part(&rank->mems, "NUMALOCAL_RANK_MEMS", number);
-    if (error == NULL && getenv(COMPUTE) != NULL) {
-        error = read_part(&rank->compute_cpus, COMPUTE, number);
+        error = parts_start(&shares->mems, "NUMALOCAL_RANK_MEMS", number);
+    if (error == NULL && getenv(COMPUTE) != NULL)
+        error = parts_start(&shares->compute_cpus, COMPUTE, number);
+    return error;
+}
+
+static char *shares_take(struct shares *shares, struct rank *rank)
+{
+    char *error = parts_take(&shares->cpus, &rank->cpus);
+
+    if (error == NULL)
+        error = parts_take(&shares->mems, &rank->mems);
+    if (error == NULL && shares->compute_cpus.name != NULL) {
+        error = parts_take(&shares->compute_cpus, &rank->compute_cpus);
         if (error == NULL)
             error = outside(COMPUTE, &rank->compute_cpus, "NUMALOCAL_RANK_CPUS", &rank->cpus);
     }
     return error;
+}
+
+char *plan_read_rank(struct rank *rank, size_t number)
+{
+    struct shares shares;
+
+    *rank = (struct rank){0};
+    char *error = shares_start(&shares, number);
+    return error == NULL ? shares_take(&shares, rank) : error;
 }
 
 void plan_free_rank(struct rank *rank)
@@ -131,8 +180,8 @@ static char *read_rank_count(struct plan *plan)
 
     if (text == NULL)
         return text_format("NUMALOCAL_RANKS is not set: %s", SET_BY);
-    if (!text_parse_number(text, &count) || count == 0)
-        return text_format("NUMALOCAL_RANKS \"%.60s\" is no count: write 1 or more", text);
+    if (!text_parse_number(text, &count) || count == 0 || count > MOST_RANKS)
+        return text_format("NUMALOCAL_RANKS \"%.60s\" is no count: write 1 to %d", text, MOST_RANKS);
     if (shares != NULL && count != count_parts(shares))
         return text_format("NUMALOCAL_RANKS says %" PRIu64 " but NUMALOCAL_RANK_CPUS \"%.60s\" has "
                            "%zu parts: write one per rank, with | between",
@@ -143,14 +192,17 @@ static char *read_rank_count(struct plan *plan)
 
 static char *read_ranks(struct plan *plan)
 {
+    struct shares shares;
     char *error = read_rank_count(plan);
 
+    if (error == NULL)
+        error = shares_start(&shares, 0);
     if (error != NULL)
         return error;
     plan->ranks = allocate(NULL, plan->rank_count, sizeof *plan->ranks);
     memset(plan->ranks, 0, plan->rank_count * sizeof *plan->ranks);
     for (size_t i = 0; error == NULL && i < plan->rank_count; i++) {
-        error = plan_read_rank(&plan->ranks[i], i);
+        error = shares_take(&shares, &plan->ranks[i]);
         if (error == NULL)
             error = check_rank(plan, &plan->ranks[i], i);
     }

@@ -173,8 +173,8 @@ def test_a_kernel_without_numa_has_node_0(
             f'NUMALOCAL_MEMS "{"x" * 60}" is no list of ids (a number is missing at character 1): '
             "write ids and ranges such as 2-3,8",
         ),
-        ({"NUMALOCAL_RANKS": "0"}, 'NUMALOCAL_RANKS "0" is no count: write 1 or more'),
-        ({"NUMALOCAL_RANKS": "two"}, 'NUMALOCAL_RANKS "two" is no count: write 1 or more'),
+        ({"NUMALOCAL_RANKS": "0"}, 'NUMALOCAL_RANKS "0" is no count: write 1 to 8192'),
+        ({"NUMALOCAL_RANKS": "two"}, 'NUMALOCAL_RANKS "two" is no count: write 1 to 8192'),
         (
             {"NUMALOCAL_RANKS": "2"},
             'NUMALOCAL_RANKS says 2 but NUMALOCAL_RANK_CPUS "2-3" has 1 parts: write one per rank, '

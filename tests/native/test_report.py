@@ -1,6 +1,7 @@
 """The report as a file: where it goes, and that it is valid JSON of at most 4096 bytes always."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -56,17 +57,82 @@ def test_a_refusal_is_written_too(bind: Bind, machine: Machine, tmp_path: Path) 
     assert fitting((tmp_path / "report").read_text())["verified"] is False
 
 
-def test_a_file_that_cannot_be_written_exits_125(
-    bind: Bind, machine: Machine, tmp_path: Path
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        pytest.param("no/folder", "No such file or directory", id="no folder"),
+        pytest.param(".", "Is a directory", id="a folder"),
+        pytest.param("/dev/full", "No space left on device", id="full"),
+        pytest.param("fifo", "No such device or address", id="a FIFO without a reader"),
+    ],
+)
+def test_a_file_that_cannot_be_written_exits_125_and_standard_output_has_the_report(
+    bind: Bind, machine: Machine, tmp_path: Path, place: str, reason: str
 ) -> None:
-    file = tmp_path / "no" / "folder"
+    os.mkfifo(tmp_path / "fifo")
+    file = tmp_path / place
 
     refused = bind("check", "--root", machine(nodes={0: NODE}), "--report", file, env=plan(1))
 
     assert refused.returncode == 125
-    assert refused.stderr == (
-        f"numalocal-bind: cannot write the report to {file}: No such file or directory\n"
+    assert refused.stderr == f"numalocal-bind: cannot write the report to {file}: {reason}\n"
+    assert fitting(refused.stdout)["verified"] is True
+
+
+CHECK = '"$1" check --root "$2" --report "$3"'
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        pytest.param(f"{CHECK} >/dev/full", "No space left on device", id="full"),
+        pytest.param(f"{CHECK} >&-", "Bad file descriptor", id="closed"),
+        pytest.param(
+            f'{{ sleep 0.2; {CHECK}; echo "$?" >status; }} | true; exit "$(cat status)"',
+            "Broken pipe",
+            id="a reader that went away",
+        ),
+    ],
+)
+def test_the_file_has_the_report_whatever_becomes_of_standard_output(
+    binder: Path, machine: Machine, tmp_path: Path, script: str, reason: str
+) -> None:
+    file = tmp_path / "report"
+
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", binder, machine(nodes={0: NODE}), file],
+        env=plan(1) | {"PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
     )
+
+    assert done.returncode == 125
+    assert fitting(file.read_text())["verified"] is True
+    assert done.stderr == (
+        f"numalocal-bind: cannot write the report to standard output: {reason}\n"
+    )
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", "0<&- 1>&- 2>&-"])
+def test_the_file_has_the_report_and_nothing_else_where_nobody_can_be_told(
+    binder: Path, machine: Machine, tmp_path: Path, closed: str
+) -> None:
+    file = tmp_path / "report"
+    env = plan(1) | {"NUMALOCAL_CPUS": "none"}
+
+    done = subprocess.run(
+        ["sh", "-c", f"{CHECK} {closed}", "sh", binder, machine(nodes={0: NODE}), file],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 125
+    assert fitting(file.read_text())["message"].startswith('NUMALOCAL_CPUS "none" is no list')
 
 
 @pytest.mark.skipif(Path("/dev/termination-log").exists(), reason="this is a container of a pod")
@@ -123,7 +189,7 @@ def test_long_lists_and_sentences_are_shortened_and_still_json(
 
 def list_of_length(length: int) -> str:
     """Write a list that has so many characters and no shorter form."""
-    ends = {0: ("", ""), 1: ("", ",20000"), 2: ("2,", ""), 3: ("20,", ""), 4: ("200,", "")}
+    ends = {0: ("", ""), 1: ("2,200,", ""), 2: ("2,", ""), 3: ("20,", ""), 4: ("200,", "")}
     start, end = ends[(length + 1) % 5]
     count = (length + 1 - len(start) - len(end)) // 5
     return start + ",".join(str(1000 + 2 * i) for i in range(count)) + end
@@ -132,11 +198,11 @@ def list_of_length(length: int) -> str:
 def test_every_length_around_the_limit_is_valid_and_4096_bytes_are_not_shortened(
     bind: Bind, machine: Machine
 ) -> None:
-    root = machine(cpus="0-65535", nodes={0: NODE})
+    root = machine(cpus="0-8191", nodes={0: NODE})
     whole: list[int] = []
 
     for length in range(3650, 3800):
-        env = plan(1, "0-65535") | {"NUMALOCAL_RANK_CPUS": list_of_length(length)}
+        env = plan(1, "0-8191") | {"NUMALOCAL_RANK_CPUS": list_of_length(length)}
         text = bind("check", "--root", root, env=env).stdout
         if "truncated" not in fitting(text):
             whole.append(len(text))
