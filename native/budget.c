@@ -1,6 +1,7 @@
 #include "budget.h"
 
 #include "memory.h"
+#include "memory.h"
 #include "text.h"
 
 #include <stdbool.h>
@@ -83,12 +84,13 @@ static void check_machine(const struct plan *plan, const char *root, struct rank
     struct memory memory;
 
     all_ranks(plan, &ranks);
-    if (memory_of_machine(root, &memory)) {
+    char *error = memory_of_machine(&memory, root);
+    if (error != NULL) {
+        sentences_add(problems, error);
+    } else {
         report_available(plan, &ranks, &memory, reports);
         if (demand_bytes(plan, &ranks) > memory.available_bytes)
             sentences_add(problems, demand_shortage(plan, &ranks, "this machine has", &memory));
-    } else {
-        sentences_add(problems, text_format("%s/proc/meminfo cannot be read: mount /proc", root));
     }
     idlist_free(&ranks);
 }
@@ -110,7 +112,10 @@ static void check_node(const struct plan *plan, const char *root, const struct i
     struct memory memory;
 
     ranks_of_node(plan, node, &ranks);
-    if (memory_of_node(root, id, &memory)) {
+    char *error = memory_of_node(&memory, root, id);
+    if (error != NULL) {
+        sentences_add(problems, error);
+    } else {
         report_available(plan, &ranks, &memory, reports);
         const bool fits = demand_bytes(plan, &ranks) <= memory.available_bytes;
 
@@ -118,10 +123,6 @@ static void check_node(const struct plan *plan, const char *root, const struct i
             report_interleave(plan, &ranks, reports);
         else if (!fits)
             sentences_add(problems, demand_shortage(plan, &ranks, where, &memory));
-    } else {
-        sentences_add(problems, text_format("NUMA node %u of the plan does not exist on this "
-                                           "machine: delete the pod so that it is placed again",
-                                           id));
     }
     idlist_free(&ranks);
     free(where);
@@ -138,10 +139,12 @@ static void check_together(const struct plan *plan, const char *root, const stru
         for (unsigned int id = nodes->ranges[i].first; id <= nodes->ranges[i].last; id++) {
             struct memory memory;
 
-            if (memory_of_node(root, id, &memory)) {
-                sum.total_bytes += memory.total_bytes;
-                sum.available_bytes += memory.available_bytes;
+            char *error = memory_of_node(&memory, root, id);
+            if (error == NULL) {
+                sum.total_bytes = memory_sum(sum.total_bytes, memory.total_bytes);
+                sum.available_bytes = memory_sum(sum.available_bytes, memory.available_bytes);
             }
+            free(error);
         }
     all_ranks(plan, &ranks);
     if (demand_bytes(plan, &ranks) > sum.available_bytes) {
@@ -164,21 +167,25 @@ static bool is_first_on_its_node(const struct plan *plan, size_t rank)
     return true;
 }
 
+/* Where memory is asked for, a limit that cannot be read is as bad as one that is too small. */
 static void check_limit(const struct plan *plan, const struct memory_limit *limit,
-                        struct sentences *problems)
+                        struct sentences *problems, struct sentences *notes)
 {
     struct idlist ranks = {0};
 
+    sentences_copy(plan->memory_per_rank_bytes > 0 ? problems : notes, &limit->findings);
+    sentences_copy(notes, &limit->notes);
     all_ranks(plan, &ranks);
     if (limit->limited && demand_bytes(plan, &ranks) > limit->room_bytes) {
         const struct amount room = text_bytes(limit->room_bytes);
-        const struct amount total = text_bytes(limit->room_limit_bytes);
+        const struct amount whole = text_bytes(limit->room_limit_bytes);
         char *demand = demand_text(plan, &ranks);
 
-        sentences_add(problems, text_format("%s but this container has %s left of its memory limit "
-                                           "of %s: raise the container's memory limit, or lower "
-                                           "spec.memory.perRank",
-                                           demand, room.text, total.text));
+        sentences_add(problems,
+                      text_format("%s but %s is left of the memory limit of %s in %s: raise that "
+                                  "limit (in a pod: the container's memory limit), or lower "
+                                  "spec.memory.perRank",
+                                  demand, room.text, whole.text, limit->room_file));
         free(demand);
     }
     idlist_free(&ranks);
@@ -186,7 +193,7 @@ static void check_limit(const struct plan *plan, const struct memory_limit *limi
 
 void budget_check(const struct plan *plan, const char *root, const struct idlist *allowed_nodes,
                   const struct memory_limit *limit, struct rank_report *reports,
-                  struct sentences *problems)
+                  struct sentences *problems, struct sentences *notes)
 {
     bool interleave = false;
 
@@ -200,7 +207,7 @@ void budget_check(const struct plan *plan, const char *root, const struct idlist
         }
     if (interleave)
         check_together(plan, root, allowed_nodes, problems);
-    check_limit(plan, limit, problems);
+    check_limit(plan, limit, problems, notes);
 }
 
 bool budget_interleaves(const struct plan *plan, const char *root, size_t rank)
@@ -211,8 +218,9 @@ bool budget_interleaves(const struct plan *plan, const char *root, size_t rank)
     if (!plan->may_interleave || !memory_has_nodes(root))
         return false;
     ranks_of_node(plan, &plan->ranks[rank].mems, &ranks);
-    const bool small = memory_of_node(root, plan->ranks[rank].mems.ranges[0].first, &memory) &&
-                       demand_bytes(plan, &ranks) > memory.available_bytes;
+    char *error = memory_of_node(&memory, root, plan->ranks[rank].mems.ranges[0].first);
+    const bool small = error == NULL && demand_bytes(plan, &ranks) > memory.available_bytes;
+    free(error);
     idlist_free(&ranks);
     return small;
 }

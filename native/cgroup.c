@@ -1,105 +1,182 @@
 #include "cgroup.h"
 
 #include "files.h"
-#include "text.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-static char *read_in(const char *root, const char *group, const char *name)
+#define MOUNTS "/sys/fs/cgroup"
+
+static const char OWN[] = "/proc/self/cgroup";
+
+/* Whether `names`, up to its length, has "memory" between its commas. */
+static bool names_memory(const char *names, size_t length)
 {
-    char *path = text_format("/sys/fs/cgroup%s/%s", group, name);
-    char *text = file_read(root, path);
+    static const char NAME[] = "memory";
+    const size_t name_length = sizeof NAME - 1;
 
-    free(path);
-    return text;
-}
+    for (const char *end = names + length; names < end;) {
+        const char *comma = memchr(names, ',', (size_t)(end - names));
+        const size_t part = (size_t)((comma == NULL ? end : comma) - names);
 
-static uint64_t unreclaimable_bytes(const char *root, const char *group)
-{
-    static const char *const reclaimable[] = {"inactive_file ", "active_file ",
-                                              "slab_reclaimable "};
-    char *current = read_in(root, group, "memory.current");
-    char *stat = read_in(root, group, "memory.stat");
-    uint64_t used = 0;
-
-    if (current != NULL)
-        file_number(current, "", &used);
-    for (size_t i = 0; stat != NULL && i < sizeof reclaimable / sizeof *reclaimable; i++) {
-        uint64_t bytes = 0;
-
-        file_number(stat, reclaimable[i], &bytes);
-        used -= bytes < used ? bytes : used;
+        if (part == name_length && memcmp(names, NAME, part) == 0)
+            return true;
+        names += part + 1;
     }
-    free(stat);
-    free(current);
-    return used;
+    return false;
 }
 
-/*
- * A process that is alone in its cgroup is the only one that uses memory there, and its use ends
- * with it: the engine's container starts from nothing, with the same limit.
- */
-static bool alone(const char *root, const char *group)
+/* One line, ID:CONTROLLERS:PATH. Keeps the path of version 1 with the memory controller before that
+ * of version 2. False: no such line. */
+static bool read_line(struct cgroup *cgroup, const char *line, size_t length)
 {
-    char *text = read_in(root, group, "cgroup.procs");
-    const char *end = text == NULL ? NULL : strchr(text, '\n');
-    const bool one = end != NULL && end != text && end[1] == '\0';
+    const char *end = line + length;
+    const char *controllers = memchr(line, ':', length);
+    const char *path = NULL;
 
-    free(text);
-    return one;
-}
-
-static void tighten(struct memory_limit *limit, const char *root, const char *group)
-{
-    char *text = read_in(root, group, "memory.max");
-    uint64_t bytes = 0;
-
-    /* "max" is no number: no limit at this level. */
-    if (text != NULL && file_number(text, "", &bytes)) {
-        const uint64_t used = alone(root, group) ? 0 : unreclaimable_bytes(root, group);
-        const uint64_t room = bytes > used ? bytes - used : 0;
-
-        if (!limit->limited || bytes < limit->limit_bytes)
-            limit->limit_bytes = bytes;
-        if (!limit->limited || room < limit->room_bytes) {
-            limit->room_bytes = room;
-            limit->room_limit_bytes = bytes;
-        }
-        limit->limited = true;
+    if (controllers != NULL)
+        path = memchr(controllers + 1, ':', (size_t)(end - controllers - 1));
+    if (path == NULL || path[1] != '/' || end - path > PATH_MAX)
+        return false;
+    controllers++;
+    int version = 0;
+    if (names_memory(controllers, (size_t)(path - controllers)))
+        version = 1;
+    else if (controllers == path && cgroup->version == 0)
+        version = 2;
+    if (version != 0) {
+        free(cgroup->folder);
+        cgroup->folder = text_format("%.*s", (int)(end - path - 1), path + 1);
+        cgroup->version = version;
     }
-    free(text);
+    return true;
 }
 
-/* The path of cgroup v2 in /proc/self/cgroup, without a last slash; "" is the root. */
-static char *own_group(const char *root)
+static void read_own(struct cgroup *cgroup, const char *root, struct sentences *findings)
 {
-    char *text = file_read(root, "/proc/self/cgroup");
-    char *group = text == NULL ? NULL : file_value(text, "0::");
+    char *text = file_read(root, OWN);
 
-    free(text);
-    /* A path out of the cgroup namespace ("/../x") cannot be seen from in here. */
-    if (group == NULL || group[0] != '/' || strstr(group, "/..") != NULL) {
-        free(group);
-        return text_format("%s", "");
-    }
-    for (size_t end = strlen(group); end > 0 && group[end - 1] == '/'; end--)
-        group[end - 1] = '\0';
-    return group;
-}
+    if (text == NULL && !file_is_absent(errno))
+        sentences_add(findings, text_format("%s cannot be read: %s", OWN, strerror(errno)));
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        const size_t length = strcspn(line, "\n");
 
-struct memory_limit cgroup_memory_limit(const char *root)
-{
-    struct memory_limit limit = {0};
-    char *group = own_group(root);
-
-    for (;;) {
-        tighten(&limit, root, group);
-        char *last = strrchr(group, '/');
-        if (last == NULL)
+        if (!read_line(cgroup, line, length)) {
+            sentences_add(findings, text_format("%s says \"%.*s\": it must be "
+                                                "ID:CONTROLLERS:PATH",
+                                                OWN, length < 60 ? (int)length : 60, line));
             break;
-        *last = '\0';
+        }
+        line += length + (line[length] == '\n');
     }
-    free(group);
-    return limit;
+    free(text);
+}
+
+/* The folder of MOUNTS that is first in the order of its bytes; NULL: none has memory. */
+static char *find_joined(const char *root)
+{
+    char *path = text_format("%s" MOUNTS, root);
+    DIR *folder = opendir(path);
+    char *first = NULL;
+
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
+        if (names_memory(entry->d_name, strlen(entry->d_name)) &&
+            (first == NULL || strcmp(entry->d_name, first) < 0)) {
+            free(first);
+            first = text_format("%s", entry->d_name);
+        }
+    if (folder != NULL)
+        closedir(folder);
+    free(path);
+    return first;
+}
+
+static char *find_mount(const char *root, int version)
+{
+    const char *usual = version == 2 ? MOUNTS "/unified" : MOUNTS "/memory";
+
+    if (file_is_folder(root, usual))
+        return text_format("%s", usual);
+    char *joined = version == 2 ? NULL : find_joined(root);
+    char *mount = joined == NULL ? text_format(MOUNTS) : text_format(MOUNTS "/%s", joined);
+    free(joined);
+    return mount;
+}
+
+/* Out of what a cgroup namespace can see: "/../x". */
+static bool leads_out(const char *path)
+{
+    for (const char *dots = path; (dots = strstr(dots, "/..")) != NULL; dots++)
+        if (dots[3] == '/' || dots[3] == '\0')
+            return true;
+    return false;
+}
+
+/* The longest tail of the path that is there: a container sees its own files at the mount, and may
+ * see the path that they have on the host. NULL: `findings` says what cannot be looked at. */
+static char *find_folder(const char *root, const char *mount, const char *path,
+                         struct sentences *findings)
+{
+    for (const char *tail = leads_out(path) ? NULL : path; tail != NULL;
+         tail = strchr(tail + 1, '/')) {
+        char *folder = text_format("%s%s", mount, tail);
+
+        for (size_t end = strlen(folder); end > 0 && folder[end - 1] == '/'; end--)
+            folder[end - 1] = '\0';
+        if (file_is_folder(root, folder))
+            return folder;
+        if (!file_is_absent(errno)) {
+            sentences_add(findings, text_format("%s cannot be read: %s", folder, strerror(errno)));
+            free(folder);
+            return NULL;
+        }
+        free(folder);
+    }
+    return text_format("%s", mount);
+}
+
+bool cgroup_find(struct cgroup *cgroup, const char *root, struct sentences *findings)
+{
+    *cgroup = (struct cgroup){0};
+    read_own(cgroup, root, findings);
+    if (cgroup->version == 0 || findings->count > 0) {
+        cgroup_free(cgroup);
+        return false;
+    }
+    char *mount = find_mount(root, cgroup->version);
+    char *folder = find_folder(root, mount, cgroup->folder, findings);
+    free(cgroup->folder);
+    cgroup->folder = folder;
+    cgroup->mount_length = strlen(mount);
+    free(mount);
+    return folder != NULL;
+}
+
+/* A level of version 1 may say that it does not count what is used below it. */
+static bool counts_below(const struct cgroup *cgroup, const char *root)
+{
+    char *path = text_format("%s/memory.use_hierarchy", cgroup->folder);
+    char *text = cgroup->version == 1 ? file_read(root, path) : NULL;
+    const bool counts = text == NULL || text[0] != '0' || (text[1] != '\n' && text[1] != '\0');
+
+    free(text);
+    free(path);
+    return counts;
+}
+
+bool cgroup_up(struct cgroup *cgroup, const char *root)
+{
+    if (strlen(cgroup->folder) <= cgroup->mount_length)
+        return false;
+    *strrchr(cgroup->folder, '/') = '\0';
+    return counts_below(cgroup, root);
+}
+
+void cgroup_free(struct cgroup *cgroup)
+{
+    free(cgroup->folder);
+    *cgroup = (struct cgroup){0};
 }

@@ -1,20 +1,26 @@
-/* The memory limit of this process's cgroup, version 2. */
+/* Where this process is among the cgroups that limit memory, version 1 or 2. */
 #ifndef NUMALOCAL_CGROUP_H
 #define NUMALOCAL_CGROUP_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "text.h"
 
-struct memory_limit {
-    bool limited;              /* false: nothing below is set */
-    uint64_t limit_bytes;      /* the smallest memory.max from this cgroup up to the root */
-    uint64_t room_bytes;       /* what may still be used under the tightest of them */
-    uint64_t room_limit_bytes; /* memory.max of that one */
+#include <stdbool.h>
+#include <stddef.h>
+
+struct cgroup {
+    int version;         /* 1, 2; 0: none */
+    char *folder;        /* of one level, its own first: "/sys/fs/cgroup/pod1/engine" */
+    size_t mount_length; /* of "/sys/fs/cgroup" in it */
 };
 
-/* Walks up from the path in /proc/self/cgroup (0::/path) under /sys/fs/cgroup. Room is the limit
- * less what cannot be reclaimed there: memory.current - inactive_file - active_file -
- * slab_reclaimable of memory.stat. Page cache is no use that would stand in anyone's way. */
-struct memory_limit cgroup_memory_limit(const char *root);
+/* Finds this process's own level from /proc/self/cgroup: the hierarchy of version 1 that has the
+ * memory controller, else version 2. Levels that a container cannot see are left out. False: no
+ * cgroup, or `findings` says what cannot be read. */
+bool cgroup_find(struct cgroup *cgroup, const char *root, struct sentences *findings);
+
+/* Goes to the level above. False: this was the mount itself, or version 1 counts no further up. */
+bool cgroup_up(struct cgroup *cgroup, const char *root);
+
+void cgroup_free(struct cgroup *cgroup);
 
 #endif

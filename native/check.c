@@ -1,17 +1,19 @@
 /* numalocal-bind check: plan and kernel -> problems -> report. */
 #include "budget.h"
-#include "cgroup.h"
 #include "commands.h"
 #include "die.h"
+#include "limit.h"
+#include "options.h"
 #include "plan.h"
 #include "report.h"
 #include "status.h"
 #include "text.h"
 
-#include <getopt.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct options {
@@ -30,19 +32,14 @@ static void parse_options(struct options *options, int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
 
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "+:", known, NULL)) != -1;) {
+    for (int option; (option = option_next(argc, argv, known)) != -1;) {
         if (option == 'o')
             options->root = optarg;
-        else if (option == 'r')
-            options->report = optarg;
-        else if (option == ':')
-            die("check: %s needs a value; see numalocal-bind --help", argv[optind - 1]);
         else
-            die("check: unknown option %s; see numalocal-bind --help", argv[optind - 1]);
+            options->report = optarg;
     }
     if (optind != argc)
-        die("check: unexpected argument %s; see numalocal-bind --help", argv[optind]);
+        die("check: unexpected argument %.60s; see numalocal-bind --help", argv[optind]);
 }
 
 static void compare(struct sentences *problems, const char *kind, const struct idlist *planned,
@@ -141,15 +138,18 @@ static void note_interleaving(struct sentences *notes, const struct rank_report 
     idlist_free(&interleaved);
 }
 
-static void publish(const struct report *report, const char *path)
+/* To the file first: a reader of standard output that has gone away must not lose it. False: one of
+ * the two has not got it, and a sentence has said which. */
+static bool publish(const struct report *report, const char *path)
 {
     char json[REPORT_SIZE + 1];
     const size_t length = report_format(report, json);
+    const bool published = report_publish(json, length, path);
 
-    fputs(json, stdout);
-    if (fflush(stdout) != 0)
-        die_errno("cannot write the report to standard output");
-    report_publish(json, length, path);
+    if (report_write(STDOUT_FILENO, json, length))
+        return published;
+    complain("cannot write the report to standard output: %s", strerror(errno));
+    return false;
 }
 
 /* Adds to the report what a plan asks for and what of it does not hold. */
@@ -159,7 +159,8 @@ static void check_plan(struct report *report, const struct plan *plan, const cha
 
     compare(&report->problems, "CPU", &plan->cpus, report->cpus);
     compare(&report->problems, "NUMA node", &plan->mems, report->mems);
-    budget_check(plan, root, report->mems, &report->limit, ranks, &report->problems);
+    budget_check(plan, root, report->mems, &report->limit, ranks, &report->problems,
+                 &report->notes);
     note_interleaving(&report->notes, ranks, plan->rank_count, report->mems);
     report->ranks = ranks;
     report->rank_count = plan->rank_count;
@@ -171,9 +172,9 @@ static int finish(struct report *report, const struct plan *plan, enum plan_resu
     char *message = result == PLAN_READ ? format_verified(plan) : NULL;
 
     report->verified_message = message;
-    publish(report, report_path);
+    const bool published = publish(report, report_path);
     free(message);
-    if (result == PLAN_MALFORMED)
+    if (result == PLAN_MALFORMED || !published)
         return EXIT_OURS;
     return report->problems.count == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -186,10 +187,10 @@ int check_command(int argc, char **argv)
     char *malformed = NULL;
 
     parse_options(&options, argc, argv);
+    signal(SIGPIPE, SIG_IGN); /* an error of write(2) */
     status_read(&status, options.root);
-    struct report report = {.cpus = &status.cpus_allowed,
-                            .mems = &status.mems_allowed,
-                            .limit = cgroup_memory_limit(options.root)};
+    struct report report = {.cpus = &status.cpus_allowed, .mems = &status.mems_allowed};
+    memory_limit_read(&report.limit, options.root);
     report.mempolicy = probe_mempolicy();
     note_mempolicy(&report.notes, &report.mempolicy);
     const enum plan_result result = plan_read(&plan, &malformed);
@@ -208,6 +209,7 @@ int check_command(int argc, char **argv)
     free((void *)report.ranks);
     sentences_free(&report.problems);
     sentences_free(&report.notes);
+    memory_limit_free(&report.limit);
     plan_free(&plan);
     status_free(&status);
     return exit_status;

@@ -2,9 +2,9 @@
 #include "commands.h"
 #include "die.h"
 #include "launch.h"
+#include "options.h"
 #include "text.h"
 
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -32,9 +32,7 @@ static void parse_options(struct options *options, int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
 
-    opterr = 0;
-    /* '+': the options of the command to run are its own. ':': a missing value is told apart. */
-    for (int option; (option = getopt_long(argc, argv, "+:", known, NULL)) != -1;) {
+    for (int option; (option = option_next(argc, argv, known)) != -1;) {
         if (option == 'c')
             options->cpus = optarg;
         else if (option == 'm')
@@ -49,10 +47,6 @@ static void parse_options(struct options *options, int argc, char **argv)
             options->rank_from = optarg;
         else if (option == 'g')
             options->migrate = true;
-        else if (option == ':')
-            die("exec: %s needs a value; see numalocal-bind --help", argv[optind - 1]);
-        else
-            die("exec: unknown option %s; see numalocal-bind --help", argv[optind - 1]);
     }
     if (optind == argc)
         die("exec: no command to run: write it behind --; see numalocal-bind --help");
@@ -70,10 +64,10 @@ static enum policy parse_policy(const struct options *options)
     if (options->policy == NULL)
         return policy;
     if (options->mems == NULL && !has_rank(options))
-        die("exec: --policy %s says how to use nodes, but none are given: add --mems or --rank",
+        die("exec: --policy %.60s says how to use nodes, but none are given: add --mems or --rank",
             options->policy);
     if (!policy_parse(&policy, options->policy))
-        die("exec: --policy %s is unknown: write %s", options->policy, POLICY_NAMES);
+        die("exec: --policy %.60s is unknown: write %s", options->policy, POLICY_NAMES);
     if (policy == POLICY_AUTO && !has_rank(options))
         die("exec: --policy auto decides for a rank of a plan: add --rank, or write bind");
     return policy;
@@ -86,11 +80,11 @@ static enum openmp parse_openmp(const struct options *options)
     if (options->openmp == NULL)
         return openmp;
     if (!has_rank(options))
-        die("exec: --openmp %s says how to place a rank's threads, but there is no rank: add "
+        die("exec: --openmp %.60s says how to place a rank's threads, but there is no rank: add "
             "--rank",
             options->openmp);
     if (!openmp_parse(&openmp, options->openmp))
-        die("exec: --openmp %s is unknown: write %s", options->openmp, OPENMP_NAMES);
+        die("exec: --openmp %.60s is unknown: write %s", options->openmp, OPENMP_NAMES);
     return openmp;
 }
 
@@ -114,7 +108,7 @@ static size_t parse_rank(const struct options *options, const char *option)
     uint64_t rank = 0;
 
     if (options->rank != NULL && options->rank_from != NULL)
-        die("exec: --rank %s and --rank-from %s both say which rank this is: leave one out",
+        die("exec: --rank %.60s and --rank-from %.60s both say which rank this is: leave one out",
             options->rank, options->rank_from);
     if (options->cpus != NULL || options->mems != NULL)
         die("exec: %s takes CPUs and nodes from NUMALOCAL_RANK_CPUS and NUMALOCAL_RANK_MEMS: "
@@ -134,14 +128,14 @@ static size_t parse_rank(const struct options *options, const char *option)
 
 static void plan_rank(struct launch *launch, const struct options *options)
 {
-    char *option = options->rank == NULL ? text_format("--rank-from %s", options->rank_from)
-                                         : text_format("--rank %s", options->rank);
+    char *option = options->rank == NULL ? text_format("--rank-from %.60s", options->rank_from)
+                                         : text_format("--rank %.60s", options->rank);
     char *error = launch_plan_rank(launch, parse_rank(options, option));
 
     if (error != NULL)
         die("exec: %s: %s", option, error);
     if (options->openmp != NULL && launch->share.compute_cpus.count == 0)
-        complain("warning: exec: --openmp %s: no thread is placed, as NUMALOCAL_RANK_COMPUTE_CPUS "
+        complain("warning: exec: --openmp %.60s: no thread is placed, as NUMALOCAL_RANK_COMPUTE_CPUS "
                  "is not set: the node agent sets it, or `numalocal run`",
                  options->openmp);
     free(option);

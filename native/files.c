@@ -9,9 +9,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* Reads to the end whatever the size says: kernel files say 0 or 4096. */
+/* Some containers' status has 65536 groups in it; no file that is read here is longer. */
+enum { LONGEST_TEXT = 1 << 20 };
+
+/* Reads to the end whatever the size says: kernel files say 0 or 4096. NULL with errno. */
 static char *read_all(int file)
 {
     size_t size = 4096;
@@ -23,8 +27,11 @@ static char *read_all(int file)
 
         if (got < 0 && errno == EINTR)
             continue;
-        if (got < 0) {
+        if (got < 0 || used > LONGEST_TEXT) {
+            const int error = got < 0 ? errno : EFBIG;
+
             free(text);
+            errno = error;
             return NULL;
         }
         if (got == 0)
@@ -36,22 +43,42 @@ static char *read_all(int file)
         }
     }
     text[used] = '\0';
-    return text;
+    if (strlen(text) == used)
+        return text;
+    free(text); /* a NUL would hide what is behind it */
+    errno = EILSEQ;
+    return NULL;
+}
+
+/* A FIFO would wait for its writer, and a device may do anything. False with errno. */
+static bool is_plain(int file)
+{
+    struct stat status;
+
+    if (fstat(file, &status) != 0)
+        return false;
+    errno = S_ISDIR(status.st_mode) ? EISDIR : ENOTSUP;
+    return S_ISREG(status.st_mode);
 }
 
 char *file_read(const char *root, const char *path)
 {
     char *full = text_format("%s%s", root, path);
-    const int file = open(full, O_RDONLY | O_CLOEXEC);
+    const int file = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
     free(full);
     if (file < 0)
         return NULL;
-    char *text = read_all(file);
+    char *text = is_plain(file) ? read_all(file) : NULL;
     const int error = errno;
     close(file);
     errno = error;
     return text;
+}
+
+bool file_is_absent(int error)
+{
+    return error == ENOENT || error == ENOTDIR;
 }
 
 bool file_exists(const char *root, const char *path)
@@ -61,6 +88,18 @@ bool file_exists(const char *root, const char *path)
 
     free(full);
     return exists;
+}
+
+bool file_is_folder(const char *root, const char *path)
+{
+    char *full = text_format("%s%s", root, path);
+    struct stat status;
+    const bool there = stat(full, &status) == 0;
+    const int error = there ? ENOTDIR : errno;
+
+    free(full);
+    errno = error;
+    return there && S_ISDIR(status.st_mode);
 }
 
 /* Finds the key where a word may start: "Active(file):" is no part of "Inactive(file):". */

@@ -45,13 +45,22 @@ static const char USAGE[] =
     "check compares this container with the plan in NUMALOCAL_CPUS, NUMALOCAL_MEMS,\n"
     "NUMALOCAL_RANKS, NUMALOCAL_RANK_CPUS, NUMALOCAL_RANK_MEMS and, if set,\n"
     "NUMALOCAL_MEMORY_PER_RANK_BYTES and NUMALOCAL_ON_OVERFLOW: its CPUs, its NUMA nodes, the\n"
-    "memory of each node and its memory limit. With NUMALOCAL_ON_OVERFLOW=Interleave (it is\n"
-    "Refuse by default) a node may be too small if all allowed nodes together are not. It tries\n"
-    "which calls of memory policies are allowed, and changes nothing. It prints one JSON object.\n"
+    "memory of each node and the memory limits of its cgroups. With\n"
+    "NUMALOCAL_ON_OVERFLOW=Interleave (it is Refuse by default) a node may be too small if all\n"
+    "allowed nodes together are not. It tries which calls of memory policies are allowed, and\n"
+    "changes nothing. It prints one JSON object.\n"
     "  --report FILE  write the object here too; by default to /dev/termination-log, if there is\n"
     "                 one\n"
     "  --root DIR     read /proc and /sys below DIR\n"
-    "  Exit status: 0 verified, 1 refused, 125 the plan cannot be read.\n";
+    "  Exit status: 0 verified, 1 refused, 125 the plan cannot be read, or the object could not be\n"
+    "  written to both the file and the standard output.\n";
+
+static int print(const char *text)
+{
+    if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
+        return EXIT_SUCCESS;
+    die_errno("cannot write to standard output");
+}
 
 int main(int argc, char **argv)
 {
@@ -64,8 +73,8 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "check") == 0)
         return check_command(argc - 1, argv + 1);
     if (strcmp(argv[1], "--version") == 0)
-        return puts("numalocal-bind " NUMALOCAL_VERSION) < 0 ? EXIT_OURS : EXIT_SUCCESS;
+        return print("numalocal-bind " NUMALOCAL_VERSION "\n");
     if (strcmp(argv[1], "--help") == 0)
-        return fputs(USAGE, stdout) < 0 ? EXIT_OURS : EXIT_SUCCESS;
-    die("unknown command %s: write exec, run or check; see numalocal-bind --help", argv[1]);
+        return print(USAGE);
+    die("unknown command %.60s: write exec, run or check; see numalocal-bind --help", argv[1]);
 }

@@ -18,10 +18,15 @@ bool memory_has_nodes(const char *root);
 /* Sets *nodes to the nodes that have memory; node 0 on a kernel without NUMA. */
 void memory_nodes(const char *root, struct idlist *nodes);
 
-/* Reads /sys/devices/system/node/node<N>/meminfo and hugepages. False: no such node. */
-bool memory_of_node(const char *root, unsigned int node, struct memory *memory);
+/* Reads /sys/devices/system/node/node<N>/meminfo and hugepages; of the only node that is online
+ * /proc/meminfo, if there is one. NULL, or a sentence to be freed by the caller: no such node, or what
+ * cannot be read of it. */
+char *memory_of_node(struct memory *memory, const char *root, unsigned int node);
 
-/* Reads /proc/meminfo: MemAvailable, and MemTotal less Hugetlb. False: unreadable. */
-bool memory_of_machine(const char *root, struct memory *memory);
+/* Reads /proc/meminfo: MemAvailable, and MemTotal less Hugetlb. NULL, or a sentence. */
+char *memory_of_machine(struct memory *memory, const char *root);
+
+/* Saturates. */
+uint64_t memory_sum(uint64_t a, uint64_t b);
 
 #endif

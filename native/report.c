@@ -122,11 +122,12 @@ static void put_sentences(struct writer *writer, const char *key, const struct s
     put(writer, "]");
 }
 
+/* As many as a report can hold. */
 static char *join(const struct sentences *problems)
 {
     char *joined = text_format("%s", problems->texts[0]);
 
-    for (size_t i = 1; i < problems->count; i++) {
+    for (size_t i = 1; i < problems->count && strlen(joined) < REPORT_SIZE; i++) {
         char *longer = text_format("%s; %s", joined, problems->texts[i]);
 
         free(joined);
@@ -175,16 +176,36 @@ size_t report_format(const struct report *report, char json[static REPORT_SIZE +
     return writer.used;
 }
 
-void report_publish(const char *json, size_t length, const char *path)
+bool report_write(int file, const char *json, size_t length)
+{
+    while (length > 0) {
+        const ssize_t written = write(file, json, length);
+
+        if (written < 0 && errno != EINTR)
+            return false;
+        json += written > 0 ? written : 0;
+        length -= written > 0 ? (size_t)written : 0;
+    }
+    return true;
+}
+
+bool report_publish(const char *json, size_t length, const char *path)
 {
     const char *target = path == NULL ? TERMINATION_LOG : path;
     const int create = path == NULL ? 0 : O_CREAT;
-    const int file = open(target, O_WRONLY | O_TRUNC | O_CLOEXEC | create, 0644);
+    /* O_NONBLOCK: a FIFO that nobody reads is refused. */
+    const int file =
+        open(target, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | create, 0644);
 
     if (file < 0 && path == NULL && errno == ENOENT)
-        return; /* no container */
-    if (file < 0)
-        die_errno("cannot write the report to %s", target);
-    if (write(file, json, length) != (ssize_t)length || close(file) != 0)
-        die_errno("cannot write the whole report to %s", target);
+        return true; /* no container */
+    bool good = file >= 0 && report_write(file, json, length);
+    int error = errno;
+    if (file >= 0 && close(file) != 0 && good) {
+        good = false;
+        error = errno;
+    }
+    if (!good)
+        complain("cannot write the report to %s: %s", target, strerror(error));
+    return good;
 }

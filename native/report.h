@@ -2,7 +2,7 @@
 #ifndef NUMALOCAL_REPORT_H
 #define NUMALOCAL_REPORT_H
 
-#include "cgroup.h"
+#include "limit.h"
 #include "idlist.h"
 #include "probe.h"
 #include "text.h"
@@ -40,7 +40,11 @@ struct report {
  * "truncated":true. */
 size_t report_format(const struct report *report, char json[static REPORT_SIZE + 1]);
 
-/* Writes to `path`, or to the container's termination log where there is one when path is NULL. */
-void report_publish(const char *json, size_t length, const char *path);
+/* Writes all of it. False with errno. */
+bool report_write(int file, const char *json, size_t length);
+
+/* Writes to `path`, or to the container's termination log where there is one when path is NULL. False:
+ * it could not, and has said so. */
+bool report_publish(const char *json, size_t length, const char *path);
 
 #endif

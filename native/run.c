@@ -2,9 +2,9 @@
 #include "commands.h"
 #include "die.h"
 #include "launch.h"
+#include "options.h"
 #include "ranks.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,16 +21,11 @@ static void parse_options(struct options *options, int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
 
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "+:", known, NULL)) != -1;) {
-        if (option == ':')
-            die("run: %s needs a value; see numalocal-bind --help", argv[optind - 1]);
-        else if (option == 'p' && !policy_parse(&options->policy, optarg))
-            die("run: --policy %s is unknown: write %s", optarg, POLICY_NAMES);
-        else if (option == 'o' && !openmp_parse(&options->openmp, optarg))
-            die("run: --openmp %s is unknown: write %s", optarg, OPENMP_NAMES);
-        else if (option == '?')
-            die("run: unknown option %s; see numalocal-bind --help", argv[optind - 1]);
+    for (int option; (option = option_next(argc, argv, known)) != -1;) {
+        if (option == 'p' && !policy_parse(&options->policy, optarg))
+            die("run: --policy %.60s is unknown: write %s", optarg, POLICY_NAMES);
+        if (option == 'o' && !openmp_parse(&options->openmp, optarg))
+            die("run: --openmp %.60s is unknown: write %s", optarg, OPENMP_NAMES);
     }
     if (optind == argc)
         die("run: no command to run: write it behind --; see numalocal-bind --help");

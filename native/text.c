@@ -81,6 +81,12 @@ void sentences_add(struct sentences *sentences, char *text)
     sentences->texts[sentences->count++] = text;
 }
 
+void sentences_copy(struct sentences *to, const struct sentences *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        sentences_add(to, text_format("%s", from->texts[i]));
+}
+
 void sentences_free(struct sentences *sentences)
 {
     for (size_t i = 0; i < sentences->count; i++)

@@ -33,6 +33,7 @@ struct sentences {
     size_t count;
 };
 void sentences_add(struct sentences *sentences, char *text); /* keeps and frees it */
+void sentences_copy(struct sentences *to, const struct sentences *from); /* behind its own */
 void sentences_free(struct sentences *sentences);
 
 #endif

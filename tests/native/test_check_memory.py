@@ -18,7 +18,7 @@ GIB = 1024 * MIB
 GIB_KB = MIB  # 1 GiB in the kB of meminfo
 ROOMY = {"MemTotal": 1024 * GIB_KB, "MemFree": 1024 * GIB_KB}
 LOWER = "lower spec.memory.perRank, or use a node with more memory"
-RAISE = "raise the container's memory limit, or lower spec.memory.perRank"
+RAISE = "raise that limit (in a pod: the container's memory limit), or lower spec.memory.perRank"
 
 
 def plan(nodes: tuple[int, ...], per_rank_bytes: int) -> dict[str, str]:
@@ -195,8 +195,8 @@ def test_the_limit_of_a_container_with_its_own_cgroup_namespace_counts(
 
     assert report["limitBytes"] == 4 * GIB
     assert report["problems"] == [
-        "ranks 0-1 ask for 4.0 GiB (2.0 GiB each) but this container has 3.0 GiB left of its "
-        "memory limit of 4.0 GiB: " + RAISE
+        "ranks 0-1 ask for 4.0 GiB (2.0 GiB each) but 3.0 GiB is left of the memory limit of "
+        "4.0 GiB in /sys/fs/cgroup/memory.max: " + RAISE
     ]
 
 
@@ -243,7 +243,7 @@ def test_the_smallest_limit_up_the_path_is_reported(check: Check, machine: Machi
     report = check(root, (0,), 3 * GIB)
 
     assert report["limitBytes"] == 2 * GIB
-    assert "this container has 2.0 GiB left of its memory limit of 2.0 GiB" in report["message"]
+    assert "2.0 GiB is left of the memory limit of 2.0 GiB in " in report["message"]
 
 
 def test_a_larger_limit_that_is_nearly_used_up_is_the_tighter_one(
@@ -261,7 +261,7 @@ def test_a_larger_limit_that_is_nearly_used_up_is_the_tighter_one(
     report = check(root, (0,), 2 * GIB)
 
     assert report["limitBytes"] == 4 * GIB
-    assert "this container has 1.0 GiB left of its memory limit of 8.0 GiB" in report["message"]
+    assert "1.0 GiB is left of the memory limit of 8.0 GiB in " in report["message"]
 
 
 @pytest.mark.parametrize(

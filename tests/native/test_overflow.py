@@ -99,9 +99,9 @@ def test_the_containers_limit_holds_in_any_case(check: Check) -> None:
     report = check((0, 65), 6 * GIB, "Interleave", limit=str(11 * GIB))
 
     assert report["problems"] == [
-        "ranks 0-1 ask for 12.0 GiB (6.0 GiB each) but this container has 11.0 GiB left of its "
-        "memory limit of 11.0 GiB: raise the container's memory limit, or lower "
-        "spec.memory.perRank"
+        "ranks 0-1 ask for 12.0 GiB (6.0 GiB each) but 11.0 GiB is left of the memory limit of "
+        "11.0 GiB in /sys/fs/cgroup/memory.max: raise that limit (in a pod: the container's memory "
+        "limit), or lower spec.memory.perRank"
     ]
 
 

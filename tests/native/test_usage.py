@@ -38,6 +38,14 @@ def test_the_version_is_the_projects(bind: Bind) -> None:
         (("exec", "--"), "exec: no command to run: write it behind --"),
         (("exec", "--cpu", "0", "--numa", "1", "--", "true"), "exec: unknown option --numa"),
         (("exec", "-x", "--", "true"), "exec: unknown option -x"),
+        (("exec", "-xy"), "exec: unknown option -xy"),
+        (("exec", "--cpus", "0", "-xyz", "true"), "exec: unknown option -xyz"),
+        (("exec", "--migrate=now", "true"), "exec: unknown option --migrate=now"),
+        (("exec", "--" + "x" * 999, "true"), f"exec: unknown option --{'x' * 58}"),
+        (("exec", "-\x1b[31m", "true"), "exec: unknown option -\\x1b[31m"),
+        (("\xe9\n",), "unknown command \\xc3\\xa9\\x0a: write exec, run or check"),
+        (("run", "-rank", "x"), "run: unknown option -rank"),
+        (("check", "-rx"), "check: unknown option -rx"),
         (("exec", "--cpus"), "exec: --cpus needs a value"),
         (("run",), "run: no command to run: write it behind --"),
         (("run", "--rank", "0", "x"), "run: unknown option --rank"),
@@ -84,3 +92,16 @@ def test_a_command_that_cannot_be_executed_exits_126(bind: Bind, tmp_path: Path)
 def test_options_of_the_command_are_left_alone(bind: Bind) -> None:
     assert bind("exec", "--", "echo", "--cpus", "x").stdout == "--cpus x\n"
     assert bind("exec", "echo", "--cpus", "x").stdout == "--cpus x\n"
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_what_cannot_be_printed_exits_125(binder: Path, option: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        refused = subprocess.run(
+            [binder, option], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert refused.returncode == 125
+    assert refused.stderr == (
+        "numalocal-bind: cannot write to standard output: No space left on device\n"
+    )
