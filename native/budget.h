@@ -11,8 +11,8 @@
 /* Says what is available in each rank's report, and adds a problem for every node, and
  * for the limit, that cannot hold what its ranks ask for together. Where the plan lets ranks
  * interleave, a node that is too small is no problem, and its ranks' reports say so; but all
- * allowed nodes together must hold all ranks. What cannot be read of the limit is a problem where memory
- * is asked for, and else a note. */
+ * allowed nodes together must hold all ranks. What cannot be read of the limit is a problem where
+ * memory is asked for, and else a note. */
 void budget_check(const struct plan *plan, const char *root, const struct idlist *allowed_nodes,
                   const struct memory_limit *limit, struct rank_report *reports,
                   struct sentences *problems, struct sentences *notes);

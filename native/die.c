@@ -18,8 +18,8 @@ struct line {
     bool cut;
 };
 
-/* A value may hold anything, and a terminal obeys some of it: what is no printable ASCII is shown as
- * \xNN. */
+/* A value may hold anything, and a terminal obeys some of it: what is no printable ASCII is shown
+ * as \xNN. */
 static void add(struct line *line, const char *text)
 {
     static const char DIGITS[] = "0123456789abcdef";

@@ -10,8 +10,8 @@
 /* As good as none: version 1 writes the largest number of whole pages. */
 static const uint64_t NO_LIMIT_BYTES = UINT64_C(1) << 62;
 
-static const char LIMIT_FORM[] = "max or a number of bytes";
-static const char USE_FORM[] = "a number of bytes";
+static const char LIMIT_FORM[] = "which is no memory limit: it must be max or a number of bytes";
+static const char USE_FORM[] = "which is no use of memory: it must be a number of bytes";
 
 /* The files of one level, by version. */
 static const struct {
@@ -26,12 +26,14 @@ static const struct {
            "memory.current",
            {"inactive_file ", "active_file ", "slab_reclaimable "}},
 };
-enum { LIMITS = 2, RECLAIMABLE = 3 };
+enum { LIMITS = 2, RECLAIMABLE = 3, DIGITS = 20 };
 
-/* Digits alone; more than 64 bits can count is the most that they can. */
+/* Digits alone, no more than a number of 64 bits has; what is above that number is that number. */
 static bool parse_bytes(const char *text, uint64_t *bytes)
 {
-    if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0')
+    const size_t digits = strspn(text, "0123456789");
+
+    if (digits == 0 || digits > DIGITS || text[digits] != '\0')
         return false;
     if (!text_parse_number(text, bytes))
         *bytes = UINT64_MAX;
@@ -59,7 +61,7 @@ static enum reading read_bytes(struct memory_limit *limit, const char *root, con
         *bytes = UINT64_MAX;
     } else if (!parse_bytes(text, bytes)) {
         sentences_add(&limit->findings,
-                      text_format("%s says \"%.40s\": it must be %s", path, text, form));
+                      text_format("%s says \"%.40s\", %s", path, text, form));
         reading = BAD;
     }
     free(text);
@@ -74,8 +76,8 @@ static bool is_alone(const struct cgroup *cgroup, const char *root)
 {
     char *path = text_format("%s/cgroup.procs", cgroup->folder);
     char *text = file_read(root, path);
-    const char *end = text == NULL ? NULL : strchr(text, '\n');
-    const bool one = end != NULL && end != text && end[1] == '\0';
+    const size_t digits = text == NULL ? 0 : strspn(text, "0123456789");
+    const bool one = digits > 0 && strspn(text + digits, "\n") == strlen(text + digits);
 
     free(text);
     free(path);

@@ -17,8 +17,8 @@ struct memory_limit {
     struct sentences notes;
 };
 
-/* Reads memory.max and memory.high of version 2, memory.limit_in_bytes of version 1, and what is used
- * under each that cannot be reclaimed: page cache is no use that would stand in anyone's way.
+/* Reads memory.max and memory.high of version 2, memory.limit_in_bytes of version 1, and what is
+ * used under each that cannot be reclaimed: page cache is no use that would stand in anyone's way.
  * docs/binder.md has the rules. */
 void memory_limit_read(struct memory_limit *limit, const char *root);
 

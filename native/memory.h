@@ -19,8 +19,8 @@ bool memory_has_nodes(const char *root);
 void memory_nodes(const char *root, struct idlist *nodes);
 
 /* Reads /sys/devices/system/node/node<N>/meminfo and hugepages; of the only node that is online
- * /proc/meminfo, if there is one. NULL, or a sentence to be freed by the caller: no such node, or what
- * cannot be read of it. */
+ * /proc/meminfo, if there is one. NULL, or a sentence to be freed by the caller: no such node, or
+ * what cannot be read of it. */
 char *memory_of_node(struct memory *memory, const char *root, unsigned int node);
 
 /* Reads /proc/meminfo: MemAvailable, and MemTotal less Hugetlb. NULL, or a sentence. */

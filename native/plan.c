@@ -96,8 +96,8 @@ static char *outside(const char *inner_name, const struct idlist *inner, const c
         char *extra_text = idlist_format(&extra);
         char *outer_text = idlist_format(outer);
 
-        error = text_format("%s names %.60s, which is not in %s \"%.60s\": %s", inner_name, extra_text,
-                            outer_name, outer_text, "every rank's share lies within the whole");
+        error = text_format("%s names %.60s, which is not in %s \"%.60s\": %s", inner_name,
+                            extra_text, outer_name, outer_text, "every rank's share lies within the whole");
         free(outer_text);
         free(extra_text);
     }
@@ -181,7 +181,8 @@ static char *read_rank_count(struct plan *plan)
     if (text == NULL)
         return text_format("NUMALOCAL_RANKS is not set: %s", SET_BY);
     if (!text_parse_number(text, &count) || count == 0 || count > MOST_RANKS)
-        return text_format("NUMALOCAL_RANKS \"%.60s\" is no count: write 1 to %d", text, MOST_RANKS);
+        return text_format("NUMALOCAL_RANKS \"%.60s\" is no count: write 1 to %d", text,
+                           MOST_RANKS);
     if (shares != NULL && count != count_parts(shares))
         return text_format("NUMALOCAL_RANKS says %" PRIu64 " but NUMALOCAL_RANK_CPUS \"%.60s\" has "
                            "%zu parts: write one per rank, with | between",

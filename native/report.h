@@ -43,8 +43,8 @@ size_t report_format(const struct report *report, char json[static REPORT_SIZE +
 /* Writes all of it. False with errno. */
 bool report_write(int file, const char *json, size_t length);
 
-/* Writes to `path`, or to the container's termination log where there is one when path is NULL. False:
- * it could not, and has said so. */
+/* Writes to `path`, or to the container's termination log where there is one when path is NULL.
+ * False: it could not, and has said so. */
 bool report_publish(const char *json, size_t length, const char *path);
 
 #endif

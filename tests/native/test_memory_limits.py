@@ -17,6 +17,7 @@ GIB = 1 << 30
 ROOMY = {"MemTotal": 1024 << 20, "MemFree": 1024 << 20}
 MOUNT = "/sys/fs/cgroup"
 NO_LIMIT_V1 = "9223372036854771712"
+MALFORMED = "which is no memory limit: it must be max or a number of bytes"
 
 
 @pytest.fixture
@@ -196,7 +197,7 @@ def test_the_file_that_limits_is_named(
             V1, {"memory/docker/x/memory.limit_in_bytes": 2**63 - 65536}, id="pages of 64 KiB"
         ),
         pytest.param("0::/\n", {"memory.max": 2**64 - 1}, id="all bits"),
-        pytest.param("0::/\n", {"memory.max": "9" * 30}, id="more than 64 bits"),
+        pytest.param("0::/\n", {"memory.max": "9" * 20}, id="more than 64 bits"),
         pytest.param("0::/\n", {"memory.low": 1, "memory.swap.max": 0}, id="what is no limit"),
         pytest.param(V1, {"memory.max": 1, "memory/memory.soft_limit_in_bytes": 1}, id="soft"),
         pytest.param(
@@ -289,25 +290,33 @@ def test_a_limit_without_a_file_of_its_use_is_held_against_it_whole_with_a_note(
         pytest.param(
             "0::/\n",
             {"memory.max": "8G"},
-            '/sys/fs/cgroup/memory.max says "8G": it must be max or a number of bytes',
+            f'/sys/fs/cgroup/memory.max says "8G", {MALFORMED}',
             id="a unit",
         ),
         pytest.param(
             "0::/\n",
+            {"memory.max": "9" * 21},
+            f'/sys/fs/cgroup/memory.max says "{"9" * 21}", which is no memory limit: it must be '
+            "max or a number of bytes",
+            id="more digits than a number has",
+        ),
+        pytest.param(
+            "0::/\n",
             {"memory.high": ""},
-            '/sys/fs/cgroup/memory.high says "": it must be max or a number of bytes',
+            f'/sys/fs/cgroup/memory.high says "", {MALFORMED}',
             id="empty",
         ),
         pytest.param(
             "0::/\n",
             {"memory.max": "-1"},
-            '/sys/fs/cgroup/memory.max says "-1": it must be max or a number of bytes',
+            f'/sys/fs/cgroup/memory.max says "-1", {MALFORMED}',
             id="negative",
         ),
         pytest.param(
             "0::/\n",
             {"memory.max": 64 * GIB, "memory.current": "many"},
-            '/sys/fs/cgroup/memory.current says "many": it must be a number of bytes',
+            '/sys/fs/cgroup/memory.current says "many", which is no use of memory: it must be a '
+            "number of bytes",
             id="use",
         ),
         pytest.param(
@@ -353,9 +362,7 @@ def test_where_no_memory_is_asked_for_it_is_a_note(check: Check) -> None:
     report = check("0::/\n", {"memory.max": "8G"}, 0)
 
     assert report["verified"] is True
-    assert limit_notes(report) == [
-        '/sys/fs/cgroup/memory.max says "8G": it must be max or a number of bytes'
-    ]
+    assert limit_notes(report) == [f'/sys/fs/cgroup/memory.max says "8G", {MALFORMED}']
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
