@@ -1,7 +1,10 @@
 """`numalocal topology` and `numalocal plan` as a user starts them."""
 
 import json
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,7 +14,7 @@ import pytest
 import simulated
 from numalocal.idset import IdSet
 
-from .conftest import Run
+from .conftest import ROOT, Run
 
 WORKER = """
 apiVersion: numalocal.io/v1alpha1
@@ -24,6 +27,14 @@ spec:
   memory: {perRank: 32Gi}
   template: {spec: {containers: [{name: engine, image: vllm}]}}
 """
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Take back what a shell's & ignores: children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -171,4 +182,26 @@ def test_a_measurement_has_every_node_and_both_ways(numalocal: Run) -> None:
     assert all(one["gb_per_s"] > 0 for one in told["bandwidth"])
     assert told["scaling"][0]["threads"] == 1
     assert all(one["bound"] > 0 and one["unbound"] > 0 for one in told["scaling"])
-    assert "measuring 1 bound ..." in done.stderr
+    assert "measuring 1 of " in done.stderr
+
+
+def test_a_measurement_that_is_stopped_shows_what_it_has(interruptible: None) -> None:
+    command = [sys.executable, "-m", "numalocal.cli", "bench", "--weights", "16Mi"]
+    with subprocess.Popen(
+        [*command, "--seconds", "0.2", "-o", "json"],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "core")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as bench:
+        assert bench.stderr
+        assert bench.stdout
+        said = next((line for line in bench.stderr if "measuring 2 of" in line), "")
+        bench.send_signal(signal.SIGINT)
+        told = json.loads(bench.stdout.read())
+        rest = bench.stderr.read()
+
+    assert said
+    assert "Traceback" not in rest
+    assert bench.returncode == 130
+    assert len(told["bandwidth"]) == 1

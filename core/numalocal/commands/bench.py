@@ -5,61 +5,73 @@ import os
 import sys
 from pathlib import Path
 
-from numalocal.commands import output
-from numalocal.host import benchmark, binder
-from numalocal.host.benchmark import Bandwidth, Scaling, Step
+from numalocal.commands import output, statuses
+from numalocal.errors import SetsUnavailable
+from numalocal.host import benchmark, binder, rates, usage
+from numalocal.host.claims import Claims
+from numalocal.host.rates import Results
 from numalocal.machine.discovery import discover
+from numalocal.machine.model import Machine
 from numalocal.machine.sysfs import Sysfs
-from numalocal.pictures import plot
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Measure bandwidth between nodes and rate by threads; progress goes to standard error.
 
+    It keeps off CPUs that are in use, and others off those that it measures.  Ctrl-C ends it, and
+    what was measured until then is still shown.
+
     Raises:
-        NumalocalError: where the binder or the example engine cannot be run.
+        NumalocalError: where the binder or the example engine cannot be run, or no CPU is free.
     """
     binder_path = binder.find(os.environ)
     machine = discover(Sysfs())
-    measure = _Measure(binder_path, arguments.weights, arguments.seconds)
-    bandwidths = [
-        Bandwidth(cpu_node=cpus, memory_node=memory, gb_per_s=measure(step).gb_per_s)
-        for cpus, memory, step in benchmark.bandwidth_steps(machine)
-    ]
-    scalings = [
-        Scaling(
-            threads=threads,
-            bound=measure(bound).tokens_per_s,
-            unbound=measure(unbound).tokens_per_s,
-        )
-        for threads, bound, unbound in benchmark.scaling_steps(machine)
-    ]
+    with Claims() as claims:
+        results, status = _measured(binder_path, _free(machine, claims), arguments)
     match arguments.output:
         case "json":
-            output.document(benchmark.document(bandwidths, scalings))
+            output.document(rates.document(results))
         case "svg":
-            print(_plot(scalings))
+            output.drawing(rates.drawing(results))
         case _:
-            print(benchmark.table(bandwidths, scalings))
-    return 0
+            output.text(rates.table(results, output.width()))
+    return status
 
 
-class _Measure:
-    """Runs steps and says which."""
+def _free(machine: Machine, claims: Claims) -> Machine:
+    """Leave out the CPUs of running workers, and claim all others that are allowed."""
+    while True:
+        used = claims.taken(machine.allowed) | usage.cpus(Path("/proc"))
+        free = machine.allowed - used
+        if not free:
+            raise SetsUnavailable(
+                f"every CPU that this process may use is in use: CPUs {used & machine.allowed}; "
+                "measure when the workers on them have ended"
+            )
+        if claims.take(free):
+            return machine._replace(allowed=free)
 
-    def __init__(self, binder_path: Path, weights: str, seconds: float) -> None:
-        self._binder_path = binder_path
-        self._weights = weights
-        self._seconds = seconds
 
-    def __call__(self, step: Step) -> benchmark.Rate:
-        print(f"measuring {step.title} ...", file=sys.stderr, flush=True)
-        return benchmark.run(self._binder_path, step, weights=self._weights, seconds=self._seconds)
+def _measured(
+    binder_path: Path, machine: Machine, arguments: argparse.Namespace
+) -> tuple[Results, int]:
+    bandwidths, scalings = benchmark.bandwidth_steps(machine), benchmark.scaling_steps(machine)
+    results = Results(bandwidths=[], scalings=[])
+    total = len(bandwidths) + 2 * len(scalings)
+    steps = 0
 
+    def measure(step: benchmark.Step) -> benchmark.Rate:
+        nonlocal steps
+        steps += 1
+        print(f"measuring {steps} of {total}: {step.title}", file=sys.stderr, flush=True)
+        weights, seconds = arguments.weights, arguments.seconds
+        return benchmark.run(binder_path, step, weights=weights, seconds=seconds)
 
-def _plot(scalings: list[Scaling]) -> str:
-    bound = [(float(one.threads), one.bound) for one in scalings]
-    unbound = [(float(one.threads), one.unbound) for one in scalings]
-    return plot.draw(
-        "Decoding by threads", "threads", "tokens/s", [("bound", bound), ("unbound", unbound)]
-    )
+    try:
+        for bandwidth in bandwidths:
+            results.bandwidths.append(bandwidth.measured(measure))
+        for scaling in scalings:
+            results.scalings.append(scaling.measured(measure))
+    except KeyboardInterrupt:
+        return results, statuses.INTERRUPTED
+    return results, statuses.OK

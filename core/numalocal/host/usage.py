@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from numalocal import names
+from numalocal.errors import ListInvalid
+from numalocal.idset import IdSet, union
 from numalocal.sets.cpusets import CpuSet
 
 
@@ -15,12 +17,34 @@ def users(sets: Iterable[CpuSet], proc: Path) -> Mapping[str, str]:
     """
     by_cpus = {str(one.cpus): one.id for one in sets}
     found: dict[str, str] = {}
-    for pid in sorted(int(entry.name) for entry in proc.glob("[0-9]*") if entry.name.isdigit()):
+    for pid in _pids(proc):
         for rank, cpus in enumerate(_rank_cpus(proc / str(pid))):
             one = by_cpus.get(cpus)
             if one is not None and one not in found:
                 found[one] = f"{_name(proc / str(pid))} (pid {pid}), rank {rank}"
     return found
+
+
+def cpus(proc: Path) -> IdSet:
+    """Give all CPUs that running processes were given by that variable, and are confined to.
+
+    A process that says so and may run elsewhere holds nothing: anybody can set a variable.
+    """
+    return union(filter(None, (_confined(proc / str(pid)) for pid in _pids(proc))))
+
+
+def _confined(process: Path) -> IdSet | None:
+    try:
+        given = union(IdSet.parse(one) for one in _rank_cpus(process))
+        told = (process / "status").read_text(encoding="utf-8", errors="replace")
+        allowed = IdSet.parse(told.partition("Cpus_allowed_list:")[2].partition("\n")[0].strip())
+    except (ListInvalid, OSError):
+        return None
+    return given if allowed and allowed <= given else None
+
+
+def _pids(proc: Path) -> list[int]:
+    return sorted(int(entry.name) for entry in proc.glob("[0-9]*") if entry.name.isdigit())
 
 
 def _rank_cpus(process: Path) -> list[str]:

@@ -10,9 +10,10 @@
 | lines.py | a node's line in the terminal |
 | blocks.py | the terminal's characters: one for each core, and the legend |
 | tables.py | the terminal's table of sets |
-| ink.py | the terminal's colours |
+| ink.py, plain.py | the terminal's colours, and its characters where it has ASCII alone |
+| columns.py | tables that keep within a terminal's width |
 | svg.py | the drawing |
-| plot.py | lines over axes |
+| plot.py | measurements: lines over axes, and a matrix |
 | boxes.py, scale.py, layout.py | where everything is in the drawing: pure geometry |
 | cards.py | a node's card in the drawing |
 | foot.py | the drawing's legend, distances and findings |

@@ -1,33 +1,21 @@
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 from numalocal.errors import LaunchFailed
 from numalocal.host.benchmark import (
-    Bandwidth,
-    Scaling,
+    Rate,
     Step,
     bandwidth_steps,
     computing_cpus,
-    document,
     run,
     scaling_steps,
-    table,
     thread_counts,
 )
 from numalocal.idset import IdSet
 from numalocal.machine.model import NumaNode
-from numalocal.pictures import plot
 
 from ..conftest import GIB, make_machine
-
-BANDWIDTHS = [
-    Bandwidth(cpu_node=cpus, memory_node=memory, gb_per_s=200.0 - 120 * (cpus != memory))
-    for cpus in (0, 1)
-    for memory in (0, 1)
-]
-SCALINGS = [Scaling(threads=1, bound=10.0, unbound=8.0), Scaling(threads=2, bound=20.0, unbound=0)]
 
 
 def test_every_node_reads_every_memory_and_memory_alone_is_only_read() -> None:
@@ -35,7 +23,9 @@ def test_every_node_reads_every_memory_and_memory_alone_is_only_read() -> None:
     far = NumaNode(id=7, cpus=IdSet(), memory_bytes=GIB, distances={})
     machine = machine._replace(nodes=(*machine.nodes, far), allowed_nodes=IdSet.of([0, 1, 7]))
 
-    steps = [(cpus, memory, str(step.cpus)) for cpus, memory, step in bandwidth_steps(machine)]
+    steps = [
+        (one.cpu_node, one.memory_node, str(one.step.cpus)) for one in bandwidth_steps(machine)
+    ]
 
     assert steps == [
         (0, 0, "1,3"),
@@ -53,7 +43,7 @@ def test_what_is_not_allowed_is_not_measured() -> None:
     )
 
     assert str(computing_cpus(machine, machine.nodes[0])) == "1-2"
-    assert [(cpus, memory) for cpus, memory, _ in bandwidth_steps(machine)] == [(0, 0)]
+    assert [(one.cpu_node, one.memory_node) for one in bandwidth_steps(machine)] == [(0, 0)]
 
 
 @pytest.mark.parametrize(
@@ -64,49 +54,30 @@ def test_threads_double_up_to_all_cores(most: int, counts: tuple[int, ...]) -> N
 
 
 def test_bound_and_unbound_have_as_many_threads() -> None:
-    steps = list(scaling_steps(make_machine(nodes=1, cores=4)))
+    steps = scaling_steps(make_machine(nodes=1, cores=4))
 
-    assert [(threads, str(bound.cpus), unbound.cpus) for threads, bound, unbound in steps] == [
-        (1, "1", None),
-        (2, "1,3", None),
-        (4, "1,3,5,7", None),
+    assert [(one.threads, str(one.bound.cpus), str(one.unbound.cpus)) for one in steps] == [
+        (1, "1", "0-7"),
+        (2, "1,3", "0-7"),
+        (4, "1,3,5,7", "0-7"),
     ]
-    assert all(bound.threads == unbound.threads == threads for threads, bound, unbound in steps)
+    assert all(one.bound.pinned and not one.unbound.pinned for one in steps)
+    assert all(one.bound.threads == one.unbound.threads == one.threads for one in steps)
 
 
-def test_the_table_has_nodes_and_ratios() -> None:
-    assert table(BANDWIDTHS, SCALINGS).splitlines() == [
-        "GB/s read by all cores of a node, from the memory of another",
-        "                  node 0    node 1",
-        "  cores of 0       200.0      80.0",
-        "  cores of 1        80.0     200.0",
-        "",
-        "tokens/s of the example engine by threads",
-        "   threads     bound   unbound  bound/unbound",
-        "         1      10.0       8.0           1.25",
-        "         2      20.0       0.0              -",
-    ]
+def test_a_machine_without_a_free_core_has_nothing_to_measure() -> None:
+    machine = make_machine(nodes=1)._replace(allowed=IdSet())
+
+    assert (bandwidth_steps(machine), scaling_steps(machine)) == ((), ())
 
 
-def test_the_document_has_every_measurement() -> None:
-    told = document(BANDWIDTHS[:1], SCALINGS[:1])
+def test_a_measurement_is_what_its_runs_told() -> None:
+    machine = make_machine(nodes=1, cores=1)
+    rates = iter([Rate(10.0, 40.0), Rate(8.0, 30.0)])
 
-    assert told == {
-        "bandwidth": [{"cpu_node": 0, "memory_node": 0, "gb_per_s": 200.0}],
-        "scaling": [{"threads": 1, "bound": 10.0, "unbound": 8.0}],
-    }
+    (scaling,) = (one.measured(lambda _step: next(rates)) for one in scaling_steps(machine))
 
-
-def test_a_plot_has_a_point_for_every_measurement() -> None:
-    lines = [("bound", [(1.0, 10.0), (2.0, 20.0)]), ("<unbound>", [(1.0, 8.0), (2.0, 9.0)])]
-
-    root = ElementTree.fromstring(plot.draw("Rates", "threads", "tokens/s", lines))
-
-    points = list(root.iter("{http://www.w3.org/2000/svg}circle"))
-    assert len(points) == 4
-    heights = [float(point.get("cy", "")) for point in points]
-    assert heights[1] < heights[0]
-    assert heights[0] < heights[2]
+    assert (scaling.threads, scaling.bound, scaling.unbound) == (1, 10.0, 8.0)
 
 
 def test_an_engine_that_tells_no_rate_is_an_error(tmp_path: Path) -> None:

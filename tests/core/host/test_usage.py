@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from numalocal.host.usage import users
+from numalocal.host.usage import cpus, users
 from numalocal.idset import IdSet
 from numalocal.sets.cpusets import CpuSet
 
@@ -43,3 +43,26 @@ def test_a_process_that_says_nothing_uses_nothing() -> None:
     assert os.environ.get("NUMALOCAL_RANK_CPUS") is None
 
     assert users([cpu_set("900109")], Path("/proc")) == {}
+
+
+def process(proc: Path, pid: int, given: str, allowed: str) -> None:
+    folder = proc / str(pid)
+    folder.mkdir(parents=True)
+    (folder / "environ").write_bytes(f"A=B\0NUMALOCAL_RANK_CPUS={given}\0".encode())
+    (folder / "status").write_text(f"Name:\tx\nCpus_allowed_list:\t{allowed}\nMems_allowed:\t1\n")
+
+
+def test_what_processes_were_given_and_are_confined_to_is_in_use(tmp_path: Path) -> None:
+    process(tmp_path, 10, "2-3|6-7", "2")
+    process(tmp_path, 11, "8-9", "8-9")
+
+    assert str(cpus(tmp_path)) == "2-3,6-9"
+
+
+def test_a_process_that_may_run_elsewhere_or_says_nonsense_holds_nothing(tmp_path: Path) -> None:
+    process(tmp_path, 10, "0-63", "0-127")
+    process(tmp_path, 11, "all", "0")
+    process(tmp_path, 12, "", "0")
+    (tmp_path / "13").mkdir()
+
+    assert not cpus(tmp_path)
