@@ -44,7 +44,7 @@ def test_more_memory_than_the_node_has_is_refused_before_the_start(
     last = done.stdout.rstrip().splitlines()[-1]
     assert done.returncode == 1
     assert last.startswith("not verified: replica 0: rank 0 asks for 64.0 TiB but ")
-    assert not (worker("[true]").parent / "started").exists()
+    assert not (worker("['true']").parent / "started").exists()
 
 
 def test_an_engine_that_fails_is_not_verified(numalocal: Run, worker: Callable[..., Path]) -> None:
@@ -57,7 +57,7 @@ def test_an_engine_that_fails_is_not_verified(numalocal: Run, worker: Callable[.
 def test_a_bad_document_is_sentences_and_no_traceback(
     numalocal: Run, worker: Callable[..., Path]
 ) -> None:
-    path = worker("[true]", memory="much")
+    path = worker("['true']", memory="much")
     path.write_text(path.read_text().replace("openmp,", "triton,"))
 
     done = numalocal("run", "-f", path)
@@ -76,7 +76,7 @@ def test_a_pool_that_the_machine_cannot_give_says_its_numbers(
     pools = tmp_path / "pools.yaml"
     pools.write_text("pools: [{name: cpuset, size: 4096}]\n")
 
-    done = numalocal("run", "-f", worker("[true]"), "--pools", pools)
+    done = numalocal("run", "-f", worker("['true']"), "--pools", pools)
 
     assert done.returncode == 1
     assert "numalocal: pool cpuset: no NUMA node has 4096 cores left" in done.stderr

@@ -67,16 +67,17 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
         spec.problem(None, spec.whole, f"must not be nested more than {MAX_DEPTH} levels deep")
     _check_placement(spec)
     spec.choice("enforcement", ("Required",), "Required")
-    ranks = spec.integer("ranks", 1, least=1, most=MAX_RANKS)
-    per_rank_bytes = _memory(spec.below("memory"))
-    memory_bytes = None if per_rank_bytes is None else per_rank_bytes * ranks
-    template = podtemplate.parse(spec.below("template"), ranks, memory_bytes)
-    engine = _kv_cache(spec.below("memory"), _engine(spec.below("engine")), per_rank_bytes)
     name, namespace = _name(metadata), _namespace(metadata)
     uid = metadata.text("uid") or ""
     generation = metadata.integer("generation", 0, least=0)
     replicas = spec.integer("replicas", 1, least=0)
+    ranks = spec.integer("ranks", 1, least=1, most=MAX_RANKS)
     pool = _pool(spec)
+    engine = _engine(spec.below("engine"))
+    per_rank_bytes = _memory(spec.below("memory"))
+    engine = _kv_cache(spec.below("memory"), engine, per_rank_bytes)
+    memory_bytes = None if per_rank_bytes is None else per_rank_bytes * ranks
+    template = podtemplate.parse(spec.below("template"), ranks, memory_bytes)
     if problems or template is None:
         raise SpecInvalid(problems)
     return Worker(
