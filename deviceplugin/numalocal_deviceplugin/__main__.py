@@ -38,10 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _availability(settings: config.Config) -> Availability:
-    machine = discover(Sysfs(settings.root))
+    """Cut the whole machine: what confines the agent's own pod is no limit of the node's."""
+    machine = discover(Sysfs(settings.root)).unconfined()
     parts = partition(machine, settings.pools or default_pools(machine))
     for finding in machine.findings:
         log.warning("the kernel's files are inconsistent", extra={"finding": str(finding)})
+    for note in parts.notes:
+        log.warning("a pool does not suit this machine", extra={"note": note})
     log.info(
         "node is cut into CPU sets",
         extra={

@@ -41,6 +41,20 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def test_the_agents_own_cpuset_is_no_limit_of_the_node(run_dir: Path) -> None:
+    """NRI confines the agent's own pod to shared CPUs, as it does every other's."""
+    status = run_dir / "root/proc/self/status"
+    status.parent.mkdir(parents=True)
+    status.write_text("Cpus_allowed_list:\t0-1\nMems_allowed_list:\t0\n", encoding="utf-8")
+
+    with FakePodResources(run_dir / "pods.sock"), start(run_dir) as process:
+        try:
+            with FakeKubelet(run_dir / "dp") as kubelet:
+                until(lambda: {*(kubelet.devices or ())} == {N0, N1}, "the whole node")
+        finally:
+            process.kill()
+
+
 def test_the_agent_serves_and_ends_cleanly_on_sigterm(run_dir: Path) -> None:
     with (
         FakePodResources(run_dir / "pods.sock"),

@@ -100,16 +100,20 @@ def compute_cpus(assignment: Assignment, machine: Machine, reserved: int) -> tup
 
 
 def _by_core(one: CpuSet, machine: Machine) -> list[list[int]]:
-    """List the compute CPUs of each core of a set: performance cores first, then by lowest CPU."""
-    cores = sorted(machine.cores_within(one.cpus), key=_slower)
-    return [_threads(core, one.threads_per_core, rule(machine.architecture)) for core in cores]
+    """List the compute CPUs of each core of a set: performance cores first, then by lowest CPU.
+
+    A core whose sibling is offline computes on what it has.
+    """
+    how, usable = rule(machine.architecture), one.cpus & machine.online
+    cores = sorted(machine.cores_of_cpus(usable), key=_slower)
+    return [_threads(core.cpus & usable, one.threads_per_core, how) for core in cores]
 
 
 def _slower(core: Core) -> bool:
     return core.kind == KINDS[1]
 
 
-def _threads(core: Core, count: int | None, how: Rule) -> list[int]:
-    siblings = list(core.cpus)
+def _threads(cpus: IdSet, count: int | None, how: Rule) -> list[int]:
+    siblings = list(cpus)
     wanted = how.threads_per_core if count is None else count
     return siblings[-wanted:] if how.highest else siblings[:wanted]

@@ -30,7 +30,10 @@ _VERSION: Final = re.compile(r":v?(\d+)\.(\d+)[^/]*$")
 def _variables(seat: Seat) -> Mapping[str, str]:
     return {
         "VLLM_CPU_OMP_THREADS_BIND": seat.lists,
-        "CPU_VISIBLE_MEMORY_NODES": ",".join(str(one.numa_node) for one in seat.assignment.sets),
+        # By rank, and one for each: vLLM looks a rank's node up by its place in the list.
+        "CPU_VISIBLE_MEMORY_NODES": ",".join(
+            str(one.memory_nodes.first) for one in seat.assignment.sets
+        ),
     }
 
 

@@ -13,6 +13,7 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
 from numalocal.sets.pools import Pool
 from numalocal.sets.preference import prefer
+from numalocal.sets.setstate import SetState, state
 from numalocal.worker import jobs
 from numalocal.worker.spec import Worker
 
@@ -46,11 +47,8 @@ def place(
     sizes = [node.memory_bytes or 0 for node in machine.nodes]
     job = jobs.job(worker, node_bytes=max(sizes, default=0), host_bytes=sum(sizes))
     pool = _pool(worker, partition)
-    free = [
-        one
-        for one in partition.of_pool(pool.name)
-        if one.cpus <= machine.allowed and one.numa_node in machine.allowed_nodes
-    ]
+    sets = partition.of_pool(pool.name)
+    free = [one for one in sets if state(one, machine) is SetState.FREE]
     placements = []
     for replica in range(worker.replicas):
         chosen = prefer(free, size=worker.ranks, machine=machine, placement=pool.placement)

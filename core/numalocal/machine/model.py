@@ -173,13 +173,31 @@ class Machine(NamedTuple):
     limits: Limits = Limits()
     findings: tuple[Finding, ...] = ()
 
+    def unconfined(self) -> "Machine":
+        """Give the machine as a process sees it that may use all of it."""
+        nodes = IdSet.of(node.id for node in self.nodes)
+        return self._replace(allowed=self.online, allowed_nodes=nodes)
+
+    def with_online(self, online: IdSet) -> "Machine":
+        """Give the machine with other CPUs online, of those that are present.
+
+        Of `nodes`, `packages`, caches and kinds nothing is read anew: what was offline is on none.
+        """
+        present = self.online | self.offline
+        confined = self.allowed != self.online
+        return self._replace(
+            online=online & present,
+            offline=present - online,
+            allowed=online & (self.allowed if confined else present),
+        )
+
     def cores_of(self, node: int) -> tuple[Core, ...]:
         """List the cores that belong to this node alone, by lowest CPU."""
         return tuple(core for core in self.cores if core.numa_node == node)
 
-    def cores_within(self, cpus: IdSet) -> tuple[Core, ...]:
-        """List the cores that have all their CPUs in the set given, by lowest CPU."""
-        return tuple(core for core in self.cores if core.cpus <= cpus)
+    def cores_of_cpus(self, cpus: IdSet) -> tuple[Core, ...]:
+        """List the cores that have any of these CPUs, by lowest CPU."""
+        return tuple(core for core in self.cores if not core.cpus.isdisjoint(cpus))
 
     def node(self, node: int) -> NumaNode:
         """Find a node by its id; KeyError where there is none."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numalocal import names
@@ -30,7 +30,7 @@ class Assignment:
             AssignmentInvalid: where the text is anything else.
         """
         try:
-            return cls.of(_set(entry) for entry in json.loads(text)["sets"])
+            return cls(tuple(_set(entry) for entry in json.loads(text)["sets"]))
         except (ValueError, TypeError, KeyError, ListInvalid) as error:
             raise AssignmentInvalid(
                 f"annotation {names.ANNOTATION_ASSIGNMENT}: {text!r} is not an assignment "
@@ -44,8 +44,12 @@ class Assignment:
 
     @property
     def mems(self) -> IdSet:
-        """All NUMA nodes of all ranks."""
-        return IdSet.of(one.numa_node for one in self.sets)
+        """All NUMA nodes that the ranks take memory from."""
+        return union(one.memory_nodes for one in self.sets)
+
+    def on(self, online: IdSet) -> "Assignment":
+        """Keep of every set the CPUs that are online."""
+        return Assignment(tuple(replace(one, cpus=one.cpus & online) for one in self.sets))
 
     def environment(self) -> Mapping[str, str]:
         """The variables that every bound container gets, whatever its engine."""
@@ -54,7 +58,7 @@ class Assignment:
             names.ENV_MEMS: str(self.mems),
             names.ENV_RANKS: str(len(self.sets)),
             names.ENV_RANK_CPUS: "|".join(str(one.cpus) for one in self.sets),
-            names.ENV_RANK_MEMS: "|".join(str(one.numa_node) for one in self.sets),
+            names.ENV_RANK_MEMS: "|".join(str(one.memory_nodes) for one in self.sets),
         }
 
     def to_json(self) -> str:
@@ -63,6 +67,7 @@ class Assignment:
 
 
 def _entry(one: CpuSet) -> dict[str, object]:
+    """Write one set; what it has of its own node, and what nobody said, is left out."""
     entry: dict[str, object] = {
         "id": one.id,
         "pool": one.pool,
@@ -70,6 +75,8 @@ def _entry(one: CpuSet) -> dict[str, object]:
         "numaNode": one.numa_node,
         "memoryBytes": one.memory_bytes,
     }
+    if one.memory_nodes != IdSet.of([one.numa_node]):
+        entry["memoryNodes"] = str(one.memory_nodes)
     if one.threads_per_core is not None:
         entry["threadsPerCore"] = one.threads_per_core
     return entry
@@ -77,11 +84,14 @@ def _entry(one: CpuSet) -> dict[str, object]:
 
 def _set(entry: Mapping[str, Any]) -> CpuSet:
     threads = entry.get("threadsPerCore")
+    cpus, node = IdSet.parse(entry["cpus"]), int(entry["numaNode"])
     return CpuSet(
         id=str(entry["id"]),
         pool=str(entry["pool"]),
-        cpus=IdSet.parse(entry["cpus"]),
-        numa_node=int(entry["numaNode"]),
+        cpus=cpus,
+        present=cpus,
+        numa_node=node,
+        memory_nodes=IdSet.parse(entry.get("memoryNodes", str(node))),
         memory_bytes=int(entry["memoryBytes"]),
         threads_per_core=None if threads is None else int(threads),
     )

@@ -1,4 +1,4 @@
-"""The CPU set: whole cores of one NUMA node and that node's memory in proportion."""
+"""The CPU set: whole cores of one NUMA node, and memory in proportion."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,31 +10,40 @@ from numalocal.idset import IdSet
 class CpuSet:
     """One device: what one rank gets.
 
-    `id` is readable, unique across pools and at most 63 characters: see `device_id`.
-    `cpus` are all SMT siblings of its cores.  `memory_bytes` is its share of the node's usable
-    memory: by cores, or what the pool says.  `threads_per_core` is the pool's number of compute
-    threads on each core, None = as the architecture wants it.
+    `id` is readable, unique across pools and at most 63 characters: see `device_id`.  `cpus` are
+    what it gives now: all SMT siblings of its cores that are online and allowed.  `present` are
+    these and those that are not, the CPUs that it is named by.  `missing` are the CPUs of cores
+    for want of which it cannot be given; empty while it holds.
+
+    `memory_nodes` are where its memory is: its own node, or where that has none, the nearest that
+    lend some.  `memory_bytes` is its share of what they have: by cores, or what the pool says.
+    `threads_per_core` is the pool's number of compute threads on each core, None = as the
+    architecture wants it.
     """
 
     id: str
     pool: str
     cpus: IdSet
+    present: IdSet
+    missing: IdSet = IdSet()  # noqa: RUF009 - immutable
     numa_node: int
+    memory_nodes: IdSet
     memory_bytes: int
     threads_per_core: int | None = None
 
 
-def device_id(pool: str, numa_node: int, cpus: IdSet) -> str:
+def device_id(pool: str, numa_node: int, present: IdSet) -> str:
     """Name a set by its pool, node, lowest CPU and number of CPUs: `cpuset-n0-c2x2`.
 
-    The kubelet keeps the id in its checkpoint, so it must not depend on other sets or on order.
+    The kubelet keeps the id in its checkpoint, so it must not depend on other sets, on order, or on
+    which of the CPUs are online.
     """
-    return f"{pool}-n{numa_node}-c{cpus.first}x{len(cpus)}"
+    return f"{pool}-n{numa_node}-c{present.first}x{len(present)}"
 
 
 def in_rank_order(sets: Iterable[CpuSet]) -> tuple[CpuSet, ...]:
-    """Sort sets by node and lowest CPU; the position is the rank.
+    """Sort sets by node and lowest CPU, online or not; the position is the rank.
 
     The kubelet hands ids over in no order, so the order must come from the sets themselves.
     """
-    return tuple(sorted(sets, key=lambda one: (one.numa_node, one.cpus.first)))
+    return tuple(sorted(sets, key=lambda one: (one.numa_node, one.present.first)))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from numalocal.idset import IdSet
-from numalocal.machine.model import KINDS, Core, Kind, Machine, NumaNode
+from numalocal.machine.model import KINDS, Core, Kind, Machine
 from numalocal.sets.pools import Pool
 
 Run = Sequence[Core]
@@ -13,7 +13,7 @@ Run = Sequence[Core]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class FreeCores:
     """Free cores of one node that are alike and near each other, by lowest CPU.
 
     They are of one kind and in one locality, or in none where that is None.
@@ -24,69 +24,81 @@ class Group:
     cores: Run
 
 
-def free_groups(machine: Machine, node: NumaNode, reserve: int) -> list[Group]:
-    """Group the cores of a node that sets can have: the fastest kind first, then by lowest CPU.
+def cores_to_cut(machine: Machine, node: int) -> tuple[Core, ...]:
+    """List the cores of a node that this process may use a CPU of, by lowest CPU.
+
+    One that is offline as a whole counts, so that its absence renames no set, unless the process
+    is confined: nothing tells then to whom it would belong.
+    """
+    confined = machine.allowed != machine.online
+    return tuple(
+        core
+        for core in machine.cores_of(node)
+        if not core.cpus.isdisjoint(machine.allowed)
+        or (not confined and core.cpus.isdisjoint(machine.online))
+    )
+
+
+def free_cores(machine: Machine, node: int, reserve: int) -> list[FreeCores]:
+    """Sort the cores of a node that sets can have: the fastest kind first, then by lowest CPU.
 
     `reserve` of them stay shared: the lowest, from as few localities as can be, so that the
-    kernel's CPU 0 stays shared and other L3 caches stay whole.  A node without memory has nothing
-    to offer: a process bound to it could not allocate a page.
+    kernel's CPU 0 stays shared and other L3 caches stay whole.
     """
-    if node.memory_bytes == 0:
-        return []
-    cores = machine.cores_of(node.id)
-    grouped: dict[tuple[Kind, int | None], list[Core]] = defaultdict(list)
-    for core, place in zip(cores, _places(machine, cores), strict=True):
-        grouped[core.kind or KINDS[0], place].append(core)
-    groups = []
-    for (kind, locality), members in grouped.items():  # by lowest CPU, as the cores are
+    cores = cores_to_cut(machine, node)
+    sorted_out: dict[tuple[Kind, int | None], list[Core]] = defaultdict(list)
+    for core, locality in zip(cores, _localities(machine, cores), strict=True):
+        sorted_out[core.kind or KINDS[0], locality].append(core)
+    free = []
+    for (kind, locality), members in sorted_out.items():  # by lowest CPU, as the cores are
         kept = members[reserve:]
         reserve -= len(members) - len(kept)
-        groups.append(Group(kind=kind, locality=locality, cores=kept))
-    return sorted(groups, key=lambda group: KINDS.index(group.kind))
+        free.append(FreeCores(kind=kind, locality=locality, cores=kept))
+    return sorted(free, key=lambda one: KINDS.index(one.kind))
 
 
-def _places(machine: Machine, cores: Sequence[Core]) -> list[int | None]:
-    """Give each core's locality, by its place in the machine's list.
+def _localities(machine: Machine, cores: Sequence[Core]) -> list[int | None]:
+    """Give each core's locality, by its index in the machine's list.
 
     A core that is offline as a whole is on no list.  It goes to the neighbour's that has fewer
     cores: caches of one node are alike.
     """
-    place_of = {cpu: place for place, near in enumerate(machine.localities) for cpu in near}
-    places = [next((place_of[cpu] for cpu in core.cpus if cpu in place_of), None) for core in cores]
-    for index, core in enumerate(cores):
-        if places[index] is None and core.cpus.isdisjoint(machine.online):
-            before = next((place for place in reversed(places[:index]) if place is not None), None)
-            after = next((place for place in places[index + 1 :] if place is not None), before)
-            known = [place for place in (before, after) if place is not None]
-            places[index] = min(known, key=places.count, default=None)
-    return places
+    index_of = {cpu: index for index, near in enumerate(machine.localities) for cpu in near}
+    found = [next((index_of[cpu] for cpu in core.cpus if cpu in index_of), None) for core in cores]
+    for number, core in enumerate(cores):
+        if found[number] is None and core.cpus.isdisjoint(machine.online):
+            before = next((one for one in reversed(found[:number]) if one is not None), None)
+            after = next((one for one in found[number + 1 :] if one is not None), before)
+            known = [one for one in (before, after) if one is not None]
+            found[number] = min(known, key=found.count, default=None)
+    return found
 
 
-def without(groups: Iterable[Group], taken: Iterable[IdSet]) -> list[Group]:
-    """Take cores, named by their CPUs, out of the groups."""
+def without(free: Iterable[FreeCores], taken: Iterable[IdSet]) -> list[FreeCores]:
+    """Take cores, named by their CPUs, out of the free ones."""
     gone = set(taken)
     return [
-        Group(
-            kind=group.kind,
-            locality=group.locality,
-            cores=[core for core in group.cores if core.cpus not in gone],
+        FreeCores(
+            kind=one.kind,
+            locality=one.locality,
+            cores=[core for core in one.cores if core.cpus not in gone],
         )
-        for group in groups
+        for one in free
     ]
 
 
-def runs(pool: Pool, groups: Iterable[Group]) -> Iterator[Run]:
+def runs(pool: Pool, free: Iterable[FreeCores]) -> Iterator[Run]:
     """Cut a node's free cores into the runs that make a pool's sets."""
-    usable = [group for group in groups if group.cores and pool.core_kind in (None, group.kind)]
+    usable = [one for one in free if one.cores and pool.core_kind in (None, one.kind)]
     match pool.size:
         case "numa":
             if usable:
-                yield [core for group in usable for core in group.cores]
+                yield [core for one in usable for core in one.cores]
         case "l3":
-            yield from (group.cores for group in usable if group.locality is not None)
+            yield from (one.cores for one in usable if one.locality is not None)
         case size:
             for kind in KINDS:
-                yield from _cut([group.cores for group in usable if group.kind == kind], size)
+                yield from _cut([one.cores for one in usable if one.kind == kind], size)
 
 
 def _cut(wholes: Iterable[Run], size: int) -> Iterator[Run]:

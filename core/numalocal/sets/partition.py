@@ -1,29 +1,32 @@
 """Cut a machine into CPU sets: Machine + pools -> Partition."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from numalocal.errors import PoolUnmet
 from numalocal.idset import IdSet, union
-from numalocal.machine.model import Machine, NumaNode
+from numalocal.machine.model import Core, Machine
 from numalocal.quantity import format_bytes
+from numalocal.sets import doubts
 from numalocal.sets.cpusets import CpuSet, device_id, in_rank_order
-from numalocal.sets.cutting import Run, free_groups, runs, without
-from numalocal.sets.pools import NODE_SIZE, Pool
+from numalocal.sets.cutting import Run, cores_to_cut, free_cores, runs, without
+from numalocal.sets.memory import Memory, deal
+from numalocal.sets.pools import Pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
     """A machine cut up by its pools.
 
-    `sets` are sorted by node and lowest CPU; `shared` are the online CPUs in no set, empty only
-    where a pool reserves none.
+    `sets` are sorted by node and lowest CPU; `shared` are the CPUs in no set that are online and
+    allowed, empty only where a pool reserves none.  `notes` say what of the pools does not suit
+    this machine, a sentence each.
     """
 
     pools: tuple[Pool, ...]
     sets: tuple[CpuSet, ...]
     shared: IdSet
+    notes: tuple[str, ...] = ()
 
     def of_pool(self, pool: str) -> tuple[CpuSet, ...]:
         """List the sets of one pool, by node and lowest CPU."""
@@ -34,102 +37,124 @@ class Partition:
         return {pool.name: pool for pool in self.pools}[name]
 
 
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The cores of one set, as if all of them were online."""
+
+    pool: Pool
+    cores: Run
+
+    def is_broken(self, gone: Iterable[Core]) -> bool:
+        """Tell whether it cannot be given without these: a set of so many cores needs them all."""
+        return isinstance(self.pool.size, int) and not set(gone).isdisjoint(self.cores)
+
+
 def partition(machine: Machine, pools: Sequence[Pool]) -> Partition:
     """Give every pool its sets, in the order of the pools, and leave the rest shared.
 
     Sets are disjoint, hold whole cores of one NUMA node, and stay within one L3 cache (one book on
     s390x) as far as they fit.  Several pools share a node: each takes as many sets as
-    fit into what the ones before it left.  An offline CPU is cut as if it were online, so that no
-    set is renamed by it.
+    fit into what the ones before it left.
+
+    Only what the process may use is cut.  An offline CPU is cut as if it were online, so that no
+    set is renamed by it.  Sets of a number of cores hold while each core has an online CPU, those
+    of `numa` and `l3` are what is online of them.  Where a reserved core is offline, the lowest
+    that breaks no set stays shared in its stead.
 
     Raises:
         PoolUnmet: where a pool gets no set at all, its memory exceeds a node's, or no CPU is left
             shared; with the machine's numbers.
     """
-    free = {node.id: free_groups(machine, node, _reserve(node, pools)) for node in machine.nodes}
+    ids = [node.id for node in machine.nodes]
+    memory = deal(machine, [node for node in ids if any(pool.cuts(node) for pool in pools)])
     sets: list[CpuSet] = []
+    for node in ids:
+        if memory.nodes_of[node]:
+            sets += _sets_on(node, [pool for pool in pools if pool.cuts(node)], machine, memory)
     for pool in pools:
-        before = len(sets)
-        for node in _nodes_of(pool, machine):
-            cut = list(runs(pool, free[node.id]))
-            free[node.id] = without(free[node.id], [core.cpus for run in cut for core in run])
-            sets += [_cpu_set(pool, node, run, machine) for run in cut]
-        if len(sets) == before:
-            raise PoolUnmet(_unmet(pool, machine))
+        if not any(one.pool == pool.name for one in sets):
+            raise PoolUnmet(doubts.unmet(pool, machine, memory))
     _check_memory(machine, sets)
-    shared = machine.online - union(one.cpus for one in sets)
+    shared = machine.allowed - union(one.cpus for one in sets)
     if not shared and all(pool.reserve for pool in pools):
         raise PoolUnmet("no online CPU is left shared; raise pools[].reserve")
-    return Partition(pools=tuple(pools), sets=in_rank_order(sets), shared=shared)
+    return Partition(
+        pools=tuple(pools),
+        sets=in_rank_order(sets),
+        shared=shared,
+        notes=doubts.notes(pools, machine),
+    )
 
 
-def _reserve(node: NumaNode, pools: Iterable[Pool]) -> int:
-    cutting = (pool.reserve for pool in pools if pool.nodes is None or node.id in pool.nodes)
-    return max(cutting, default=0)
+def _sets_on(node: int, pools: Sequence[Pool], machine: Machine, memory: Memory) -> list[CpuSet]:
+    """Cut one node for the pools that cut it."""
+    reserve = max((pool.reserve for pool in pools), default=0)
+    free = free_cores(machine, node, reserve)
+    reserved = set(cores_to_cut(machine, node)) - {core for one in free for core in one.cores}
+    cuts: list[_Cut] = []
+    for pool in pools:
+        cut = list(runs(pool, free))
+        free = without(free, [core.cpus for run in cut for core in run])
+        cuts += [_Cut(pool, run) for run in cut]
+    kept = _stand_ins(machine, node, reserved, cuts)
+    return [_cpu_set(one, node, kept, machine, memory) for one in cuts]
 
 
-def _nodes_of(pool: Pool, machine: Machine) -> list[NumaNode]:
-    return [node for node in machine.nodes if pool.nodes is None or node.id in pool.nodes]
+def _stand_ins(
+    machine: Machine, node: int, reserved: Iterable[Core], cuts: Sequence[_Cut]
+) -> frozenset[Core]:
+    """Choose the cores that stay shared for reserved ones that are offline, the lowest first.
+
+    Cores whose sets would not hold without them come last.
+    """
+    cores = cores_to_cut(machine, node)
+    gone = {core for core in cores if core.cpus.isdisjoint(machine.allowed)}
+    chosen: list[Core] = []
+    left = [core for core in cores if core not in gone and core not in set(reserved)]
+    for _ in range(min(len(gone.intersection(reserved)), len(left))):
+        whole = [one for one in cuts if not one.is_broken([*gone, *chosen])]
+        needed = {core for one in whole if one.is_broken(one.cores) for core in one.cores}
+        chosen.append(min(left, key=lambda core: (core in needed, core.cpus.first)))
+        left.remove(chosen[-1])
+    return frozenset(chosen)
 
 
-def _cpu_set(pool: Pool, node: NumaNode, run: Run, machine: Machine) -> CpuSet:
-    cpus = union(core.cpus for core in run)
-    share = node.usable_memory_bytes * len(run) // len(machine.cores_of(node.id))
+def _cpu_set(
+    cut: _Cut, node: int, kept: frozenset[Core], machine: Machine, memory: Memory
+) -> CpuSet:
+    """Make a set of what its cores have online, less those that are kept shared."""
+    present = union(core.cpus for core in cut.cores)
+    given = [
+        core for core in cut.cores if core not in kept and not core.cpus.isdisjoint(machine.allowed)
+    ]
+    gone = [core for core in cut.cores if core not in given]
+    holds = given and not cut.is_broken(gone)
+    share = memory.share_bytes(node, len(given))
     return CpuSet(
-        id=device_id(pool.name, node.id, cpus),
-        pool=pool.name,
-        cpus=cpus,
-        numa_node=node.id,
-        memory_bytes=share if pool.memory_bytes is None else pool.memory_bytes,
-        threads_per_core=pool.threads_per_core,
+        id=device_id(cut.pool.name, node, present),
+        pool=cut.pool.name,
+        cpus=union(core.cpus for core in given) & machine.allowed,
+        present=present,
+        missing=IdSet() if holds else union(core.cpus for core in gone),
+        numa_node=node,
+        memory_nodes=memory.nodes_of[node],
+        memory_bytes=share if cut.pool.memory_bytes is None else cut.pool.memory_bytes,
+        threads_per_core=cut.pool.threads_per_core,
     )
 
 
-def _check_memory(machine: Machine, sets: Iterable[CpuSet]) -> None:
-    promised: dict[int, int] = defaultdict(int)
-    for one in sets:
-        promised[one.numa_node] += one.memory_bytes
-    for node in machine.nodes:
-        if node.memory_bytes is not None and promised[node.id] > node.usable_memory_bytes:
+def _check_memory(machine: Machine, sets: Sequence[CpuSet]) -> None:
+    """Compare what sets are promised with what the nodes have that they take it from, together."""
+    nodes = {node.id: node for node in machine.nodes}
+    for sources in dict.fromkeys(one.memory_nodes for one in sets):
+        promised = sum(one.memory_bytes for one in sets if one.memory_nodes <= sources)
+        usable = sum(nodes[source].usable_memory_bytes for source in sources)
+        known = all(nodes[source].memory_bytes is not None for source in sources)
+        if known and promised > usable:
+            takers = IdSet.of(one.numa_node for one in sets if one.memory_nodes <= sources)
+            plural = "s" if len(takers) > 1 else ""
+            lent = "it has" if takers == sources else f"NUMA node {sources} has"
             raise PoolUnmet(
-                f"the sets on NUMA node {node.id} are promised {format_bytes(promised[node.id])} "
-                f"and it has {format_bytes(node.usable_memory_bytes)} besides huge pages; "
-                "lower pools[].memory"
+                f"the sets on NUMA node{plural} {takers} are promised {format_bytes(promised)} "
+                f"and {lent} {format_bytes(usable)} besides huge pages; lower pools[].memory"
             )
-
-
-def _unmet(pool: Pool, machine: Machine) -> str:
-    """Say why a pool gets no set: what it wants, and what each of its nodes has."""
-    nodes = _nodes_of(pool, machine)
-    if not nodes:
-        there = IdSet.of(node.id for node in machine.nodes)
-        return f"pool {pool.name}: NUMA nodes {pool.nodes} are not in this machine (it has {there})"
-    numbers = _cores_of(machine, nodes)
-    reserved = f"besides {pool.reserve} reserved and other pools' (cores: {numbers})"
-    kind = f"{pool.core_kind} " if pool.core_kind else ""
-    match pool.size:
-        case "l3" if not machine.localities:
-            return (
-                f"pool {pool.name}: the kernel reports no L3 cache on this machine; "
-                f"use size: {NODE_SIZE} or a number of cores"
-            )
-        case "numa" | "l3":
-            wanted = f"at least 1 {kind}core"
-        case size:
-            wanted = f"{size} {kind}cores"
-    return (
-        f"pool {pool.name}: no NUMA node has {wanted} left {reserved}; "
-        "use a smaller size or reserve, or another machine"
-    )
-
-
-def _cores_of(machine: Machine, nodes: Iterable[NumaNode]) -> str:
-    """Say how many cores nodes have, those with as many together: `nodes 0-3 have 16`."""
-    alike: dict[str, list[int]] = defaultdict(list)
-    for node in nodes:
-        cores = len(machine.cores_of(node.id))
-        alike[f"{cores} but no memory" if node.memory_bytes == 0 else f"{cores}"].append(node.id)
-    return ", ".join(
-        f"node {ids[0]} has {cores}" if len(ids) == 1 else f"nodes {IdSet.of(ids)} have {cores}"
-        for cores, ids in alike.items()
-    )

@@ -58,6 +58,10 @@ class Pool:
     memory_bytes: int | None = None
     placement: Preference = "Spread"
 
+    def cuts(self, node: int) -> bool:
+        """Tell whether it cuts this NUMA node."""
+        return self.nodes is None or node in self.nodes
+
 
 def default_pools(machine: Machine) -> tuple[Pool, ...]:
     """Suit a machine when nothing is configured: one set per NUMA node, one core each shared.

@@ -44,6 +44,24 @@ def test_each_architecture_has_its_siblings(architecture: str, threads: int, exp
     assert lists(machine) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("architecture", "threads", "offline", "expected"),
+    [
+        pytest.param("x86_64", 2, "3", "2,5", id="x86: the sibling that is left"),
+        pytest.param("x86_64", 2, "1,3,5", "2,4", id="x86: as if SMT was off"),
+        pytest.param("x86_64", 2, "2-3", "5", id="x86: a whole core"),
+        pytest.param("ppc64le", 8, "9-10", "8,11-13,16-19", id="POWER: the next siblings"),
+        pytest.param("aarch64", 2, "4", "2-3,5", id="ARM: all that are left"),
+    ],
+)
+def test_a_core_computes_on_what_it_has_online(
+    architecture: str, threads: int, offline: str, expected: str
+) -> None:
+    machine = make_machine(nodes=1, cores=3, threads=threads)._replace(architecture=architecture)
+
+    assert lists(machine.with_online(machine.online - IdSet.parse(offline))) == [expected]
+
+
 def test_power_siblings_are_the_kernels_not_a_remainder() -> None:
     """CPUs of a POWER core need not begin at a multiple of 8, as with SMT-8 in a small guest."""
     machine = make_machine(nodes=1, cores=2, threads=8)._replace(architecture="ppc64le")

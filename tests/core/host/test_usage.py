@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from numalocal.host.usage import cpus, users
 from numalocal.idset import IdSet
 from numalocal.sets.cpusets import CpuSet
@@ -12,7 +14,13 @@ from numalocal.sets.cpusets import CpuSet
 def cpu_set(cpus: str) -> CpuSet:
     """Make a set whose CPUs no machine has, so that no other process is taken for its user."""
     return CpuSet(
-        id=f"id-of-{cpus}", pool="cpuset", cpus=IdSet.parse(cpus), numa_node=0, memory_bytes=0
+        id=f"id-of-{cpus}",
+        pool="cpuset",
+        cpus=IdSet.parse(cpus),
+        present=IdSet.parse(cpus),
+        numa_node=0,
+        memory_nodes=IdSet.of([0]),
+        memory_bytes=0,
     )
 
 
@@ -31,6 +39,24 @@ def test_a_set_is_used_by_the_process_that_was_given_it() -> None:
         "id-of-8100-8103": f"sleep (pid {process.pid}), rank 0",
         "id-of-8104-8107": f"sleep (pid {process.pid}), rank 1",
     }
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        pytest.param("8101-8103", "id-of-8100-8103", id="one was offline then"),
+        pytest.param("8000-8190", "id-of-8100-8103", id="a set of another pool"),
+        pytest.param("8104", "", id="others"),
+        pytest.param("x|8101", "", id="no CPUs"),
+    ],
+)
+def test_a_set_is_used_by_whoever_was_given_cpus_of_it(
+    told: str, found: str, tmp_path: Path
+) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "environ").write_bytes(f"A=1\0NUMALOCAL_RANK_CPUS={told}\0".encode())
+
+    assert "".join(users([cpu_set("8100-8103")], tmp_path)) == found
 
 
 def test_a_capture_has_no_users(tmp_path: Path) -> None:

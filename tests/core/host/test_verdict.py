@@ -10,7 +10,17 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
 
 ASSIGNMENT = Assignment.of(
-    [CpuSet(id="a", pool="p", cpus=IdSet.parse("2-3"), numa_node=1, memory_bytes=1)]
+    [
+        CpuSet(
+            id="a",
+            pool="p",
+            cpus=IdSet.parse("2-3"),
+            present=IdSet.parse("2-3"),
+            numa_node=1,
+            memory_nodes=IdSet.of([1]),
+            memory_bytes=1,
+        )
+    ]
 )
 REPORT = CheckReport(
     verified=True, cpus="2-3", mems="1", ranks=(), limit_bytes=None, message="bound"

@@ -44,13 +44,14 @@ def test_sets_keep_the_rules(name: str, size: Size) -> None:
     owned = [cpu for one in made.sets for cpu in one.cpus]
     assert len(owned) == len(set(owned))
     assert made.shared
-    assert made.shared == machine.online - set(owned)
-    assert machine.online.first in made.shared
+    assert made.shared == machine.allowed - set(owned)
+    assert machine.allowed.first in made.shared
     for one in made.sets:
-        cores = machine.cores_within(one.cpus)
-        assert one.cpus == union(core.cpus for core in cores)
+        cores = machine.cores_of_cpus(one.present)
+        assert one.present == union(core.cpus for core in cores)
+        assert one.cpus == one.present & machine.allowed
         assert {one.numa_node} == {core.numa_node for core in cores}
-        assert size != "l3" or any(one.cpus & machine.online <= near for near in machine.localities)
+        assert size != "l3" or any(one.cpus <= near for near in machine.localities)
     for node in machine.nodes:
         promised = sum(one.memory_bytes for one in made.sets if one.numa_node == node.id)
         assert promised <= node.usable_memory_bytes

@@ -77,7 +77,9 @@ def cut(machine: Machine, size: int) -> Partition:
                         id=device_id("cpuset", node.id, cpus),
                         pool="cpuset",
                         cpus=cpus,
+                        present=cpus,
                         numa_node=node.id,
+                        memory_nodes=IdSet.of([node.id]),
                         memory_bytes=8 * GIB,
                     )
                 )

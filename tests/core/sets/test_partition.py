@@ -53,13 +53,13 @@ def test_sets_are_disjoint_whole_cores_of_one_node_and_leave_cpu_0_shared(
 
     assert all(one.cpus.isdisjoint(other.cpus) for one, other in combinations(cut.sets, 2))
     for one in cut.sets:
-        cores = machine.cores_within(one.cpus)
+        cores = machine.cores_of_cpus(one.cpus)
         assert one.cpus == union(core.cpus for core in cores)
         assert {one.numa_node} == {core.numa_node for core in cores}
         nodes = cut.pool(one.pool).nodes
         assert nodes is None or one.numa_node in nodes
     assert 0 in cut.shared
-    assert machine.online == cut.shared | union(one.cpus for one in cut.sets)
+    assert machine.allowed == cut.shared | union(one.cpus for one in cut.sets)
     for node in machine.nodes:
         reserve = max(
             (p.reserve for p in pools if p.nodes is None or node.id in p.nodes), default=0
@@ -99,24 +99,65 @@ def test_a_set_of_size_l3_is_what_its_cache_has_besides_the_reserve(machine: Mac
     ]
 
 
-@given(machine=machines, size=sizes, data=st.data())
-def test_an_offline_cpu_renames_nothing(machine: Machine, size: Size, data: st.DataObject) -> None:
-    offline = IdSet(data.draw(st.sets(st.sampled_from([*machine.online][1:]), max_size=6)))
+def turned_off(machine: Machine, offline: IdSet) -> Machine:
+    """Give a machine as it is read while these CPUs are offline."""
     online = machine.online - offline
-    before = cut_or_none(machine, [Pool(name="cpuset", size=size)])
-    after = cut_or_none(
-        machine._replace(
-            online=online,
-            offline=offline,
-            l3=tuple(near & online for near in machine.l3 if near & online),
-        ),
-        [Pool(name="cpuset", size=size)],
+    return machine._replace(
+        online=online,
+        offline=offline,
+        allowed=online,
+        nodes=tuple(node._replace(cpus=node.cpus & online) for node in machine.nodes),
+        l3=tuple(near & online for near in machine.l3 if near & online),
     )
-    if before is None or after is None or _a_cache_is_gone(machine, online):
+
+
+@given(machine=machines, size=sizes, reserve=st.integers(1, 3), data=st.data())
+def test_an_offline_cpu_renames_nothing(
+    machine: Machine, size: Size, reserve: int, data: st.DataObject
+) -> None:
+    cpus = st.sampled_from([*machine.online])
+    offline = IdSet(data.draw(st.sets(cpus, max_size=min(6, len(machine.online) - 1))))
+    pools = [Pool(name="cpuset", size=size, reserve=reserve)]
+    before = cut_or_none(machine, pools)
+    later = turned_off(machine, offline)
+    after = cut_or_none(later, pools)
+    if before is None or _a_cache_is_gone(machine, later.online):
         return
 
-    assert [(one.id, one.cpus) for one in before.sets] == [(one.id, one.cpus) for one in after.sets]
-    assert after.shared == before.shared & online
+    assert after is not None
+    named = [(one.id, one.present) for one in before.sets]
+    assert named == [(one.id, one.present) for one in after.sets]
+    again = cut_or_none(later.with_online(machine.online)._replace(l3=machine.l3), pools)
+    assert again is not None
+    assert again.sets == before.sets
+
+
+@given(machine=machines, size=sizes, reserve=st.integers(1, 3), data=st.data())
+def test_a_set_holds_while_its_cores_have_an_online_cpu_and_enough_stay_shared(
+    machine: Machine, size: Size, reserve: int, data: st.DataObject
+) -> None:
+    cpus = st.sampled_from([*machine.online])
+    machine = turned_off(machine, IdSet(data.draw(st.sets(cpus, max_size=len(machine.online) - 1))))
+    cut = cut_or_none(machine, [Pool(name="cpuset", size=size, reserve=reserve)])
+    if cut is None:
+        return
+
+    for node in machine.nodes:
+        alive = [core for core in machine.cores_of(node.id) if core.cpus & machine.online]
+        shared = [core for core in alive if core.cpus & machine.online <= cut.shared]
+        assert len(shared) >= min(reserve, len(alive))
+        full = [one for one in cut.sets if one.numa_node == node.id and not one.missing]
+        kept_back = [
+            one
+            for one in cut.sets
+            if one.numa_node == node.id and one.missing and not one.missing & machine.offline
+        ]
+        # No more sets are broken than there are cores that stand in for others.
+        assert len(kept_back) <= reserve
+        for one in full:
+            cores = machine.cores_of_cpus(one.cpus)
+            assert one.cpus == union(core.cpus for core in cores) & machine.online
+            assert len(cores) == size if isinstance(size, int) else cores
 
 
 def _a_cache_is_gone(machine: Machine, online: IdSet) -> bool:
@@ -233,15 +274,6 @@ def test_a_core_of_two_nodes_is_in_no_set(machine: MachineMaker) -> None:
     assert both.cpus <= cut.shared
 
 
-def test_a_node_without_memory_gives_no_set(machine: MachineMaker) -> None:
-    made = machine(nodes=2)
-    nodes = (made.nodes[0], made.nodes[1]._replace(memory_bytes=0))
-
-    cut = partition(made._replace(nodes=nodes), [Pool(name="cpuset")])
-
-    assert [one.numa_node for one in cut.sets] == [0]
-
-
 def test_memory_of_a_set_can_be_said(machine: MachineMaker) -> None:
     cut = partition(machine(cores=4), [Pool(name="cpuset", size=1, memory_bytes=GIB)])
 
@@ -270,9 +302,8 @@ def test_memory_of_a_set_can_be_said(machine: MachineMaker) -> None:
         ),
         pytest.param(
             Pool(name="slow", core_kind="efficiency"),
-            "pool slow: no NUMA node has at least 1 efficiency core left besides 1 reserved and "
-            "other pools' (cores: nodes 0-1 have 3); use a smaller size or reserve, or another "
-            "machine",
+            "pool slow: coreKind is efficiency, and all cores of this machine are of one kind; "
+            "leave it out",
             id="no such kind",
         ),
         pytest.param(
@@ -292,11 +323,114 @@ def test_a_pool_that_cannot_be_met_says_the_machines_numbers(
     assert str(refused.value) == sentence
 
 
-def test_a_machine_whose_shared_cpus_are_all_offline_is_refused(machine: MachineMaker) -> None:
-    made = machine(nodes=1, cores=2, threads=1)
+# What is offline.
 
-    with pytest.raises(PoolUnmet, match="no online CPU is left shared"):
-        partition(made._replace(online=IdSet.of([1])), [Pool(name="cpuset")])
+
+def test_a_core_with_one_thread_online_is_still_a_core(machine: MachineMaker) -> None:
+    made = turned_off(machine(nodes=1, cores=4), IdSet.of([2, 5]))
+
+    whole = partition(made, [Pool(name="cpuset")])
+    twos = partition(made, [Pool(name="cpuset", size=1)])
+
+    assert [(one.id, str(one.cpus)) for one in whole.sets] == [("cpuset-n0-c2x6", "3-4,6-7")]
+    assert [str(one.cpus) for one in twos.sets] == ["3", "4", "6-7"]
+    assert not any(one.missing for one in (*whole.sets, *twos.sets))
+    assert whole.sets[0].memory_bytes == 6 * GIB
+
+
+def test_a_set_of_a_number_of_cores_needs_them_all(machine: MachineMaker) -> None:
+    made = turned_off(machine(nodes=1, cores=5), IdSet.of([4, 5]))
+
+    cut = partition(made, [Pool(name="cpuset", size=2)])
+
+    assert [(str(one.cpus), str(one.missing)) for one in cut.sets] == [("2-3", "4-5"), ("6-9", "")]
+    assert str(cut.shared) == "0-1"
+
+
+@pytest.mark.parametrize("size", ["numa", "l3"])
+def test_the_lowest_core_online_stays_shared(machine: MachineMaker, size: Size) -> None:
+    made = turned_off(machine(nodes=1, cores=8, threads=1, l3=8), IdSet.of([0]))
+
+    cut = partition(made, [Pool(name="cpuset", size=size)])
+
+    assert [(one.id, str(one.cpus)) for one in cut.sets] == [("cpuset-n0-c1x7", "2-7")]
+    assert str(cut.shared) == "1"
+    assert cut.sets[0].memory_bytes == 8 * GIB * 6 // 7
+
+
+@pytest.mark.parametrize(
+    ("cores", "offline", "given", "shared"),
+    [
+        pytest.param(8, [0], "1-2 3-4 5-6", "7", id="one that is in no set"),
+        pytest.param(7, [0], "3-4 5-6", "1", id="else the lowest, and its set is not given"),
+        pytest.param(7, [0, 6], "1-2 3-4", "5", id="one of a set that is broken anyhow"),
+    ],
+)
+def test_what_stands_in_for_the_reserve_breaks_as_few_sets_as_can_be(
+    machine: MachineMaker, cores: int, offline: list[int], given: str, shared: str
+) -> None:
+    made = turned_off(machine(nodes=1, cores=cores, threads=1), IdSet.of(offline))
+
+    cut = partition(made, [Pool(name="cpuset", size=2)])
+
+    assert [str(one.cpus) for one in cut.sets if not one.missing] == given.split()
+    assert shared in str(cut.shared)
+
+
+def test_where_only_the_reserve_is_left_its_set_is_not_given(machine: MachineMaker) -> None:
+    made = turned_off(machine(nodes=1, cores=2, threads=1), IdSet.of([0]))
+
+    (one,) = partition(made, [Pool(name="cpuset")]).sets
+
+    assert (one.id, str(one.cpus), str(one.missing)) == ("cpuset-n0-c1x1", "", "1")
+
+
+# What is allowed.
+
+
+def confined(machine: Machine, cpus: str, nodes: str = "0") -> Machine:
+    return machine._replace(allowed=IdSet.parse(cpus), allowed_nodes=IdSet.parse(nodes))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "size", "given", "shared"),
+    [
+        pytest.param("8-15", "numa", "10-15", "8-9", id="whole cores"),
+        pytest.param("8,10-11,12,14", "numa", "10-12,14", "8", id="one thread of a core is a core"),
+        pytest.param("8,10-11,12,14", 1, "10-11 12 14", "8", id="in sets of a core too"),
+        pytest.param("6-9", "numa", "8-9", "6-7", id="two cores"),
+    ],
+)
+def test_what_is_allowed_is_cut(
+    machine: MachineMaker, allowed: str, size: Size, given: str, shared: str
+) -> None:
+    made = confined(machine(nodes=1, cores=8), allowed)
+
+    cut = partition(made, [Pool(name="cpuset", size=size)])
+
+    assert [str(one.cpus) for one in cut.sets] == given.split()
+    assert str(cut.shared) == shared
+
+
+def test_a_process_that_may_use_one_core_is_told_so(machine: MachineMaker) -> None:
+    with pytest.raises(PoolUnmet, match=r"node 0 has 8, 1 of them allowed to this process\)"):
+        partition(confined(machine(nodes=1, cores=8), "6-7"), [Pool(name="cpuset")])
+
+
+def test_a_core_that_is_offline_belongs_to_no_confined_process(machine: MachineMaker) -> None:
+    made = turned_off(machine(nodes=1, cores=8), IdSet.of([8, 9]))
+
+    cut = partition(confined(made, "4-7,10-11"), [Pool(name="cpuset")])
+
+    assert [str(one.present) for one in cut.sets] == ["6-7,10-11"]
+
+
+def test_the_sets_of_a_whole_machine_depend_on_no_cpuset(machine: MachineMaker) -> None:
+    made = machine()
+
+    cut = partition(confined(made, "1").unconfined(), [Pool(name="cpuset")])
+
+    assert cut == partition(made, [Pool(name="cpuset")])
 
 
 def test_a_pool_that_reserves_nothing_may_take_every_cpu(machine: MachineMaker) -> None:
