@@ -12,8 +12,11 @@ from numalocal.sets.cpusets import CpuSet
 _REST: Final = -1
 """Stands for the locality of all sets of a node that lie in none, or in several."""
 
+_Chain = tuple[()] | tuple[int, "_Chain"]
+"""Indices, ascending: the first and the rest of them, so that many chains share their ends."""
 
-class Room(NamedTuple):
+
+class NodeState(NamedTuple):
     """What one node has for a replica.
 
     `package` is the one of the node's lowest CPU.  `held` ranks are there already and `free` sets
@@ -29,7 +32,7 @@ class Room(NamedTuple):
     whole: Sequence[Sequence[CpuSet]]
 
 
-class Fit(NamedTuple):
+class Cost(NamedTuple):
     """What it costs to add ranks to one node; the lesser is the better.
 
     `begun` localities get their first rank, and `left` sets stay free in those that have one.
@@ -39,7 +42,9 @@ class Fit(NamedTuple):
     left: int
 
 
-def rooms(sets: Collection[CpuSet], held: Collection[str], machine: Machine) -> tuple[Room, ...]:
+def node_states(
+    sets: Collection[CpuSet], held: Collection[str], machine: Machine
+) -> tuple[NodeState, ...]:
     """Sort sets into their nodes, by node id; those whose ids are held have their rank already.
 
     Raises:
@@ -54,35 +59,36 @@ def rooms(sets: Collection[CpuSet], held: Collection[str], machine: Machine) -> 
         else:
             free_on[one.numa_node][locality].append(one)
     return tuple(
-        _room(nodes[node], machine.packages, held_on[node], free_on[node])
+        _node_state(nodes[node], machine.packages, held_on[node], free_on[node])
         for node in sorted(held_on.keys() | free_on.keys())
     )
 
 
 def _located(sets: Iterable[CpuSet], machine: Machine) -> Iterator[tuple[CpuSet, int]]:
     """Yield the sets by lowest CPU, each with its locality."""
-    localities, offline = machine.localities, machine.offline
+    localities = machine.localities
     index_of = {cpu: index for index, near in enumerate(localities) for cpu in near}
-    for lowest, one in sorted([(one.cpus.first, one) for one in sets], key=itemgetter(0)):
+    for lowest, one in sorted([(_lowest(one), one) for one in sets], key=itemgetter(0)):
         cpus = one.cpus
-        index = index_of.get(lowest, _REST)
-        if offline and not cpus.isdisjoint(offline):  # what is offline shares no cache
-            cpus -= offline
-            index = index_of.get(min(cpus, default=lowest), _REST)
+        index = index_of.get(lowest if lowest in cpus else min(cpus, default=lowest), _REST)
         yield one, index if index != _REST and cpus <= localities[index] else _REST
 
 
-def _room(
+def _lowest(one: CpuSet) -> int:
+    return one.present.first
+
+
+def _node_state(
     node: NumaNode,
     packages: Iterable[Package],
     held: Collection[int],
     free: dict[int, list[CpuSet]],
-) -> Room:
+) -> NodeState:
     """Describe a node by the localities of its ranks and by the free sets of each locality."""
     lowest = node.cpus.first if node.cpus else None
     begun = [one for locality in set(held) for one in free.pop(locality, ())]
     whole = list(free.values())
-    return Room(
+    return NodeState(
         node=node.id,
         package=next((package.id for package in packages if lowest in package.cpus), None),
         held=len(held),
@@ -92,18 +98,18 @@ def _room(
     )
 
 
-def fit(room: Room, ranks: int) -> Fit:
+def cost(state: NodeState, ranks: int) -> Cost:
     """Tell what it costs at least to add so many ranks, at most as many as there are free sets."""
-    wanted = ranks - len(room.begun)
-    more = _fewest(room.whole, wanted)
-    return Fit(begun=len(more), left=sum(map(len, more)) - wanted)
+    wanted = ranks - len(state.begun)
+    more = _fewest(state.whole, wanted)
+    return Cost(begun=len(more), left=sum(map(len, more)) - wanted)
 
 
-def take(room: Room, ranks: int) -> list[CpuSet]:
-    """Choose the sets that cost what `fit` tells; of equal choices that of the lowest CPUs."""
-    more = _fewest(room.whole, ranks - len(room.begun))
-    near = [*room.begun, *(one for sets in more for one in sets)]
-    return sorted(near, key=lambda one: one.cpus.first)[:ranks]
+def take(state: NodeState, ranks: int) -> list[CpuSet]:
+    """Choose the sets that cost what `cost` tells; of equal choices that of the lowest CPUs."""
+    more = _fewest(state.whole, ranks - len(state.begun))
+    near = [*state.begun, *(one for sets in more for one in sets)]
+    return sorted(near, key=_lowest)[:ranks]
 
 
 def _fewest(whole: Sequence[Sequence[CpuSet]], wanted: int) -> list[Sequence[CpuSet]]:
@@ -113,22 +119,28 @@ def _fewest(whole: Sequence[Sequence[CpuSet]], wanted: int) -> list[Sequence[Cpu
     """
     if wanted <= 0:
         return []
-    if roomy := [sets for sets in whole if len(sets) >= wanted]:
-        return [min(roomy, key=len)]
     sizes = [len(sets) for sets in whole]
-    largest = accumulate(sorted(sizes, reverse=True))
-    count = next(n for n, together in enumerate(largest, 1) if together >= wanted)
-    # sums[-1 - i][n] has bit s set where n localities from the i-th on have s sets together.  That
-    # is quick for any number of localities: no sum is made twice, however many ways lead to it.
-    sums = [[1] + [0] * count]
-    for size in reversed(sizes):
-        later = sums[-1]
-        sums.append([1, *(no | yes << size for no, yes in zip(later[1:], later, strict=False))])
-    enough = sums[-1][count] >> wanted
-    total = wanted + (enough & -enough).bit_length() - 1
-    chosen = []
-    for sets, size, later in zip(whole, sizes, sums[-2::-1], strict=True):
-        if count and size <= total and later[count - 1] >> (total - size) & 1:
-            chosen.append(sets)
-            count, total = count - 1, total - size
-    return chosen
+    count = next(n for n, together in enumerate(_most(sizes)) if together >= wanted)
+    # For each number of localities and of sets that they have together, the first such choice.
+    # From the last locality on, so that what begins with the one at hand is always before the rest.
+    # What cannot have enough with the largest of those before it is left out.
+    choices: dict[tuple[int, int], _Chain] = {(0, 0): ()}
+    for index in reversed(range(len(sizes))):
+        most = _most(sizes[:index])
+        for (number, together), later in list(choices.items()):
+            larger, more = together + sizes[index], count - number - 1
+            if 0 <= more <= index and larger + most[more] >= wanted:
+                choices[number + 1, larger] = (index, later)
+    smallest = min(together for number, together in choices if number == count)
+    return [whole[index] for index in _indices(choices[count, smallest])]
+
+
+def _most(sizes: Sequence[int]) -> list[int]:
+    """Tell how many sets so many localities have at most: none, one, two and so on."""
+    return [0, *accumulate(sorted(sizes, reverse=True))]
+
+
+def _indices(chain: _Chain) -> Iterator[int]:
+    while chain:
+        index, chain = chain
+        yield index

@@ -22,33 +22,22 @@ Pack:
     first and the lowest id among equals, so that what is left over is left on one.
 
 The choice is the best there is, except where the nodes can be chosen in more ways than
-`_MOST_LOOKS` allows.  There 1 holds, and the nodes are chosen one by one: each the nearest to those
-before it, then the one with the fewest free sets, then the lowest.  The first, if there is none
-before it, is the nearest to its own neighbours.  Within these nodes 4 and 5 hold.
+`choices.MOST_LOOKS` allows.  There 1 holds, and the nodes are chosen one by one: each the nearest
+to those before it, then the one with the fewest free sets, then the lowest.  The first, if there is
+none before it, is the nearest to its own neighbours.  Within these nodes 4 and 5 hold.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
-from heapq import nlargest, nsmallest
-from itertools import accumulate, chain, combinations, product, repeat
-from math import comb
-from typing import Any, Final
+from heapq import nsmallest
+from itertools import accumulate
 
 from numalocal.errors import SetsUnavailable
 from numalocal.machine.model import Machine
+from numalocal.sets.choices import Candidates, Nodes, best, candidates, choices
 from numalocal.sets.cpusets import CpuSet, in_rank_order
-from numalocal.sets.packing import Room, fit, rooms, take
+from numalocal.sets.packing import cost, node_states, take
 from numalocal.sets.pools import Preference
-
-_MOST_LOOKS: Final = 512
-"""Nodes looked at, over all ways to choose them: what takes a fraction of a millisecond."""
-_FAR: Final = 20
-"""The distance to another node where the kernel gives none: the kernel's own default."""
-
-_Nodes = tuple[int, ...]
-"""Ids of nodes, ascending."""
 
 
 def prefer(
@@ -75,165 +64,74 @@ def prefer(
             f"{size} CPU sets are asked for, {len(sets)} are free; "
             "lower spec.ranks or wait for a worker to end"
         )
-    ground = _ground(rooms(sets.values(), held.keys(), machine), machine)
+    nodes = candidates(node_states(sets.values(), held.keys(), machine), machine)
     ranks = max(0, size - len(held))
-    placed = _spread(ground, ranks) if placement == "Spread" else _pack(ground, ranks)
-    taken = (one for node, count in placed.items() for one in take(ground.rooms[node], count))
+    placed = _spread(nodes, ranks) if placement == "Spread" else _pack(nodes, ranks)
+    taken = (one for node, count in placed.items() for one in take(nodes.states[node], count))
     return in_rank_order((*held.values(), *taken))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ground:
-    """Where ranks can go.
-
-    `rooms` are by node id, ascending.  `used` nodes have ranks already; `unused` ones have only
-    free sets.  `apart` adds up the distances between two nodes, both ways.  `package_free` counts
-    the free sets of each package.
-    """
-
-    rooms: Mapping[int, Room]
-    used: _Nodes
-    unused: _Nodes
-    distances: Mapping[int, Mapping[int, int]]
-    apart: Callable[[tuple[int, int]], int]
-    package_free: Mapping[int | None, int]
-
-    def free(self, nodes: Iterable[int]) -> int:
-        """Count the free sets on these nodes."""
-        return sum(self.rooms[node].free for node in nodes)
-
-    def extent(self, more: _Nodes) -> int:
-        """Add up the distances that these nodes bring in, if they come into use together."""
-        return sum(map(self.apart, chain(combinations(more, 2), product(more, self.used))))
-
-
-def _ground(nodes: Iterable[Room], machine: Machine) -> _Ground:
-    by_id = {room.node: room for room in nodes}
-    distances = {node.id: node.distances for node in machine.nodes}
-    package_free: Counter[int | None] = Counter()
-    for room in by_id.values():
-        package_free[room.package] += room.free
-
-    @cache
-    def apart(pair: tuple[int, int]) -> int:
-        a, b = pair
-        return distances[a].get(b, _FAR) + distances[b].get(a, _FAR)
-
-    return _Ground(
-        rooms=by_id,
-        used=tuple(node for node, room in by_id.items() if room.held),
-        unused=tuple(node for node, room in by_id.items() if not room.held),
-        distances=distances,
-        apart=apart,
-        package_free=package_free,
-    )
-
-
-def _spread(ground: _Ground, ranks: int) -> dict[int, int]:
+def _spread(nodes: Candidates, ranks: int) -> dict[int, int]:
     """Tell how many ranks to place on each node: level by level, one more on all at the lowest."""
-    placed = dict.fromkeys(ground.rooms, 0)
+    placed = dict.fromkeys(nodes.states, 0)
     level = 0
-    while len(lowest := _lowest(ground, placed, level)) < ranks:
+    while len(lowest := _lowest(nodes, placed, level)) < ranks:
         placed |= {node: placed[node] + 1 for node in lowest}
         ranks -= len(lowest)
         level += 1
 
     @cache
-    def cost(node: int) -> tuple[int, ...]:
-        room = ground.rooms[node]
-        before, after = fit(room, placed[node]), fit(room, placed[node] + 1)
-        beside = (room.free, ground.package_free[room.package])
+    def cost_of_one(node: int) -> tuple[int, ...]:
+        state = nodes.states[node]
+        before, after = cost(state, placed[node]), cost(state, placed[node] + 1)
+        beside = (state.free, nodes.package_free[state.package])
         return (*beside, after.begun - before.begun, after.left - before.left)
 
-    def total(nodes: _Nodes) -> tuple[int, ...]:
-        return tuple(map(sum, zip(*map(cost, nodes), strict=True)))
+    def total(choice: Nodes) -> tuple[int, ...]:
+        return tuple(map(sum, zip(*map(cost_of_one, choice), strict=True)))
 
     if level:  # all of these are used already, so that each counts for itself
-        last: Iterable[int] = nsmallest(ranks, lowest, key=cost)
+        last: Iterable[int] = nsmallest(ranks, lowest, key=cost_of_one)
     else:
-        last = _best(_ways(ground, ranks, least=ranks), ground.extent, total)
+        last = best(choices(nodes, ranks, least=ranks), nodes.extent, total)
     return placed | {node: placed[node] + 1 for node in last}
 
 
-def _lowest(ground: _Ground, placed: Mapping[int, int], level: int) -> list[int]:
+def _lowest(nodes: Candidates, placed: Mapping[int, int], level: int) -> list[int]:
     """List the nodes that have so many ranks, and a free set for one more."""
     return [
         node
-        for node, room in ground.rooms.items()
-        if room.held + placed[node] == level and placed[node] < room.free
+        for node, state in nodes.states.items()
+        if state.held + placed[node] == level and placed[node] < state.free
     ]
 
 
-def _pack(ground: _Ground, ranks: int) -> dict[int, int]:
+def _pack(nodes: Candidates, ranks: int) -> dict[int, int]:
     """Tell how many ranks to place on each node: few nodes, filled one after another."""
-    least = ranks - ground.free(ground.used)
-    largest = sorted((ground.rooms[node].free for node in ground.unused), reverse=True)
+    least = ranks - nodes.free(nodes.used)
+    largest = sorted((nodes.states[node].free for node in nodes.unused), reverse=True)
     count = next(n for n, free in enumerate(accumulate(largest, initial=0)) if free >= least)
 
-    def package_left(more: _Nodes) -> int:
-        packages = {ground.rooms[node].package for node in (*ground.used, *more)}
-        return sum(ground.package_free[package] for package in packages)
+    def package_left(more: Nodes) -> int:
+        packages = {nodes.states[node].package for node in (*nodes.used, *more)}
+        return sum(nodes.package_free[package] for package in packages)
 
     @cache
-    def cost(node: int, ranks: int) -> tuple[int, ...]:
-        return fit(ground.rooms[node], ranks)
+    def cost_on(node: int, ranks: int) -> tuple[int, ...]:
+        return cost(nodes.states[node], ranks)
 
-    def total(more: _Nodes) -> tuple[int, ...]:
-        filled = _filled(ground, more, ranks).items()
-        return tuple(map(sum, zip(*(cost(*one) for one in filled), strict=True)))
+    def total(more: Nodes) -> tuple[int, ...]:
+        filled = _filled(nodes, more, ranks).items()
+        return tuple(map(sum, zip(*(cost_on(*one) for one in filled), strict=True)))
 
-    ways = _ways(ground, count, least=least)
-    best = _best(ways, ground.extent, ground.free, package_left, total)
-    return _filled(ground, best, ranks)
+    every = choices(nodes, count, least=least)
+    return _filled(nodes, best(every, nodes.extent, nodes.free, package_left, total), ranks)
 
 
-def _filled(ground: _Ground, more: _Nodes, ranks: int) -> dict[int, int]:
+def _filled(nodes: Candidates, more: Nodes, ranks: int) -> dict[int, int]:
     """Fill the nodes used and these, the one with the fewest free sets first."""
     placed = {}
-    for node in sorted((*ground.used, *more), key=lambda one: (ground.rooms[one].free, one)):
-        placed[node] = min(ranks, ground.rooms[node].free)
+    for node in sorted((*nodes.used, *more), key=lambda one: (nodes.states[one].free, one)):
+        placed[node] = min(ranks, nodes.states[node].free)
         ranks -= placed[node]
     return placed
-
-
-def _ways(ground: _Ground, count: int, *, least: int) -> Iterable[_Nodes]:
-    """List the ways to use `count` nodes more that have `least` free sets, the lowest ids first."""
-    if comb(len(ground.unused), count) * count > _MOST_LOOKS:
-        return [_near(ground, count, least=least)]
-    ways = combinations(ground.unused, count)
-    return [way for way in ways if ground.free(way) >= least]
-
-
-def _best(ways: Iterable[_Nodes], *costs: Callable[[_Nodes], Any]) -> _Nodes:
-    """Choose the way that costs least, by the first cost that differs; else the first way."""
-    left = list(ways)
-    for cost in costs:
-        if len(left) > 1:
-            each = [cost(way) for way in left]
-            least = min(each)
-            left = [way for way, one in zip(left, each, strict=True) if one == least]
-    return left[0]
-
-
-def _near(ground: _Ground, count: int, *, least: int) -> _Nodes:
-    """Choose `count` unused nodes that have `least` free sets, one by one near those before."""
-    free = {node: ground.rooms[node].free for node in ground.unused}
-    rest, distances = sorted(ground.unused, key=lambda node: (free[node], node)), ground.distances
-    plenty = sum(free[node] for node in rest[:count]) >= least
-    before = list(ground.used)
-    away = {node: sum(distances[one].get(node, _FAR) for one in before) for node in rest}
-    if not before:  # near its own nearest, itself one of them
-        for node in rest:
-            away[node] = sum(sorted(map(distances[node].get, rest, repeat(_FAR)))[:count])
-    for missing in reversed(range(count)):
-        enough = rest
-        if not plenty:
-            others = sum(nlargest(missing, (free[node] for node in rest)))
-            enough = [node for node in rest if free[node] + others >= least]
-        best = min(enough, key=away.__getitem__)  # the first of equals: see `rest`
-        rest.remove(best)
-        least -= free[best]
-        known = away if before else dict.fromkeys(rest, 0)
-        away = {node: known[node] + distances[best].get(node, _FAR) for node in rest}
-        before.append(best)
-    return tuple(sorted(before[len(ground.used) :]))

@@ -1,6 +1,6 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import median
 from time import perf_counter
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numalocal.errors import SetsUnavailable
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine, NumaNode, Package
-from numalocal.sets import preference
+from numalocal.sets import choices
 from numalocal.sets.cpusets import CpuSet, in_rank_order
 from numalocal.sets.pools import PREFERENCES, Preference
 from numalocal.sets.preference import prefer
@@ -25,7 +25,13 @@ placements = pytest.mark.parametrize("placement", PREFERENCES)
 def cpu_set(node: int, *cpus: int) -> CpuSet:
     name = "-".join(map(str, cpus))
     return CpuSet(
-        id=f"n{node}c{name}", pool="cpuset", cpus=IdSet.of(cpus), numa_node=node, memory_bytes=1
+        id=f"n{node}c{name}",
+        pool="cpuset",
+        cpus=IdSet.of(cpus),
+        present=IdSet.of(cpus),
+        numa_node=node,
+        memory_nodes=IdSet.of([node]),
+        memory_bytes=1,
     )
 
 
@@ -66,6 +72,11 @@ def machine_with(
         ),
         l3=tuple(IdSet.of(near) - gone for near in l3),
     )
+
+
+def online_of(sets: Iterable[CpuSet], machine: Machine) -> list[CpuSet]:
+    """Give the sets as they are cut while CPUs are offline."""
+    return [replace(one, cpus=one.cpus - machine.offline) for one in sets]
 
 
 def sets_on(*counts: int) -> list[list[CpuSet]]:
@@ -139,7 +150,7 @@ def in_localities(request: Request, placed: Collection[CpuSet]) -> tuple[int, in
 
 def lowest(chosen: Iterable[CpuSet]) -> tuple[list[int], ...]:
     ranks = in_rank_order(chosen)
-    return sorted(set(nodes_of(ranks))), nodes_of(ranks), [one.cpus.first for one in ranks]
+    return sorted(set(nodes_of(ranks))), nodes_of(ranks), [one.present.first for one in ranks]
 
 
 def spread_cost(request: Request, placed: Collection[CpuSet]) -> tuple[Any, ...]:
@@ -210,7 +221,7 @@ def requests(draw: st.DrawFn) -> Request:
         package_of=packages.__getitem__ if draw(st.booleans()) else None,
         offline=draw(st.sets(st.sampled_from(numbers[1::2]), max_size=2)),
     )
-    shuffled = draw(st.permutations(sets))[:10]
+    shuffled = draw(st.permutations(online_of(sets, machine)))[:10]
     known = draw(st.integers(0, min(3, len(shuffled))))
     must, free = shuffled[:known], shuffled[known:]
     size = draw(st.integers(max(1, known), max(1, len(shuffled))))
@@ -267,7 +278,7 @@ def test_with_too_many_ways_to_look_at_the_number_of_nodes_is_still_the_best(
     cost = COSTS[placement]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preference, "_MOST_LOOKS", 0)
+        patch.setattr(choices, "MOST_LOOKS", 0)
         chosen = request.answer(placement)
 
     placed = [one for one in chosen if one not in request.must]
@@ -406,6 +417,7 @@ def test_sets_across_l3_caches_count_together(placement: Preference) -> None:
 def test_an_offline_sibling_moves_no_set_out_of_its_l3_cache(placement: Preference) -> None:
     sets = [cpu_set(0, 0, 4), cpu_set(0, 1, 5), cpu_set(0, 2, 6), cpu_set(0, 3, 7)]
     machine = machine_with(sets, l3=[(0, 1, 4, 5), (2, 3, 6, 7)], offline=[0, 6])
+    sets = online_of(sets, machine)
 
     chosen = prefer(sets[1:], size=2, machine=machine, placement=placement)
     beside = prefer(sets[1:], must_include=sets[:1], size=2, machine=machine, placement=placement)
