@@ -19,7 +19,9 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
             return "$"
         return variables.get(name, reference[0])
 
-    return _REFERENCE.sub(value, text)
+    # Behind the last parenthesis no reference ends, and to look for it there takes for ever.
+    end = text.rfind(")") + 1
+    return _REFERENCE.sub(value, text[:end]) + text[end:].replace("$$", "$")
 
 
 def environment(entries: Iterable[tuple[str, str | None]]) -> dict[str, str]:

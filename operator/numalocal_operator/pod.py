@@ -70,6 +70,7 @@ def manifest(
     told = _told(worker, numbers)
     if told.arguments:
         engine["args"] = [*(engine.get("args") or ()), *told.arguments]
+    engine["env"] += [{"name": name, "value": value} for name, value in told.variables.items()]
     if shm_bytes := jobs.shm_bytes(worker):
         _share_memory(spec, engine, shm_bytes)
     check = _check_container(engine, worker, config)

@@ -1,22 +1,29 @@
 """Every engine in its own language: one module per engine, found here by its name.
 
+`tell` says what an engine is told before it has a place, `variables` what once it has one.  The
+way there: `arguments` reads the container's command line, `call` finds the engine's program in it,
+the engine's adapter says what that program is to be told, and what the user says himself is left
+out here, for all engines alike.  A note is a sentence for the user on what is not told, and why.
+
 A new engine is one module with ADAPTERS, its golden file, and its name in the CRD.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Final
 
 from numalocal import names
-from numalocal.engines import arguments, compute
+from numalocal.engines import call, compute
 from numalocal.engines.adapter import (
     OPENMP_RUNTIMES,
     Adapter,
+    Call,
     EngineSettings,
     Job,
     Memory,
+    Option,
     Seat,
 )
 from numalocal.engines.openmp import PINNING
@@ -50,10 +57,14 @@ ENGINES: Final = tuple(sorted(_ADAPTERS))
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What an engine is told before it has a place, and what it cannot be told, a sentence each."""
+    """What an engine is told before it has a place, and what it cannot be told, a sentence each.
+
+    `arguments` go behind the container's own, and `variables` beside them.
+    """
 
     arguments: tuple[str, ...]
     notes: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def adapter(name: str) -> Adapter:
@@ -62,22 +73,24 @@ def adapter(name: str) -> Adapter:
 
 
 def tell(job: Job) -> Told:
-    """Give the arguments to add behind the user's own, and notes on what is not done and why."""
+    """Give what to add to the user's own, and notes on what is not done and why."""
     engine = adapter(job.settings.name)
-    added: list[str] = []
-    notes: list[str] = []
-    for option in engine.options(job):
-        if own := job.own(option.name, *option.unless):
-            notes.append(_kept(own, option.name))
-        else:
-            added += [option.name, option.value]
-    for variable, options in engine.speaks.items():
-        if own := job.own(variable, *options):
-            notes.append(_kept(own, variable))
-    if added and (why := _closed(job)):
-        notes.append(f"{' '.join(added)} is not added, as {why}: write it there yourself")
-        added = []
-    return Told(tuple(added), (*notes, *_pinned(job, engine), *engine.notes(job)))
+    asked = call.read(job, engine)
+    options, settled = tuple(engine.options(asked)), tuple(engine.settled(asked))
+    added = tuple(word for one in _free(asked, options) for word in (one.name, one.value))
+    notes = (
+        *_kept(asked, engine, (*options, *settled)),
+        *_not_added(asked, added),
+        *_ignored(asked, engine),
+        *_pinned(asked, engine),
+        *engine.notes(asked),
+        *_elsewhere(job),
+    )
+    return Told(
+        arguments=() if asked.closed else added,
+        notes=tuple(dict.fromkeys(notes)),
+        variables={one.name: one.value for one in _free(asked, settled)},
+    )
 
 
 def variables(
@@ -88,44 +101,75 @@ def variables(
     What the user sets, or says by an option, is left out; no value is empty.  `confined` tells
     that a cgroup holds the engine.
     """
-    computing = compute_cpus(job, assignment, machine)
-    seat = Seat(
-        job=job, assignment=assignment, machine=machine, compute=computing, confined=confined
-    )
     engine = adapter(job.settings.name)
+    asked = call.read(job, engine)
+    seat = Seat(
+        call=asked,
+        assignment=assignment,
+        machine=machine,
+        compute=_compute_cpus(asked, engine, assignment, machine),
+        confined=confined,
+    )
     told = engine.variables(seat).items()
-    ours = {name: value for name, value in told if not job.own(name, *engine.speaks[name])}
-    if job.own(*PINNING):
+    ours = {name: value for name, value in told if not asked.own(name, *engine.speaks[name])}
+    if asked.own(*PINNING):
         ours = {name: value for name, value in ours.items() if name not in PINNING}
     own = {**assignment.environment(), names.ENV_RANK_COMPUTE_CPUS: seat.lists}
-    return {name: value for name, value in own.items() if not job.own(name)} | ours
+    return {name: value for name, value in own.items() if not asked.own(name)} | ours
 
 
 def compute_cpus(job: Job, assignment: Assignment, machine: Machine) -> tuple[IdSet, ...]:
     """Choose the CPUs for the compute threads of each rank, in rank order, less the reserved."""
-    reserved = job.settings.reserved_cores
+    engine = adapter(job.settings.name)
+    return _compute_cpus(call.read(job, engine), engine, assignment, machine)
+
+
+def _compute_cpus(
+    asked: Call, engine: Adapter, assignment: Assignment, machine: Machine
+) -> tuple[IdSet, ...]:
+    reserved = asked.job.settings.reserved_cores
     if reserved is None:
-        reserved = adapter(job.settings.name).reserved(job, machine.architecture)
+        reserved = engine.reserved(asked, machine.architecture)
     return compute.compute_cpus(assignment, machine, reserved)
 
 
-def _kept(own: str, ours: str) -> str:
-    told = "" if own == ours else f": {ours} is not told"
-    return f"{own} is the worker's own{told}"
+def _free(asked: Call, options: Iterable[Option]) -> Iterator[Option]:
+    """Leave out what the user says himself."""
+    return (one for one in options if not asked.own(one.name, *one.unless))
 
 
-def _closed(job: Job) -> str:
-    """Say why no argument can be added to a command; empty where one can."""
-    if not job.argv:
-        return "the template gives no args, and any would replace the image's own"
-    return "a shell reads the command" if arguments.is_script(job.argv) else ""
+def _not_added(asked: Call, added: tuple[str, ...]) -> Iterator[str]:
+    if added and asked.closed:
+        yield f"{' '.join(added)} is not added, as {asked.closed}: write it there yourself"
 
 
-def _pinned(job: Job, engine: Adapter) -> tuple[str, ...]:
-    own = job.own(*PINNING) if engine.forks else ""
-    if not own:
-        return ()
-    return (
-        f"{own} pins the main process of {engine.name} to one CPU as soon as OpenMP is loaded, and "
-        "all that it starts: leave it out",
-    )
+def _kept(asked: Call, engine: Adapter, options: tuple[Option, ...]) -> Iterator[str]:
+    """Say of each thing that could be told how the user tells it himself."""
+    could = [(one.name, one.unless) for one in options]
+    could += engine.speaks.items() if asked.program.reads_variables else ()
+    for ours, others in could:
+        if own := asked.own(ours, *others):
+            unseen = own in asked.job.variables and asked.job.variables[own] is None
+            value = ", of a value that is not known here" if unseen else ""
+            told = "" if own == ours else f": {ours} is not told"
+            yield f"{own} is the worker's own{value}{told}"
+
+
+def _ignored(asked: Call, engine: Adapter) -> Iterator[str]:
+    for name, reason in engine.ignores.items():
+        if asked.own(name):
+            yield f"{name} is set, and {reason}"
+
+
+def _pinned(asked: Call, engine: Adapter) -> Iterator[str]:
+    own = asked.own(*PINNING) if engine.forks else ""
+    if own:
+        yield (
+            f"{own} pins the main process of {engine.name} to one CPU as soon as OpenMP is loaded, "
+            "and all that it starts: leave it out"
+        )
+
+
+def _elsewhere(job: Job) -> Iterator[str]:
+    if job.envfrom:
+        yield "envFrom may set variables that are not seen here: those win over what is told"

@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from numalocal.engines import arguments
+from numalocal.engines import arguments, wrappers
+from numalocal.engines.arguments import Command
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
+
+_DIGITS: Final = 10
+"""Longer numbers are none of ranks."""
 
 OPENMP_RUNTIMES: Final = ("auto", "gnu", "llvm", "intel", "none")
 
@@ -66,17 +70,67 @@ class Job:
         """What the process gets, as far as it is known."""
         return (*self.command, *self.args)
 
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One of an engine's programs; `name` is its name in sentences.
+
+    `reads_options` tells that it takes the engine's options behind its own words, and
+    `reads_variables` that it takes the engine's variables.
+    """
+
+    name: str
+    reads_options: bool = True
+    reads_variables: bool = True
+
+
+LIBRARY: Final = Program("a Python program of your own", reads_options=False)
+"""The engine is a library in it: options are what the program makes of them."""
+UNKNOWN_PROGRAM: Final = Program("", reads_options=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """How a job's container calls its engine: one program, its words, its variables.
+
+    `command` is all that may call it, in one, and `several` tells that this is more than one.
+    `abbreviated` are the options of which the program takes a beginning for the whole.  `doubtful`
+    tells that there may be options which cannot be seen from here.  `closed` says why no argument
+    can be added; empty where one can.
+    """
+
+    job: Job
+    program: Program
+    command: Command
+    several: bool
+    abbreviated: frozenset[str]
+    doubtful: bool
+    closed: str
+
     def own(self, *names: str) -> str:
         """Name the first of these options and variables that the user gives; empty = none."""
-        words = arguments.words(self.argv)
-        given = (name for name in names if name in self.variables or arguments.has(words, name))
-        return next(given, "")
+        return next((name for name in names if self._gives(name)), "")
 
-    def number(self, *options: str) -> int | None:
-        """Give the whole number of the first of these options that is given as one."""
-        words = arguments.words(self.argv)
-        values = (arguments.value(words, option) or "" for option in options)
-        return next((int(value) for value in values if value.isdecimal()), None)
+    def number(self, *options: str, absent: int = 1) -> int | None:
+        """Give the number that an option says by one of its names; None where nobody knows it."""
+        words = self.command.words
+        values = [arguments.value(words, option, self.abbreviated) for option in options]
+        said = next((value.strip() for value in values if value is not None), None)
+        if said is None:
+            return None if self.doubtful or self.own(*options) else absent
+        plain = said.isascii() and said.isdecimal() and len(said) < _DIGITS
+        return int(said) if plain and not self.several else None
+
+    @property
+    def binds_ranks(self) -> bool:
+        """Tell whether the binder starts the ranks, or somebody by it."""
+        names = (*self.command.wrappers, *(wrappers.base(word) for word in self.command.words))
+        return wrappers.BINDER in names
+
+    def _gives(self, name: str) -> bool:
+        if name.startswith("-"):
+            return arguments.given(self.command.words, name, self.abbreviated)
+        return name in self.job.variables or name in self.command.variables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +141,7 @@ class Seat:
     a cgroup holds it there, else it is held by no more than its own affinity.
     """
 
-    job: Job
+    call: Call
     assignment: Assignment
     machine: Machine
     compute: tuple[IdSet, ...]
@@ -106,9 +160,10 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An argument that an engine is to get, unless the user gives it or one of `unless`.
+    """An argument or a variable that an engine is to get, unless the user gives it or an `unless`.
 
-    A value may name variables that come with the CPU sets, `$(NUMALOCAL_...)`.
+    A value may name variables that come with the CPU sets, `$(NUMALOCAL_...)`.  `unless` are other
+    names of the same, and variables and options that say the same.
     """
 
     name: str
@@ -116,36 +171,55 @@ class Option:
     unless: tuple[str, ...] = ()
 
 
-def _nothing(_job: Job) -> Sequence[str]:
+def _no_notes(_call: Call) -> Sequence[str]:
     return ()
 
 
-def _no_options(_job: Job) -> Sequence[Option]:
+def _no_options(_call: Call) -> Sequence[Option]:
     return ()
 
 
-def _no_reserve(_job: Job, _architecture: str) -> int:
+def _no_variables(_seat: Seat) -> Mapping[str, str]:
+    return {}
+
+
+def _no_reserve(_call: Call, _architecture: str) -> int:
     return 0
+
+
+def any_program(command: Command, _image: str) -> Program:
+    """Take any program for the engine's, where all are told the same."""
+    return LIBRARY if command.python else Program(command.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
     """How one engine is told its CPUs, its threads and its memory; every function is pure.
 
-    `speaks` names each variable that `variables` may give, with the engine's options that say the
-    same.  `options` are known before the CPU sets are.  `notes` say what this engine cannot be
-    told.  `reserved` is the engine's own number of cores per replica without compute threads, by
-    architecture.  `forks` engines start their workers from a Python process, which must not be
-    pinned.  `kv_cache` engines can be told the size of their KV cache.  `shm_bytes_per_rank` is
-    what the ranks share in /dev/shm.
+    `program` finds which of the engine's programs a command is, from the command and the image's
+    name; None = none of them.  `options` are arguments that are known before the CPU sets are, and
+    `settled` variables; where one of `configs` is given, a file may say what options say.
+    `variables` are known after, and `speaks` names each that may be given, with the engine's
+    options and variables that say the same.  `abbreviated` are the names of the engine's options
+    where its parser takes a beginning of a name for it.  `ignores` are variables
+    that people set and the engine does not obey, with the reason.  `notes` say what else this
+    engine cannot be told.  `reserved` is the engine's own number of cores per replica without
+    compute threads, by architecture.  `forks` engines start their workers from a Python process,
+    which must not be pinned.  `kv_cache` engines can be told the size of their KV cache.
+    `shm_bytes_per_rank` is what the ranks share in /dev/shm.
     """
 
     name: str
-    variables: Callable[[Seat], Mapping[str, str]]
+    program: Callable[[Command, str], Program | None] = any_program
+    variables: Callable[[Seat], Mapping[str, str]] = _no_variables
+    settled: Callable[[Call], Sequence[Option]] = _no_options
     speaks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    options: Callable[[Job], Sequence[Option]] = _no_options
-    notes: Callable[[Job], Sequence[str]] = _nothing
-    reserved: Callable[[Job, str], int] = _no_reserve
+    options: Callable[[Call], Sequence[Option]] = _no_options
+    configs: tuple[str, ...] = ()
+    abbreviated: frozenset[str] = frozenset()
+    ignores: Mapping[str, str] = field(default_factory=dict)
+    notes: Callable[[Call], Sequence[str]] = _no_notes
+    reserved: Callable[[Call, str], int] = _no_reserve
     forks: bool = False
     kv_cache: bool = False
     shm_bytes_per_rank: int = 0

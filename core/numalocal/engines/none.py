@@ -1,13 +1,7 @@
 """Any program: it gets the binding, and numalocal's own variables to make of them what it can."""
 
-from collections.abc import Mapping
 from typing import Final
 
-from numalocal.engines.adapter import Adapter, Seat
+from numalocal.engines.adapter import Adapter
 
-
-def _variables(_seat: Seat) -> Mapping[str, str]:
-    return {}
-
-
-ADAPTERS: Final = (Adapter(name="none", variables=_variables),)
+ADAPTERS: Final = (Adapter(name="none"),)

@@ -7,7 +7,7 @@ By default it starts a thread for each core of the host and pins it there, which
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from numalocal.engines.adapter import Adapter, Job, Seat
+from numalocal.engines.adapter import Adapter, Call, Seat
 
 THREADS: Final = "NUMALOCAL_INTRA_OP_NUM_THREADS"
 """For SessionOptions.intra_op_num_threads."""
@@ -22,7 +22,7 @@ def _variables(seat: Seat) -> Mapping[str, str]:
     return {THREADS: str(len(cpus))} | ({AFFINITIES: groups} if groups else {})
 
 
-def _notes(_job: Job) -> Sequence[str]:
+def _notes(_call: Call) -> Sequence[str]:
     return (
         f"ONNX Runtime reads no variable: the application must give {THREADS} to "
         f"intra_op_num_threads, and {AFFINITIES}, where it is set, to the session's "
@@ -35,6 +35,7 @@ ADAPTERS: Final = (
         name="onnxruntime",
         variables=_variables,
         speaks={THREADS: (), AFFINITIES: ()},
+        ignores={"OMP_NUM_THREADS": "the threads of ONNX Runtime do not obey it"},
         notes=_notes,
     ),
 )

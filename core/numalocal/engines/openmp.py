@@ -7,7 +7,7 @@ runtimes are loaded each obeys its own, which stacks all threads on one core.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from numalocal.engines.adapter import Adapter, Job, Seat
+from numalocal.engines.adapter import Adapter, Call, Seat
 from numalocal.idset import IdSet
 
 PINNING: Final = ("OMP_PLACES", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
@@ -43,15 +43,15 @@ def _variables(seat: Seat) -> Mapping[str, str]:
     """Ranks that share a container have no list in common: each gets its own from the binder."""
     if len(seat.compute) > 1:
         return {}
-    return threads(seat.job.settings.openmp, seat.compute[0])
+    return threads(seat.call.job.settings.openmp, seat.compute[0])
 
 
-def _notes(job: Job) -> Sequence[str]:
-    if job.ranks == 1 or "numalocal-bind" in " ".join(job.argv):
+def _notes(call: Call) -> Sequence[str]:
+    if call.job.ranks == 1 or call.binds_ranks:
         return ()
     return (
-        f"its {job.ranks} ranks share one container, so no OpenMP variable is set: start them as "
-        "`numalocal-bind run -- COMMAND`, which gives each rank its own",
+        f"its {call.job.ranks} ranks share one container, so no OpenMP variable is set: start them "
+        "as `numalocal-bind run -- COMMAND`, which gives each rank its own",
     )
 
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from numalocal import names
-from numalocal.engines.adapter import Adapter, Job, Option, Seat
+from numalocal.engines.adapter import Adapter, Call, Option, Program, Seat
+from numalocal.engines.arguments import Command
 
 VARIABLE: Final = "NUMALOCAL_OPENVINO_CONFIG"
 """JSON: properties for compile_model."""
@@ -25,14 +26,14 @@ def _variables(seat: Seat) -> Mapping[str, str]:
     return {VARIABLE: json.dumps(config)}
 
 
-def _notes(_job: Job) -> Sequence[str]:
+def _notes(_call: Call) -> Sequence[str]:
     return (
         f"OpenVINO reads no variable: the application must give {VARIABLE} (JSON) to "
         'compile_model(model, "CPU", ...)',
     )
 
 
-def _server_options(_job: Job) -> Sequence[Option]:
+def _server_options(_call: Call) -> Sequence[Option]:
     config = (
         f'{{"INFERENCE_NUM_THREADS": $({names.ENV_THREADS}), "NUM_STREAMS": $({names.ENV_RANKS}), '
         '"ENABLE_CPU_PINNING": true}'
@@ -40,11 +41,15 @@ def _server_options(_job: Job) -> Sequence[Option]:
     return (Option("--plugin_config", config, ("--config_path",)),)
 
 
-def _server_notes(job: Job) -> Sequence[str]:
+def _server(command: Command, _image: str) -> Program | None:
+    return Program("ovms") if command.name in ("ovms", "") else None
+
+
+def _server_notes(call: Call) -> Sequence[str]:
     notes = []
-    if own := job.own("--config_path"):
+    if own := call.own("--config_path"):
         notes.append(f"with {own} the model server takes plugin_config of each model from there")
-    if job.settings.reserved_cores:
+    if call.job.settings.reserved_cores:
         notes.append(
             "spec.engine.reservedCores cannot be told to the model server: its threads are counted "
             "before the engine is known; say --plugin_config yourself"
@@ -52,11 +57,13 @@ def _server_notes(job: Job) -> Sequence[str]:
     return notes
 
 
-def _nothing(_seat: Seat) -> Mapping[str, str]:
-    return {}
-
+_IGNORES: Final = {"OMP_NUM_THREADS": "the threads of OpenVINO do not obey it"}
 
 ADAPTERS: Final = (
-    Adapter(name="openvino", variables=_variables, speaks={VARIABLE: ()}, notes=_notes),
-    Adapter(name="ovms", variables=_nothing, options=_server_options, notes=_server_notes),
+    Adapter(
+        name="openvino", variables=_variables, speaks={VARIABLE: ()}, ignores=_IGNORES, notes=_notes
+    ),
+    Adapter(
+        name="ovms", program=_server, options=_server_options, ignores=_IGNORES, notes=_server_notes
+    ),
 )

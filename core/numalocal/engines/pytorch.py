@@ -7,7 +7,7 @@ thread when torch is loaded, and all that it starts.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from numalocal.engines.adapter import Adapter, Job, Seat
+from numalocal.engines.adapter import Adapter, Call, Seat
 
 _PROCESSES: Final = "PET_NPROC_PER_NODE"
 """torchrun's --nproc-per-node as a variable."""
@@ -25,26 +25,32 @@ def _variables(seat: Seat) -> Mapping[str, str]:
     return {**_counts(seat), **({_PROCESSES: str(ranks)} if ranks > 1 else {})}
 
 
-def _notes(job: Job) -> Sequence[str]:
-    if job.ranks == 1 or "numalocal-bind" in " ".join(job.argv):
+def _notes(call: Call) -> Sequence[str]:
+    if call.job.ranks == 1 or call.binds_ranks:
         return ()
     return (
-        f"its {job.ranks} ranks share one container and all of its CPUs: start them as `torchrun "
-        "--no-python numalocal-bind exec --rank-from LOCAL_RANK --openmp none -- python ...`, "
-        "which binds each to its own set",
+        f"its {call.job.ranks} ranks share one container and all of its CPUs: start them as "
+        "`torchrun --no-python numalocal-bind exec --rank-from LOCAL_RANK --openmp none -- python "
+        "...`, which binds each to its own set",
     )
 
 
-def _tei_notes(job: Job) -> Sequence[str]:
-    if job.ranks == 1:
-        return ()
-    return (
-        f"text-embeddings-inference is one process, which is told the threads of one of its "
-        f"{job.ranks} CPU sets: ask for ranks: 1 and more replicas",
-    )
+def _tei_notes(call: Call) -> Sequence[str]:
+    """Its ONNX Runtime gets as many threads as num_cpus counts (backends/ort/src/lib.rs)."""
+    notes = [
+        "text-embeddings-inference on ONNX Runtime, as in its CPU images, starts a thread for each "
+        "CPU of its sets and takes no number from a variable; its other backends take "
+        "OMP_NUM_THREADS and MKL_NUM_THREADS"
+    ]
+    if call.job.ranks > 1:
+        notes.append(
+            "text-embeddings-inference is one process, which is told the threads of one of its "
+            f"{call.job.ranks} CPU sets: ask for ranks: 1 and more replicas"
+        )
+    return notes
 
 
-def _tgi_notes(_job: Job) -> Sequence[str]:
+def _tgi_notes(_call: Call) -> Sequence[str]:
     return (
         "text-generation-inference lays its processes over the host's NUMA nodes by itself, and "
         "cannot be told other CPUs (text-generation-inference#3011): the cpuset alone holds it",

@@ -1,7 +1,7 @@
 """Place a worker's replicas on this machine: worker + machine + pools -> Placements."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numalocal import engines, expansion, names
 from numalocal.engines import Job
@@ -68,20 +68,34 @@ def _placement(
     confined: bool,
 ) -> Placement:
     """Tell a replica what it would be told in a cluster, where the kubelet expands references."""
-    told = engines.tell(job)
+    told = engines.tell(_seen(job))
     first = {**assignment.environment(), **thread_variables(assignment, machine)}
     if worker.memory_per_rank_bytes is not None:
         first[names.ENV_MEMORY_PER_RANK_BYTES] = str(worker.memory_per_rank_bytes)
     theirs = expansion.environment(worker.template.engine.env)
-    ours = engines.variables(job, assignment, machine, confined=confined)
+    ours = engines.variables(_seen(job), assignment, machine, confined=confined)
     known = {**first, **theirs}
     return Placement(
         replica=replica,
         assignment=assignment,
         command=tuple(expansion.expand(one, known) for one in (*job.argv, *told.arguments)),
-        environment={**first, **ours, **theirs},
-        notes=(*worker.template.notes, *told.notes),
+        environment={**first, **told.variables, **ours, **theirs},
+        notes=(*worker.template.notes, *told.notes, *_unread(job)),
     )
+
+
+def _seen(job: Job) -> Job:
+    """Leave out the variables that only a cluster has values for: nobody sets them here."""
+    known = {name: value for name, value in job.variables.items() if value is not None}
+    return replace(job, variables=known, envfrom=False)
+
+
+def _unread(job: Job) -> tuple[str, ...]:
+    """Say which variables of the template are not set without a cluster."""
+    unknown = [name for name, value in job.variables.items() if value is None]
+    told = [f"{name} is not set from its valueFrom, which only a cluster reads" for name in unknown]
+    envfrom = "the variables of envFrom, which only a cluster reads, are not set"
+    return (*told, *((envfrom,) if job.envfrom else ()))
 
 
 def users(worker: Worker, placements: Iterable[Placement]) -> Mapping[str, str]:

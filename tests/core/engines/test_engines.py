@@ -19,8 +19,18 @@ ONE = Assignment(BOTH.sets[:1])
 KMP = {"KMP_AFFINITY": "granularity=fine,explicit,proclist=[2,4]", "KMP_BLOCKTIME": "5"}
 
 
+SERVE = {
+    "vllm": ("vllm", "serve"),
+    "sglang": ("sglang", "serve"),
+    "llama.cpp": ("llama-server",),
+    "ovms": ("ovms",),
+}
+
+
 def job(name: str = "none", *command: str, ranks: int = 1, own: tuple[str, ...] = ()) -> Job:
     settings = EngineSettings(name=name)
+    if command == ("serve",):
+        command = SERVE.get(name, command)
     return Job(settings=settings, ranks=ranks, command=command, variables=dict.fromkeys(own, "x"))
 
 

@@ -20,8 +20,37 @@ MACHINE = make_machine(nodes=2, cores=4, memory_bytes=256 * GIB)
 BOTH = Assignment.of(partition(MACHINE, [Pool(name="cpuset")]).sets)
 ONE = Assignment(BOTH.sets[:1])
 
+IMAGE = "registry:5000/engine:v0.32.0"
+COMMANDS = {name: (name,) for name in ENGINES} | {
+    "vllm": ("vllm", "serve", "model"),
+    "sglang": ("python3", "-m", "sglang.launch_server"),
+    "llama.cpp": ("llama-server", "-m", "model"),
+    "pytorch": ("torchrun", "train.py"),
+}
+PROGRAMS = {
+    "vllm": {
+        "its module": "python3 -m vllm.entrypoints.openai.api_server --model model",
+        "a program around LLM(...)": "python3 app.py",
+        "a client": "vllm chat --url x",
+        "a file of options": "vllm serve model --config x.yaml",
+        "a file of the user's": "/start.sh model",
+        "behind wrappers": "tini -- numactl -l vllm serve model",
+    },
+    "sglang": {"its command": "sglang serve --model-path m", "sgl.Engine(...)": "python3 app.py"},
+    "llama.cpp": {
+        "serve": "llama serve -m model",
+        "bench": "llama-bench -m model",
+        "rpc-server": "/app/rpc-server -H 0.0.0.0",
+        "the Python server": "python3 -m llama_cpp.server --model model",
+        "a program on its library": "python3 app.py",
+        "the image with all tools": "/app/tools.sh --bench -m model",
+        "no program of it": "llamafile -m model",
+    },
+    "ovms": {"a file of models": "ovms --config_path x"},
+}
+
 OWN = (
-    *("serve", "--tensor-parallel-size=2", "--tp-size", "2", "--gpu-memory-utilization", "0.5"),
+    *("--tensor-parallel-size=2", "--tp-size", "2", "--gpu-memory-utilization", "0.5"),
     *("--mem-fraction-static=0.5", "-t", "3", "--numa", "isolate", "--plugin_config", "{}"),
 )
 """A command in which somebody says himself what the engines could be told."""
@@ -30,7 +59,7 @@ OWN = (
 def job(name: str, **given: Any) -> Job:
     memory = Memory(per_rank_bytes=64 * GIB, limit_bytes=150 * GIB, node_bytes=256 * GIB)
     settings = EngineSettings(name=name)
-    usual: dict[str, Any] = {"settings": settings, "command": ("serve",), "memory": memory}
+    usual: dict[str, Any] = {"settings": settings, "command": COMMANDS[name], "memory": memory}
     return Job(**{**usual, **given})
 
 
@@ -42,11 +71,19 @@ def scenarios(name: str) -> Iterator[tuple[str, Job, Assignment]]:
     threads = {"OMP_NUM_THREADS": "4", "OMP_PLACES": "cores"}
     yield (
         "two ranks, much of it the user's own",
-        job(name, ranks=2, command=OWN, variables=threads),
+        job(name, ranks=2, command=(*COMMANDS[name], *OWN), variables=threads),
         BOTH,
     )
-    yield "one rank, started by a shell", job(name, command=("sh", "-c", "exec serve")), ONE
+    yield (
+        "one rank, started by a shell",
+        job(name, command=("sh", "-c", f"exec {' '.join(COMMANDS[name])}")),
+        ONE,
+    )
     yield "one rank, the image's own command", job(name, command=()), ONE
+    yield "one rank, args for the image's command", job(name, command=(), args=("-x",)), ONE
+    cache = EngineSettings(name=name, kv_cache_bytes=24 * GIB)
+    for title, program in PROGRAMS.get(name, {}).items():
+        yield title, job(name, command=program.split(), settings=cache, image=IMAGE), ONE
 
 
 def described(name: str) -> str:
@@ -56,6 +93,7 @@ def described(name: str) -> str:
         variables = engines.variables(one, assignment, MACHINE)
         lines += [f"# {title}"]
         lines += [f"{key}={value}" for key, value in sorted(variables.items())]
+        lines += [f"variable: {key}={value}" for key, value in told.variables.items()]
         lines += [" ".join(("arguments:", *told.arguments))] if told.arguments else []
         lines += [*(f"note: {note}" for note in told.notes), ""]
     return "\n".join(lines)

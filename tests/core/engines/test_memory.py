@@ -21,7 +21,7 @@ def vllm(image: str = NEW, ranks: int = 2, kv: int | None = None, **memory: int 
     return Job(
         settings=EngineSettings(name="vllm", kv_cache_bytes=kv),
         ranks=ranks,
-        command=("serve",),
+        command=("vllm", "serve"),
         image=image,
         memory=Memory(**{**sizes, **memory}),
     )
@@ -78,7 +78,7 @@ def test_other_ranks_than_the_workers_are_said() -> None:
     job = Job(
         settings=EngineSettings(name="vllm"),
         ranks=2,
-        command=("serve", "--tensor-parallel-size=2", "-pp", "2"),
+        command=("vllm", "serve", "--tensor-parallel-size=2", "-pp", "2"),
     )
 
     assert any("start 4 ranks, and spec.ranks is 2" in note for note in tell(job).notes)
@@ -109,7 +109,7 @@ def test_sglangs_ranks_stay_within_the_pods_limit_however_they_are_spread(
 ) -> None:
     settings = EngineSettings(name="sglang")
     memory = Memory(per_rank_bytes=per_rank, limit_bytes=limit)
-    told = tell(Job(settings=settings, ranks=ranks, command=("serve",), memory=memory))
+    told = tell(Job(settings=settings, ranks=ranks, command=("sglang", "serve"), memory=memory))
     found = value(told.arguments, "--mem-fraction-static")
     if found is None:
         return
