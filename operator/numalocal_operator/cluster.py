@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
 from numalocal import names
 from numalocal.errors import NumalocalError
@@ -15,6 +16,9 @@ from numalocal_operator.pod import Manifest, PoolNumbers
 GROUP: Final = names.DOMAIN
 VERSION: Final = "v1alpha1"
 PLURAL: Final = "cpuinferenceworkers"
+
+TROUBLE: Final = (ApiException, HTTPError, OSError)
+"""Kinds of errors that a network and a busy API server bring."""
 
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409

@@ -6,19 +6,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
-from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
-
-from numalocal_operator.cluster import Cluster
+from numalocal_operator.cluster import TROUBLE, Cluster
 from numalocal_operator.config import Config
 from numalocal_operator.reconcile import reconcile
 from numalocal_operator.worklist import Key, Worklist
 
 RESYNC_S: Final = 300.0
 """How often all workers are looked at without an event: a lost one costs no more than this."""
-
-_TROUBLE: Final = (ApiException, HTTPError, OSError)
-"""Kinds of errors that a network and a busy API server bring."""
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +90,7 @@ class Controller:
 
 def _tell(message: str, error: Exception, fields: Mapping[str, object]) -> None:
     """Log what the cluster did to us in one line; what is our own fault with its trace."""
-    if isinstance(error, _TROUBLE):
+    if isinstance(error, TROUBLE):
         sentence = " ".join(str(error).split())[:500]
         _log.warning(message, extra={**fields, "err": sentence})
     else:

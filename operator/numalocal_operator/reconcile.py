@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 from numalocal.errors import SpecInvalid
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator import status as statuses
-from numalocal_operator.cluster import Cluster, PodRefused, Raw
+from numalocal_operator.cluster import TROUBLE, Cluster, PodRefused, Raw
 from numalocal_operator.config import Config
 from numalocal_operator.observed import observe
 from numalocal_operator.plan import Creation, Plan, plan
@@ -34,12 +35,21 @@ def reconcile(
     """Bring a worker one step further; return after how many seconds to look again, if at all.
 
     The events of what the step changes bring the next round.  A worker that is gone or going needs
-    nothing: its pods have it as owner, and the garbage collector removes them.
+    nothing: its pods have it as owner, and the garbage collector removes them.  What nobody foresaw
+    is raised, and told in the status as well.
     """
     raw = cluster.worker(namespace, name)
     if raw is None or "deletionTimestamp" in raw["metadata"]:
         return None
-    return _Round(cluster, config, raw, now or datetime.now(UTC)).run()
+    one = _Round(cluster, config, raw, now or datetime.now(UTC))
+    try:
+        return one.run()
+    except TROUBLE:
+        raise
+    except Exception as error:
+        with suppress(*TROUBLE):
+            one.fail(error)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +67,7 @@ class _Round:
             worker = parse_worker(self.raw)
         except SpecInvalid as error:
             # Pods of the last good spec stay: a typing error must not stop what serves.
-            generation = self.raw["metadata"].get("generation", 0)
-            self._publish(statuses.invalid(error, generation, old, self._timestamp()))
+            self._publish(statuses.invalid(error, self._generation, old, self._timestamp()))
             return None
         wanted = [pod_name(worker, replica) for replica in range(worker.replicas)]
         found = self.cluster.pods(worker.namespace, worker.name, wanted)
@@ -69,6 +78,15 @@ class _Round:
         self._publish(statuses.status(worker, pods, step, old, stamp, refusals=refusals))
         waits = [wait_s for wait_s in (step.requeue_after_s, retry_s) if wait_s is not None]
         return min(waits, default=None)
+
+    def fail(self, error: Exception) -> None:
+        """Tell of an error that is our own."""
+        old = self.raw.get("status") or {}
+        self._publish(statuses.failed(error, self._generation, old, self._timestamp()))
+
+    @property
+    def _generation(self) -> int:
+        return int(self.raw["metadata"].get("generation", 0))
 
     def _apply(self, worker: Worker, step: Plan) -> tuple[tuple[str, ...], float | None]:
         """Carry out a step.

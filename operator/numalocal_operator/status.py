@@ -34,6 +34,10 @@ REPLICA_FAILED: Final = "ReplicaFailed"
 CONTAINER_WAITING: Final = "ContainerWaiting"
 NAME_TAKEN: Final = "NameTaken"
 INVALID_SPEC: Final = "InvalidSpec"
+INTERNAL_ERROR: Final = "InternalError"
+
+MAX_MESSAGE: Final = 32768
+"""Characters that the CRD allows a condition's message."""
 
 
 def status(
@@ -75,8 +79,21 @@ def status(
 
 def invalid(error: SpecInvalid, generation: int, old: Mapping[str, Any], now: str) -> Status:
     """Give the change of status that tells all problems of a spec; the rest stays as it is."""
-    verdicts = {DEGRADED: (True, INVALID_SPEC, str(error))}
+    return _only_degraded(INVALID_SPEC, str(error), generation, old, now)
+
+
+def failed(error: Exception, generation: int, old: Mapping[str, Any], now: str) -> Status:
+    """Give the change of status that tells of a fault of the operator's own."""
+    kind = type(error).__name__
+    message = f"a fault of the operator ({kind}) keeps it from this worker: its log has the trace"
+    return _only_degraded(INTERNAL_ERROR, message, generation, old, now)
+
+
+def _only_degraded(
+    reason: str, message: str, generation: int, old: Mapping[str, Any], now: str
+) -> Status:
     kept = [one for one in old.get("conditions") or () if one["type"] != DEGRADED]
+    verdicts = {DEGRADED: (True, reason, message)}
     return {
         "observedGeneration": generation,
         "conditions": [*kept, *_conditions(verdicts, old, now, generation)],
@@ -173,7 +190,7 @@ def _conditions(
                 "type": kind,
                 "status": word,
                 "reason": reason,
-                "message": message,
+                "message": message[:MAX_MESSAGE],
                 "observedGeneration": generation,
                 "lastTransitionTime": before[kind]["lastTransitionTime"] if same else now,
             }

@@ -12,7 +12,7 @@ from numalocal.engines import ENGINES, OPENMP_RUNTIMES
 from numalocal.errors import SpecInvalid
 from numalocal.quantity import parse_bytes
 from numalocal.worker import spec as worker_module
-from numalocal.worker.spec import MAX_RANKS, parse_worker
+from numalocal.worker.spec import MAX_RANKS, MAX_REPLICAS, parse_worker
 
 from .conftest import CHART, EXAMPLES
 
@@ -100,6 +100,7 @@ def test_a_good_spec_is_taken_by_schema_and_parser(spec: Any) -> None:
     [
         {"replicas": -1},
         {"replicas": "2"},
+        {"replicas": MAX_REPLICAS + 1},
         {"ranks": 0},
         {"ranks": MAX_RANKS + 1},
         {"ranks": 1.5},
@@ -163,6 +164,7 @@ def test_the_schema_has_the_fields_and_words_of_the_parser() -> None:
     assert tuple(fields["engine"]["properties"]["name"]["enum"]) == ENGINES
     assert tuple(fields["engine"]["properties"]["openMP"]["enum"]) == OPENMP_RUNTIMES
     assert (fields["ranks"]["minimum"], fields["ranks"]["maximum"]) == (1, MAX_RANKS)
+    assert (fields["replicas"]["minimum"], fields["replicas"]["maximum"]) == (0, MAX_REPLICAS)
 
 
 def test_the_defaults_of_the_schema_are_those_of_the_parser() -> None:

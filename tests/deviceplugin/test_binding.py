@@ -169,6 +169,14 @@ class TestAnyOtherContainer:
 
         assert (str(bound.cpus), str(bound.mems), bound.environment) == (SHARED, "", {})
 
+    def test_that_stays_beside_the_engine_gets_the_shared_cpus(self) -> None:
+        """A native sidecar: an init container that the operator does not name as bound."""
+        pod = make_pod(bound_containers="numalocal-check,fetch", container="engine")
+
+        bound = bind(pod, make_container("proxy"), make_node(), no_devices)
+
+        assert (str(bound.cpus), bound.environment) == (SHARED, {})
+
     def test_of_a_workers_pod_gets_the_shared_cpus_too(self) -> None:
         pod = make_pod(bound_containers="numalocal-check", container="engine")
 

@@ -3,6 +3,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+from kubernetes.client.exceptions import ApiException
+
 from numalocal_operator.cluster import Cluster
 from numalocal_operator.reconcile import REFUSED_RETRY_S, TAKEN_RETRY_S, reconcile
 
@@ -114,6 +117,72 @@ def test_an_invalid_spec_is_told_and_touches_no_pod(api: FakeApi, cluster: Clust
     assert told(api)[-1][:2] == ("Warning", "InvalidSpec")
     assert api.names(PODS) == ["llama-0"]
     assert "DELETE" not in {method for method, _ in api.requests}
+
+
+@pytest.mark.parametrize(
+    ("container", "sentence"),
+    [
+        (
+            {"name": "engine", "args": ["--ctx-size", 4096]},
+            'spec.template.spec.containers[0].args[1]: 4096 must be text such as "4096"',
+        ),
+        (
+            {"name": "engine", "args": "-m /m.gguf"},
+            "spec.template.spec.containers[0].args: '-m /m.gguf' must be a list such as "
+            '["-m", "/m.gguf"]',
+        ),
+        (
+            {"name": "engine", "env": {"A": "b"}},
+            "spec.template.spec.containers[0].env: {'A': 'b'} must be a list such as "
+            "[{name: NAME, value: text}]",
+        ),
+    ],
+    ids=["number", "text for a list", "mapping for a list"],
+)
+def test_a_template_that_no_pod_can_be_made_of_is_told_once(
+    api: FakeApi, cluster: Cluster, container: dict[str, Any], sentence: str
+) -> None:
+    """The CRD keeps templates as they are, so the operator is the first to read them."""
+    api.put(WORKERS, raw_worker(container))
+
+    assert turn(cluster) is None, "only another spec can help"
+
+    assert degraded(api) == ("True", "InvalidSpec", sentence)
+    assert told(api) == [("Warning", "InvalidSpec", sentence)]
+    assert api.names(PODS) == []
+    api.requests.clear()
+    assert turn(cluster, 600) is None
+    assert api.writes() == []
+
+
+def test_what_nobody_foresaw_is_a_condition_until_it_is_over(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    api.objects[f"{PODS}/llama-0"]["metadata"]["creationTimestamp"] = "yesterday"
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="yesterday"):
+            turn(cluster)
+
+    assert degraded(api)[:2] == ("True", "InternalError")
+    assert "a fault of the operator (ValueError)" in degraded(api)[2]
+    assert [reason for _, reason, _ in told(api)] == ["PodCreated", "InternalError"]
+    assert [method for method, _ in api.writes()].count("PATCH") == 2, "once for each status"
+    api.objects[f"{PODS}/llama-0"]["metadata"]["creationTimestamp"] = START.isoformat()
+    assert turn(cluster) is None
+    assert degraded(api)[0] == "False"
+
+
+def test_a_busy_api_server_is_no_fault_of_ours(api: FakeApi, cluster: Cluster) -> None:
+    api.put(WORKERS, raw_worker())
+    api.refusals["POST", PODS] = (503, "busy")
+
+    with pytest.raises(ApiException):
+        turn(cluster)
+
+    assert "status" not in api.objects[f"{WORKERS}/llama"]
 
 
 def test_a_refusal_of_the_check_reaches_status_and_events_once(

@@ -301,3 +301,31 @@ def test_a_spec_made_valid_again_is_no_longer_degraded() -> None:
 
     assert condition(status, "Degraded")[0] == "False"
     assert len(status["conditions"]) == 3
+
+
+def test_no_message_is_longer_than_the_crd_allows() -> None:
+    """The API server would refuse the whole status, again and again."""
+    worker = make_worker(replicas=200)
+    pod = make_pod(worker, ready=False, failure=40_000 * "x")
+    error = SpecInvalid([Problem(f"spec.{n}", "x", 1_000 * "y") for n in range(50)])
+
+    for status in (
+        status_of(worker, pod),
+        status_of(worker, refusals=[f"pod {n}: {300 * 'z'}" for n in range(200)]),
+        statuses.invalid(error, 1, {}, NOW),
+    ):
+        assert max(len(one["message"]) for one in status["conditions"]) == 32_768
+
+
+def test_a_fault_of_our_own_is_told_and_the_rest_of_the_status_stays() -> None:
+    worker = make_worker()
+    before = status_of(worker, make_pod(worker))
+
+    status = statuses.failed(KeyError("name"), 2, before, LATER)
+
+    assert condition(status, "Degraded") == (
+        "True",
+        "InternalError",
+        "a fault of the operator (KeyError) keeps it from this worker: its log has the trace",
+    )
+    assert condition(status, "Available") == condition(before, "Available")

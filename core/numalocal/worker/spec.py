@@ -13,6 +13,7 @@ from numalocal.sets import pools
 from numalocal.worker import podtemplate
 from numalocal.worker.podtemplate import Template
 
+MAX_REPLICAS: Final = 10_000
 MAX_RANKS: Final = 64
 _SPEC_FIELDS: Final = (
     "replicas",
@@ -70,7 +71,7 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     name, namespace = _name(metadata), _namespace(metadata)
     uid = metadata.text("uid") or ""
     generation = metadata.integer("generation", 0, least=0)
-    replicas = spec.integer("replicas", 1, least=0)
+    replicas = spec.integer("replicas", 1, least=0, most=MAX_REPLICAS)
     ranks = spec.integer("ranks", 1, least=1, most=MAX_RANKS)
     pool = _pool(spec)
     engine = _engine(spec.below("engine"))
