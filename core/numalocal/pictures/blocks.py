@@ -12,7 +12,7 @@ from numalocal.pictures.ink import Ink
 from numalocal.sets.cpusets import CpuSet
 
 CACHE: Final = "│"
-_OTHERS: Final = {State.OFFLINE: "×", State.FORBIDDEN: "·"}
+_OTHERS: Final = {State.WITHHELD: "○", State.OFFLINE: "×", State.FORBIDDEN: "·"}
 _KINDS: Final[Mapping[Kind | None, str]] = {None: "", "performance": "P ", "efficiency": "E "}
 
 CellRow = tuple[str, Sequence[Cell | None]]
@@ -52,8 +52,10 @@ class Signs:
             shade = 1 if one.id in used_by else 1 - shade
             self._shades[one.id] = shade
 
-    def of_set(self, one: CpuSet, ink: Ink) -> str:
+    def of_set(self, one: CpuSet, state: State, ink: Ink) -> str:
         """Give a set's sign in the table: its letter if it is used, else its shade."""
+        if state is State.WITHHELD:
+            return ink.faint(_OTHERS[state])
         colour = self._colours[one.id]
         if one.id in self.letters:
             return ink.cut_out(self.letters[one.id], colour)
@@ -81,7 +83,7 @@ class Signs:
     def _glyph(self, cell: Cell, *, begins: bool) -> str:
         glyphs = LOW if cell.core.kind == "efficiency" else FULL
         match cell.state:
-            case State.OFFLINE | State.FORBIDDEN:
+            case State.WITHHELD | State.OFFLINE | State.FORBIDDEN:
                 return _OTHERS[cell.state]
             case State.USED if cell.owner:
                 return self.letters[cell.owner.id] if begins else glyphs.used
@@ -141,7 +143,8 @@ def legend(lines: Sequence[CellRow], signs: Signs, locality: str) -> list[str]:
         (shared, "shared core"),
         (free, "core of a free set"),
         (used, "core of a used set"),
-        ("×" if "×" in drawn else "", "core with an offline CPU"),
+        ("○" if "○" in drawn else "", "core of a set that cannot be given"),
+        ("×" if "×" in drawn else "", "core that is offline"),
         ("·" if "·" in drawn else "", "core not allowed to this process"),
         (CACHE if CACHE in drawn else "", f"next {locality}"),
         ("P" if "P" in kinds else "", "performance cores"),

@@ -7,7 +7,7 @@ from typing import Final
 from numalocal.machine.model import Machine
 from numalocal.pictures import shapes, words
 from numalocal.pictures.boxes import Box, CoreBox, NodeBox
-from numalocal.pictures.cells import Cell, State, colour_numbers
+from numalocal.pictures.cells import Cell, State, colour_numbers, of_set
 from numalocal.pictures.layout import LINE_HEIGHT, MOST_LINES
 from numalocal.pictures.shapes import fitting, number, rect, text
 from numalocal.quantity import format_bytes
@@ -84,6 +84,8 @@ class Cards:
     def _tooltip(self, cell: Cell) -> str:
         kind = f"{cell.core.kind} " if cell.core.kind else ""
         facts = [f"CPU {cell.core.cpus}"]
+        if cell.state is not State.OFFLINE and (gone := cell.core.cpus - self._machine.online):
+            facts.append(f"CPU {gone} is offline")
         if self._machine.cores_known:
             facts.append(f"{kind}core {cell.core.core}")
         if cell.owner:
@@ -103,7 +105,7 @@ class Cards:
         if listed < len(sets):
             sets.sort(key=lambda own: own.id not in self._used_by)
         for own in sets[:listed]:
-            state = State.USED if own.id in self._used_by else State.FREE
+            state = of_set(own, self._machine, self._used_by)
             dot = Box(x=one.memory.x, y=y - 10, width=_DOT, height=_DOT)
             yield rect(dot, f'rx="3" {shapes.fill(state, self._colours[own.id])}')
             style = "b" if state is State.USED else "g"

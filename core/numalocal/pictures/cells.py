@@ -6,10 +6,10 @@ from enum import Enum
 from itertools import count, groupby
 from typing import Final
 
-from numalocal.idset import IdSet
 from numalocal.machine.model import KINDS, Core, Kind, Machine
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.partition import Partition
+from numalocal.sets.setstate import SetState, state
 
 _FIRST_FREE: Final = 4
 """Half of a palette."""
@@ -21,7 +21,8 @@ class State(Enum):
     SHARED = "shared by all others"
     FREE = "in a free set"
     USED = "in a used set"
-    OFFLINE = "with an offline CPU"
+    WITHHELD = "in a set that cannot be given"
+    OFFLINE = "that is offline"
     FORBIDDEN = "not allowed to this process"
 
 
@@ -51,6 +52,17 @@ def colour_numbers(sets: Sequence[CpuSet], used_by: Mapping[str, str]) -> Mappin
     """
     counts = {True: count(), False: count(_FIRST_FREE)}
     return {one.id: next(counts[one.id in used_by]) for one in sets}
+
+
+def of_set(one: CpuSet, machine: Machine, used_by: Mapping[str, str]) -> State:
+    """Tell what becomes of all cores of a set that are online and allowed."""
+    match state(one, machine, used_by):
+        case SetState.USED:
+            return State.USED
+        case SetState.FREE:
+            return State.FREE
+        case SetState.OFFLINE | SetState.NOT_ALLOWED:
+            return State.WITHHELD
 
 
 class Cells:
@@ -94,14 +106,15 @@ class Cells:
         return next((self._locality_of[cpu] for cpu in core.cpus if cpu in self._locality_of), None)
 
     def _cell(self, core: Core) -> Cell:
-        owner = self._owner_of.get(core.cpus.first)
-        return Cell(core=core, state=self._state(core.cpus, owner), owner=owner)
+        owner = next((self._owner_of[cpu] for cpu in core.cpus if cpu in self._owner_of), None)
+        return Cell(core=core, state=self._state(core, owner), owner=owner)
 
-    def _state(self, cpus: IdSet, owner: CpuSet | None) -> State:
-        if not cpus <= self._machine.online:
+    def _state(self, core: Core, owner: CpuSet | None) -> State:
+        """Tell what becomes of a core; one thread that is online and allowed is a core."""
+        if core.cpus.isdisjoint(self._machine.online):
             return State.OFFLINE
-        if not cpus <= self._machine.allowed:
+        if core.cpus.isdisjoint(self._machine.allowed):
             return State.FORBIDDEN
         if owner is None:
             return State.SHARED
-        return State.USED if owner.id in self._used_by else State.FREE
+        return of_set(owner, self._machine, self._used_by)

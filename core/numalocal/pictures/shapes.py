@@ -74,6 +74,8 @@ def fill(state: State, colour: str) -> str:
             return f'fill="{pastel(colour, 0.78)}" stroke="{pastel(colour, 0.35)}"'
         case State.SHARED:
             return f'fill="{_SHARED}"'
+        case State.WITHHELD:
+            return f'fill="#fff" stroke="{_SHARED}"'
         case State.OFFLINE:
             return f'fill="#fff" stroke="{_WARNING}" stroke-dasharray="3 2"'
         case State.FORBIDDEN:
@@ -81,7 +83,7 @@ def fill(state: State, colour: str) -> str:
 
 
 def core(box: Box, state: State, colour: str, threads: int) -> str:
-    """Draw a core, split into its threads; crossed out where a CPU is offline."""
+    """Draw a core, split into its threads; crossed out where it is offline."""
     parts = [rect(box, f'rx="{number(box.width / 6)}" {fill(state, colour)}')]
     cuts = "".join(
         f"M{number(box.x + box.width * place / threads)} {number(box.y)}v{number(box.height)}"

@@ -41,6 +41,7 @@ class _Drawing:
         title: str,
     ) -> None:
         self._machine = machine
+        self._partition = partition
         self._title = title
         self._cards = Cards(machine, partition, used_by)
         self._page = lay_out(machine, partition, used_by)
@@ -48,7 +49,8 @@ class _Drawing:
     def lines(self) -> Iterator[str]:
         page = self._page
         facts = [", ".join(words.facts(self._machine))]
-        facts += [f"{word}: {sentence}" for word, sentence in words.limits(self._machine)]
+        said = words.limits(self._machine, self._partition)
+        facts += [f"{word}: {sentence}" for word, sentence in said]
         room = shapes.letters(page.width - 2 * MARGIN, _SUBTITLE)
         subtitle = [line for fact in facts for line in textwrap.wrap(fact, room)]
         top = _TOP + LINE_HEIGHT * len(subtitle)

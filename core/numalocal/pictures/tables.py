@@ -8,9 +8,9 @@ from typing import Final
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.pictures.blocks import FULL, Signs
+from numalocal.pictures.cells import of_set
 from numalocal.pictures.ink import Ink
-from numalocal.pictures.words import count, shortened, use
-from numalocal.quantity import format_bytes
+from numalocal.pictures.words import count, memory, shortened, use
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.partition import Partition
 
@@ -41,7 +41,7 @@ def sets(
         ("set", "node", "memory", "used by", "CPUs"),
         *(_row(one, use(machine, one, used_by)) for one in listed),
     ]
-    marks = [" ", *(signs.of_set(one, ink) for one in listed)]
+    marks = [" ", *(signs.of_set(one, of_set(one, machine, used_by), ink) for one in listed)]
     if partition.shared:
         rows.append(("shared", "", "", "all others", str(partition.shared)))
         marks.append(ink.faint(FULL.shared))
@@ -55,7 +55,7 @@ def sets(
 
 
 def _row(one: CpuSet, user: str) -> TableRow:
-    return one.id, str(one.numa_node), format_bytes(one.memory_bytes), user, str(one.cpus)
+    return one.id, str(one.numa_node), memory(one), user, str(one.cpus)
 
 
 def _columns(rows: Sequence[TableRow], width: int) -> list[str]:
@@ -78,7 +78,12 @@ def _counted(machine: Machine, partition: Partition, used_by: Mapping[str, str])
     """Count the sets that nobody uses, nodes that have as many together."""
     cores = {cpu: core for core in machine.cores for cpu in core.cpus}
     tally = Counter(
-        (one.pool, len({cores[cpu] for cpu in one.cpus}), use(machine, one, used_by), one.numa_node)
+        (
+            one.pool,
+            len({cores[cpu] for cpu in one.present}),
+            use(machine, one, used_by),
+            one.numa_node,
+        )
         for one in partition.sets
         if one.id not in used_by
     )

@@ -36,7 +36,7 @@ def draw(
     columns = share_out([node for part in shown for node in part.nodes], width)
     even = distances.even(machine)
     parts = [
-        _summary(machine, width),
+        _summary(machine, partition, width),
         "\n".join(_sections(shown, columns, signs, ink)),
         _legend(machine, shown, columns, signs, width),
         tables.sets(machine, partition, harmless, signs, width=width, ink=ink) if partition else "",
@@ -56,9 +56,9 @@ def _sections(
             yield from node_lines(node, columns, signs, ink)
 
 
-def _summary(machine: Machine, width: int) -> str:
+def _summary(machine: Machine, partition: Partition | None, width: int) -> str:
     facts = _joined([f"{fact}," for fact in words.facts(machine)], " ").removesuffix(",")
-    said = [("machine", facts), *words.limits(machine)]
+    said = [("machine", facts), *words.limits(machine, partition)]
     return "\n".join(_said(word, sentence, width) for word, sentence in said)
 
 

@@ -1,11 +1,13 @@
 """Words and numbers as both pictures write them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.quantity import format_bytes
 from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.partition import Partition
+from numalocal.sets.setstate import why_not
 
 
 def facts(machine: Machine) -> list[str]:
@@ -24,8 +26,8 @@ def facts(machine: Machine) -> list[str]:
     return [fact for fact in said if fact]
 
 
-def limits(machine: Machine) -> tuple[tuple[str, str], ...]:
-    """Say what is offline or not allowed, in a word and a sentence each; nothing where all is."""
+def limits(machine: Machine, partition: Partition | None) -> tuple[tuple[str, str], ...]:
+    """Say what is offline, not allowed or lent, in a word and a sentence each; else nothing."""
     nodes = IdSet.of(node.id for node in machine.nodes)
     offline, allowed = machine.offline, machine.allowed_nodes
     forbidden = machine.online - machine.allowed
@@ -33,6 +35,7 @@ def limits(machine: Machine) -> tuple[tuple[str, str], ...]:
         ("offline", f"{_cpus(offline)}" if offline else ""),
         ("allowed", f"{_cpus(machine.allowed)} to this process" if forbidden else ""),
         ("allowed", f"memory of nodes {allowed or 'none'}" if allowed != nodes else ""),
+        ("memory", _lent(partition.sets if partition else ())),
     )
     return tuple((word, sentence) for word, sentence in said if sentence)
 
@@ -41,9 +44,16 @@ def use(machine: Machine, one: CpuSet, used_by: Mapping[str, str]) -> str:
     """Say who uses a set, or why nobody can, or that it is free."""
     if one.id in used_by:
         return used_by[one.id]
-    if offline := one.cpus - machine.online:
-        return f"none: CPU {offline} is offline"
-    return "free" if one.cpus <= machine.allowed else "none: not allowed here"
+    why = why_not(one, machine)
+    return f"none: {why}" if why else "free"
+
+
+def memory(one: CpuSet) -> str:
+    """Write a set's memory, and whose it is where its own node has none."""
+    size = format_bytes(one.memory_bytes)
+    if one.memory_nodes == IdSet.of([one.numa_node]):
+        return size
+    return f"{size} of {_nodes(one.memory_nodes)}"
 
 
 def count(number: int, noun: str) -> str:
@@ -59,6 +69,20 @@ def shortened(text: str, width: int) -> str:
 def printable(text: str) -> str:
     """Make what processes and files are called harmless: a name can hold escapes of terminals."""
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
+def _lent(sets: Iterable[CpuSet]) -> str:
+    """Say where the sets of nodes without memory take it from."""
+    takers: dict[IdSet, set[int]] = {}
+    for one in sets:
+        if one.numa_node not in one.memory_nodes:
+            takers.setdefault(one.memory_nodes, set()).add(one.numa_node)
+    said = (f"{_nodes(IdSet(nodes))} from {_nodes(lent)}" for lent, nodes in takers.items())
+    return f"sets of {', of '.join(said)}" if takers else ""
+
+
+def _nodes(nodes: IdSet) -> str:
+    return f"{'node' if len(nodes) == 1 else 'nodes'} {nodes}"
 
 
 def _cpus(cpus: IdSet) -> str:

@@ -37,11 +37,11 @@ def why_not(one: CpuSet, machine: Machine) -> str:
         case SetState.OFFLINE if offline := one.missing & machine.offline:
             return f"CPU {offline} is offline"
         case SetState.OFFLINE:
-            return f"CPU {one.missing} stays shared, as a reserved core is offline"
+            return f"CPU {one.missing} stays shared for one that is offline"
         case SetState.NOT_ALLOWED if forbidden := one.cpus - machine.allowed:
-            return f"CPU {forbidden} is not allowed to this process"
+            return f"CPU {forbidden} is not allowed"
         case SetState.NOT_ALLOWED:
             nodes = one.memory_nodes - machine.allowed_nodes
-            return f"memory of NUMA node {nodes} is not allowed to this process"
+            return f"memory of node {nodes} is not allowed"
         case _:
             return ""

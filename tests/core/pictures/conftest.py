@@ -68,22 +68,27 @@ def cpus_of(cores: Sequence[Core]) -> IdSet:
 def cut(machine: Machine, size: int) -> Partition:
     """Leave each node's first core shared, and what is too little for a set."""
     sets = []
+    forbidden = machine.online - machine.allowed
     for node in machine.nodes:
-        for cores in alike(machine, machine.cores_of(node.id)[1:]):
+        ours = [core for core in machine.cores_of(node.id)[1:] if not core.cpus <= forbidden]
+        for cores in alike(machine, ours):
             for start in range(0, len(cores) - size + 1, size):
-                cpus = cpus_of(cores[start : start + size])
+                run = cores[start : start + size]
+                cpus = cpus_of(run)
+                gone = [core for core in run if core.cpus <= machine.offline]
                 sets.append(
                     CpuSet(
                         id=device_id("cpuset", node.id, cpus),
                         pool="cpuset",
-                        cpus=cpus,
+                        cpus=cpus & machine.allowed,
                         present=cpus,
+                        missing=cpus_of(gone),
                         numa_node=node.id,
                         memory_nodes=IdSet.of([node.id]),
                         memory_bytes=8 * GIB,
                     )
                 )
-    shared = machine.online - union(one.cpus for one in sets)
+    shared = machine.allowed - union(one.cpus for one in sets)
     return Partition(pools=(), sets=in_rank_order(sets), shared=shared)
 
 
@@ -141,15 +146,19 @@ def memory_only() -> Machine:
 
 
 def broken() -> Machine:
-    """CPU 1 is offline, node 1 is not allowed, and firmware puts CPUs 7,15 into no node."""
+    """A core and a thread are offline, memory of node 1 and a core there are not allowed.
+
+    Firmware puts CPUs 7,15 into no node.
+    """
     plain = regular(packages=2, nodes=1, cores=4)
-    online = plain.online - IdSet.of([1])
+    offline = IdSet.of([1, 2, 9])
+    online = plain.online - offline
     astray = plain.cores[7]._replace(numa_nodes=IdSet())
     nodes = [node._replace(cpus=node.cpus & online - astray.cpus) for node in plain.nodes]
     return plain._replace(
         online=online,
-        offline=IdSet.of([1]),
-        allowed=plain.nodes[0].cpus & online | astray.cpus,
+        offline=offline,
+        allowed=online - plain.cores[6].cpus,
         allowed_nodes=IdSet.of([0]),
         cores=(*plain.cores[:7], astray),
         nodes=tuple(nodes),

@@ -80,7 +80,7 @@ def test_a_tooltip_says_what_a_core_is() -> None:
     assert "CPU 0,12 · core 0 · shared" in told
     assert "CPU 1,13 · core 1 · set cpuset-n0-c1x4 · llama-0 rank 0" in told
     assert "CPU 3,15 · core 3 · set cpuset-n0-c3x4 · free" in told
-    assert "CPU 4,12 · core 0 · not allowed to this process" in told
+    assert "CPU 6,14 · core 2 · not allowed to this process" in told
     assert any(text.startswith("CPU 16 · efficiency core 16 · ") for text in told)
 
 
@@ -152,7 +152,8 @@ def test_the_legend_names_what_is_drawn_and_nothing_else() -> None:
     assert not any("frame" in said or "set" in said or "huge" in said for said in bare)
     assert "frame: cores that share an L3 cache" in texts(tree(drawn("epyc")))
     assert "memory in huge pages" in texts(tree(drawn("memory-only")))
-    assert "core with an offline CPU" in texts(tree(drawn("broken")))
+    assert "core that is offline" in texts(tree(drawn("broken")))
+    assert "core in a set that cannot be given" in texts(tree(drawn("broken")))
 
 
 def test_memory_without_cpus_is_drawn_beside_the_nearest_node() -> None:

@@ -99,7 +99,8 @@ def test_the_legend_names_what_is_drawn_and_nothing_else() -> None:
     assert legend((machine, parts, {})) == "  ░ shared core  ▒▓ core of a free set"
     assert legend(drawn("broken")) == (
         "  ░ shared core  ▒ core of a free set  B core of a used set  "
-        "× core with an offline CPU  · core not allowed to this process"
+        "○ core of a set that cannot be given  × core that is offline  "
+        "· core not allowed to this process"
     )
 
 
@@ -181,15 +182,15 @@ def test_a_set_that_nobody_can_use_says_why() -> None:
 
     picture = shown((machine, parts, {}))
 
-    assert "none: CPU 1 is offline" in picture
-    assert "none: not allowed here" in picture
+    assert "none: CPU 1,9 is offline" in picture
+    assert "none: memory of node 1 is not allowed" in picture
 
 
 def test_what_is_offline_or_not_allowed_is_said_at_the_top() -> None:
     top = shown(drawn("broken")).split("\n\n")[0]
 
-    assert "\noffline  CPU 1\n" in top
-    assert "\nallowed  CPUs 0,2-3,7-11,15 to this process\n" in top
+    assert "\noffline  CPUs 1-2,9\n" in top
+    assert "\nallowed  CPUs 0,3-5,7-8,10-13,15 to this process\n" in top
     assert top.endswith("allowed  memory of nodes 0")
 
 

@@ -19,7 +19,7 @@ from ..conftest import MachineMaker
             "0-3,6-7",
             "0-1",
             SetState.OFFLINE,
-            "CPU 6-7 stays shared, as a reserved core is offline",
+            "CPU 6-7 stays shared for one that is offline",
             id="the reserved core off",
         ),
         pytest.param(
@@ -27,7 +27,7 @@ from ..conftest import MachineMaker
             "0-6",
             "0-1",
             SetState.NOT_ALLOWED,
-            "CPU 7 is not allowed to this process",
+            "CPU 7 is not allowed",
             id="a CPU taken meanwhile",
         ),
         pytest.param(
@@ -35,7 +35,7 @@ from ..conftest import MachineMaker
             "0-7",
             "0",
             SetState.NOT_ALLOWED,
-            "memory of NUMA node 1 is not allowed to this process",
+            "memory of node 1 is not allowed",
             id="its memory not allowed",
         ),
     ],
