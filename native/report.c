@@ -37,16 +37,14 @@ static void put(struct writer *writer, const char *format, ...)
     writer->used += (size_t)length;
 }
 
-/* Bytes that are not ASCII can only come from a bad variable's value; one mark stands for each,
- * so that any cut leaves valid text. */
+/* What is no printable ASCII can only come from a bad variable's or file's value. It is shown as
+ * \xNN, as on standard error: the message reaches terminals, and any cut leaves valid text. */
 static void put_byte(struct writer *writer, unsigned char byte)
 {
     if (byte == '"' || byte == '\\')
         put(writer, "\\%c", byte);
-    else if (byte < 0x20 || byte == 0x7f)
-        put(writer, "\\u%04x", byte);
-    else if (byte > 0x7f)
-        put(writer, "\\ufffd");
+    else if (byte < 0x20 || byte > 0x7e)
+        put(writer, "\\\\x%02x", byte);
     else
         put(writer, "%c", byte);
 }
@@ -163,14 +161,28 @@ static void put_report(struct writer *writer, const struct report *report, bool 
     put(writer, "%s}\n", truncated ? ",\"truncated\":true" : "");
 }
 
+/* Lists say more than a few ranks need, and texts nothing once they are cut short. */
+enum { FEW_ITEMS = 8, SHORT_TEXT = 256 };
+
 /* Halves what may be long until the whole fits: with nothing left in it there are 300 bytes. */
+static void shorten(struct writer *writer)
+{
+    const bool many = writer->item_limit > FEW_ITEMS;
+
+    writer->used = 0;
+    if (!many)
+        writer->text_limit /= 2;
+    if (many || writer->text_limit < SHORT_TEXT)
+        writer->item_limit /= 2;
+}
+
 size_t report_format(const struct report *report, char json[static REPORT_SIZE + 1])
 {
     struct writer writer = {json, 0, REPORT_SIZE, REPORT_SIZE};
 
     put_report(&writer, report, false);
     while (writer.used > REPORT_SIZE) {
-        writer = (struct writer){json, 0, writer.text_limit / 2, writer.item_limit / 2};
+        shorten(&writer);
         put_report(&writer, report, true);
     }
     return writer.used;

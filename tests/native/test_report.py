@@ -168,6 +168,19 @@ def test_more_ranks_than_fit_lose_their_end_and_say_so(
     assert 8 <= len(report["ranks"]) < ranks
 
 
+def test_a_refusal_of_many_ranks_keeps_its_sentence(bind: Bind, machine: Machine) -> None:
+    env = plan(500, NUMALOCAL_MEMORY_PER_RANK_BYTES="1048576")
+
+    report = fitting(bind("check", "--root", machine(nodes={0: NODE}), env=env).stdout)
+
+    assert report["truncated"] is True
+    assert report["problems"] == [
+        "ranks 0-499 ask for 500.0 MiB (1.0 MiB each) but NUMA node 0 has 1.0 MiB available of "
+        "4.0 MiB: lower spec.memory.perRank, or use a node with more memory"
+    ]
+    assert len(report["ranks"]) >= 8
+
+
 def test_long_lists_and_sentences_are_shortened_and_still_json(
     bind: Bind, machine: Machine
 ) -> None:
@@ -215,8 +228,8 @@ def test_every_length_around_the_limit_is_valid_and_4096_bytes_are_not_shortened
     [
         ('"}', '""}"'),
         ("\\u0000", '"\\u0000"'),
-        ("a\tb\nc\x7f", '"a\tb\nc\x7f"'),
-        ("\u00e9", '"\ufffd\ufffd"'),
+        ("a\tb\nc\x7f", r'"a\x09b\x0ac\x7f"'),
+        ("\u00e9", r'"\xc3\xa9"'),
     ],
     ids=["quotes", "backslash", "control", "not ASCII"],
 )
