@@ -136,7 +136,8 @@ static void plan_rank(struct launch *launch, const struct options *options)
         die("exec: %s: %s", option, error);
     if (options->openmp != NULL && launch->share.compute_cpus.count == 0)
         complain("warning: exec: --openmp %.60s: no thread is placed, as "
-                 "NUMALOCAL_RANK_COMPUTE_CPUS is not set: the node agent sets it, or `numalocal run`",
+                 "NUMALOCAL_RANK_COMPUTE_CPUS is not set: the node agent sets it, or "
+                 "`numalocal run`",
                  options->openmp);
     free(option);
 }

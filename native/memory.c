@@ -102,7 +102,8 @@ static char *add_pages(const char *root, const char *folder, const char *name, u
     if (text == NULL)
         error = file_is_absent(errno) ? NULL : unreadable(path);
     else if (!file_number(text, "", &pages))
-        error = text_format("%s says \"%.40s\": it must be a number of pages", path, text);
+        error = text_format("%s says \"%.*s\": it must be a number of pages", path,
+                            (int)at_most(strcspn(text, "\n"), 40), text);
     *bytes = memory_sum(*bytes, product(pages, page_bytes));
     free(text);
     free(path);

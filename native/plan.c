@@ -97,7 +97,8 @@ static char *outside(const char *inner_name, const struct idlist *inner, const c
         char *outer_text = idlist_format(outer);
 
         error = text_format("%s names %.60s, which is not in %s \"%.60s\": %s", inner_name,
-                            extra_text, outer_name, outer_text, "every rank's share lies within the whole");
+                            extra_text, outer_name, outer_text,
+                            "every rank's share lies within the whole");
         free(outer_text);
         free(extra_text);
     }

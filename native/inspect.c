@@ -1,0 +1,138 @@
+#include "inspect.h"
+
+#include "budget.h"
+#include "die.h"
+#include "text.h"
+
+#include <stdlib.h>
+
+static const char CHECK_AGENT[] = "check that the numalocal agent is ready on this node and that "
+                                  "its container runtime has NRI enabled";
+
+static void compare(struct sentences *problems, const char *kind, const struct idlist *planned,
+                    const struct idlist *allowed)
+{
+    if (idlist_equal(planned, allowed))
+        return;
+    char *planned_text = idlist_format(planned);
+    char *allowed_text = idlist_format(allowed);
+    sentences_add(problems, text_format("this container may use %s%s %s but its plan says %s: %s",
+                                        kind, plural(idlist_size(allowed)), allowed_text,
+                                        planned_text, CHECK_AGENT));
+    free(allowed_text);
+    free(planned_text);
+}
+
+static struct rank_report *report_ranks(const struct plan *plan)
+{
+    struct rank_report *ranks = allocate(NULL, plan->rank_count, sizeof *ranks);
+
+    for (size_t i = 0; i < plan->rank_count; i++)
+        ranks[i] = (struct rank_report){
+            .cpus = &plan->ranks[i].cpus,
+            .numa_node = plan->ranks[i].mems.ranges[0].first,
+            .memory_bytes = plan->memory_per_rank_bytes,
+        };
+    return ranks;
+}
+
+/* "bound to CPUs 2-3 and NUMA node 0; 1 rank of 64.0 MiB fits". */
+static char *format_verified(const struct plan *plan)
+{
+    const struct amount each = text_bytes(plan->memory_per_rank_bytes);
+    const bool one = plan->rank_count == 1;
+    char *cpus = idlist_format(&plan->cpus);
+    char *mems = idlist_format(&plan->mems);
+    char *memory = plan->memory_per_rank_bytes == 0
+                       ? text_format("no memory per rank is asked for")
+                       : text_format("%zu rank%s of %s %s", plan->rank_count,
+                                     plural(plan->rank_count), each.text, one ? "fits" : "fit");
+    char *message = text_format("bound to CPU%s %s and NUMA node%s %s; %s",
+                                plural(idlist_size(&plan->cpus)), cpus,
+                                plural(idlist_size(&plan->mems)), mems, memory);
+
+    free(memory);
+    free(mems);
+    free(cpus);
+    return message;
+}
+
+/* Which ranks would have to interleave over these nodes. */
+static void note_interleaving(struct sentences *notes, const struct rank_report *ranks,
+                              size_t count, const struct idlist *nodes)
+{
+    struct idlist interleaved = {0};
+
+    for (unsigned int i = 0; i < count; i++)
+        if (ranks[i].interleave)
+            idlist_append(&interleaved, i);
+    if (interleaved.count > 0) {
+        char *numbers = idlist_format(&interleaved);
+        char *list = idlist_format(nodes);
+
+        sentences_add(notes,
+                      text_format("rank%s %s cannot be held by one NUMA node: start with --policy "
+                                  "auto, which takes memory from NUMA node%s %s in turn, more "
+                                  "slowly",
+                                  plural(idlist_size(&interleaved)), numbers,
+                                  plural(idlist_size(nodes)), list));
+        free(list);
+        free(numbers);
+    }
+    idlist_free(&interleaved);
+}
+
+/* Adds to the report what a plan asks for and what of it does not hold. */
+static void compare_plan(struct inspection *inspection, const char *root)
+{
+    const struct plan *plan = &inspection->plan;
+    struct report *report = &inspection->report;
+
+    inspection->ranks = report_ranks(plan);
+    compare(&report->problems, "CPU", &plan->cpus, report->cpus);
+    compare(&report->problems, "NUMA node", &plan->mems, report->mems);
+    budget_check(plan, root, report->mems, &report->limit, inspection->ranks, &report->problems,
+                 &report->notes);
+    note_interleaving(&report->notes, inspection->ranks, plan->rank_count, report->mems);
+    report->ranks = inspection->ranks;
+    report->rank_count = plan->rank_count;
+    inspection->verified_message = format_verified(plan);
+    report->verified_message = inspection->verified_message;
+}
+
+void inspect(struct inspection *inspection, const char *root)
+{
+    struct report *report = &inspection->report;
+
+    *inspection = (struct inspection){0};
+    status_read(&inspection->status, root);
+    report->cpus = &inspection->status.cpus_allowed;
+    report->mems = &inspection->status.mems_allowed;
+    memory_limit_read(&report->limit, root);
+    switch (plan_read(&inspection->plan, &inspection->malformed)) {
+    case PLAN_READ:
+        compare_plan(inspection, root);
+        break;
+    case PLAN_MISSING:
+        sentences_add(&report->problems,
+                      text_format("the node agent did not bind this container: NUMALOCAL_CPUS is "
+                                  "not set; %s",
+                                  CHECK_AGENT));
+        break;
+    case PLAN_MALFORMED:
+        sentences_add(&report->problems, text_format("%s", inspection->malformed));
+    }
+}
+
+void inspection_free(struct inspection *inspection)
+{
+    sentences_free(&inspection->report.problems);
+    sentences_free(&inspection->report.notes);
+    memory_limit_free(&inspection->report.limit);
+    free(inspection->ranks);
+    free(inspection->verified_message);
+    free(inspection->malformed);
+    plan_free(&inspection->plan);
+    status_free(&inspection->status);
+    *inspection = (struct inspection){0};
+}

@@ -1,0 +1,96 @@
+"""What check makes of random machines and plans: a report or a sentence, and nothing else."""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from simulated.hostile import Hostile
+
+COUNT = int(os.environ.get("NUMALOCAL_HOSTILE", "1000"))
+SEED = int(os.environ.get("NUMALOCAL_SEED", "1"))
+SLOWEST_S = 10
+REPORT_BYTES = 4096
+
+
+class Inspector:
+    """The sanitized check, started anew whenever it has ended with a sentence."""
+
+    def __init__(self, program: Path) -> None:
+        self._program = program
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def report(self, root: Path) -> bytes | None:
+        """Give the report on a root; None: it ended with 125 and one clean sentence."""
+        process = self._process = self._process or subprocess.Popen(
+            [self._program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(os.fsencode(root) + b"\n")
+        process.stdin.flush()
+        if line := process.stdout.readline():
+            return line
+        self._process = None
+        _, said = process.communicate(timeout=SLOWEST_S)
+        assert process.returncode == 125, said
+        assert said.startswith(b"numalocal-bind: "), said
+        assert said.endswith(b"\n"), said
+        assert said[:-1].decode("ascii").isprintable(), said
+        return None
+
+    def close(self) -> None:
+        """End it; the sanitizers speak now of what was never freed."""
+        if self._process is not None:
+            _, said = self._process.communicate(timeout=SLOWEST_S)
+            assert (self._process.returncode, said) == (0, b"")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder in memory where there is one: thousands of trees are written there."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as name:
+        yield Path(name)
+
+
+@contextmanager
+def inspector(build: Path) -> Iterator[Inspector]:
+    one = Inspector(build / "asan" / "inspect_lines")
+    yield one
+    one.close()
+
+
+def test_whatever_a_machine_and_a_plan_hold_there_is_a_report_or_a_sentence(
+    native_build: Path, folder: Path
+) -> None:
+    verified = refused = ended = 0
+
+    with inspector(native_build) as inspect:
+        for root in Hostile(SEED, folder / "root").roots(COUNT):
+            started = time.monotonic()
+            line = inspect.report(root)
+            assert time.monotonic() - started < SLOWEST_S
+            if line is None:
+                ended += 1
+                continue
+            assert len(line) <= REPORT_BYTES
+            report = json.loads(line)
+            assert all(
+                one.isprintable()
+                for one in (report["message"], *report["problems"], *report["notes"])
+            )
+            assert not (report["verified"] and report["problems"])
+            verified += report["verified"]
+            refused += not report["verified"]
+
+    assert min(verified, refused, ended) > 0
