@@ -1,0 +1,105 @@
+"""How many ranks memory holds, judged by a search that knows no theorem."""
+
+from collections import defaultdict
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from numalocal.host.capacity import largest_rank_bytes, slots
+from numalocal.idset import IdSet
+
+KEYS = st.frozensets(st.integers(0, 3), min_size=1, max_size=3).map(IdSet.of)
+SOURCES = st.dictionaries(KEYS, st.integers(0, 3), min_size=1, max_size=4)
+MEMORY = st.fixed_dictionaries({node: st.integers(0, 12) for node in range(4)})
+
+
+def of(*nodes: int) -> IdSet:
+    return IdSet.of(nodes)
+
+
+@pytest.mark.parametrize(
+    ("sources", "memory", "held"),
+    [
+        ({of(0): 4, of(1): 4}, {0: 64, 1: 64}, {of(0): 4, of(1): 4}),
+        ({of(0): 4, of(1): 4}, {0: 8, 1: 64}, {of(0): 0, of(1): 4}),
+        ({of(0): 4}, {}, {of(0): 4}),
+        ({of(0): 4, of(0, 1): 4}, {0: 48, 1: 0}, {of(0): 3, of(0, 1): 0}),
+        ({of(0, 1): 4}, {0: 24, 1: 24}, {of(0, 1): 3}),
+        ({of(0): 1, of(0, 1): 1, of(0, 2): 1}, {0: 16, 1: 8, 2: 8}, None),
+    ],
+    ids=["all", "one node is full", "not known", "own before lent", "over two nodes", "lent wins"],
+)
+def test_ranks_of_sixteen_fit_where_there_is_room(
+    sources: dict[IdSet, int], memory: dict[int, int], held: dict[IdSet, int] | None
+) -> None:
+    found = slots(sources, memory, 16)
+
+    assert found == (held or {of(0): 0, of(0, 1): 1, of(0, 2): 1})
+
+
+@given(SOURCES, MEMORY, st.integers(1, 6))
+def test_no_way_to_share_nodes_out_holds_more_ranks(
+    sources: dict[IdSet, int], memory: dict[int, int], rank: int
+) -> None:
+    found = slots(sources, memory, rank)
+
+    assert all(0 <= found[key] <= count for key, count in sources.items())
+    assert flows(found, memory, rank)
+    ways = product(*(range(count + 1) for count in sources.values()))
+    best = max(
+        sum(way) for way in ways if flows(dict(zip(sources, way, strict=True)), memory, rank)
+    )
+    assert sum(found.values()) == best
+
+
+@given(SOURCES, MEMORY, st.integers(1, 4))
+def test_the_largest_amount_fits_and_a_larger_one_does_not(
+    sources: dict[IdSet, int], memory: dict[int, int], ranks: int
+) -> None:
+    mib = {node: size << 20 for node, size in memory.items()}
+
+    largest = largest_rank_bytes(sources, mib, ranks)
+
+    assert largest == 0 or sum(slots(sources, mib, largest).values()) >= ranks
+    assert sum(slots(sources, mib, largest + (1 << 20)).values()) < ranks
+
+
+def test_a_machine_with_many_groups_of_nodes_is_answered_at_once_and_never_too_much() -> None:
+    sources = {of(node, (node + 1) % 64): 4 for node in range(64)}
+    memory = dict.fromkeys(range(64), 40)
+
+    found = slots(sources, memory, 16)
+
+    assert sum(found.values()) == 64 * 2
+    assert flows(found, memory, 16)
+
+
+def test_twelve_groups_that_share_nodes_are_answered_at_once() -> None:
+    sources = {of(node, (node + 1) % 12): 16 for node in range(12)}
+    memory = dict.fromkeys(range(12), 100)
+
+    found = slots(sources, memory, 16)
+
+    assert 12 * 100 // 16 - 6 <= sum(found.values()) <= 12 * 100 // 16
+    assert flows(found, memory, 16)
+
+
+def flows(ranks: dict[IdSet, int], memory: dict[int, int], rank: int) -> bool:
+    """Tell whether every byte finds a place, if those before it move over (augmenting paths)."""
+    placed: dict[int, list[IdSet]] = defaultdict(list)
+
+    def place(key: IdSet, seen: set[int]) -> bool:
+        for node in key - IdSet.of(seen):
+            seen.add(node)
+            if len(placed[node]) < memory.get(node, 1 << 62):
+                placed[node].append(key)
+                return True
+            for index, other in enumerate(placed[node]):
+                if other != key and place(other, seen):
+                    placed[node][index] = key
+                    return True
+        return False
+
+    return all(place(key, set()) for key, count in ranks.items() for _ in range(count * rank))
