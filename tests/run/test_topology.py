@@ -121,7 +121,9 @@ def test_a_plan_that_does_not_fit_says_so_and_fails(
     done = numalocal("plan", "-f", worker, "--root", epyc)
 
     assert done.returncode == 1
-    assert done.stdout.rstrip().splitlines()[-1].startswith("does not fit: NUMA node")
+    last = done.stdout.rstrip().splitlines()[-1]
+    assert last.startswith("does not fit: 1 rank asks for 64.0 TiB but NUMA node 3 has ")
+    assert last.endswith("what fits is spec.memory.perRank: 58Gi")
 
 
 def test_a_plan_whose_sets_there_are_not_does_not_fit(

@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> int:
     machine = discover(Sysfs(arguments.root))
     parts = sets.cut(machine, arguments.pools)
     placements = place(worker, machine, parts)
-    shortages = plan.shortages(worker, machine, placements)
+    shortages = plan.shortages(worker, machine, parts, placements)
     if arguments.output == "json":
         output.document(plan.document(worker, placements, shortages))
     else:

@@ -94,12 +94,17 @@ def tell(job: Job) -> Told:
 
 
 def variables(
-    job: Job, assignment: Assignment, machine: Machine, *, confined: bool = True
+    job: Job,
+    assignment: Assignment,
+    machine: Machine,
+    *,
+    confined: bool = True,
+    quota_cpus: int | None = None,
 ) -> Mapping[str, str]:
     """Give the variables to add to an engine's container once it has its CPU sets.
 
     What the user sets, or says by an option, is left out; no value is empty.  `confined` tells
-    that a cgroup holds the engine.
+    that a cgroup holds the engine, `quota_cpus` how many whole CPUs its CPU quota is.
     """
     engine = adapter(job.settings.name)
     asked = call.read(job, engine)
@@ -107,7 +112,7 @@ def variables(
         call=asked,
         assignment=assignment,
         machine=machine,
-        compute=_compute_cpus(asked, engine, assignment, machine),
+        compute=_compute_cpus(asked, assignment, machine, quota_cpus),
         confined=confined,
     )
     told = engine.variables(seat).items()
@@ -118,19 +123,22 @@ def variables(
     return {name: value for name, value in own.items() if not asked.own(name)} | ours
 
 
-def compute_cpus(job: Job, assignment: Assignment, machine: Machine) -> tuple[IdSet, ...]:
+def compute_cpus(
+    job: Job, assignment: Assignment, machine: Machine, quota_cpus: int | None = None
+) -> tuple[IdSet, ...]:
     """Choose the CPUs for the compute threads of each rank, in rank order, less the reserved."""
-    engine = adapter(job.settings.name)
-    return _compute_cpus(call.read(job, engine), engine, assignment, machine)
+    asked = call.read(job, adapter(job.settings.name))
+    return _compute_cpus(asked, assignment, machine, quota_cpus)
 
 
 def _compute_cpus(
-    asked: Call, engine: Adapter, assignment: Assignment, machine: Machine
+    asked: Call, assignment: Assignment, machine: Machine, quota_cpus: int | None
 ) -> tuple[IdSet, ...]:
     reserved = asked.job.settings.reserved_cores
     if reserved is None:
+        engine = adapter(asked.job.settings.name)
         reserved = engine.reserved(asked, machine.architecture)
-    return compute.compute_cpus(assignment, machine, reserved)
+    return compute.compute_cpus(assignment, machine, reserved, quota_cpus)
 
 
 def _free(asked: Call, options: Iterable[Option]) -> Iterator[Option]:

@@ -69,13 +69,15 @@ def reserved_cores(architecture: str, ranks: int, *, kv_transfer: bool) -> int:
     return own + ranks * int(kv_transfer)
 
 
-def thread_variables(assignment: Assignment, machine: Machine) -> Mapping[str, str]:
+def thread_variables(
+    assignment: Assignment, machine: Machine, quota_cpus: int | None = None
+) -> Mapping[str, str]:
     """Give what arguments may name as `$(NUMALOCAL_...)` of the threads, with no core reserved.
 
     They are needed before the engine is known.  A mask of more bits than llama.cpp reads, who is
     the one to ask for it, would be read wrong: then it is 0, which binds nothing.
     """
-    cpus = union(compute_cpus(assignment, machine, 0))
+    cpus = union(compute_cpus(assignment, machine, 0, quota_cpus))
     readable = max(cpus) < MASK_BITS
     return {
         names.ENV_THREADS: str(len(cpus)),
@@ -83,12 +85,17 @@ def thread_variables(assignment: Assignment, machine: Machine) -> Mapping[str, s
     }
 
 
-def compute_cpus(assignment: Assignment, machine: Machine, reserved: int) -> tuple[IdSet, ...]:
+def compute_cpus(
+    assignment: Assignment, machine: Machine, reserved: int, quota_cpus: int | None = None
+) -> tuple[IdSet, ...]:
     """Choose the CPUs for the compute threads of each rank, in rank order.
 
     `reserved` cores of the replica are left out: each is the last core of the longest list, of the
     last rank where several are longest; a rank keeps at least one core.  On a hybrid machine the
     efficiency cores are the last.
+
+    All ranks together get no more CPUs than a quota of `quota_cpus` leaves beside the threads on
+    reserved cores, which take of it too, at most half; each rank keeps one.
     """
     lists = [_by_core(one, machine) for one in assignment.sets]
     for _ in range(reserved):
@@ -96,7 +103,21 @@ def compute_cpus(assignment: Assignment, machine: Machine, reserved: int) -> tup
         if len(lists[longest]) <= 1:
             break
         lists[longest].pop()
+    if quota_cpus is not None:
+        _thin(lists, max(len(lists), quota_cpus - min(reserved, quota_cpus // 2)))
     return tuple(IdSet.of(cpu for core in cores for cpu in core) for cores in lists)
+
+
+def _thin(lists: list[list[list[int]]], most: int) -> None:
+    """Take CPUs away until so many are left: of the longest list, siblings before whole cores."""
+    counts = [sum(map(len, cores)) for cores in lists]
+    while sum(counts) > most:
+        longest = max(range(len(lists)), key=lambda rank: (counts[rank], rank))
+        cores = lists[longest]
+        fullest = max(range(len(cores)), key=lambda core: (len(cores[core]), core))
+        cores[fullest].pop()
+        lists[longest] = [core for core in cores if core]
+        counts[longest] -= 1
 
 
 def _by_core(one: CpuSet, machine: Machine) -> list[list[int]]:

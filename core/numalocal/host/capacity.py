@@ -51,6 +51,23 @@ def largest_rank_bytes(sources: Sources, memory_bytes: Mapping[int, int], ranks:
     return low * _STEP
 
 
+def overdrawn(
+    sources: Sources, memory_bytes: Mapping[int, int], rank_bytes: int
+) -> tuple[IdSet, ...]:
+    """Name the nodes, as few together as can be, that ranks on so many sets ask too much of."""
+    found: list[IdSet] = []
+    for near in _apart(sources):
+        known = {node: memory_bytes.get(node, _ENDLESS) for node in union(near)}
+        unions = _unions(near) if len(near) <= _MOST_GROUPS else [*near, union(near)]
+        for nodes in sorted(dict.fromkeys(unions), key=lambda one: (len(one), tuple(one))):
+            asked = rank_bytes * sum(sources[key] for key in near if key <= nodes)
+            if asked > sum(known[node] for node in nodes) and not any(
+                one <= nodes for one in found
+            ):
+                found.append(nodes)
+    return tuple(sorted(found, key=tuple))
+
+
 def _apart(keys: Iterable[IdSet]) -> list[list[IdSet]]:
     """Sort them into lots that share no node with each other."""
     lots: list[list[IdSet]] = []
@@ -63,10 +80,14 @@ def _apart(keys: Iterable[IdSet]) -> list[list[IdSet]]:
 
 def _together(keys: Sequence[IdSet], memory_bytes: Mapping[int, int]) -> list[int]:
     """Give the memory of each choice of the groups; bit i of the index is group i."""
+    return [sum(memory_bytes[node] for node in one) for one in _unions(keys)]
+
+
+def _unions(keys: Iterable[IdSet]) -> list[IdSet]:
     unions = [IdSet()]
     for key in keys:
         unions += [one | key for one in unions]
-    return [sum(memory_bytes[node] for node in one) for one in unions]
+    return unions
 
 
 class _Search:

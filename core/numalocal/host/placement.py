@@ -7,13 +7,13 @@ from numalocal import engines, expansion, names
 from numalocal.engines import Job
 from numalocal.engines.compute import thread_variables
 from numalocal.errors import SpecInvalid
+from numalocal.host import fitting, quota
 from numalocal.machine.model import Machine
 from numalocal.problems import Problem
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
 from numalocal.sets.pools import Pool
 from numalocal.sets.preference import prefer
-from numalocal.sets.setstate import SetState, state
 from numalocal.worker import jobs
 from numalocal.worker.spec import Worker
 
@@ -34,53 +34,83 @@ class Placement:
 
 
 def place(
-    worker: Worker, machine: Machine, partition: Partition, *, confined: bool = True
+    worker: Worker,
+    machine: Machine,
+    partition: Partition,
+    *,
+    confined: bool = True,
+    available_bytes: Mapping[int, int] | None = None,
 ) -> tuple[Placement, ...]:
     """Give every replica its sets, lowest replica first, from those that this process may use.
 
+    Ranks go where their memory is, if there is a way in which all fit: to nodes that have it
+    available now, where `available_bytes` tells it, else to nodes that have it at all.  Where there
+    is none the pool's preference decides alone, and `plan.shortages` says what is short.
     `confined` tells that a cgroup holds each replica in its sets.
 
     Raises:
         SetsUnavailable: where the sets do not suffice.
         SpecInvalid: where there is no such pool.
     """
-    sizes = [node.memory_bytes or 0 for node in machine.nodes]
-    job = jobs.job(worker, node_bytes=max(sizes, default=0), host_bytes=sum(sizes))
     pool = _pool(worker, partition)
-    sets = partition.of_pool(pool.name)
-    free = [one for one in sets if state(one, machine) is SetState.FREE]
+    free = fitting.fitting_sets(worker, machine, partition, available_bytes or {})
     placements = []
+    shares = quota.shares(worker, machine)
     for replica in range(worker.replicas):
         chosen = prefer(free, size=worker.ranks, machine=machine, placement=pool.placement)
         assignment = Assignment(chosen)
         free = [one for one in free if one not in assignment.sets]
-        placements.append(_placement(replica, worker, job, assignment, machine, confined=confined))
+        seat = _Seat(replica, assignment, confined, shares[replica])
+        placements.append(_placement(worker, machine, seat))
     return tuple(placements)
 
 
-def _placement(
-    replica: int,
-    worker: Worker,
-    job: Job,
-    assignment: Assignment,
-    machine: Machine,
-    *,
-    confined: bool,
-) -> Placement:
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    """Where a replica came to lie; `quota_cpus` is its share of a CPU quota, None = no quota."""
+
+    replica: int
+    assignment: Assignment
+    confined: bool
+    quota_cpus: int | None
+
+
+def _placement(worker: Worker, machine: Machine, seat: _Seat) -> Placement:
     """Tell a replica what it would be told in a cluster, where the kubelet expands references."""
+    assignment, quota_cpus = seat.assignment, seat.quota_cpus
+    job = _job(worker, machine, assignment)
     told = engines.tell(_seen(job))
-    first = {**assignment.environment(), **thread_variables(assignment, machine)}
+    first = {**assignment.environment(), **thread_variables(assignment, machine, quota_cpus)}
     if worker.memory_per_rank_bytes is not None:
         first[names.ENV_MEMORY_PER_RANK_BYTES] = str(worker.memory_per_rank_bytes)
     theirs = expansion.environment(worker.template.engine.env)
-    ours = engines.variables(_seen(job), assignment, machine, confined=confined)
+    ours = engines.variables(
+        _seen(job), assignment, machine, confined=seat.confined, quota_cpus=quota_cpus
+    )
     known = {**first, **theirs}
     return Placement(
-        replica=replica,
+        replica=seat.replica,
         assignment=assignment,
         command=tuple(expansion.expand(one, known) for one in (*job.argv, *told.arguments)),
         environment={**first, **told.variables, **ours, **theirs},
-        notes=(*worker.template.notes, *told.notes, *_unread(job)),
+        notes=(
+            *worker.template.notes,
+            *told.notes,
+            *_unread(job),
+            *quota.notes(worker, machine, job, assignment, quota_cpus),
+        ),
+    )
+
+
+def _job(worker: Worker, machine: Machine, assignment: Assignment) -> Job:
+    """Make the job with the memory of the nodes that its ranks are on, or the limit below it."""
+    sizes = [machine.node(node).memory_bytes or 0 for node in assignment.mems]
+    limit = machine.limits.container_bytes
+    return jobs.job(
+        worker,
+        limit_bytes=limit if limit is not None and limit < max(sizes) else None,
+        node_bytes=max(sizes),
+        host_bytes=sum(sizes),
     )
 
 

@@ -1,28 +1,96 @@
 """Where a worker would land: its ranks, what each engine is told, and what memory is short."""
 
 import shlex
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from numalocal import names
+from numalocal.host import capacity, fitting
 from numalocal.host.placement import Placement
+from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.pictures.columns import columns
 from numalocal.quantity import format_bytes
+from numalocal.sets.partition import Partition
 from numalocal.worker.spec import Worker
 
 
-def shortages(worker: Worker, machine: Machine, placements: Sequence[Placement]) -> tuple[str, ...]:
-    """Say of which NUMA nodes the ranks ask for more memory than there is, all together."""
-    ranks = Counter(one.numa_node for placed in placements for one in placed.assignment.sets)
-    asked = worker.memory_per_rank_bytes or 0
-    return tuple(
-        f"NUMA node {node.id} has {format_bytes(node.usable_memory_bytes)} besides huge pages, and "
-        f"{ranks[node.id]} x {format_bytes(asked)} are asked for: lower spec.memory.perRank, "
-        "spec.ranks or spec.replicas"
-        for node in machine.nodes
-        if node.memory_bytes is not None and ranks[node.id] * asked > node.usable_memory_bytes
-    )
+def shortages(
+    worker: Worker, machine: Machine, partition: Partition, placements: Sequence[Placement]
+) -> tuple[str, ...]:
+    """Say of which nodes, and of which limit, all ranks together ask for more than there is.
+
+    Then what would fit.  The sentences on limits are those of `numalocal-bind check`.
+    """
+    asked = worker.memory_per_rank_bytes
+    if asked is None or not placements:
+        return ()
+    found = [*_node_shortages(asked, machine, placements), *_limit_shortages(worker, machine)]
+    if found:
+        found[-1] += f"; {_nearest(worker, machine, partition)}"
+    return (*found, *map(str, machine.limits.unread))
+
+
+def _node_shortages(asked: int, machine: Machine, placements: Iterable[Placement]) -> Iterator[str]:
+    """Compare what ranks ask for with the nodes that they take it from, and not with others'."""
+    usable = fitting.usable_bytes(machine)
+    sets_on = fitting.by_memory_nodes(one for each in placements for one in each.assignment.sets)
+    counts = {nodes: len(sets) for nodes, sets in sets_on.items()}
+    for nodes in capacity.overdrawn(counts, usable, asked):
+        ranks = sum(count for other, count in counts.items() if other <= nodes)
+        where = f"NUMA node {nodes} has" if len(nodes) == 1 else f"NUMA nodes {nodes} together have"
+        has = format_bytes(sum(usable[node] for node in nodes))
+        yield (
+            f"{_demand(_count(ranks, 'rank'), ranks, asked)} but {where} {has} besides huge pages: "
+            "lower spec.memory.perRank, spec.ranks or spec.replicas"
+        )
+
+
+def _limit_shortages(worker: Worker, machine: Machine) -> Iterator[str]:
+    """Compare what all ranks ask for with what is left of the memory limit."""
+    ranks, asked = worker.replicas * worker.ranks, worker.memory_per_rank_bytes or 0
+    limit = machine.limits.memory
+    if limit is not None and ranks * asked > limit.left_bytes:
+        numbers = IdSet.of(range(worker.ranks))
+        who = f"rank{'s' if len(numbers) > 1 else ''} {numbers}"
+        yield (
+            f"{_demand(who if worker.replicas == 1 else f'{ranks} ranks', ranks, asked)} but "
+            f"{format_bytes(limit.left_bytes)} is left of the memory limit of "
+            f"{format_bytes(limit.limit_bytes)} in {limit.path}: raise that limit (in a pod: the "
+            "container's memory limit), or lower spec.memory.perRank"
+        )
+
+
+def _nearest(worker: Worker, machine: Machine, partition: Partition) -> str:
+    """Say how many of the ranks fit, and with how much memory each all would."""
+    ranks, asked = worker.replicas * worker.ranks, worker.memory_per_rank_bytes or 0
+    sets_on = fitting.by_memory_nodes(fitting.free_sets(worker, machine, partition))
+    counts = {nodes: len(sets) for nodes, sets in sets_on.items()}
+    usable = fitting.usable_bytes(machine)
+    held = sum(capacity.slots(counts, usable, asked).values())
+    most = capacity.largest_rank_bytes(counts, usable, ranks)
+    if (limit := machine.limits.memory) is not None:
+        held, most = min(held, limit.left_bytes // asked), min(most, limit.left_bytes // ranks)
+    each = f"spec.memory.perRank: {_quantity(most)}"
+    if held == 0 or ranks == 1:
+        return f"what fits is {each}"
+    return f"what fits is {min(held, ranks - 1)} of {ranks} ranks, or all with {each}"
+
+
+def _demand(who: str, ranks: int, asked: int) -> str:
+    """Say it as the binder does: `ranks 0-1 ask for 128.0 GiB (64.0 GiB each)`."""
+    if ranks == 1:
+        return f"{who} asks for {format_bytes(asked)}"
+    return f"{who} ask for {format_bytes(ranks * asked)} ({format_bytes(asked)} each)"
+
+
+def _quantity(size_bytes: int) -> str:
+    """Write an amount that can be copied, rounded down to whole MiB."""
+    mebibytes = size_bytes >> 20
+    return f"{mebibytes >> 10}Gi" if mebibytes and mebibytes % 1024 == 0 else f"{mebibytes}Mi"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def document(
@@ -90,8 +158,8 @@ def text(
 
 
 def notes(placements: Sequence[Placement]) -> tuple[str, ...]:
-    """Say what the engine is not told, once for all replicas."""
-    return placements[0].notes if placements else ()
+    """Say what engines are not told, each once for all replicas."""
+    return tuple(dict.fromkeys(note for placed in placements for note in placed.notes))
 
 
 def _compute_cpus(placed: Placement) -> list[str]:

@@ -129,11 +129,14 @@ class MemoryLimit(NamedTuple):
 class Limits(NamedTuple):
     """The tightest limits of the cgroups above the reading process; None = not limited.
 
-    `unread` are files of memory limits that say nothing that can be used.
+    `container_bytes` is memory.max (version 1: memory.limit_in_bytes) of the cgroup that is
+    mounted: the one that engines look at.  `unread` are files of memory limits that say nothing
+    that can be used.
     """
 
     cpu: CpuQuota | None = None
     memory: MemoryLimit | None = None
+    container_bytes: int | None = None
     unread: tuple[Finding, ...] = ()
 
 

@@ -147,3 +147,52 @@ def test_every_rank_computes_within_its_set_and_never_with_nothing(
     used = sum(not core.cpus.isdisjoint(busy) for core in machine.cores)
     owned = len(machine.cores) - len(machine.nodes)
     assert used == max(len(machine.nodes), owned - reserved)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "threads", "reserved", "quota_cpus", "expected"),
+    [
+        pytest.param("x86_64", 2, 0, 4, ["3,5", "13,15"], id="the first cores of both ranks"),
+        pytest.param("x86_64", 2, 0, 3, ["3,5", "13"], id="an odd one goes to the first rank"),
+        pytest.param("x86_64", 2, 0, 1, ["3", "13"], id="each rank keeps one"),
+        pytest.param("x86_64", 2, 0, 99, ["3,5,7,9", "13,15,17,19"], id="more than there are"),
+        pytest.param("x86_64", 2, 2, 4, ["3", "13"], id="polling threads take of it too"),
+        pytest.param("x86_64", 2, 7, 4, ["3", "13"], id="but no more than half"),
+        pytest.param("ppc64le", 4, 0, 8, ["4,8,12,16", "24,28,32,36"], id="cores before siblings"),
+    ],
+)
+def test_a_cpu_quota_bounds_the_compute_threads(
+    architecture: str, threads: int, reserved: int, quota_cpus: int, expected: list[str]
+) -> None:
+    machine = make_machine(nodes=2, cores=5, threads=threads)._replace(architecture=architecture)
+
+    computing = compute_cpus(assigned(machine), machine, reserved, quota_cpus)
+
+    assert [str(cpus) for cpus in computing] == expected
+
+
+@given(
+    architecture=st.sampled_from([*RULES, "mips64"]),
+    nodes=st.integers(1, 4),
+    cores=st.integers(2, 6),
+    threads=st.sampled_from([1, 2, 4, 8]),
+    reserved=st.integers(0, 9),
+    quota_cpus=st.integers(1, 40),
+)
+def test_compute_threads_never_exceed_a_quota_and_no_rank_has_none(  # noqa: PLR0917
+    architecture: str, nodes: int, cores: int, threads: int, reserved: int, quota_cpus: int
+) -> None:
+    machine = make_machine(nodes=nodes, cores=cores, threads=threads)._replace(
+        architecture=architecture
+    )
+    assignment = assigned(machine)
+    unbound = compute_cpus(assignment, machine, reserved)
+
+    computing = compute_cpus(assignment, machine, reserved, quota_cpus)
+
+    assert all(cpus and cpus <= more for cpus, more in zip(computing, unbound, strict=True))
+    total, before = sum(map(len, computing)), sum(map(len, unbound))
+    assert total <= max(quota_cpus, nodes)
+    assert total >= min(before, quota_cpus - min(reserved, quota_cpus // 2))
+    counts = [len(cpus) for cpus in computing]
+    assert max(counts) - min(counts) <= 1 or total == before or reserved

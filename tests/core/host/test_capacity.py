@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal.host.capacity import largest_rank_bytes, slots
+from numalocal.host.capacity import largest_rank_bytes, overdrawn, slots
 from numalocal.idset import IdSet
 
 KEYS = st.frozensets(st.integers(0, 3), min_size=1, max_size=3).map(IdSet.of)
@@ -52,6 +52,18 @@ def test_no_way_to_share_nodes_out_holds_more_ranks(
         sum(way) for way in ways if flows(dict(zip(sources, way, strict=True)), memory, rank)
     )
     assert sum(found.values()) == best
+
+
+@given(SOURCES, MEMORY, st.integers(1, 6))
+def test_what_is_overdrawn_is_named_and_nothing_else(
+    sources: dict[IdSet, int], memory: dict[int, int], rank: int
+) -> None:
+    named = overdrawn(sources, memory, rank)
+
+    assert bool(named) != flows(sources, memory, rank)
+    for nodes in named:
+        asked = rank * sum(count for key, count in sources.items() if key <= nodes)
+        assert asked > sum(memory[node] for node in nodes)
 
 
 @given(SOURCES, MEMORY, st.integers(1, 4))

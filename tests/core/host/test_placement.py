@@ -1,16 +1,19 @@
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from numalocal.errors import SetsUnavailable, SpecInvalid
 from numalocal.host.placement import Placement, place, require_command, users
 from numalocal.idset import IdSet
-from numalocal.machine.model import Machine
+from numalocal.machine.model import CpuQuota, Limits, Machine
 from numalocal.sets.partition import partition
-from numalocal.sets.pools import Pool
+from numalocal.sets.pools import PREFERENCES, Pool, Preference
 from numalocal.worker.spec import Worker, parse_worker
 
-from ..conftest import make_machine
+from ..conftest import GIB, make_machine
 
 MACHINE = make_machine(nodes=2, cores=4)
 CUT = partition(MACHINE, [Pool(name="cpuset", size=1)])
@@ -166,3 +169,189 @@ def test_users_name_the_rank_of_every_set() -> None:
     assert sorted(named.values()) == [
         f"llama-{one} rank {rank}" for one in (0, 1) for rank in (0, 1)
     ]
+
+
+def with_memory(*gib: int, huge: int = 0, cores: int = 4) -> Machine:
+    """Make a machine of one node for each amount; `huge` GiB of node 0 are huge pages."""
+    machine = make_machine(nodes=len(gib), cores=cores)
+    nodes = [
+        node._replace(memory_bytes=size * GIB, huge_page_bytes=0 if node.id else huge * GIB)
+        for node, size in zip(machine.nodes, gib, strict=True)
+    ]
+    return machine._replace(nodes=tuple(nodes))
+
+
+def nodes_of(placements: tuple[Placement, ...]) -> list[list[int]]:
+    return [[one.numa_node for one in each.assignment.sets] for each in placements]
+
+
+@pytest.mark.parametrize(
+    ("machine", "spec", "nodes"),
+    [
+        pytest.param(with_memory(64, 64, huge=56), {}, [[1]], id="huge pages on node 0"),
+        pytest.param(with_memory(8, 64), {"ranks": 2}, [[1, 1]], id="a small node"),
+        pytest.param(with_memory(20, 64), {"ranks": 3}, [[0, 1, 1]], id="as many as there is room"),
+        pytest.param(
+            with_memory(16, 8, 64), {"replicas": 2, "ranks": 2}, [[0, 2], [2, 2]], id="replicas"
+        ),
+        pytest.param(with_memory(8, 8), {}, [[0]], id="none has room"),
+        pytest.param(with_memory(48, 48), {"ranks": 2}, [[0, 1]], id="both have room"),
+    ],
+)
+def test_ranks_of_sixteen_gib_go_where_they_fit(
+    machine: Machine, spec: dict[str, Any], nodes: list[list[int]]
+) -> None:
+    cut = partition(machine, [Pool(name="cpuset", size=1)])
+
+    placements = place(worker(memory={"perRank": "16Gi"}, **spec), machine, cut)
+
+    assert nodes_of(placements) == nodes
+
+
+def test_ranks_go_where_memory_is_available_now_and_else_where_it_is_at_all() -> None:
+    machine = with_memory(64, 64)
+    cut = partition(machine, [Pool(name="cpuset", size=1)])
+    made = worker(memory={"perRank": "16Gi"})
+
+    first, second = (
+        place(made, machine, cut, available_bytes=dict(enumerate(sizes)))
+        for sizes in ((GIB, 32 * GIB), (GIB, GIB))
+    )
+
+    assert nodes_of(first) == [[1]]
+    assert nodes_of(second) == [[0]]
+
+
+@given(
+    gib=st.lists(st.integers(0, 80), min_size=1, max_size=4),
+    replicas=st.integers(1, 4),
+    ranks=st.integers(1, 3),
+    per_rank=st.integers(1, 40),
+    placement=st.sampled_from(PREFERENCES),
+)
+def test_all_ranks_fit_wherever_there_is_a_way(
+    gib: list[int], replicas: int, ranks: int, per_rank: int, placement: Preference
+) -> None:
+    machine = with_memory(*(size or 1 for size in gib), cores=5)
+    cut = partition(machine, [Pool(name="cpuset", size=1, placement=placement)])
+    made = worker(replicas=replicas, ranks=ranks, memory={"perRank": f"{per_rank}Gi"})
+    room = sum(min(4, (size or 1) // per_rank) for size in gib)
+
+    try:
+        placements = place(made, machine, cut)
+    except SetsUnavailable:
+        assert replicas * ranks > len(cut.sets)
+        return
+
+    used = Counter(node for nodes in nodes_of(placements) for node in nodes)
+    fits = all(count * per_rank <= (gib[node] or 1) for node, count in used.items())
+    assert fits == (room >= replicas * ranks)
+    assert len({one.id for each in placements for one in each.assignment.sets}) == replicas * ranks
+
+
+def quota(cpus: float) -> Limits:
+    return Limits(cpu=CpuQuota("/sys/fs/cgroup/cpu.max", int(cpus * 100000), 100000))
+
+
+@pytest.mark.parametrize(
+    ("cpus", "spec", "computing", "note"),
+    [
+        (2, {}, ["3,5"], "the CPU quota of 2 CPUs in /sys/fs/cgroup/cpu.max leaves 2 of 3 compute"),
+        (2.5, {}, ["3,5"], "the CPU quota of 2.5 CPUs in"),
+        (2, {"ranks": 2}, ["3|11"], "leaves 2 of 6 compute threads to a replica"),
+        (3, {"replicas": 2}, ["3,5", "11"], "leaves 2 of 3 compute threads to a replica"),
+        (1, {"replicas": 2}, ["3", "11"], "is less than a CPU for each of 2 ranks: each keeps"),
+        (0.5, {}, ["3"], "the CPU quota of 0.5 CPUs in /sys/fs/cgroup/cpu.max is less than a CPU"),
+        (3, {}, ["3,5,7"], ""),
+        (64, {"replicas": 2}, ["3,5,7", "11,13,15"], ""),
+    ],
+)
+def test_compute_threads_stay_within_a_cpu_quota_and_a_note_says_so(
+    cpus: float, spec: dict[str, Any], computing: list[str], note: str
+) -> None:
+    whole = partition(MACHINE, [Pool(name="cpuset")])
+    made = worker(engine={"name": "openmp"}, **spec)
+
+    placements = place(made, MACHINE._replace(limits=quota(cpus)), whole)
+
+    lists = [one.environment["NUMALOCAL_RANK_COMPUTE_CPUS"] for one in placements]
+    assert lists == computing
+    threads = [one.environment["NUMALOCAL_THREADS"] for one in placements]
+    assert threads == [str(len(one.replace("|", ",").split(","))) for one in lists]
+    assert note in " ".join(placements[0].notes)
+    assert bool(note) == bool(placements[0].notes)
+
+
+def test_a_quota_is_told_in_the_engines_own_variables() -> None:
+    whole = partition(MACHINE, [Pool(name="cpuset")])
+    llama = worker({"command": ["llama-server"]}, engine={"name": "llama.cpp"})
+
+    (one,) = place(llama, MACHINE._replace(limits=quota(2)), whole)
+
+    assert one.environment["LLAMA_ARG_THREADS"] == "2"
+    assert one.command[1:3] == ("--cpu-mask", hex(1 << 3 | 1 << 5))
+
+
+@pytest.mark.parametrize(
+    ("reserved", "noted"),
+    [(0, False), (4, False), (5, True), (9, True)],
+)
+def test_more_reserved_cores_than_there_are_is_a_note(
+    reserved: int,
+    noted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    whole = partition(MACHINE, [Pool(name="cpuset")])
+    made = worker(ranks=2, engine={"name": "openmp", "reservedCores": reserved})
+
+    (one,) = place(made, MACHINE, whole)
+
+    sentence = f"spec.engine.reservedCores is {reserved}, and the sets of a replica have 6 cores"
+    assert any(note.startswith(sentence) for note in one.notes) == noted
+
+
+@pytest.mark.parametrize(
+    ("machine", "limit_gib", "fraction"),
+    [
+        pytest.param(with_memory(16, 64), None, "0.5000", id="the node of the rank"),
+        pytest.param(with_memory(16, 64), 10, "0.7000", id="the limit, less what is no rank"),
+        pytest.param(with_memory(16, 64), 32, "0.5000", id="a limit above the node"),
+    ],
+)
+def test_a_fraction_is_of_the_nodes_that_the_ranks_are_on_or_of_the_limit(
+    machine: Machine, limit_gib: int | None, fraction: str
+) -> None:
+    limits = Limits(container_bytes=limit_gib and limit_gib * GIB)
+    cut = partition(machine, [Pool(name="cpuset")])
+    vllm = worker(
+        {"image": "vllm:v0.24.0", "command": ["vllm", "serve", "m"]},
+        engine={"name": "vllm"},
+        memory={"perRank": "8Gi"},
+    )
+
+    (one,) = place(vllm, machine._replace(limits=limits), cut)
+
+    assert nodes_of((one,)) == [[0]]
+    assert one.command[-2:] == ("--gpu-memory-utilization", fraction)
+
+
+def test_two_replicas_have_the_fraction_of_their_own_nodes() -> None:
+    machine = with_memory(16, 64)
+    cut = partition(machine, [Pool(name="cpuset")])
+    serve = "python -m sglang.launch_server"
+    for name, command, option in (
+        ("vllm", "vllm serve", "--gpu-memory-utilization"),
+        ("sglang", serve, "--mem-fraction-static"),
+    ):
+        made = worker(
+            {"image": "x:v0.24.0", "command": command.split()},
+            replicas=2,
+            engine={"name": name},
+            memory={"perRank": "8Gi"},
+        )
+
+        first, second = place(made, machine, cut)
+
+        assert [each.command[each.command.index(option) + 1] for each in (first, second)] == [
+            "0.5000",
+            "0.1250",
+        ]

@@ -6,6 +6,7 @@ import pytest
 
 from numalocal.host import plan
 from numalocal.host.placement import place
+from numalocal.machine.model import Finding, Limits, Machine, MemoryLimit
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
 from numalocal.worker.spec import Worker, parse_worker
@@ -40,7 +41,7 @@ def test_a_plan_reads_as_its_golden_file() -> None:
 
     golden(
         "plan.txt",
-        plan.text(made, placements, plan.shortages(made, MACHINE, placements), width=100),
+        plan.text(made, placements, plan.shortages(made, MACHINE, CUT, placements), width=100),
     )
 
 
@@ -56,9 +57,9 @@ def test_a_plan_without_an_amount_of_memory_shows_the_share() -> None:
 def test_a_document_has_every_rank_and_what_the_engine_is_told() -> None:
     made = worker(ranks=2, engine={"name": "vllm", "reservedCores": 0})
 
-    told = plan.document(made, place(made, MACHINE, CUT), ())
+    shown = plan.document(made, place(made, MACHINE, CUT), ())
 
-    replicas: Any = told["replicas"]
+    replicas: Any = shown["replicas"]
     (replica,) = replicas
     assert replica["ranks"] == [
         {
@@ -71,23 +72,108 @@ def test_a_document_has_every_rank_and_what_the_engine_is_told() -> None:
         for one, compute in zip((CUT.sets[0], CUT.sets[2]), ("3,5", "15,17"), strict=True)
     ]
     assert replica["environment"]["VLLM_CPU_OMP_THREADS_BIND"] == "3,5|15,17"
-    assert told["shortages"] == []
+    assert shown["shortages"] == []
+
+
+LIMIT = MemoryLimit(path="/sys/fs/cgroup/memory.max", limit_bytes=8 * GIB, left_bytes=6 * GIB)
+UNREAD = Finding("/sys/fs/cgroup/memory.max", 'says "x", which is no memory limit')
+
+
+def told(machine: Machine = MACHINE, **spec: Any) -> list[str]:
+    made = worker(**spec)
+    placements = place(made, machine, CUT)
+    found = plan.shortages(made, machine, CUT, placements)
+    shown = plan.text(made, placements, found, width=100)
+    assert shown.count("does not fit: ") == len(found)
+    return list(found)
 
 
 @pytest.mark.parametrize(
-    ("per_rank", "short"),
-    [("4Gi", 0), ("4097Mi", 2)],
-    ids=["all of both nodes", "a little more"],
+    ("limits", "spec", "sentences"),
+    [
+        pytest.param(Limits(), {"memory": {"perRank": "8Gi"}}, [], id="all of a node"),
+        pytest.param(
+            Limits(),
+            {"ranks": 2, "replicas": 2, "memory": {"perRank": "4Gi"}},
+            [],
+            id="all of both nodes",
+        ),
+        pytest.param(
+            Limits(),
+            {"memory": {"perRank": "9Gi"}},
+            [
+                "1 rank asks for 9.0 GiB but NUMA node 0 has 8.0 GiB besides huge pages: lower "
+                "spec.memory.perRank, spec.ranks or spec.replicas; "
+                "what fits is spec.memory.perRank: 8Gi",
+            ],
+            id="more than a node",
+        ),
+        pytest.param(
+            Limits(),
+            {"ranks": 2, "replicas": 2, "memory": {"perRank": "5Gi"}},
+            [
+                "2 ranks ask for 10.0 GiB (5.0 GiB each) but NUMA node 0 has 8.0 GiB besides huge "
+                "pages: lower spec.memory.perRank, spec.ranks or spec.replicas",
+                "2 ranks ask for 10.0 GiB (5.0 GiB each) but NUMA node 1 has 8.0 GiB besides huge "
+                "pages: lower spec.memory.perRank, spec.ranks or spec.replicas; "
+                "what fits is 2 of 4 ranks, or all with spec.memory.perRank: 4Gi",
+            ],
+            id="more than both nodes",
+        ),
+        pytest.param(
+            Limits(memory=LIMIT),
+            {"memory": {"perRank": "7Gi"}},
+            [
+                "rank 0 asks for 7.0 GiB but 6.0 GiB is left of the memory limit of 8.0 GiB in "
+                "/sys/fs/cgroup/memory.max: raise that limit (in a pod: the container's memory "
+                "limit), or lower spec.memory.perRank; "
+                "what fits is spec.memory.perRank: 6Gi",
+            ],
+            id="more than is left of the limit",
+        ),
+        pytest.param(
+            Limits(memory=LIMIT),
+            {"ranks": 2, "memory": {"perRank": "3073Mi"}},
+            [
+                "ranks 0-1 ask for 6.0 GiB (3.0 GiB each) but 6.0 GiB is left of the memory limit "
+                "of 8.0 GiB in /sys/fs/cgroup/memory.max: raise that limit (in a pod: the "
+                "container's memory limit), or lower spec.memory.perRank; "
+                "what fits is 1 of 2 ranks, or all with spec.memory.perRank: 3Gi",
+            ],
+            id="a little more",
+        ),
+        pytest.param(
+            Limits(memory=LIMIT),
+            {"replicas": 3, "memory": {"perRank": "2049Mi"}},
+            [
+                "3 ranks ask for 6.0 GiB (2.0 GiB each) but 6.0 GiB is left of the memory limit of "
+                "8.0 GiB in /sys/fs/cgroup/memory.max: raise that limit (in a pod: the container's "
+                "memory limit), or lower spec.memory.perRank; "
+                "what fits is 2 of 3 ranks, or all with spec.memory.perRank: 2Gi",
+            ],
+            id="replicas share the limit",
+        ),
+        pytest.param(
+            Limits(unread=(UNREAD,)),
+            {"memory": {"perRank": "1Gi"}},
+            ['/sys/fs/cgroup/memory.max: says "x", which is no memory limit'],
+            id="a limit that cannot be read",
+        ),
+        pytest.param(Limits(memory=LIMIT, unread=(UNREAD,)), {}, [], id="no amount is asked for"),
+        pytest.param(
+            Limits(memory=LIMIT), {"replicas": 0, "memory": {"perRank": "7Gi"}}, [], id="no replica"
+        ),
+    ],
 )
-def test_memory_is_compared_for_all_ranks_of_a_node_together(per_rank: str, short: int) -> None:
-    made = worker(replicas=2, ranks=2, memory={"perRank": per_rank})
-    machine = make_machine(nodes=2, cores=6, memory_bytes=8 * GIB)
-    placements = place(made, machine, CUT)
+def test_what_does_not_fit_is_told_in_numbers(
+    limits: Limits, spec: dict[str, Any], sentences: list[str]
+) -> None:
+    assert told(MACHINE._replace(limits=limits), **spec) == sentences
 
-    told = plan.shortages(made, machine, placements)
 
-    assert len(told) == short
-    assert all(
-        "has 8.0 GiB besides huge pages, and 2 x 4.0 GiB are asked for" in one for one in told
-    )
-    assert plan.text(made, placements, told, width=100).count("does not fit: NUMA node") == short
+def test_a_note_is_told_once_for_all_replicas() -> None:
+    made = worker(replicas=3, engine={"name": "ollama"})
+
+    noted = plan.notes(place(made, MACHINE, CUT))
+
+    assert len(noted) == len(set(noted)) > 0

@@ -113,6 +113,7 @@ def test_the_tightest_memory_limit_of_the_chain_is_found_with_its_file(
         pytest.param("0::/", {}, id="no file"),
         pytest.param(None, {f"{V2}/memory.max": "8"}, id="no cgroup told"),
         pytest.param("0::/", {f"{V2}/memory.max": "max", f"{V2}/cpu.max": "max 100000"}, id="max"),
+        pytest.param("0::/", {f"{V2}/memory.max": "9" * 5000}, id="more than can be"),
         pytest.param("0::/b", {f"{V2}/a/memory.max": "8"}, id="somebody else's"),
         pytest.param(
             "2:cpu,cpuacct:/\n9:memory:/",
@@ -135,7 +136,9 @@ def test_the_tightest_memory_limit_of_the_chain_is_found_with_its_file(
     ],
 )
 def test_there_may_be_no_limit(tmp_path: Path, own: str | None, files: Files) -> None:
-    assert limits(tmp_path, own, files) == Limits()
+    read = limits(tmp_path, own, files)
+
+    assert (read.cpu, read.memory) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +231,7 @@ def test_a_process_alone_in_a_group_above_is_no_reason_to_count_nothing(tmp_path
 def test_the_tightest_quota_of_the_chain_is_found_with_its_file(
     tmp_path: Path, own: str, files: Files, quota: CpuQuota
 ) -> None:
-    assert limits(tmp_path, own, files) == Limits(cpu=quota)
+    assert limits(tmp_path, own, files).cpu == quota
 
 
 @pytest.mark.parametrize(
@@ -258,7 +261,7 @@ def test_a_quota_keeps_so_many_threads_busy(quota_us: int, whole: int, written: 
         ),
         ("0::/", "memory.high", "-1", 'says "-1", which is no memory limit'),
         ("0::/", "memory.max", "", 'says "", which is no memory limit'),
-        ("0::/", "memory.max", "9" * 5000, f'says "{"9" * 40}", which is no memory limit'),
+        ("0::/", "memory.max", "x" * 5000, f'says "{"x" * 40}", which is no memory limit'),
         ("0::/", "cpu.max", "many 100000", "says 'many 100000', which is no quota and its period"),
         ("0::/", "cpu.max", "400000", "says '400000', which is no quota and its period"),
         ("0::/", "cpu.max", "400000 0", "says '400000 0', which is no quota and its period"),
@@ -304,7 +307,23 @@ def test_a_group_made_at_the_mount_is_under_the_limits_of_the_mount_alone(tmp_pa
     read = limits_of_mount(tree(tmp_path, "0::/a", files))
 
     limit = MemoryLimit(path="/sys/fs/cgroup/memory.max", limit_bytes=10, left_bytes=9)
-    assert read == Limits(memory=limit)
+    assert read == Limits(memory=limit, container_bytes=10)
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "container_bytes"),
+    [
+        ("0::/", {f"{V2}/memory.max": "8", f"{V2}/memory.high": "7"}, 8),
+        ("0::/a", {f"{V2}/a/memory.max": "7", f"{V2}/memory.max": "8"}, 8),
+        ("0::/a", {f"{V2}/a/memory.max": "7"}, None),
+        ("9:memory:/x", {f"{V1}/memory.limit_in_bytes": "8"}, 8),
+        ("9:memory:/x", {f"{V1}/memory.limit_in_bytes": str(NONE_OF_V1)}, None),
+    ],
+)
+def test_engines_look_at_the_hard_limit_of_the_mount_alone(
+    tmp_path: Path, own: str, files: Files, container_bytes: int | None
+) -> None:
+    assert limits(tmp_path, own, files).container_bytes == container_bytes
 
 
 def test_limits_are_part_of_the_machine(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def read_limits(sysfs: Sysfs, findings: Findings) -> Limits:
     limits = Limits(
         cpu=_tightest_quota(sysfs, cpu, findings),
         memory=_tightest_limit(sysfs, memory, own=memory[:1], findings=unread),
+        container_bytes=_container_bytes(sysfs, memory),
         unread=unread.all(),
     )
     for one in unread.all():
@@ -57,6 +58,7 @@ def limits_of_mount(sysfs: Sysfs) -> Limits:
     return Limits(
         cpu=_tightest_quota(sysfs, cpu, Findings()),
         memory=_tightest_limit(sysfs, memory, own=(), findings=unread),
+        container_bytes=_container_bytes(sysfs, memory),
         unread=unread.all(),
     )
 
@@ -104,6 +106,14 @@ def _tightest_limit(
     return min(limits, key=lambda one: one.left_bytes, default=None)
 
 
+def _container_bytes(sysfs: Sysfs, above: Sequence[Level]) -> int | None:
+    """Read the hard limit of the cgroup that is mounted; what is malformed is told elsewhere."""
+    for level in above[-1:]:
+        path = f"{level.folder}/{_MEMORY_FILES[level.version][0]}"
+        return Findings().read(partial(_amount, sysfs, path))
+    return None
+
+
 def _counting(sysfs: Sysfs, above: Iterable[Level], findings: Findings) -> Iterator[Level]:
     """Stop below a folder of version 1 that does not count what is used below it."""
     for place, level in enumerate(above):
@@ -140,12 +150,13 @@ def _amount(sysfs: Sysfs, path: str) -> int | None:
     text = sysfs.read(path)
     if text is None or text == "max":
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) < _LONG):
+    if not (text.isascii() and text.isdecimal()):
         raise MachineUnreadable(
             f"/{path}",
             f'says "{text[:40]}", which is no memory limit: it must be max or a number of bytes',
         )
-    return None if int(text) >= _UNLIMITED else int(text)
+    bytes_ = int(text[:_LONG])  # more digits are more than there can be
+    return None if bytes_ >= _UNLIMITED else bytes_
 
 
 def _is_alone(sysfs: Sysfs, level: Level, findings: Findings) -> bool:

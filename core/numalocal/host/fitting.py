@@ -1,0 +1,73 @@
+"""Which CPU sets a worker can have, so that the memory of all its ranks fits."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from numalocal.host import capacity
+from numalocal.idset import IdSet
+from numalocal.machine.model import Machine
+from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.partition import Partition
+from numalocal.sets.pools import Preference
+from numalocal.sets.preference import prefer
+from numalocal.sets.setstate import SetState, state
+from numalocal.worker.spec import Worker
+
+
+def free_sets(worker: Worker, machine: Machine, partition: Partition) -> list[CpuSet]:
+    """List the sets of a worker's pool that this process may use."""
+    return [one for one in partition.of_pool(worker.pool) if state(one, machine) is SetState.FREE]
+
+
+def usable_bytes(machine: Machine) -> dict[int, int]:
+    """Give the memory of each node that ranks can have, where the kernel tells it."""
+    return {
+        node.id: node.usable_memory_bytes for node in machine.nodes if node.memory_bytes is not None
+    }
+
+
+def by_memory_nodes(sets: Iterable[CpuSet]) -> Mapping[IdSet, list[CpuSet]]:
+    """Sort sets by the nodes that they take memory from."""
+    found: dict[IdSet, list[CpuSet]] = {}
+    for one in sets:
+        found.setdefault(one.memory_nodes, []).append(one)
+    return found
+
+
+def fitting_sets(
+    worker: Worker, machine: Machine, partition: Partition, available_bytes: Mapping[int, int]
+) -> list[CpuSet]:
+    """List the free sets that memory has a rank for, where all ranks fit, else all free sets.
+
+    First by what is available now, of the nodes where that is told, then by what there is.
+    """
+    free = free_sets(worker, machine, partition)
+    total = usable_bytes(machine)
+    now = {node: min(size, total.get(node, size)) for node, size in available_bytes.items()}
+    preference = partition.pool(worker.pool).placement
+    ways = (_holding(free, worker, machine, preference, bytes_) for bytes_ in (total | now, total))
+    return next(filter(None, ways), free)
+
+
+def _holding(
+    free: Collection[CpuSet],
+    worker: Worker,
+    machine: Machine,
+    preference: Preference,
+    memory_bytes: Mapping[int, int],
+) -> list[CpuSet]:
+    """Leave out sets that memory has no rank for; empty where so few are left that not all fit.
+
+    Whatever is chosen of the rest fits, so that each replica can be placed for itself.
+    """
+    if worker.memory_per_rank_bytes is None:
+        return list(free)
+    sets_on = by_memory_nodes(free)
+    counts = {nodes: len(sets) for nodes, sets in sets_on.items()}
+    held = capacity.slots(counts, memory_bytes, worker.memory_per_rank_bytes)
+    if sum(held.values()) < worker.replicas * worker.ranks:
+        return []
+    return [
+        one
+        for nodes, sets in sets_on.items()
+        for one in prefer(sets, size=held[nodes], machine=machine, placement=preference)
+    ]
