@@ -95,7 +95,8 @@ def value(
     found = None
     for word, following in zip(words, (*words[1:], None), strict=False):
         if _is(word, option, abbreviated):
-            found = word.partition("=")[2] if "=" in word else following
+            found = _attached(word, option)
+            found = following if found is None else found
     return found
 
 
@@ -105,8 +106,21 @@ def _is(word: str, option: str, abbreviated: frozenset[str]) -> bool:
     name = _name(word)
     if name == _name(option):
         return True
-    known = option in abbreviated and name not in abbreviated
-    return known and len(name.strip("-")) > 0 and option.startswith(name)
+    if option not in abbreviated or name in abbreviated or not name.strip("-"):
+        return False
+    return option.startswith(name) or _is_attached(word, option)
+
+
+def _attached(word: str, option: str) -> str | None:
+    """Give the value within a word; None where it is the next word."""
+    if "=" in word:
+        return word.partition("=")[2]
+    return word.removeprefix(option) if _is_attached(word, option) else None
+
+
+def _is_attached(word: str, option: str) -> bool:
+    """Tell whether a one-letter option has its value behind the letter: `-n3`."""
+    return len(option) == len("-n") and option < word and word.startswith(option)
 
 
 def _expects_value(word: str) -> bool:

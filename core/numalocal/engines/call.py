@@ -7,6 +7,7 @@ from typing import Final
 from numalocal.engines import arguments, wrappers
 from numalocal.engines.adapter import LIBRARY, UNKNOWN_PROGRAM, Adapter, Call, Job, Program
 from numalocal.engines.arguments import Command, CommandLine
+from numalocal.problems import printable
 
 _NOTHING: Final = Command(name="", variables={})
 
@@ -68,8 +69,9 @@ def _closed(call: Call, line: CommandLine, config: str, engine: str) -> str:
         return "a shell reads the command"
     if config:
         return f"the file of {config} may say it"
+    name = printable(call.command.name)
     if call.program is UNKNOWN_PROGRAM:
-        return f"{call.command.name or 'its program'} is not known as a program of {engine}"
+        return f"{name or 'its program'} is not known as a program of {engine}"
     if not call.program.reads_options:
-        return f"{call.command.name} is {call.program.name}, which {engine}'s options do not reach"
+        return f"{name} is {call.program.name}, which {engine}'s options do not reach"
     return "nothing behind `--` is an option" if "--" in call.command.words else ""

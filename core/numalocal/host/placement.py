@@ -9,7 +9,7 @@ from numalocal.engines.compute import thread_variables
 from numalocal.errors import SpecInvalid
 from numalocal.host import fitting, quota
 from numalocal.machine.model import Machine
-from numalocal.problems import Problem
+from numalocal.problems import Problem, printable
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
 from numalocal.sets.pools import Pool
@@ -122,7 +122,7 @@ def _seen(job: Job) -> Job:
 
 def _unread(job: Job) -> tuple[str, ...]:
     """Say which variables of the template are not set without a cluster."""
-    unknown = [name for name, value in job.variables.items() if value is None]
+    unknown = [printable(name) for name, value in job.variables.items() if value is None]
     told = [f"{name} is not set from its valueFrom, which only a cluster reads" for name in unknown]
     envfrom = "the variables of envFrom, which only a cluster reads, are not set"
     return (*told, *((envfrom,) if job.envfrom else ()))

@@ -7,7 +7,9 @@ import pytest
 from numalocal.engines import arguments, wrappers
 from numalocal.engines.arguments import CommandLine
 
-ARGPARSE = frozenset({"--tensor-parallel-size", "-tp", "--data-parallel-size", "--data-parallel"})
+ARGPARSE = frozenset(
+    {"-n", "--tensor-parallel-size", "-tp", "--data-parallel-size", "--data-parallel"}
+)
 
 
 def read(*command: str, args: tuple[str, ...] = (), **variables: str | None) -> CommandLine:
@@ -53,6 +55,10 @@ def test_another_option_is_not(given: list[str], option: str) -> None:
         ("--tensor-parallel", "--tensor-parallel-size", True),
         ("--tensor_par=2", "--tensor-parallel-size", True),
         ("-t", "-tp", True),
+        ("-n3", "-n", True),
+        ("-n=3", "-n", True),
+        ("--n3", "-n", False),
+        ("-tp3", "-tp", False),
         ("--data-parallel", "--data-parallel-size", False),
         ("--", "--tensor-parallel-size", False),
         ("-", "-tp", False),
@@ -64,6 +70,10 @@ def test_the_beginning_of_a_name_is_the_name_where_the_parser_takes_it(
     word: str, option: str, *, given: bool
 ) -> None:
     assert arguments.given([word, "2"], option, ARGPARSE) is given
+
+
+def test_a_value_may_be_behind_the_letter() -> None:
+    assert arguments.value(["-n3"], "-n", ARGPARSE) == "3"
 
 
 @pytest.mark.parametrize(
