@@ -38,8 +38,12 @@ def shown(value: object) -> str:
 
 def printable(text: str, most: int = MAX_SHOWN) -> str:
     """Escape what a terminal would act on, and leave out the middle of what is too long."""
-    short = _clipped(text, most)
-    return _clipped("".join(one if one.isprintable() else repr(one)[1:-1] for one in short), most)
+    return _clipped(escaped(_clipped(text, most)), most)
+
+
+def escaped(text: str, *, but: str = "") -> str:
+    """Write control characters, those of `but` excepted, as Python's escapes."""
+    return "".join(one if one.isprintable() or one in but else repr(one)[1:-1] for one in text)
 
 
 def _clipped(text: str, most: int) -> str:

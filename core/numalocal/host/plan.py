@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from numalocal import names
 from numalocal.host import capacity, fitting
@@ -9,9 +10,13 @@ from numalocal.host.placement import Placement
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.pictures.columns import columns
+from numalocal.problems import escaped
 from numalocal.quantity import format_bytes
 from numalocal.sets.partition import Partition
 from numalocal.worker.spec import Worker
+
+_IN_SCRIPTS: Final = "\n\t"
+"""Scripts are shown as they are written; no other control character of a document is."""
 
 
 def shortages(
@@ -150,9 +155,11 @@ def text(
     lines = [columns(rows, width)]
     for placed in placements:
         lines += ["", f"replica {placed.replica} is told"]
-        lines += [f"  {name}={value}" for name, value in sorted(placed.environment.items())]
-        lines += [f"  {shlex.join(placed.command)}"] if placed.command else []
-    lines += ["", *(f"note: {note}" for note in notes(placements))] if notes(placements) else []
+        told = [f"{name}={value}" for name, value in sorted(placed.environment.items())]
+        told += [shlex.join(placed.command)] if placed.command else []
+        lines += [f"  {escaped(one, but=_IN_SCRIPTS)}" for one in told]
+    said = [f"note: {escaped(one)}" for one in notes(placements)]
+    lines += ["", *said] if said else []
     lines += ["", *(f"does not fit: {one}" for one in short)] if short else ["", "fits"]
     return "\n".join(lines)
 
