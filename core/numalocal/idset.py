@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 
 from numalocal.errors import ListInvalid
 
+_MOST_SHOWN = 60
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF,")
 
 MAX_ID = 8191
@@ -52,9 +53,15 @@ class IdSet(frozenset[int]):
         """
         stripped = text.strip()
         if not stripped or not _HEXADECIMAL.issuperset(stripped):
-            raise ListInvalid(f"mask {text!r} is not hexadecimal words such as 00000000,0000000f")
+            raise ListInvalid(
+                f"mask {_shown(text)} is not hexadecimal words such as 00000000,0000000f"
+            )
         # All words are full but the first, the highest, which may be short.
         bits = int(stripped.replace(",", "") or "0", 16)
+        if bits.bit_length() > MAX_ID + 1:
+            raise ListInvalid(
+                f"mask {_shown(text)}: id {bits.bit_length() - 1} is above the highest id {MAX_ID}"
+            )
         return cls.of(place for place, bit in enumerate(reversed(f"{bits:b}")) if bit == "1")
 
     @property
@@ -94,14 +101,23 @@ def _number(digits: str) -> int:
 def _span(part: str, text: str) -> range:
     start, dash, end = part.partition("-")
     if not (part.isascii() and start.isdigit() and (end.isdigit() or not dash)):
-        raise ListInvalid(f"list {text!r}: {part!r} is neither an id nor a range such as 0-3")
+        raise ListInvalid(
+            f"list {_shown(text)}: {_shown(part)} is neither an id nor a range such as 0-3"
+        )
     low = _number(start)
     high = _number(end or start)
     if high > MAX_ID:
-        raise ListInvalid(f"list {text!r}: id {high} is above the highest id {MAX_ID}")
+        raise ListInvalid(f"list {_shown(text)}: id {high} is above the highest id {MAX_ID}")
     if high < low:
-        raise ListInvalid(f"list {text!r}: range {part!r} runs backwards; write {high}-{low}")
+        raise ListInvalid(
+            f"list {_shown(text)}: range {_shown(part)} runs backwards; write {high}-{low}"
+        )
     return range(low, high + 1)
+
+
+def _shown(text: str) -> str:
+    """Quote a text, cut where it is long."""
+    return repr(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
 
 
 def _runs(ids: IdSet) -> Iterator[tuple[int, int]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from numalocal.errors import MachineUnreadable
+from numalocal.machine.discovery import online_cpus
 from numalocal.machine.sysfs import Sysfs
 from numalocal_deviceplugin import kubelet, node, nri
 from numalocal_deviceplugin.availability import Availability
@@ -42,7 +43,7 @@ class NodeWatch:
     def look(self) -> None:
         """Take in what can be read now; what cannot is left as it was."""
         try:
-            self._availability.set_online(self._sysfs.online_cpus())
+            self._availability.set_online(online_cpus(self._sysfs))
         except MachineUnreadable as error:
             log.warning("online CPUs not read", extra={"err": str(error)})
         if not self._policy_known:

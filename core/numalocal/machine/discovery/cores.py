@@ -2,29 +2,31 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from numalocal.idset import IdSet, union
 from numalocal.machine.discovery.findings import Findings
 from numalocal.machine.model import Core, NumaNode, Package
 from numalocal.machine.sysfs import CPU, Sysfs
 
+_SIBLINGS: Final = ("thread_siblings_list", "thread_siblings", "core_cpus_list", "core_cpus")
+_OF_PACKAGE: Final = ("core_siblings_list", "core_siblings", "package_cpus_list", "package_cpus")
+"""Files of cpuN/topology that say the same, lists and masks, by their older and newer names."""
+
 
 def read_siblings(sysfs: Sysfs, online: IdSet, findings: Findings) -> tuple[IdSet, ...] | None:
     """Group the online CPUs into cores, by lowest CPU; None where the kernel tells nothing.
 
-    From cpuN/topology/thread_siblings, or where that is missing from physical_package_id and
-    core_id.  Siblings are siblings both ways: where the files contradict each other, all that name
+    From cpuN/topology/thread_siblings, or core_cpus as it is called today; where both are missing
+    from physical_package_id and core_id.  Siblings are siblings both ways: where the files
+    contradict each other, all that name
     each other make one core, as half a core must never be given away.
     """
     groups: dict[IdSet, list[int]] = defaultdict(list)
     unknown = []
     for cpu in online:
         topology = f"{CPU}/cpu{cpu}/topology"
-        siblings = findings.read(
-            sysfs.list_or_mask,
-            f"{topology}/thread_siblings_list",
-            f"{topology}/thread_siblings",
-        )
+        siblings = findings.ids(sysfs, *(f"{topology}/{name}" for name in _SIBLINGS))
         if siblings:
             if not siblings <= online:
                 siblings = findings.online(siblings, online, f"{topology}/thread_siblings_list")
@@ -115,8 +117,8 @@ def _unnumbered(
 
 
 def _core_siblings(sysfs: Sysfs, cpu: int, findings: Findings) -> IdSet | None:
-    path = f"{CPU}/cpu{cpu}/topology/core_siblings"
-    return findings.read(sysfs.list_or_mask, f"{path}_list", path)
+    topology = f"{CPU}/cpu{cpu}/topology"
+    return findings.ids(sysfs, *(f"{topology}/{name}" for name in _OF_PACKAGE))
 
 
 def make_cores(

@@ -32,13 +32,14 @@ def read_level(
     That is where the kernel has no such file, or every group is a single CPU, a core or a package.
     """
     name = FILES[level]
-    topology = sysfs.names(f"{CPU}/cpu{siblings[0].first}/topology")
+    topology = findings.read(sysfs.names, f"{CPU}/cpu{siblings[0].first}/topology") or ()
     if name not in topology and f"{name}_list" not in topology:
         return ()
     found: set[IdSet] = set()
+    online = union(siblings)
     for core in siblings:
         path = f"{CPU}/cpu{core.first}/topology/{name}"
-        group = findings.read(sysfs.list_or_mask, f"{path}_list", path)
+        group = findings.online(findings.ids(sysfs, f"{path}_list", path), online, path)
         if group:
             found.add(group)
     single = all(len(group) == 1 for group in found)
@@ -50,14 +51,16 @@ def read_level(
 def read_l3(sysfs: Sysfs, siblings: Sequence[IdSet], findings: Findings) -> tuple[IdSet, ...]:
     """Read the sets of CPUs that share an L3 cache, by lowest CPU; empty where none is reported."""
     found: set[IdSet] = set()
+    online = union(siblings)
     for core in siblings:
         cache = _l3_directory(sysfs, core.first, findings)
         if cache is None:
             continue
         path = f"{cache}/shared_cpu_list"
-        sharing = findings.read(sysfs.list_or_mask, path, f"{cache}/shared_cpu_map")
+        told = findings.ids(sysfs, path, f"{cache}/shared_cpu_map")
+        sharing = findings.online(told, online, path)
         if not sharing or core.first not in sharing:
-            findings.add(path, f"says {str(sharing or '')!r}; the L3 is taken for the core's own")
+            findings.add(path, f"says {str(told or '')!r}; the L3 is taken for the core's own")
             sharing = core
         found.add(sharing)
     return _in_order(found, "L3 cache", findings)
@@ -68,7 +71,7 @@ def _l3_directory(sysfs: Sysfs, cpu: int, findings: Findings) -> str | None:
     cache = f"{CPU}/cpu{cpu}/cache"
     if findings.read(sysfs.number, f"{cache}/index3/level") == 3:  # noqa: PLR2004 - L3
         return f"{cache}/index3"
-    for name in sysfs.names(cache):
+    for name in findings.read(sysfs.names, cache) or ():
         if name.startswith("index") and findings.read(sysfs.number, f"{cache}/{name}/level") == 3:  # noqa: PLR2004
             return f"{cache}/{name}"
     return None
