@@ -1,35 +1,57 @@
 """NUMA nodes: their CPUs, memory and distances."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from numalocal.idset import IdSet, union
+from numalocal.machine.discovery import memory
 from numalocal.machine.discovery.findings import Findings
 from numalocal.machine.model import NumaNode
-from numalocal.machine.sysfs import NODE, Sysfs
+from numalocal.machine.sysfs import NODE, Sysfs, shown
+
+_MOST_DIGITS: Final = 9
 
 
 def read_nodes(sysfs: Sysfs, online: IdSet, findings: Findings) -> tuple[NumaNode, ...]:
-    """Read every nodeN directory; a kernel without NUMA has one node, 0, that holds everything."""
-    ids = sysfs.numbered(NODE, "node")
+    """Read every nodeN directory; a kernel without NUMA has one node, 0, that holds everything.
+
+    There is none where the kernel has NUMA and its nodes cannot be read.
+    """
+    ids = _ids(sysfs, findings)
+    if ids is None:
+        amount, huge = memory.read_whole_memory(sysfs, findings)
+        return (NumaNode(0, online, amount, {0: 10}, huge),)
     if not ids:
-        return (_whole_machine(sysfs, online, findings),)
-    listed = findings.read(sysfs.list, f"{NODE}/online")
-    if listed is not None and listed != ids:
-        findings.add(f"{NODE}/online", f"says {listed}, the directories are {ids}; they count")
+        return ()
     nodes = tuple(_node(sysfs, node, ids, online, findings) for node in ids)
     _note_overlaps(nodes, online, findings)
-    return nodes
+    return memory.with_device_memory(sysfs, memory.checked(sysfs, nodes, findings), findings)
+
+
+def _ids(sysfs: Sysfs, findings: Findings) -> IdSet | None:
+    """List the nodes; None where the kernel has no NUMA, empty where they cannot be told."""
+    there = findings.read(sysfs.numbered, NODE, "node")
+    if not there and not sysfs.exists(NODE):
+        return None
+    listed = findings.read(sysfs.list, f"{NODE}/online")
+    if there is None and listed:
+        return listed
+    if not there:
+        findings.add(NODE, "shows no NUMA node; no CPU is taken to be in one")
+    elif listed is not None and listed != there:
+        findings.add(f"{NODE}/online", f"says {listed}, the directories are {there}; they count")
+    return there or IdSet()
 
 
 def _node(sysfs: Sysfs, node: int, ids: IdSet, online: IdSet, findings: Findings) -> NumaNode:
     directory = f"{NODE}/node{node}"
-    meminfo = _meminfo(sysfs, f"{directory}/meminfo", findings)
+    amount, huge = memory.read_memory(sysfs, directory, findings)
     return NumaNode(
         id=node,
         cpus=_cpus(sysfs, directory, online, findings),
-        memory_bytes=meminfo.get("MemTotal"),
-        huge_page_bytes=_huge_page_bytes(sysfs, f"{directory}/hugepages", findings),
-        distances=_distances(sysfs, f"{directory}/distance", ids, findings),
+        memory_bytes=amount,
+        huge_page_bytes=huge,
+        distances=_distances(sysfs, node, ids, findings),
     )
 
 
@@ -44,46 +66,23 @@ def _cpus(sysfs: Sysfs, directory: str, online: IdSet, findings: Findings) -> Id
     return findings.online(cpus, online, path)
 
 
-def _distances(sysfs: Sysfs, path: str, ids: IdSet, findings: Findings) -> Mapping[int, int]:
+def _distances(sysfs: Sysfs, node: int, ids: IdSet, findings: Findings) -> Mapping[int, int]:
     """Read one number for every online node, in the order of their ids."""
-    words = (findings.read(sysfs.read, path) or "").split()
+    path = f"{NODE}/node{node}/distance"
+    text = findings.read(sysfs.read, path) or ""
+    words = text.split()
     if not words:
         return {}
-    if len(words) != len(ids) or not all(word.isascii() and word.isdigit() for word in words):
-        findings.add(path, f"{' '.join(words)!r} is not one number for each of {len(ids)} nodes")
+    numbers = [
+        int(one) for one in words if one.isascii() and one.isdigit() and len(one) <= _MOST_DIGITS
+    ]
+    if not len(numbers) == len(words) == len(ids):
+        findings.add(path, f"{shown(text)} is not one number for each of {len(ids)} nodes")
         return {}
-    return dict(zip(ids, map(int, words), strict=True))
-
-
-def _huge_page_bytes(sysfs: Sysfs, directory: str, findings: Findings) -> int:
-    """Sum hugepages-<size>kB/nr_hugepages over all sizes, pages in use or not."""
-    total = 0
-    for name in sysfs.names(directory):
-        size = name.removeprefix("hugepages-").removesuffix("kB")
-        if size.isdigit():
-            count = findings.read(sysfs.number, f"{directory}/{name}/nr_hugepages") or 0
-            total += int(size) * 1024 * count
-    return total
-
-
-def _meminfo(sysfs: Sysfs, path: str, findings: Findings) -> Mapping[str, int]:
-    meminfo = findings.read(sysfs.meminfo, path) or {}
-    if "MemTotal" not in meminfo:
-        findings.add(path, "gives no MemTotal; how much memory there is is not known")
-    return meminfo
-
-
-def _whole_machine(sysfs: Sysfs, online: IdSet, findings: Findings) -> NumaNode:
-    """Stand in for the node directory of a kernel without NUMA."""
-    meminfo = _meminfo(sysfs, "proc/meminfo", findings)
-    huge = meminfo.get("HugePages_Total", 0) * meminfo.get("Hugepagesize", 0)
-    return NumaNode(
-        id=0,
-        cpus=online,
-        memory_bytes=meminfo.get("MemTotal"),
-        huge_page_bytes=meminfo.get("Hugetlb", huge),
-        distances={0: 10},
-    )
+    distances = dict(zip(ids, numbers, strict=True))
+    if min(numbers) < distances[node]:
+        findings.add(path, f"{shown(text)} puts another node nearer to node {node} than itself")
+    return distances
 
 
 def _note_overlaps(nodes: tuple[NumaNode, ...], online: IdSet, findings: Findings) -> None:
