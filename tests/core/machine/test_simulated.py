@@ -30,8 +30,7 @@ SMALL = {
     "hybrid": MACHINES["hybrid"],
 }
 """With fewer cores, as each of these is written several times."""
-REGULAR = [name for name in SMALL if name != "hybrid"]
-SMT = [name for name in REGULAR if SMALL[name].threads > 1]
+SMT = [name for name in SMALL if SMALL[name].threads > 1 and name != "hybrid"]
 
 
 def without(name: str, offline: str) -> Simulated:
@@ -79,7 +78,7 @@ def test_what_is_offline_is_left_out(name: str, offline: str) -> None:
 
 
 @pytest.mark.parametrize("offline", ["a CPU", "siblings", "a core"])
-@pytest.mark.parametrize("name", REGULAR)
+@pytest.mark.parametrize("name", SMALL)
 def test_a_core_keeps_its_cpus_and_node_while_they_are_offline(name: str, offline: str) -> None:
     found = discovered(without(name, offline))
 
@@ -94,13 +93,6 @@ def test_a_core_keeps_its_ids_while_one_of_its_cpus_is_online(name: str, offline
     found = [(core.package, core.core) for core in discovered(without(name, offline)).cores]
 
     assert found == [(core.package, core.core) for core in discovered(SMALL[name]).cores]
-
-
-def test_where_numbering_tells_no_core_the_offline_cpu_belongs_to_none() -> None:
-    found = discovered(without("hybrid", "a CPU"))
-
-    assert all(1 not in core.cpus for core in found.cores)
-    assert [finding.path for finding in found.findings] == [f"/{CPU}/cpu1/online"]
 
 
 @pytest.mark.parametrize("name", SMT)
