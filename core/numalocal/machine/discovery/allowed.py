@@ -1,12 +1,12 @@
-"""What a cpuset or cgroup leaves to the process that reads the machine."""
+"""What a cpuset or cgroup, and its affinity, leave to the process that reads the machine."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
 
 from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
 from numalocal.machine.discovery.findings import Findings
-from numalocal.machine.sysfs import CPU, Sysfs
+from numalocal.machine.sysfs import CPU, Sysfs, shown
 
 _FILES: Final = {
     "cgroup2": (("cpuset.cpus.effective", "cpuset.mems.effective"),),
@@ -18,82 +18,146 @@ _FILES: Final = {
     "cpuset": (("cpus", "mems"),),
 }
 """By type of file system: the files that tell CPUs and nodes, best first."""
+_STATUS: Final = "proc/self/status"
+_GROUP: Final = "proc/self/cgroup"
+_MOST_PATH: Final = 4096
+
+
+class _Mount(NamedTuple):
+    """Where a hierarchy that can have cpusets is mounted, and of what type it is."""
+
+    path: str
+    kind: str
+
+
+_MOUNTS: Final = (
+    _Mount("sys/fs/cgroup", "cgroup2"),
+    _Mount("sys/fs/cgroup/unified", "cgroup2"),
+    _Mount("sys/fs/cgroup/cpuset", "cgroup"),
+)
+"""Where everybody mounts them; for roots that have no /proc/mounts."""
 
 
 def read_allowed(
-    sysfs: Sysfs, online: IdSet, nodes: IdSet, findings: Findings
+    sysfs: Sysfs, online: IdSet, isolated: IdSet, nodes: IdSet, findings: Findings
 ) -> tuple[IdSet, IdSet]:
     """Read which online CPUs and which nodes the process may use; all where nothing confines it.
 
-    From /proc/self/status, which has it all; a capture without that file from the cgroup.
+    They are its cpuset's that are in its affinity too.  An affinity that misses isolated CPUs
+    alone is no wish: the kernel starts every process without them.  A process with any other
+    affinity was given it by somebody, as by `taskset`.
     """
-    cpus, mems = _status(sysfs, findings)
-    if cpus is not None:
-        return online & cpus, nodes if mems is None else nodes & mems
-    for cpus_path, mems_path in _cpuset_files(sysfs, findings):
-        listed = findings.read(sysfs.list, cpus_path)
-        if listed:
-            listed_mems = findings.read(sysfs.list, mems_path) or nodes
-            return online & listed, nodes & listed_mems
-    return online, nodes
+    affinity, mems = _status(sysfs, findings)
+    cpuset, cpuset_mems = _cpuset(sysfs, findings)
+    allowed = _both(online, affinity, cpuset, findings)
+    if affinity is not None and cpuset is not None and online & cpuset - allowed <= isolated:
+        allowed = online & cpuset
+    return allowed, _both(nodes, mems, cpuset_mems, findings)
+
+
+def _both(there: IdSet, own: IdSet | None, group: IdSet | None, findings: Findings) -> IdSet:
+    """Keep what process and cpuset have; where they share none, the process's word counts."""
+    kept = there if own is None else there & own
+    within = kept if group is None else kept & group
+    if kept and not within:
+        findings.add(_GROUP, f"leads to a cpuset of {group}, and {_STATUS} says {own}; that counts")
+        return kept
+    return within
+
+
+def read_isolated(sysfs: Sysfs, online: IdSet, findings: Findings) -> IdSet:
+    """Read the online CPUs that are isolated: at boot (isolcpus=), or by partitions of cpusets."""
+    partitions = (f"{mount.path}/cpuset.cpus.isolated" for mount in _mounts(sysfs, findings))
+    told = [_listed(sysfs, path, findings) for path in (f"{CPU}/isolated", *partitions)]
+    return online & IdSet().union(*told)
+
+
+def read_nohz_full(sysfs: Sysfs, online: IdSet, findings: Findings) -> IdSet:
+    """Read the online CPUs that the kernel spares its tick."""
+    return online & _listed(sysfs, f"{CPU}/nohz_full", findings)
+
+
+def _listed(sysfs: Sysfs, path: str, findings: Findings) -> IdSet:
+    """Read a list; a kernel that could have CPUs in nohz_full and has none writes `(null)`."""
+    none: str | None = findings.read(sysfs.read, path)
+    return IdSet() if none == "(null)" else findings.read(sysfs.list, path) or IdSet()
 
 
 def _status(sysfs: Sysfs, findings: Findings) -> tuple[IdSet | None, IdSet | None]:
-    path = "proc/self/status"
     fields = dict(
         line.split(":", 1)
-        for line in (findings.read(sysfs.read, path) or "").splitlines()
+        for line in (findings.read(sysfs.read, _STATUS) or "").splitlines()
         if ":" in line
     )
     try:
-        cpus, mems = (
-            IdSet.parse(fields[name]) if name in fields else None
-            for name in ("Cpus_allowed_list", "Mems_allowed_list")
-        )
+        cpus, mems = (_of_field(fields, name) for name in ("Cpus_allowed", "Mems_allowed"))
     except ListInvalid as error:
-        findings.add(path, f"{error}; taken as missing")
+        findings.add(_STATUS, f"{error}; taken as missing")
         return None, None
+    if fields and cpus is None:
+        findings.add(_STATUS, "has no Cpus_allowed_list; no CPU is taken to be forbidden")
     return cpus, mems
+
+
+def _of_field(fields: Mapping[str, str], name: str) -> IdSet | None:
+    """Read a list of /proc/self/status, or the mask beside it; None where there is neither."""
+    if f"{name}_list" in fields:
+        return IdSet.parse(fields[f"{name}_list"])
+    return IdSet.parse_mask(fields[name]) if name in fields else None
+
+
+def _cpuset(sysfs: Sysfs, findings: Findings) -> tuple[IdSet | None, IdSet | None]:
+    """Read the nearest cpuset that tells its CPUs, and its nodes; None where there is none."""
+    for cpus_path, mems_path in _cpuset_files(sysfs, findings):
+        if cpus := findings.read(sysfs.list, cpus_path):
+            return cpus, findings.read(sysfs.list, mems_path) or None
+    return None, None
 
 
 def _cpuset_files(sysfs: Sysfs, findings: Findings) -> Iterator[tuple[str, str]]:
     """Give the pairs of files that may tell, the process's own group before its ancestors."""
-    group = _group(sysfs, findings)
-    mounts = findings.read(sysfs.read, "proc/mounts") or ""
-    for line in mounts.splitlines():
-        fields = line.split()
-        if len(fields) < 4 or fields[2] not in _FILES:  # noqa: PLR2004 - device mount type options
-            continue
-        _, mount, kind, options, *_ = fields
-        if kind == "cgroup" and "cpuset" not in options.split(","):
-            continue
-        path = f"{mount.strip('/')}{group}".rstrip("/")
-        while len(path) >= len(mount.strip("/")):
+    groups = _groups(sysfs, findings)
+    for mount, kind in _mounts(sysfs, findings):
+        path = f"{mount}{groups[kind]}".rstrip("/")
+        while len(path) >= len(mount):
             for cpus, mems in _FILES[kind]:
                 yield f"{path}/{cpus}", f"{path}/{mems}"
             path = path.rpartition("/")[0]
 
 
-def _group(sysfs: Sysfs, findings: Findings) -> str:
-    """Read the process's group: /proc/self/cpuset, or the line of v1's cpuset or v2's hierarchy."""
-    group = findings.read(sysfs.read, "proc/self/cpuset")
-    if group is not None:
-        return group
-    lines = (findings.read(sysfs.read, "proc/self/cgroup") or "").splitlines()
-    groups = {
-        controllers: path
-        for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") > 1)
-    }
-    cpuset = (path for names, path in groups.items() if "cpuset" in names.split(","))
-    return next(cpuset, groups.get("", ""))
+def _mounts(sysfs: Sysfs, findings: Findings) -> tuple[_Mount, ...]:
+    found = []
+    for line in (findings.read(sysfs.read, "proc/mounts") or "").splitlines():
+        fields = line.split()
+        if len(fields) < 4 or fields[2] not in _FILES:  # noqa: PLR2004 - device mount type options
+            continue
+        _, path, kind, options, *_ = fields
+        if kind != "cgroup" or "cpuset" in options.split(","):
+            found.append(_Mount(path.strip("/"), kind))
+    return tuple(found) or _MOUNTS
 
 
-def read_listed(sysfs: Sysfs, name: str, online: IdSet, findings: Findings) -> IdSet:
-    """Read cpu/isolated or cpu/nohz_full: the online CPUs in it, none where there is no file.
+def _groups(sysfs: Sysfs, findings: Findings) -> Mapping[str, str]:
+    """Read the process's group in each type of hierarchy; the root where none is told.
 
-    A kernel built for nohz_full and started without it writes `(null)`.
+    From /proc/self/cgroup: the line of version 1's cpuset, and that of version 2.  Captures of old
+    kernels have /proc/self/cpuset alone.
     """
-    path = f"{CPU}/{name}"
-    if findings.read(sysfs.read, path) == "(null)":
-        return IdSet()
-    return (findings.read(sysfs.list, path) or IdSet()) & online
+    cpuset = _path(findings.read(sysfs.read, "proc/self/cpuset") or "", findings)
+    groups = {"cgroup2": cpuset, "cgroup": cpuset, "cpuset": cpuset}
+    for line in (findings.read(sysfs.read, _GROUP) or "").splitlines():
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if not controllers:
+            groups["cgroup2"] = _path(path, findings)
+        elif "cpuset" in controllers.split(","):
+            groups["cgroup"] = _path(path, findings)
+    return groups
+
+
+def _path(group: str, findings: Findings) -> str:
+    """Keep a group's path that lies below the mount: /.. is outside of the namespace."""
+    if len(group) > _MOST_PATH or not group.isprintable():
+        findings.add(_GROUP, f"says {shown(group)}, which is no path of a cgroup; left out")
+        return ""
+    outside = ".." in group.split("/") or not group.startswith("/")
+    return "" if outside else group.rstrip("/")
