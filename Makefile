@@ -36,6 +36,9 @@ bench: $(VENV)/.dev native ## Time discovery beside lstopo and lscpu, and two wo
 	@$(BIN)/python tests/benchmarks/discovery.py
 	@$(BIN)/python tests/benchmarks/contention.py
 
+bare: ## Pass `make run` and `make test` on a Debian with python3, make and git alone (SUITE=trixie)
+	@PYTHONPATH=tests/e2e $(PYTHON) -m lab newcomer $(SUITE)
+
 e2e: $(VENV)/.dev native helm ## Run the real lab: a control plane, a node in QEMU, helm install, workers
 	@$(BIN)/pytest -v tests/charts tests/e2e
 
@@ -100,4 +103,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[deviceplugin,operator]' --group dev
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test test-toolchains test-engines test-vllm bench e2e lab lab-down check helm build native native-check fmt golden manual protos clean
+.PHONY: help run test test-toolchains test-engines test-vllm bench bare e2e lab lab-down check helm build native native-check fmt golden manual protos clean

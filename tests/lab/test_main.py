@@ -44,5 +44,6 @@ def test_help_names_every_command() -> None:
     shown = lab("--help").stdout
 
     assert all(
-        f"    {name} " in shown for name in ("up", "down", "status", "build", "helm", "logs")
+        f"    {name} " in shown
+        for name in ("up", "down", "status", "build", "helm", "newcomer", "logs")
     )

@@ -17,3 +17,7 @@ def test_only_what_is_missing_is_named() -> None:
 
 def test_a_compiler_brings_its_library() -> None:
     assert lacking(lambda program: None if program == "gcc" else program) == ["gcc", "libc6-dev"]
+
+
+def test_only_what_was_asked_for_is_named() -> None:
+    assert lacking(lambda _: None, ["mmdebstrap"]) == ["mmdebstrap"]

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from lab import binaries, cluster
+from lab import binaries, cluster, newcomer
 from lab.commands import LabError
 
 
@@ -17,6 +17,8 @@ def main() -> int:
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -28,6 +30,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="tell whether the lab is up")
     commands.add_parser("build", help="build what `up` needs, and start nothing")
     commands.add_parser("helm", help="print where helm is, built where there is none")
+    bare = commands.add_parser("newcomer", help="run the README's commands on a bare Debian")
+    bare.add_argument("suite", nargs="?", default=newcomer.SUITE)
     logs = commands.add_parser("logs", help="copy the logs of both sides into a folder")
     logs.add_argument("folder", type=Path)
     return parser
@@ -42,6 +46,8 @@ def _run(arguments: argparse.Namespace) -> None:
         cluster.build()
     elif arguments.command == "helm":
         print(binaries.found_helm(os.environ) or binaries.helm() / "helm")
+    elif arguments.command == "newcomer":
+        newcomer.run_commands(Path.cwd(), arguments.suite)
     elif arguments.command == "status":
         lab = cluster.running()
         print("down" if lab is None else f"up: export KUBECONFIG={lab.kubeconfig}")

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from lab.commands import LabError, run, step
 
@@ -21,8 +21,8 @@ _PACKAGE_OF = {
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
-def require() -> None:
-    """Install the packages whose programs are missing.
+def require(*programs: str) -> None:
+    """Install the packages of these programs that are missing; of all, where none is named.
 
     Raises:
         LabError: without root, which namespaces, taps and mounts need.
@@ -30,7 +30,7 @@ def require() -> None:
     if os.geteuid() != 0:
         raise LabError("the lab needs root for network namespaces and images: run it with sudo")
     os.environ["PATH"] = _PATH
-    missing = lacking(shutil.which)
+    missing = lacking(shutil.which, programs or tuple(_PACKAGE_OF))
     if not missing:
         return
     if not shutil.which("apt-get"):
@@ -43,7 +43,9 @@ def require() -> None:
         run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env=env)
 
 
-def lacking(which: Callable[[str], str | None]) -> list[str]:
+def lacking(
+    which: Callable[[str], str | None], programs: Iterable[str] = tuple(_PACKAGE_OF)
+) -> list[str]:
     """Name the packages of the programs that `which` does not find, sorted."""
-    named = (names for program, names in _PACKAGE_OF.items() if not which(program))
+    named = (_PACKAGE_OF[program] for program in programs if not which(program))
     return sorted({package for names in named for package in names.split()})
