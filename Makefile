@@ -20,6 +20,10 @@ run: build ## Place, bind and verify the example worker on this machine
 test: build/.packages-test check native-check helm ## Set up, check and pass all tests that need no cluster
 	@$(BIN)/pytest -q -rs -m "$(EVERYWHERE)"
 
+coverage: build/.packages-test check native-check helm ## What `make test` does, and what of the code it reaches
+	@mkdir -p build/coverage
+	@$(BIN)/pytest -q -rs -m "$(EVERYWHERE)" --cov --cov-report=term
+
 test-toolchains: build/.packages-toolchains $(VENV)/.dev native ## Build for other architectures, run that in emulation, and fuzz
 	@$(BIN)/pytest -v -m toolchains tests/native
 
@@ -103,4 +107,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[deviceplugin,operator]' --group dev
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test test-toolchains test-engines test-vllm bench bare e2e lab lab-down check helm build native native-check fmt golden manual protos clean
+.PHONY: help run test coverage test-toolchains test-engines test-vllm bench bare e2e lab lab-down check helm build native native-check fmt golden manual protos clean

@@ -25,6 +25,12 @@ MAY_BE_SKIPPED = {
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
+@pytest.fixture
+def measured() -> dict[str, str]:
+    """Give what a process with an environment of its own needs to be measured as well."""
+    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     return judged((yield))

@@ -31,12 +31,12 @@ def built() -> None:
 
 
 @pytest.fixture
-def numalocal(tmp_path: Path) -> Run:
+def numalocal(tmp_path: Path, measured: dict[str, str]) -> Run:
     def run(*arguments: str | Path, timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "numalocal.cli", *map(str, arguments)],
             cwd=tmp_path,
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "core")},
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "core"), **measured},
             capture_output=True,
             text=True,
             timeout=timeout_s,
