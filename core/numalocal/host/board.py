@@ -17,7 +17,7 @@ def terminal_size() -> tuple[int, int]:
         size = os.get_terminal_size(sys.stdout.fileno())
     except (OSError, ValueError):
         return 80, 24
-    return size.columns, size.lines
+    return size.columns or 80, size.lines or 24  # none is told of some terminals
 
 
 class Board:
