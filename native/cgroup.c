@@ -43,9 +43,11 @@ static bool read_line(struct cgroup *cgroup, const char *line, size_t length)
         return false;
     controllers++;
     int version = 0;
+    if (cgroup->version == 1)
+        return true; /* there is one such line at most */
     if (names_memory(controllers, (size_t)(path - controllers)))
         version = 1;
-    else if (controllers == path && cgroup->version == 0)
+    else if (controllers == path)
         version = 2;
     if (version != 0) {
         free(cgroup->folder);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -11,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from numalocal.machine.discovery.findings import Findings
+from numalocal.machine.discovery.limits import read_limits
+from numalocal.machine.sysfs import Sysfs
 from simulated.hostile import Hostile
 
-COUNT = int(os.environ.get("NUMALOCAL_HOSTILE", "1000"))
+COUNT = int(os.environ.get("NUMALOCAL_HOSTILE", "500"))
 SEED = int(os.environ.get("NUMALOCAL_SEED", "1"))
 SLOWEST_S = 10
 REPORT_BYTES = 4096
@@ -94,3 +98,38 @@ def test_whatever_a_machine_and_a_plan_hold_there_is_a_report_or_a_sentence(
             refused += not report["verified"]
 
     assert min(verified, refused, ended) > 0
+
+
+NOTHING_FITS = b"".join(
+    b"NUMALOCAL_%s\0" % entry
+    for entry in (
+        b"CPUS=0",
+        b"MEMS=0",
+        b"RANKS=1",
+        b"RANK_CPUS=0",
+        b"RANK_MEMS=0",
+        b"MEMORY_PER_RANK_BYTES=%d" % (2**63 - 1),
+    )
+)
+
+
+def test_a_plan_and_the_check_of_its_engine_find_the_same_limit(
+    native_build: Path, folder: Path
+) -> None:
+    limited = unread = 0
+
+    with inspector(native_build) as inspect:
+        for root in Hostile(SEED, folder / "root", spoilt=False).roots(COUNT):
+            (root / "environ").write_bytes(NOTHING_FITS)
+            line = inspect.report(root)
+            if line is None or b"/proc/self/cgroup says" in line:
+                continue  # the core leaves such a line out, and says so
+            message = json.loads(line)["message"]
+            limits = read_limits(Sysfs(root), Findings())
+            named = re.findall(r"left of the memory limit of [^/]* in (/\S*): raise", message)
+            assert named == [limits.memory.path] if limits.memory else named == []
+            assert all(one.path in message for one in limits.unread)
+            limited += limits.memory is not None
+            unread += bool(limits.unread)
+
+    assert min(limited, unread) > 0

@@ -25,11 +25,15 @@ SPOILS: tuple[bytes, ...] = (
 
 
 class Hostile:
-    """One random tree and environment after the other, in one folder."""
+    """One random tree and environment after the other, in one folder.
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    Where nothing is spoilt, all are texts in files, whatever they say.
+    """
+
+    def __init__(self, seed: int, folder: Path, *, spoilt: bool = True) -> None:
         self._chance = random.Random(seed)
         self._folder = folder
+        self._spoilt = spoilt
         self._cpus = self._mems = ""
 
     def roots(self, count: int) -> Iterator[Path]:
@@ -68,7 +72,15 @@ class Hostile:
         )
 
     def _cgroups(self) -> None:
-        paths = ("/", "/a", "/a/b", "/docker/x", "/../x", "/a//b/", self._number("/x"))
+        paths = (
+            "/",
+            "/a",
+            "/a/b",
+            "/docker/x",
+            "/../x",
+            "/a//b/" if self._spoilt else "/a/b/",
+            self._number("/x"),
+        )
         lines = (f"0::{self._chance.choice(paths)}", f"4:memory:{self._chance.choice(paths)}")
         joined = f"5:blkio,memory:{self._chance.choice(paths)}"
         own = "\n".join(self._some((*lines, joined, self._number("1:name=systemd:/"))))
@@ -103,7 +115,7 @@ class Hostile:
             return
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            if chance > 1 - spoilt:
+            if self._spoilt and chance > 1 - spoilt:
                 self._spoil(file)
             else:
                 file.write_text(text + self._chance.choice(("\n", "\n", "\n", "")))
