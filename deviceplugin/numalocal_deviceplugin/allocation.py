@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from numalocal import names
 from numalocal.engines.compute import thread_variables
+from numalocal.errors import SetsUnavailable
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.pools import Preference
 from numalocal.sets.preference import prefer
+from numalocal.sets.setstate import why_not
 from numalocal_deviceplugin.errors import UnknownDevice
 
 
@@ -56,8 +58,15 @@ def allocate(sets: Sequence[CpuSet], ids: Iterable[str], machine: Machine) -> Al
 
     Raises:
         UnknownDevice: where an id is none of the sets'.
+        SetsUnavailable: where CPUs of a set have gone offline since it was chosen.
     """
     assignment = Assignment.of(sets_named(sets, ids))
+    for one in assignment.sets:
+        if one.missing:
+            raise SetsUnavailable(
+                f"device {one.id}: {why_not(one, machine)}; bring it online, or delete the pod so "
+                "that it gets other CPU sets"
+            )
     return Allocation(
         assignment=assignment,
         environment={**assignment.environment(), **thread_variables(assignment, machine)},

@@ -9,6 +9,7 @@ from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.partition import Partition
+from numalocal.sets.partition import partition as cut
 from numalocal_deviceplugin import devices
 from numalocal_deviceplugin.binding import Node
 
@@ -27,8 +28,8 @@ class Runtime(Enum):
 class Availability:
     """Own what changes while the agent runs; every method may be called from any thread.
 
-    The machine and its partition are those of the agent's start: a CPU that goes offline makes its
-    set unavailable, but renames nothing.
+    The machine is that of the agent's start, but for the CPUs that are online, and is cut anew when
+    these change: sets become smaller or unavailable, but none is renamed.
     """
 
     def __init__(
@@ -39,25 +40,35 @@ class Availability:
         grace_s: float = RUNTIME_GRACE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.machine = machine
-        self.partition = partition
+        self._machine = machine
+        self._partition = partition
         self._grace_s = grace_s
         self._clock = clock
         self._changed = threading.Condition()
-        self._online = machine.online
         self._held = IdSet()
         self._runtime = Runtime.NEVER_SEEN
         self._lost_at_s = 0.0
         self._pinning_kubelet = False
         self._version = 0
 
+    @property
+    def machine(self) -> Machine:
+        """The machine as it is now."""
+        with self._changed:
+            return self._machine
+
+    @property
+    def partition(self) -> Partition:
+        """The sets as they are cut now."""
+        with self._changed:
+            return self._partition
+
     def node(self) -> Node:
         """Give the node as it is now."""
         with self._changed:
             return Node(
-                machine=self.machine,
-                partition=self.partition,
-                online=self._online,
+                machine=self._machine,
+                partition=self._partition,
                 held=self._held,
             )
 
@@ -65,7 +76,6 @@ class Availability:
         """List the devices of some sets as they are now."""
         with self._changed:
             conditions = devices.Conditions(
-                online=self._online,
                 held=self._held,
                 bindable=self._bindable(),
                 pinning_kubelet=self._pinning_kubelet,
@@ -89,9 +99,17 @@ class Availability:
             self._bump()
 
     def set_online(self, online: IdSet) -> None:
-        """Take the CPUs that run now."""
+        """Take the CPUs that run now, and cut the machine by them.
+
+        Raises:
+            PoolUnmet: where none of them is known, so that nothing can be cut; nothing changes.
+        """
         with self._changed:
-            self._online = online
+            machine = self._machine.with_online(online)
+            if machine == self._machine:
+                return
+            self._partition = cut(machine, self._partition.pools)
+            self._machine = machine
             self._bump()
 
     def set_held(self, held: IdSet) -> None:

@@ -54,13 +54,11 @@ class Container:
 class Node:
     """This node at one moment.
 
-    `online` are the CPUs that run now, where the machine has those of the agent's start.  `held`
-    are CPUs of running containers whose sets are none of the partition's.
+    `held` are CPUs of running containers whose sets are none of the partition's.
     """
 
     machine: Machine
     partition: Partition
-    online: IdSet
     held: IdSet
 
 
@@ -90,23 +88,28 @@ class Corrections:
     refusals: tuple[AgentError, ...]
 
 
-def bind(pod: Pod, container: Container, node: Node, devices_of: DevicesOf) -> Binding:
-    """Decide what one container is bound to.
+def bind(
+    pod: Pod, container: Container, node: Node, devices_of: DevicesOf, *, new: bool = False
+) -> Binding:
+    """Decide what one container is bound to: of its CPU sets, what is online.
+
+    A `new` one needs every core of them, where one that runs keeps what is left.
 
     Raises:
         AgentError: where it must not start; the sentence is for the pod's events.
     """
     if names.ANNOTATION_ASSIGNMENT in container.annotations:
-        assignment = _assigned(pod, container)
+        given = _assigned(pod, container)
+        assignment = _online(pod, container, given, node, new=new)
         job = _job(pod, container, assignment)
         variables = engines.variables(job, assignment, node.machine)
     elif container.name in _bound_containers(pod):
-        assignment = _pods_assignment(pod, container, node, devices_of)
+        given = _pods_assignment(pod, container, node, devices_of)
+        assignment = _online(pod, container, given, node, new=new)
         job = Job(settings=engine_settings(pod), ranks=len(assignment.sets))
         variables = _own_variables(job, container, assignment, node)
     else:
         return Binding(cpus=_shared(node), mems=IdSet(), environment={})
-    _require_present(pod, container, assignment, node)
     return Binding(
         cpus=assignment.cpus,
         mems=assignment.mems,
@@ -151,9 +154,9 @@ def foreign_cpus(container: Container, partition: Partition) -> IdSet:
         assignment = Assignment.parse(container.annotations[names.ANNOTATION_ASSIGNMENT])
     except (KeyError, AssignmentInvalid):
         return IdSet()
-    # Not by memory_bytes, which change with the kernel and its huge pages.
-    ours = {(one.id, one.cpus) for one in partition.sets}
-    return union(one.cpus for one in assignment.sets if (one.id, one.cpus) not in ours)
+    # Not by the CPUs online then, nor by memory_bytes, which change with the kernel and huge pages.
+    ours = {one.id: one.present for one in partition.sets}
+    return union(one.cpus for one in assignment.sets if not one.cpus <= ours.get(one.id, IdSet()))
 
 
 def engine_settings(pod: Pod) -> EngineSettings:
@@ -217,21 +220,40 @@ def _own_variables(
     return {name: value for name, value in told.items() if name in own}
 
 
-def _require_present(pod: Pod, container: Container, assignment: Assignment, node: Node) -> None:
-    """Refuse CPUs that are gone: the kernel would fall back to the parent's, without an error."""
-    missing = assignment.cpus - node.online
-    if missing:
-        raise BindingRefused(
-            f"{_where(pod, container)}: CPU {missing} of its CPU sets is not online on this "
-            f"machine (online: {node.online}); bring it online, or delete the pod so that it "
-            "gets other CPU sets"
-        )
+def _online(
+    pod: Pod, container: Container, assignment: Assignment, node: Node, *, new: bool
+) -> Assignment:
+    """Keep what is there; refuse where nothing is: silently the kernel would give the parent's."""
+    left = assignment.on(node.machine.online)
+    missing = _missing(assignment, node) if new else IdSet()
+    if missing or not left.cpus:
+        raise _not_online(pod, container, missing or assignment.cpus, node)
     nodes = IdSet.of(numa.id for numa in node.machine.nodes)
     if not assignment.mems <= nodes:
         raise BindingRefused(
             f"{_where(pod, container)}: NUMA node {assignment.mems - nodes} of its CPU sets is "
             f"not in this machine (nodes: {nodes}); delete the pod so that it gets other CPU sets"
         )
+    return left
+
+
+def _missing(assignment: Assignment, node: Node) -> IdSet:
+    """Give the CPUs of cores that the sets need and lack; one of other pools needs all it had."""
+    ours = {one.id: one.missing for one in node.partition.sets}
+    cores = node.machine.cores_of_cpus(assignment.cpus)
+    gone = union(core.cpus for core in cores if core.cpus.isdisjoint(node.machine.online))
+    return union(ours.get(one.id, one.cpus & gone) for one in assignment.sets)
+
+
+def _not_online(pod: Pod, container: Container, cpus: IdSet, node: Node) -> BindingRefused:
+    online = node.machine.online
+    why = f"is not online on this machine (online: {online})"
+    if cpus <= online:
+        why = "stays shared for one that is offline"
+    return BindingRefused(
+        f"{_where(pod, container)}: CPU {cpus} of its CPU sets {why}; bring it online, or delete "
+        "the pod so that it gets other CPU sets"
+    )
 
 
 def _require_one_of(pod: Pod, annotation: str, value: str, known: Iterable[str]) -> None:

@@ -20,20 +20,19 @@ class Device:
 class Conditions:
     """What decides at one moment which sets can be given out.
 
-    `online` are the CPUs that the kernel runs now.  `held` are CPUs of running containers whose
+    `held` are CPUs of running containers whose
     sets were cut by another configuration of the pools.  `bindable` tells whether the container
     runtime would let us bind a new container.  `pinning_kubelet` tells whether the kubelet's own
     CPU manager hands out exclusive CPUs.
     """
 
-    online: IdSet
     held: IdSet = IdSet()  # noqa: RUF009 - immutable
     bindable: bool = False
     pinning_kubelet: bool = False
 
 
 def devices(sets: Iterable[CpuSet], conditions: Conditions) -> tuple[Device, ...]:
-    """List the devices of a pool in the order of its sets.
+    """List the devices of a pool in the order of its sets, as they are cut now.
 
     A set that cannot be given out stays in the list as unhealthy: the kubelet reports a device
     that vanished from the list as healthy.  Only where the kubelet pins CPUs itself is the list
@@ -48,8 +47,4 @@ def devices(sets: Iterable[CpuSet], conditions: Conditions) -> tuple[Device, ...
 
 
 def _healthy(one: CpuSet, conditions: Conditions) -> bool:
-    return (
-        conditions.bindable
-        and one.cpus <= conditions.online
-        and one.cpus.isdisjoint(conditions.held)
-    )
+    return conditions.bindable and not one.missing and one.cpus.isdisjoint(conditions.held)

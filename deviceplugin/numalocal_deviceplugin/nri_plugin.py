@@ -98,7 +98,7 @@ class Plugin:
         request = nri.CreateContainerRequest.FromString(payload)
         pod, container = nri_messages.pod(request.pod), nri_messages.container(request.container)
         self._hold(container)
-        bound = self._bind(pod, container, budget_s)
+        bound = self._bind(pod, container, budget_s, new=True)
         _log_bound("bound", pod, container, bound)
         return nri_messages.adjustment(bound).SerializeToString()
 
@@ -140,7 +140,9 @@ class Plugin:
         log.info("runtime shuts down")
         return nri.Empty().SerializeToString()
 
-    def _bind(self, pod: Pod, container: Container, budget_s: float) -> Binding:
+    def _bind(
+        self, pod: Pod, container: Container, budget_s: float, *, new: bool = False
+    ) -> Binding:
         limit_s = _limit_s(budget_s)
         try:
             return binding.bind(
@@ -148,6 +150,7 @@ class Plugin:
                 container,
                 self._availability.node(),
                 lambda namespace, name: self._devices_within(namespace, name, limit_s),
+                new=new,
             )
         except AgentError as error:
             log.error("container refused", extra=_fields(pod, container) | {"err": str(error)})  # noqa: TRY400

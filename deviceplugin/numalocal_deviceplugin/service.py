@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn
 import grpc
 
 from numalocal.errors import NumalocalError
+from numalocal.sets.cpusets import CpuSet
 from numalocal_deviceplugin import allocation
 from numalocal_deviceplugin.availability import Availability
 from numalocal_deviceplugin.devices import Device
@@ -31,7 +32,6 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
     def __init__(self, pool: str, availability: Availability, wait_s: float = _WAIT_S) -> None:
         self._pool = pool
         self._availability = availability
-        self._sets = availability.partition.of_pool(pool)
         self._wait_s = wait_s
         self._lock = threading.Lock()
         self._streams = 0
@@ -94,7 +94,7 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         last: tuple[Device, ...] | None = None
         while context.is_active():
             version = self._availability.version
-            now = self._availability.devices(self._sets)
+            now = self._availability.devices(self._sets())
             if now != last:
                 last = now
                 healthy = sum(device.healthy for device in now)
@@ -106,11 +106,14 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
             else:
                 self._availability.wait(version, self._wait_s)
 
+    def _sets(self) -> tuple[CpuSet, ...]:
+        return self._availability.partition.of_pool(self._pool)
+
     def _preferred(
         self, request: wire.ContainerPreferredAllocationRequest
     ) -> wire.ContainerPreferredAllocationResponse:
         ids = allocation.preferred_ids(
-            self._sets,
+            self._sets(),
             request.available_deviceIDs,
             must_include=request.must_include_deviceIDs,
             size=request.allocation_size,
@@ -120,7 +123,7 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         return wire.ContainerPreferredAllocationResponse(deviceIDs=ids)
 
     def _allocate(self, request: wire.ContainerAllocateRequest) -> wire.ContainerAllocateResponse:
-        given = allocation.allocate(self._sets, request.devices_ids, self._availability.machine)
+        given = allocation.allocate(self._sets(), request.devices_ids, self._availability.machine)
         log.info(
             "allocated",
             extra={

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from numalocal.errors import MachineUnreadable
+from numalocal.errors import MachineUnreadable, PoolUnmet
 from numalocal.machine.discovery import online_cpus
 from numalocal.machine.sysfs import Sysfs
 from numalocal_deviceplugin import kubelet, node, nri
@@ -44,7 +44,7 @@ class NodeWatch:
         """Take in what can be read now; what cannot is left as it was."""
         try:
             self._availability.set_online(online_cpus(self._sysfs))
-        except MachineUnreadable as error:
+        except (MachineUnreadable, PoolUnmet) as error:
             log.warning("online CPUs not read", extra={"err": str(error)})
         if not self._policy_known:
             self._look_at_policy()

@@ -62,10 +62,10 @@ def make_availability(
 
 
 def make_node(*, online: str = "0-7", held: str = "") -> Node:
+    machine = make_machine().with_online(IdSet.parse(online))
     return Node(
-        machine=make_machine(),
-        partition=make_partition(),
-        online=IdSet.parse(online),
+        machine=machine,
+        partition=partition(machine, (Pool(name="cpuset"),)),
         held=IdSet.parse(held),
     )
 

@@ -9,7 +9,7 @@ from numalocal.sets.pools import PREFERENCES, Pool, Preference
 from numalocal_deviceplugin.allocation import allocate, preferred_ids
 from numalocal_deviceplugin.errors import UnknownDevice
 
-from .nodes import N0, N1, make_machine, make_partition
+from .nodes import N0, N1, make_machine, make_node, make_partition
 
 SETS = make_partition().sets
 MACHINE = make_machine()
@@ -78,6 +78,13 @@ def test_more_than_is_available_is_an_error() -> None:
         preferred_ids(
             SETS, [N0], must_include=(), size=2, machine=make_machine(), placement="Spread"
         )
+
+
+def test_a_set_whose_core_went_offline_meanwhile_is_not_allocated() -> None:
+    node = make_node(online="0-5")
+
+    with pytest.raises(SetsUnavailable, match=f"device {N1}: CPU 6-7 is offline; bring it online"):
+        allocate(node.partition.sets, [N1], node.machine)
 
 
 def test_an_unknown_available_id_is_an_error() -> None:

@@ -1,5 +1,8 @@
 import threading
 
+import pytest
+
+from numalocal.errors import PoolUnmet
 from numalocal.idset import IdSet
 from numalocal_deviceplugin.availability import Availability
 
@@ -62,12 +65,32 @@ def test_there_is_no_grace_before_the_first_synchronization() -> None:
 def test_an_offline_cpu_makes_its_set_unhealthy_and_back() -> None:
     availability = make_availability()
 
-    availability.set_online(IdSet.parse("0-2,4-7"))
+    availability.set_online(IdSet.parse("0-1,4-7"))
     assert healthy(availability) == {N0: False, N1: True}
-    assert str(availability.node().online) == "0-2,4-7"
+    assert str(availability.node().machine.online) == "0-1,4-7"
 
     availability.set_online(IdSet.parse("0-7"))
     assert healthy(availability) == {N0: True, N1: True}
+
+
+def test_a_set_gives_what_is_online_of_it_under_the_same_name() -> None:
+    availability = make_availability()
+
+    availability.set_online(IdSet.parse("0-2,4-7,64"))
+
+    assert healthy(availability) == {N0: True, N1: True}
+    assert [str(one.cpus) for one in availability.partition.sets] == ["2", "6-7"]
+    assert [str(one.cpus) for one in availability.node().partition.sets] == ["2", "6-7"]
+
+
+def test_what_cuts_nothing_leaves_the_sets_as_they_were() -> None:
+    availability = make_availability()
+
+    with pytest.raises(PoolUnmet):
+        availability.set_online(IdSet.parse("64"))
+
+    assert healthy(availability) == {N0: True, N1: True}
+    assert str(availability.machine.online) == "0-7"
 
 
 def test_held_cpus_reach_the_node_and_the_devices() -> None:

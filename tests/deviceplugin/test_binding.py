@@ -2,6 +2,8 @@ import pytest
 
 from numalocal_deviceplugin.allocation import allocate
 from numalocal_deviceplugin.binding import (
+    Binding,
+    Container,
     DevicesOf,
     bind,
     corrections,
@@ -25,6 +27,11 @@ from .nodes import (
 
 def assigned(*ids: str) -> str:
     return allocate(make_partition().sets, ids, make_machine()).assignment.to_json()
+
+
+def new(container: Container, online: str) -> Binding:
+    """Bind a new container while only these CPUs are online."""
+    return bind(make_pod(), container, make_node(online=online), no_devices, new=True)
 
 
 def gives(*ids: str) -> DevicesOf:
@@ -94,13 +101,50 @@ class TestAContainerWithAnAssignment:
 
     def test_whose_cpu_went_offline_is_refused(self) -> None:
         with pytest.raises(BindingRefused) as caught:
-            bind(make_pod(), make_container(assignment=BOTH), make_node(online="0-5,7"), no_devices)
+            new(make_container(assignment=BOTH), "0-5")
 
         assert str(caught.value) == (
-            "pod default/llama-0, container engine: CPU 6 of its CPU sets is not online on this "
-            "machine (online: 0-5,7); bring it online, or delete the pod so that it gets other "
+            "pod default/llama-0, container engine: CPU 6-7 of its CPU sets is not online on this "
+            "machine (online: 0-5); bring it online, or delete the pod so that it gets other "
             "CPU sets"
         )
+
+    def test_of_another_pool_configuration_needs_all_its_cores(self) -> None:
+        container = make_container(assignment=OLD)
+
+        assert str(new(container, "0-2,4-7").cpus) == "1-2"
+        with pytest.raises(BindingRefused, match="CPU 2-3 of its CPU sets is not online"):
+            new(container, "0-1,4-7")
+
+    def test_whose_core_stands_in_for_the_reserved_one_is_refused(self) -> None:
+        with pytest.raises(BindingRefused, match="CPU 2-3 of its CPU sets stays shared for one"):
+            new(make_container(assignment=BOTH), "2-7")
+
+    def test_keeps_what_is_online_and_is_told_so(self) -> None:
+        bound = new(make_container(assignment=BOTH), "0-2,4-5,7")
+
+        assert str(bound.cpus) == "2,7"
+        assert bound.environment["NUMALOCAL_RANK_COMPUTE_CPUS"] == "2|7"
+        assert bound.environment["NUMALOCAL_RANK_CPUS"] == "2|7"
+
+    def test_that_runs_keeps_what_is_left_of_a_set_that_new_ones_cannot_have(self) -> None:
+        old = OLD.replace("1-3", "1-5")
+
+        bound = bind(
+            make_pod(), make_container(assignment=old), make_node(online="0-3"), no_devices
+        )
+
+        assert str(bound.cpus) == "1-3"
+
+    def test_of_which_nothing_is_online_is_refused_even_if_it_runs(self) -> None:
+        with pytest.raises(BindingRefused, match="CPU 2-3,6-7 of its CPU sets is not online"):
+            bind(make_pod(), make_container(assignment=BOTH), make_node(online="0-1"), no_devices)
+
+    def test_that_asks_nothing_itself_needs_its_pods_sets_whole(self) -> None:
+        pod = make_pod(bound_containers="fetch")
+
+        with pytest.raises(BindingRefused, match="CPU 6-7 of its CPU sets is not online"):
+            bind(pod, make_container("fetch"), make_node(online="0-5"), gives(N1), new=True)
 
     def test_whose_numa_node_is_not_here_is_refused(self) -> None:
         with pytest.raises(BindingRefused, match="NUMA node 5 of its CPU sets is not in this"):
@@ -260,6 +304,7 @@ def test_absent_engine_settings_take_their_defaults() -> None:
     [
         pytest.param(BOTH, "", id="ours"),
         pytest.param(BOTH.replace('"memoryBytes":', '"memoryBytes":1'), "", id="more memory"),
+        pytest.param(BOTH.replace('"2-3"', '"3"'), "", id="one was offline then"),
         pytest.param(OLD, "1-3", id="another configuration's"),
         pytest.param("{", "", id="damaged"),
         pytest.param("", "", id="none"),

@@ -3,16 +3,13 @@ import pytest
 from numalocal.idset import IdSet
 from numalocal_deviceplugin.devices import Conditions, Device, devices
 
-from .nodes import N0, N1, make_partition
+from .nodes import N0, N1, make_node, make_partition
 
 SETS = make_partition().sets
 
 
-def conditions(
-    *, online: str = "0-7", held: str = "", bindable: bool = True, pinning: bool = False
-) -> Conditions:
+def conditions(*, held: str = "", bindable: bool = True, pinning: bool = False) -> Conditions:
     return Conditions(
-        online=IdSet.parse(online),
         held=IdSet.parse(held),
         bindable=bindable,
         pinning_kubelet=pinning,
@@ -30,9 +27,21 @@ def test_every_set_is_a_device_with_its_numa_node() -> None:
     )
 
 
-@pytest.mark.parametrize("online", ["0-2,4-7", "0-1,4-7"], ids=["one thread", "whole core"])
-def test_a_set_with_an_offline_cpu_stays_listed_but_unhealthy(online: str) -> None:
-    assert healthy(conditions(online=online)) == {N0: False, N1: True}
+@pytest.mark.parametrize(
+    ("online", "holds"),
+    [
+        pytest.param("0-2,4-7", True, id="one thread offline"),
+        pytest.param("0,2,4,6", True, id="every second thread"),
+        pytest.param("0-1,4-7", False, id="a whole core"),
+        pytest.param("2-7", False, id="the core that is reserved"),
+    ],
+)
+def test_a_set_is_healthy_while_its_cores_have_an_online_cpu(online: str, *, holds: bool) -> None:
+    sets = make_node(online=online).partition.sets
+
+    listed = devices(sets, conditions())
+
+    assert {device.id: device.healthy for device in listed} == {N0: holds, N1: True}
 
 
 def test_a_set_whose_cpus_another_configurations_container_holds_is_unhealthy() -> None:

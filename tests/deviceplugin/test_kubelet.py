@@ -89,10 +89,11 @@ def test_every_set_is_listed_with_its_numa_node(plugin: Plugin) -> None:
 def test_a_change_of_health_reaches_the_kubelet_at_once(
     plugin: Plugin, availability: Availability
 ) -> None:
-    availability.set_online(availability.machine.online - availability.partition.sets[0].cpus)
+    online = availability.machine.online
+    availability.set_online(online - availability.partition.sets[0].cpus)
 
     until(lambda: plugin.devices == {N0: "Unhealthy", N1: "Healthy"}, "unhealthy")
-    availability.set_online(availability.machine.online)
+    availability.set_online(online)
 
     until(lambda: plugin.devices == HEALTHY, "healthy again")
 
