@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from dataclasses import asdict
+from typing import Final
 
 import kopf
 from kubernetes import config as kubernetes_config
@@ -15,11 +16,15 @@ from numalocal_operator.config import from_environ
 from numalocal_operator.controller import Controller
 from numalocal_operator.handlers import register
 
+RECURSION_LIMIT: Final = 100_000
+"""For Python's JSON each level of an object is a call, and the API server takes 10,000 levels: one
+object such as that would end every list and watch."""
 _LIVENESS = "http://0.0.0.0:8080/healthz"
 
 
 def main() -> int:
     """Run until told to stop."""
+    sys.setrecursionlimit(RECURSION_LIMIT)
     config = from_environ(os.environ)
     log.configure(config.log_level)
     try:

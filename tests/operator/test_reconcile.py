@@ -1,11 +1,13 @@
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from kubernetes.client.exceptions import ApiException
 
+from numalocal_operator.__main__ import RECURSION_LIMIT
 from numalocal_operator.cluster import Cluster
 from numalocal_operator.reconcile import REFUSED_RETRY_S, TAKEN_RETRY_S, reconcile
 
@@ -153,6 +155,32 @@ def test_a_template_that_no_pod_can_be_made_of_is_told_once(
     api.requests.clear()
     assert turn(cluster, 600) is None
     assert api.writes() == []
+
+
+@pytest.fixture
+def as_deep_as_the_process() -> Iterator[None]:
+    """Let JSON be as deep as the operator's process does."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(RECURSION_LIMIT)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("as_deep_as_the_process")
+def test_a_template_deeper_than_python_takes_by_itself_is_told(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(1_200):
+        deep = {"a": deep}
+    api.put(WORKERS, raw_worker({"name": "engine", "lifecycle": deep}))
+
+    assert turn(cluster) is None
+
+    assert degraded(api)[1:] == (
+        "InvalidSpec",
+        "spec: {'template': {'spec': {...}}} must not be nested more than 100 levels deep",
+    )
 
 
 def test_what_nobody_foresaw_is_a_condition_until_it_is_over(

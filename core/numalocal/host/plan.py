@@ -158,7 +158,7 @@ def text(
         told = [f"{name}={value}" for name, value in sorted(placed.environment.items())]
         told += [shlex.join(placed.command)] if placed.command else []
         lines += [f"  {escaped(one, but=_IN_SCRIPTS)}" for one in told]
-    said = [f"note: {escaped(one)}" for one in notes(placements)]
+    said = [f"note: {one}" for one in notes(placements)]
     lines += ["", *said] if said else []
     lines += ["", *(f"does not fit: {one}" for one in short)] if short else ["", "fits"]
     return "\n".join(lines)
