@@ -136,8 +136,8 @@ def test_runs_see_each_other_and_never_share_a_cpu(
         process.stdout.read()
 
     assert second.returncode == 1
-    assert "1 CPU sets are asked for, 0 are free" in second.stderr
-    assert "(other runs hold CPUs 0" in second.stderr
+    assert "1 CPU set is asked for, 0 are free of the 1 of pool cpuset: CPU 0" in second.stderr
+    assert "held by other runs; wait for another run to end" in second.stderr
 
 
 MANY_THREADS = """

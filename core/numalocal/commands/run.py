@@ -22,6 +22,8 @@ from numalocal.host.replica import Replica
 from numalocal.host.verdict import Outcome, problems
 from numalocal.idset import IdSet, union
 from numalocal.machine.discovery import discover
+from numalocal.machine.discovery.available import read_available
+from numalocal.machine.discovery.limits import limits_of_mount
 from numalocal.machine.model import Machine
 from numalocal.machine.sysfs import Sysfs
 from numalocal.sets.partition import Partition
@@ -43,6 +45,8 @@ def main(arguments: argparse.Namespace) -> int:
     require_command(worker)
     machine = discover(Sysfs())
     confined = not cgroups.obstacle(os.getuid())
+    if confined:  # what its own cgroup is made below, and not what this process is in
+        machine = machine._replace(limits=limits_of_mount(Sysfs()))
     parts = sets.cut(machine, arguments.pools)
     signal.signal(signal.SIGTERM, _interrupt)
     with Claims() as claims:
@@ -72,12 +76,10 @@ def _claimed(
     """Place the worker on what no other run holds, and hold it."""
     for _ in range(_CLAIM_TRIES):
         taken = claims.taken(machine.allowed)
-        free = machine._replace(allowed=machine.allowed - taken)
-        try:
-            placements = place(worker, free, parts, confined=confined)
-        except SetsUnavailable as error:
-            others = f" (other runs hold CPUs {taken})" if taken else ""
-            raise SetsUnavailable(f"{error}{others}") from error
+        available = read_available(Sysfs(), machine)
+        placements = place(
+            worker, machine, parts, confined=confined, held=taken, available_bytes=available
+        )
         if claims.take(union(one.assignment.cpus for one in placements)):
             return placements
     raise SetsUnavailable(f"other runs took the free CPUs first, {_CLAIM_TRIES} times: try again")

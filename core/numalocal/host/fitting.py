@@ -13,9 +13,13 @@ from numalocal.sets.setstate import SetState, state
 from numalocal.worker.spec import Worker
 
 
-def free_sets(worker: Worker, machine: Machine, partition: Partition) -> list[CpuSet]:
-    """List the sets of a worker's pool that this process may use."""
-    return [one for one in partition.of_pool(worker.pool) if state(one, machine) is SetState.FREE]
+def free_sets(worker: Worker, machine: Machine, partition: Partition, held: IdSet) -> list[CpuSet]:
+    """List the sets of a worker's pool that it can have; `held` are CPUs of other runs."""
+    return [
+        one
+        for one in partition.of_pool(worker.pool)
+        if state(one, machine) is SetState.FREE and one.cpus.isdisjoint(held)
+    ]
 
 
 def usable_bytes(machine: Machine) -> dict[int, int]:
@@ -34,18 +38,21 @@ def by_memory_nodes(sets: Iterable[CpuSet]) -> Mapping[IdSet, list[CpuSet]]:
 
 
 def fitting_sets(
-    worker: Worker, machine: Machine, partition: Partition, available_bytes: Mapping[int, int]
+    worker: Worker,
+    machine: Machine,
+    partition: Partition,
+    free: Collection[CpuSet],
+    available_bytes: Mapping[int, int],
 ) -> list[CpuSet]:
     """List the free sets that memory has a rank for, where all ranks fit, else all free sets.
 
     First by what is available now, of the nodes where that is told, then by what there is.
     """
-    free = free_sets(worker, machine, partition)
     total = usable_bytes(machine)
     now = {node: min(size, total.get(node, size)) for node, size in available_bytes.items()}
     preference = partition.pool(worker.pool).placement
     ways = (_holding(free, worker, machine, preference, bytes_) for bytes_ in (total | now, total))
-    return next(filter(None, ways), free)
+    return next(filter(None, ways), list(free))
 
 
 def _holding(

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from numalocal import engines, expansion, names
 from numalocal.engines import Job
 from numalocal.engines.compute import thread_variables
-from numalocal.errors import SpecInvalid
-from numalocal.host import fitting, quota
+from numalocal.errors import SetsUnavailable, SpecInvalid
+from numalocal.host import fitting, quota, unavailable
+from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.problems import Problem, printable
 from numalocal.sets.assignment import Assignment
@@ -39,21 +40,27 @@ def place(
     partition: Partition,
     *,
     confined: bool = True,
+    held: IdSet | None = None,
     available_bytes: Mapping[int, int] | None = None,
 ) -> tuple[Placement, ...]:
     """Give every replica its sets, lowest replica first, from those that this process may use.
 
-    Ranks go where their memory is, if there is a way in which all fit: to nodes that have it
-    available now, where `available_bytes` tells it, else to nodes that have it at all.  Where there
-    is none the pool's preference decides alone, and `plan.shortages` says what is short.
+    CPUs that are `held` by other runs are not given.  Ranks go where their memory is, if there is a
+    way in which all fit: to nodes that have it available now, where `available_bytes` tells it,
+    else to nodes that have it at all.  Where there is none the pool's preference decides alone, and
+    `plan.shortages` says what is short.
     `confined` tells that a cgroup holds each replica in its sets.
 
     Raises:
-        SetsUnavailable: where the sets do not suffice.
+        SetsUnavailable: where the sets do not suffice, with the cause.
         SpecInvalid: where there is no such pool.
     """
     pool = _pool(worker, partition)
-    free = fitting.fitting_sets(worker, machine, partition, available_bytes or {})
+    held = held or IdSet()
+    free = fitting.free_sets(worker, machine, partition, held)
+    if len(free) < worker.replicas * worker.ranks:
+        raise SetsUnavailable(unavailable.sentence(worker, machine, partition, held))
+    free = fitting.fitting_sets(worker, machine, partition, free, available_bytes or {})
     placements = []
     shares = quota.shares(worker, machine)
     for replica in range(worker.replicas):

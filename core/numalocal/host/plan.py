@@ -68,7 +68,7 @@ def _limit_shortages(worker: Worker, machine: Machine) -> Iterator[str]:
 def _nearest(worker: Worker, machine: Machine, partition: Partition) -> str:
     """Say how many of the ranks fit, and with how much memory each all would."""
     ranks, asked = worker.replicas * worker.ranks, worker.memory_per_rank_bytes or 0
-    sets_on = fitting.by_memory_nodes(fitting.free_sets(worker, machine, partition))
+    sets_on = fitting.by_memory_nodes(fitting.free_sets(worker, machine, partition, IdSet()))
     counts = {nodes: len(sets) for nodes, sets in sets_on.items()}
     usable = fitting.usable_bytes(machine)
     held = sum(capacity.slots(counts, usable, asked).values())

@@ -60,10 +60,7 @@ def prefer(
     held = {one.id: one for one in must_include}
     sets = {one.id: one for one in available} | held
     if len(sets) < size:
-        raise SetsUnavailable(
-            f"{size} CPU sets are asked for, {len(sets)} are free; "
-            "lower spec.ranks or wait for a worker to end"
-        )
+        raise SetsUnavailable(f"{size} CPU sets are asked for, {len(sets)} are free")
     nodes = candidates(node_states(sets.values(), held.keys(), machine), machine)
     ranks = max(0, size - len(held))
     placed = _spread(nodes, ranks) if placement == "Spread" else _pack(nodes, ranks)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from numalocal.errors import SetsUnavailable, SpecInvalid
 from numalocal.host.placement import Placement, place, require_command, users
-from numalocal.idset import IdSet
+from numalocal.idset import IdSet, union
 from numalocal.machine.model import CpuQuota, Limits, Machine
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import PREFERENCES, Pool, Preference
@@ -117,8 +117,16 @@ def test_llama_cpp_keeps_its_hands_off_numa_where_no_cgroup_holds_it() -> None:
 
 
 def test_too_many_replicas_are_told_with_the_numbers() -> None:
-    with pytest.raises(SetsUnavailable, match="2 CPU sets are asked for, 0 are free"):
+    with pytest.raises(SetsUnavailable, match="8 CPU sets are asked for, 6 are free of the 6 of"):
         placed(replicas=4, ranks=2)
+
+
+def test_what_other_runs_hold_is_not_given() -> None:
+    held = IdSet.parse("2-3,10-15")
+
+    placements = place(worker(replicas=2), MACHINE, CUT, held=held)
+
+    assert union(one.assignment.cpus for one in placements) == IdSet.parse("4-7")
 
 
 def test_the_templates_own_variables_win() -> None:
