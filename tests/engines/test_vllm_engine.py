@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from numalocal.engines.vllm import OVERHEAD_BYTES
+from numalocal.engines.vllm_memory import OVERHEAD_BYTES
 from numalocal.idset import IdSet, union
 
 from .engine import Engine, started

@@ -6,7 +6,7 @@ import pytest
 
 from numalocal import engines
 from numalocal.engines.arguments import value
-from numalocal.engines.vllm import OVERHEAD_BYTES, READS_LIMIT_SINCE, SHM_BYTES_PER_RANK
+from numalocal.engines.vllm_memory import OVERHEAD_BYTES, READS_LIMIT_SINCE, SHM_BYTES_PER_RANK
 from numalocal.quantity import parse_bytes
 from numalocal.worker import jobs
 from numalocal.worker.spec import Worker

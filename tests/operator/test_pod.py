@@ -284,6 +284,18 @@ def test_an_engine_gets_its_arguments_behind_the_users_own() -> None:
     ]
 
 
+def test_a_program_that_reads_no_arguments_is_told_by_variable() -> None:
+    own = {"name": "A", "value": "b"}
+    container = {"name": "engine", "image": "x", "command": ["python3", "app.py"], "env": [own]}
+
+    engine = engine_of(
+        pod_of(make_worker(container, engine={"name": "vllm"}, memory={"kvCache": "24Gi"}))
+    )
+
+    assert "args" not in engine
+    assert engine["env"] == [own, {"name": "VLLM_CPU_KVCACHE_SPACE", "value": "24"}]
+
+
 def test_an_engine_without_arguments_of_ours_keeps_the_images_command() -> None:
     assert "args" not in engine_of(pod_of(make_worker()))
 

@@ -152,8 +152,12 @@ def _not_added(asked: Call, added: tuple[str, ...]) -> Iterator[str]:
 
 
 def _kept(asked: Call, engine: Adapter, options: tuple[Option, ...]) -> Iterator[str]:
-    """Say of each thing that could be told how the user tells it himself."""
-    could = [(one.name, one.unless) for one in options]
+    """Say of each thing that could be told how the user tells it himself, where he says another."""
+    could = [
+        (one.name, one.unless)
+        for one in options
+        if asked.value(asked.own(one.name, *one.unless)) != one.value
+    ]
     could += engine.speaks.items() if asked.program.reads_variables else ()
     for ours, others in could:
         if own := asked.own(ours, *others):

@@ -111,13 +111,18 @@ class Call:
         """Name the first of these options and variables that the user gives; empty = none."""
         return next((name for name in names if self._gives(name)), "")
 
+    def value(self, name: str) -> str | None:
+        """Give the value of an option or a variable; None where it has none, or none is known."""
+        if name.startswith("-"):
+            return arguments.value(self.command.words, name, self.abbreviated)
+        return self.command.variables.get(name, self.job.variables.get(name))
+
     def number(self, *options: str, absent: int = 1) -> int | None:
         """Give the number that an option says by one of its names; None where nobody knows it."""
-        words = self.command.words
-        values = [arguments.value(words, option, self.abbreviated) for option in options]
-        said = next((value.strip() for value in values if value is not None), None)
-        if said is None:
-            return None if self.doubtful or self.own(*options) else absent
+        own = self.own(*options)
+        if not own:
+            return None if self.doubtful else absent
+        said = (self.value(own) or "").strip()
         plain = said.isascii() and said.isdecimal() and len(said) < _DIGITS
         return int(said) if plain and not self.several else None
 
@@ -189,7 +194,7 @@ def _no_reserve(_call: Call, _architecture: str) -> int:
 
 def any_program(command: Command, _image: str) -> Program:
     """Take any program for the engine's, where all are told the same."""
-    return LIBRARY if command.python else Program(command.name)
+    return Program(command.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

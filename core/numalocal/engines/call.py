@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from numalocal.engines import arguments, wrappers
-from numalocal.engines.adapter import LIBRARY, UNKNOWN_PROGRAM, Adapter, Call, Job, Program
+from numalocal.engines.adapter import UNKNOWN_PROGRAM, Adapter, Call, Job, Program
 from numalocal.engines.arguments import Command, CommandLine
 from numalocal.problems import printable
 
@@ -17,7 +17,7 @@ def read(job: Job, engine: Adapter) -> Call:
     line = arguments.read(job.command, job.args, job.variables)
     found = [(one, program) for one in line.commands if (program := _program(one, job, engine))]
     # A script often prepares something in Python before it starts the engine.
-    chosen = [pair for pair in found if pair[1] != LIBRARY] or found[-1:]
+    chosen = [pair for pair in found if pair[1].reads_options] or found[-1:]
     program = chosen[-1][1] if chosen else UNKNOWN_PROGRAM
     command = _together([one for one, _ in chosen] or line.commands)
     call = Call(

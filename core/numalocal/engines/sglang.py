@@ -5,10 +5,9 @@ Each rank binds its threads to its part of the list and its memory to the nodes 
 """
 
 from collections.abc import Mapping, Sequence
-from math import prod
 from typing import Final
 
-from numalocal.engines import budget
+from numalocal.engines import budget, shape
 from numalocal.engines.adapter import LIBRARY, Adapter, Call, Option, Program, Seat
 from numalocal.engines.arguments import Command
 from numalocal.engines.budget import GIB
@@ -76,26 +75,8 @@ def _fraction(call: Call) -> str | None:
 
 
 def _notes(call: Call) -> Sequence[str]:
-    return (*_shape_notes(call), *_memory_notes(call))
-
-
-def _shape_notes(call: Call) -> Sequence[str]:
-    """Compare the number of ranks that it starts here with the worker's."""
-    if not call.own(*_SHAPE):
-        return ()
-    within = bool(call.own(_DP_ATTENTION))
-    shape = [call.number(*one) for one in ((_TP, _PP) if within else (_TP, _PP, _DP))]
-    machines = call.number(*_MACHINES)
-    known = [one for one in shape if one is not None]
-    if len(known) < len(shape) or not machines:
-        return ()
-    started, ranks = prod(known) // machines, call.job.ranks
-    if started == ranks:
-        return ()
-    return (
-        f"its arguments start {started} ranks, and spec.ranks is {ranks}: SGLang refuses a list of "
-        f"another length; say ranks: {started}",
-    )
+    factors = (_TP, _PP) if call.own(_DP_ATTENTION) else (_TP, _PP, _DP)
+    return (*shape.notes(call, factors, _MACHINES), *_memory_notes(call))
 
 
 def _memory_notes(call: Call) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """What engines are told of memory: never more than a rank has, whatever the engine counts from."""
 
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
@@ -9,10 +10,11 @@ from hypothesis import strategies as st
 
 from numalocal.engines import EngineSettings, Job, Memory, tell
 from numalocal.engines.arguments import value
-from numalocal.engines.vllm import OVERHEAD_BYTES, SHM_BYTES_PER_RANK
+from numalocal.engines.vllm_memory import OVERHEAD_BYTES, SHM_BYTES_PER_RANK
 
 from ..conftest import GIB
 
+ANCIENT = "vllm/vllm-openai-cpu:v0.9.1"
 NEW, OLD, UNKNOWN = "vllm/vllm-openai-cpu:v0.24.0", "reg:5000/vllm:v0.23.1-x", "vllm:latest"
 
 
@@ -47,11 +49,57 @@ def test_vllm_is_told_by_what_its_version_counts_from(image: str, fraction: str)
     assert any("tells no version" in note for note in told.notes) is (image == UNKNOWN)
 
 
-def test_a_kv_cache_in_bytes_is_told_as_it_is() -> None:
-    told = tell(vllm(kv=24 * GIB))
+SIZE, SPACE = "--kv-cache-memory-bytes", "VLLM_CPU_KVCACHE_SPACE"
 
-    assert value(told.arguments, "--kv-cache-memory-bytes") == str(24 * GIB)
+
+@pytest.mark.parametrize(
+    ("image", "command", "kv", "size", "space"),
+    [
+        pytest.param(NEW, "vllm serve", 24 * GIB, str(24 * GIB), "24", id="both ways"),
+        pytest.param(UNKNOWN, "vllm serve", GIB, str(GIB), "1", id="no version"),
+        pytest.param(NEW, "vllm serve", GIB + 1, str(GIB + 1), None, id="not rounded down"),
+        pytest.param(NEW, "vllm serve", GIB // 2, str(GIB // 2), None, id="never 0 GiB"),
+        pytest.param(NEW, "python3 app.py", GIB, None, "1", id="a program of one's own"),
+        pytest.param(NEW, "python3 app.py", 3 * GIB - 1, None, "2", id="rounded down"),
+        pytest.param(NEW, "python3 app.py", GIB - 1, None, None, id="nothing to tell"),
+        pytest.param(NEW, "sh -c serve", GIB, None, "1", id="a script"),
+        pytest.param(ANCIENT, "vllm serve", 16 * GIB, None, "16", id="v0.9 has no option"),
+        pytest.param("x:v0.19.1", "vllm serve", 16 * GIB, None, "16", id="v0.19 ignores it"),
+        pytest.param("x:0.20.0-cpu", "vllm serve", GIB, str(GIB), "1", id="v0.20 obeys it"),
+        pytest.param("x:cpu-v0.19@sha256:1", "vllm serve", GIB, None, "1", id="a digest"),
+    ],
+)
+def test_a_kv_cache_is_told_in_every_way_that_arrives(
+    image: str, command: str, kv: int, size: str | None, space: str | None
+) -> None:
+    told = tell(replace(vllm(image, kv=kv), command=tuple(command.split())))
+
+    assert value(told.arguments, SIZE) == size
+    assert told.variables.get(SPACE) == space
     assert value(told.arguments, "--gpu-memory-utilization") is None
+    lost = size is None and kv % GIB
+    assert any("takes whole GiB" in note for note in told.notes) is bool(lost)
+
+
+@pytest.mark.parametrize("command", ["vllm serve", "python3 app.py"])
+@pytest.mark.parametrize("own", [SIZE, SPACE])
+def test_a_kv_cache_of_the_users_is_not_told_again(command: str, own: str) -> None:
+    job = replace(vllm(kv=GIB), command=tuple(command.split()))
+    args = (f"{own}=7",) if own == SIZE else ()
+    variables = {} if args else {own: "7"}
+
+    told = tell(replace(job, args=args, variables=variables))
+
+    assert value(told.arguments, SIZE) is None
+    assert told.variables == {}
+    assert any(note.startswith(f"{own} is the worker's own") for note in told.notes)
+
+
+def test_vllm_before_v0_20_takes_no_fraction() -> None:
+    told = tell(vllm(ANCIENT))
+
+    assert value(told.arguments, "--gpu-memory-utilization") is None
+    assert any("say spec.memory.kvCache" in note for note in told.notes)
 
 
 @pytest.mark.parametrize(

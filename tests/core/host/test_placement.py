@@ -363,3 +363,22 @@ def test_two_replicas_have_the_fraction_of_their_own_nodes() -> None:
             "0.5000",
             "0.1250",
         ]
+
+
+def test_a_value_that_only_a_cluster_has_is_ours_here_and_said() -> None:
+    elsewhere = {"name": "OMP_NUM_THREADS", "valueFrom": {"resourceFieldRef": {"resource": "x"}}}
+    container = {"env": [elsewhere], "envFrom": [{"configMapRef": {"name": "x"}}]}
+
+    (one,) = placed(container, engine={"name": "openmp"})
+
+    assert one.environment["OMP_NUM_THREADS"] == "1"
+    assert one.notes == (
+        "OMP_NUM_THREADS is not set from its valueFrom, which only a cluster reads",
+        "the variables of envFrom, which only a cluster reads, are not set",
+    )
+
+
+def test_a_variable_known_before_the_place_is_set() -> None:
+    (one,) = placed(engine={"name": "vllm"}, memory={"kvCache": "2Gi"})
+
+    assert one.environment["VLLM_CPU_KVCACHE_SPACE"] == "2"
