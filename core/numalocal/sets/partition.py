@@ -19,8 +19,8 @@ class Partition:
     """A machine cut up by its pools.
 
     `sets` are sorted by node and lowest CPU; `shared` are the CPUs in no set that are online and
-    allowed, empty only where a pool reserves none.  `notes` say what of the pools does not suit
-    this machine, a sentence each.
+    allowed, empty only where a pool reserves none or the process may use one core.  `notes` say
+    what of the pools does not suit this machine, a sentence each.
     """
 
     pools: tuple[Pool, ...]
@@ -59,7 +59,8 @@ def partition(machine: Machine, pools: Sequence[Pool]) -> Partition:
     Only what the process may use is cut.  An offline CPU is cut as if it were online, so that no
     set is renamed by it.  Sets of a number of cores hold while each core has an online CPU, those
     of `numa` and `l3` are what is online of them.  Where a reserved core is offline, the lowest
-    that breaks no set stays shared in its stead.
+    that breaks no set stays shared in its stead.  The only core of a node that a process may use is
+    not reserved: others have theirs.
 
     Raises:
         PoolUnmet: where a pool gets no set at all, its memory exceeds a node's, or no CPU is left
@@ -75,22 +76,25 @@ def partition(machine: Machine, pools: Sequence[Pool]) -> Partition:
         if not any(one.pool == pool.name for one in sets):
             raise PoolUnmet(doubts.unmet(pool, machine, memory))
     _check_memory(machine, sets)
-    shared = machine.allowed - union(one.cpus for one in sets)
-    if not shared and all(pool.reserve for pool in pools):
+    given = union(one.cpus for one in sets)
+    if machine.online <= given and all(pool.reserve for pool in pools):
         raise PoolUnmet("no online CPU is left shared; raise pools[].reserve")
     return Partition(
         pools=tuple(pools),
         sets=in_rank_order(sets),
-        shared=shared,
+        shared=machine.allowed - given,
         notes=doubts.notes(pools, machine),
     )
 
 
 def _sets_on(node: int, pools: Sequence[Pool], machine: Machine, memory: Memory) -> list[CpuSet]:
     """Cut one node for the pools that cut it."""
+    cores = cores_to_cut(machine, node)
     reserve = max((pool.reserve for pool in pools), default=0)
+    if not machine.node(node).cpus & machine.online <= machine.allowed:  # others have the rest
+        reserve = min(reserve, max(0, len(cores) - 1))
     free = free_cores(machine, node, reserve)
-    reserved = set(cores_to_cut(machine, node)) - {core for one in free for core in one.cores}
+    reserved = set(cores) - {core for one in free for core in one.cores}
     cuts: list[_Cut] = []
     for pool in pools:
         cut = list(runs(pool, free))

@@ -127,6 +127,11 @@ def test_an_offline_cpu_renames_nothing(
     assert after is not None
     named = [(one.id, one.present) for one in before.sets]
     assert named == [(one.id, one.present) for one in after.sets]
+    at_runtime = cut_or_none(machine.with_online(later.online), pools)
+    assert at_runtime is not None
+    assert [(one.id, one.cpus, one.missing) for one in at_runtime.sets] == [
+        (one.id, one.cpus, one.missing) for one in after.sets
+    ]
     again = cut_or_none(later.with_online(machine.online)._replace(l3=machine.l3), pools)
     assert again is not None
     assert again.sets == before.sets
@@ -412,9 +417,20 @@ def test_what_is_allowed_is_cut(
     assert str(cut.shared) == shared
 
 
-def test_a_process_that_may_use_one_core_is_told_so(machine: MachineMaker) -> None:
-    with pytest.raises(PoolUnmet, match=r"node 0 has 8, 1 of them allowed to this process\)"):
-        partition(confined(machine(nodes=1, cores=8), "6-7"), [Pool(name="cpuset")])
+@pytest.mark.parametrize(("allowed", "reserve"), [("6-7", 1), ("7", 1), ("2,6", 3)])
+def test_the_last_core_that_a_process_may_use_is_not_reserved(
+    machine: MachineMaker, allowed: str, reserve: int
+) -> None:
+    made = confined(machine(nodes=1, cores=8), allowed)
+
+    (one,) = partition(made, [Pool(name="cpuset", reserve=reserve)]).sets
+
+    assert one.present == IdSet.of([6, 7])
+
+
+def test_a_process_that_may_use_too_few_cores_is_told_so(machine: MachineMaker) -> None:
+    with pytest.raises(PoolUnmet, match=r"node 0 has 8, 2 of them allowed to this process\)"):
+        partition(confined(machine(nodes=1, cores=8), "4-7"), [Pool(name="cpuset", size=2)])
 
 
 def test_a_core_that_is_offline_belongs_to_no_confined_process(machine: MachineMaker) -> None:
