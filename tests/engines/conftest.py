@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,10 +12,12 @@ import pytest
 from numalocal.idset import IdSet
 
 from .engine import Engine, started
+from .openmp_programs import Build, Program, build, worker
 
 ROOT = Path(__file__).parents[2]
 Bound = Callable[..., Engine]
 Plain = Callable[..., Engine]
+Start = Callable[..., Engine]
 
 WORKER = """
 apiVersion: numalocal.io/v1alpha1
@@ -96,5 +98,26 @@ def plain(engines_python: Path, environment: dict[str, str], ended: ExitStack) -
         python = ["taskset", "--cpu-list", str(cpus), str(engines_python)]
         command = [*python, "-m", *map(str, program)]
         return ended.enter_context(started(command, {**environment, **told}))
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def openmp_program(engines_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Build the OpenMP program on a runtime."""
+    folder = tmp_path_factory.mktemp("openmp")
+    return lambda runtime: build(runtime, folder, engines_python.parents[1] / "lib")
+
+
+@pytest.fixture
+def openmp(environment: dict[str, str], tmp_path: Path, ended: ExitStack) -> Start:
+    """Start an OpenMP program under `numalocal run` on a set of two cores, told in a family."""
+
+    def start(family: str, program: Program, own: Mapping[str, str] | None = None) -> Engine:
+        file, pools = tmp_path / "worker.json", tmp_path / "pools.yaml"
+        file.write_text(worker(family, program.path, own), encoding="utf-8")
+        pools.write_text(POOLS.format(cores=2), encoding="utf-8")
+        run = [sys.executable, "-m", "numalocal.cli", "run", "-f", str(file)]
+        return ended.enter_context(started([*run, "--pools", str(pools)], environment))
 
     return start

@@ -1,7 +1,8 @@
-"""One program on each of the three OpenMP runtimes."""
+"""One program on each of the three OpenMP runtimes, and the worker that it is the engine of."""
 
+import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,6 +26,21 @@ class Program(NamedTuple):
 
     path: Path
     library: Path
+
+
+Build = Callable[[str], Program]
+
+
+def worker(
+    family: str, program: str | Path, own: Mapping[str, str] | None = None, replicas: int = 1
+) -> str:
+    """Write a worker told in a family's words, with its user's own variables; JSON is YAML."""
+    env = [{"name": name, "value": value} for name, value in (own or {}).items()]
+    container = {"name": "engine", "command": [str(program)], "env": env}
+    engine = {"name": "openmp", "openMP": family}
+    template = {"spec": {"containers": [container]}}
+    spec = {"replicas": replicas, "engine": engine, "template": template}
+    return json.dumps({"kind": "CpuInferenceWorker", "metadata": {"name": "openmp"}, "spec": spec})
 
 
 def build(runtime: str, folder: Path, intel: Path) -> Program:
