@@ -12,26 +12,26 @@
 
 static const char OWN[] = "/proc/self/cgroup";
 
-/* Whether `names`, up to its length, has "memory" between its commas. */
-static bool names_memory(const char *names, size_t length)
+/* Whether `names`, up to its length, has the controller between its commas. */
+static bool has_name(const char *names, size_t length, const char *controller)
 {
-    static const char NAME[] = "memory";
-    const size_t name_length = sizeof NAME - 1;
+    const size_t name_length = strlen(controller);
 
     for (const char *end = names + length; names < end;) {
         const char *comma = memchr(names, ',', (size_t)(end - names));
         const size_t part = (size_t)((comma == NULL ? end : comma) - names);
 
-        if (part == name_length && memcmp(names, NAME, part) == 0)
+        if (part == name_length && memcmp(names, controller, part) == 0)
             return true;
         names += part + 1;
     }
     return false;
 }
 
-/* One line, ID:CONTROLLERS:PATH. Keeps the path of version 1 with the memory controller before that
- * of version 2. False: no such line. */
-static bool read_line(struct cgroup *cgroup, const char *line, size_t length)
+/* One line, ID:CONTROLLERS:PATH. Keeps the path of version 1 with the controller before that of
+ * version 2. False: no such line. */
+static bool read_line(struct cgroup *cgroup, const char *line, size_t length,
+                      const char *controller)
 {
     const char *end = line + length;
     const char *controllers = memchr(line, ':', length);
@@ -45,7 +45,7 @@ static bool read_line(struct cgroup *cgroup, const char *line, size_t length)
     int version = 0;
     if (cgroup->version == 1)
         return true; /* there is one such line at most */
-    if (names_memory(controllers, (size_t)(path - controllers)))
+    if (has_name(controllers, (size_t)(path - controllers), controller))
         version = 1;
     else if (controllers == path)
         version = 2;
@@ -57,7 +57,8 @@ static bool read_line(struct cgroup *cgroup, const char *line, size_t length)
     return true;
 }
 
-static void read_own(struct cgroup *cgroup, const char *root, struct sentences *findings)
+static void read_own(struct cgroup *cgroup, const char *root, const char *controller,
+                     struct sentences *findings)
 {
     char *text = file_read(root, OWN);
 
@@ -66,7 +67,7 @@ static void read_own(struct cgroup *cgroup, const char *root, struct sentences *
     for (const char *line = text; line != NULL && *line != '\0';) {
         const size_t length = strcspn(line, "\n");
 
-        if (!read_line(cgroup, line, length)) {
+        if (!read_line(cgroup, line, length, controller)) {
             sentences_add(findings, text_format("%s says \"%.*s\": it must be "
                                                 "ID:CONTROLLERS:PATH",
                                                 OWN, length < 60 ? (int)length : 60, line));
@@ -77,15 +78,15 @@ static void read_own(struct cgroup *cgroup, const char *root, struct sentences *
     free(text);
 }
 
-/* The folder of MOUNTS that is first in the order of its bytes; NULL: none has memory. */
-static char *find_joined(const char *root)
+/* The folder of MOUNTS that is first in the order of its bytes; NULL: none has it. */
+static char *find_joined(const char *root, const char *controller)
 {
     char *path = text_format("%s" MOUNTS, root);
     DIR *folder = opendir(path);
     char *first = NULL;
 
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
-        if (names_memory(entry->d_name, strlen(entry->d_name)) &&
+        if (has_name(entry->d_name, strlen(entry->d_name), controller) &&
             (first == NULL || strcmp(entry->d_name, first) < 0)) {
             free(first);
             first = text_format("%s", entry->d_name);
@@ -96,13 +97,14 @@ static char *find_joined(const char *root)
     return first;
 }
 
-static char *find_mount(const char *root, int version)
+static char *find_mount(const char *root, const char *controller, int version)
 {
-    const char *usual = version == 2 ? MOUNTS "/unified" : MOUNTS "/memory";
+    char *usual = text_format(MOUNTS "/%s", version == 2 ? "unified" : controller);
 
     if (file_is_folder(root, usual))
-        return text_format("%s", usual);
-    char *joined = version == 2 ? NULL : find_joined(root);
+        return usual;
+    free(usual);
+    char *joined = version == 2 ? NULL : find_joined(root, controller);
     char *mount = joined == NULL ? text_format(MOUNTS) : text_format(MOUNTS "/%s", joined);
     free(joined);
     return mount;
@@ -140,15 +142,16 @@ static char *find_folder(const char *root, const char *mount, const char *path,
     return text_format("%s", mount);
 }
 
-bool cgroup_find(struct cgroup *cgroup, const char *root, struct sentences *findings)
+bool cgroup_find(struct cgroup *cgroup, const char *root, const char *controller,
+                 struct sentences *findings)
 {
     *cgroup = (struct cgroup){0};
-    read_own(cgroup, root, findings);
+    read_own(cgroup, root, controller, findings);
     if (cgroup->version == 0 || findings->count > 0) {
         cgroup_free(cgroup);
         return false;
     }
-    char *mount = find_mount(root, cgroup->version);
+    char *mount = find_mount(root, controller, cgroup->version);
     char *folder = find_folder(root, mount, cgroup->folder, findings);
     free(cgroup->folder);
     cgroup->folder = folder;
@@ -157,24 +160,12 @@ bool cgroup_find(struct cgroup *cgroup, const char *root, struct sentences *find
     return folder != NULL;
 }
 
-/* A level of version 1 may say that it does not count what is used below it. */
-static bool counts_below(const struct cgroup *cgroup, const char *root)
-{
-    char *path = text_format("%s/memory.use_hierarchy", cgroup->folder);
-    char *text = cgroup->version == 1 ? file_read(root, path) : NULL;
-    const bool counts = text == NULL || text[0] != '0' || (text[1] != '\n' && text[1] != '\0');
-
-    free(text);
-    free(path);
-    return counts;
-}
-
-bool cgroup_up(struct cgroup *cgroup, const char *root)
+bool cgroup_up(struct cgroup *cgroup)
 {
     if (strlen(cgroup->folder) <= cgroup->mount_length)
         return false;
     *strrchr(cgroup->folder, '/') = '\0';
-    return counts_below(cgroup, root);
+    return true;
 }
 
 void cgroup_free(struct cgroup *cgroup)

@@ -1,4 +1,4 @@
-/* Where this process is among the cgroups that limit memory, version 1 or 2. */
+/* Where this process is among the cgroups of a controller, version 1 or 2. */
 #ifndef NUMALOCAL_CGROUP_H
 #define NUMALOCAL_CGROUP_H
 
@@ -14,12 +14,13 @@ struct cgroup {
 };
 
 /* Finds this process's own level from /proc/self/cgroup: the hierarchy of version 1 that has the
- * memory controller, else version 2. Levels that a container cannot see are left out. False: no
+ * controller, else version 2. Levels that a container cannot see are left out. False: no
  * cgroup, or `findings` says what cannot be read. */
-bool cgroup_find(struct cgroup *cgroup, const char *root, struct sentences *findings);
+bool cgroup_find(struct cgroup *cgroup, const char *root, const char *controller,
+                 struct sentences *findings);
 
-/* Goes to the level above. False: this was the mount itself, or version 1 counts no further up. */
-bool cgroup_up(struct cgroup *cgroup, const char *root);
+/* Goes to the level above. False: this was the mount itself. */
+bool cgroup_up(struct cgroup *cgroup);
 
 void cgroup_free(struct cgroup *cgroup);
 

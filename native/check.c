@@ -43,7 +43,8 @@ static void note_permission(struct sentences *notes, const char *call, enum perm
 {
     if (permission == PERMISSION_ALLOWED)
         return;
-    sentences_add(notes, text_format("%s is %s here: %s; %s", call, permission_name(permission), cost,
+    sentences_add(notes, text_format("%s is %s here: %s; %s", call, permission_name(permission),
+                                     cost,
                                      permission == PERMISSION_DENIED
                                          ? "the container's seccomp profile can allow it"
                                          : "neither this kernel nor a sandbox around it has it"));
@@ -53,8 +54,8 @@ static void note_permission(struct sentences *notes, const char *call, enum perm
 static void note_mempolicy(struct sentences *notes, const struct probe *probe)
 {
     note_permission(notes, "set_mempolicy", probe->set,
-                    "memory comes from any node that cpuset.mems allows, and ranks that share nodes "
-                    "are not kept on their own");
+                    "memory comes from any node that cpuset.mems allows, and ranks that share "
+                    "nodes are not kept on their own");
     note_permission(notes, "migrate_pages", probe->migrate,
                     "pages that were touched before a process was bound stay where they are");
 }

@@ -2,6 +2,7 @@
 
 #include "budget.h"
 #include "die.h"
+#include "quota.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -82,6 +83,22 @@ static void note_interleaving(struct sentences *notes, const struct rank_report 
     idlist_free(&interleaved);
 }
 
+/* A quota makes an engine slow and refuses nothing. */
+static void note_quota(struct sentences *notes, const struct plan *plan, const char *root)
+{
+    struct cpu_quota quota;
+    size_t threads = 0;
+
+    for (size_t i = 0; i < plan->rank_count; i++)
+        threads += idlist_size(&plan->ranks[i].compute_cpus);
+    cpu_quota_read(&quota, root);
+    sentences_copy(notes, &quota.findings);
+    char *note = cpu_quota_note(&quota, threads > 0 ? threads : idlist_size(&plan->cpus));
+    if (note != NULL)
+        sentences_add(notes, note);
+    cpu_quota_free(&quota);
+}
+
 /* Adds to the report what a plan asks for and what of it does not hold. */
 static void compare_plan(struct inspection *inspection, const char *root)
 {
@@ -93,6 +110,7 @@ static void compare_plan(struct inspection *inspection, const char *root)
     compare(&report->problems, "NUMA node", &plan->mems, report->mems);
     budget_check(plan, root, report->mems, &report->limit, inspection->ranks, &report->problems,
                  &report->notes);
+    note_quota(&report->notes, plan, root);
     note_interleaving(&report->notes, inspection->ranks, plan->rank_count, report->mems);
     report->ranks = inspection->ranks;
     report->rank_count = plan->rank_count;

@@ -153,15 +153,27 @@ static void read_level(struct memory_limit *limit, const struct cgroup *cgroup, 
     }
 }
 
+/* A level of version 1 may say that it does not count what is used below it. */
+static bool counts_below(const struct cgroup *cgroup, const char *root)
+{
+    char *path = text_format("%s/memory.use_hierarchy", cgroup->folder);
+    char *text = cgroup->version == 1 ? file_read(root, path) : NULL;
+    const bool counts = text == NULL || text[0] != '0' || (text[1] != '\n' && text[1] != '\0');
+
+    free(text);
+    free(path);
+    return counts;
+}
+
 void memory_limit_read(struct memory_limit *limit, const char *root)
 {
     struct cgroup cgroup;
 
     *limit = (struct memory_limit){0};
-    if (!cgroup_find(&cgroup, root, &limit->findings))
+    if (!cgroup_find(&cgroup, root, "memory", &limit->findings))
         return;
     read_level(limit, &cgroup, root, is_alone(&cgroup, root));
-    while (cgroup_up(&cgroup, root))
+    while (cgroup_up(&cgroup) && counts_below(&cgroup, root))
         read_level(limit, &cgroup, root, false);
     cgroup_free(&cgroup);
 }

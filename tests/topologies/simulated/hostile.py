@@ -85,7 +85,7 @@ class Hostile:
         joined = f"5:blkio,memory:{self._chance.choice(paths)}"
         own = "\n".join(self._some((*lines, joined, self._number("1:name=systemd:/"))))
         self._lay("proc/self/cgroup", own, absent=0.1)
-        for mount in self._some(("", "/unified", "/memory", "/memory,blkio")):
+        for mount in self._some(("", "/unified", "/memory", "/memory,blkio", "/cpu,memory")):
             for level in self._some(("", "/a", "/a/b", "/x", "/docker/x")):
                 self._level(f"{MOUNT}{mount}{level}")
 
@@ -94,6 +94,8 @@ class Hostile:
             self._lay(f"{folder}/{name}", self._number(str(64 * GIB)))
         for name in self._some(("memory.current", "memory.usage_in_bytes", "cgroup.procs")):
             self._lay(f"{folder}/{name}", self._number(str(64 * GIB)))
+        for name in self._some(("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")):
+            self._lay(f"{folder}/{name}", self._number("50000 100000"))
         stat = f"inactive_file {self._chance.choice(NUMBERS)}\ntotal_active_file 1\n"
         self._lay(f"{folder}/memory.stat", stat, absent=0.5)
         self._lay(f"{folder}/memory.use_hierarchy", self._chance.choice(NUMBERS), absent=0.7)
