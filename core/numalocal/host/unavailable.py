@@ -39,8 +39,8 @@ def _causes(sets: Collection[CpuSet], machine: Machine, held: IdSet) -> Iterator
     others = [one for one in broken if one.missing.isdisjoint(machine.offline)]
     others += _of(SetState.NOT_ALLOWED, sets, machine, held)
     yield from dict.fromkeys(why_not(one, machine) for one in others)
-    if not machine.online <= machine.allowed:
-        yield f"this process may run on CPU {machine.allowed} only"
+    if machine.confinement:
+        yield machine.confinement
 
 
 def _help(wanted: int, sets: Collection[CpuSet], machine: Machine, held: IdSet) -> str:

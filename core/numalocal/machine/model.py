@@ -153,7 +153,8 @@ class Machine(NamedTuple):
     `kinds` is empty where all cores are alike.  `isolated` are online CPUs between which the kernel
     moves no thread (isolcpus=, isolated cpuset partitions), `nohz_full` those that it spares its
     tick; allowed or not.  `architecture` is `uname -m`, or empty where it is not known.  `limits`
-    are what cgroups leave to the reading process.  `findings` tell what is inconsistent.
+    are what cgroups leave to the reading process; `confined_by` is the file by which it may not run
+    on all online CPUs, empty where it may.  `findings` tell what is inconsistent.
     """
 
     online: IdSet
@@ -174,7 +175,16 @@ class Machine(NamedTuple):
     nohz_full: IdSet = IdSet()
     architecture: str = ""
     limits: Limits = Limits()
+    confined_by: str = ""
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def confinement(self) -> str:
+        """Say on which CPUs alone the reading process may run; empty where it may on all online."""
+        if self.online <= self.allowed:
+            return ""
+        by = f" ({self.confined_by})" if self.confined_by else ""
+        return f"this process may run on CPU {self.allowed or 'none'} only{by}"
 
     def unconfined(self) -> "Machine":
         """Give the machine as a process sees it that may use all of it."""

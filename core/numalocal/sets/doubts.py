@@ -60,6 +60,11 @@ def unmet(pool: Pool, machine: Machine, memory: Memory) -> str:
             wanted = f"at least 1 {kind}core"
         case size:
             wanted = f"{size} {kind}cores"
+    if machine.confinement:
+        return (
+            f"pool {pool.name}: no NUMA node has {wanted} left {reserved}, "
+            f"as {machine.confinement}; let it run on more CPUs, or use a smaller size or reserve"
+        )
     return (
         f"pool {pool.name}: no NUMA node has {wanted} left {reserved}; "
         "use a smaller size or reserve, or another machine"

@@ -23,7 +23,7 @@ def without(cpus: str) -> Machine:
 
 
 def allowing(cpus: str) -> Machine:
-    return WHOLE._replace(allowed=IdSet.parse(cpus))
+    return WHOLE._replace(allowed=IdSet.parse(cpus), confined_by="/a/cpuset.cpus.effective")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def allowing(cpus: str) -> Machine:
             "",
             {"ranks": 3},
             "3 CPU sets are asked for, 2 are free of the 2 of pool cpuset: this process may run on "
-            f"CPU 0-5 only; {FEWER}, or cut smaller sets (pools[].size)",
+            f"CPU 0-5 only (/a/cpuset.cpus.effective); {FEWER}, or cut smaller sets (pools[].size)",
             id="a cpuset leaves a node",
         ),
         pytest.param(
@@ -90,8 +90,8 @@ def allowing(cpus: str) -> Machine:
             "2-5",
             {},
             "1 CPU set is asked for, 0 are free of the 2 of pool cpuset: CPU 2-5 is held by other "
-            "runs; this process may run on CPU 0-5 only; wait for another run to end, or "
-            f"{FEWER}",
+            "runs; this process may run on CPU 0-5 only (/a/cpuset.cpus.effective); wait "
+            f"for another run to end, or {FEWER}",
             id="a cpuset and others",
         ),
         pytest.param(

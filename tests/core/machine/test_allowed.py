@@ -53,6 +53,27 @@ def test_a_cpuset_confines_where_the_affinity_is_wider(tmp_path: Path) -> None:
     assert str(found.allowed) == "4-7,20-23"
 
 
+@pytest.mark.parametrize(
+    ("affinity", "cpuset", "file"),
+    [
+        pytest.param("0-31", "0-31", "", id="nothing confines it"),
+        pytest.param("0", "0-31", "/proc/self/status", id="taskset"),
+        pytest.param("0", None, "/proc/self/status", id="no cpuset is told"),
+        pytest.param("0-3", "0-3", f"/{CGROUP}/cpuset.cpus.effective", id="a cpuset"),
+        pytest.param("1", "0-3", "/proc/self/status", id="taskset in a cpuset"),
+    ],
+)
+def test_the_file_that_confines_the_process_is_known(
+    tmp_path: Path, affinity: str, cpuset: str | None, file: str
+) -> None:
+    found = discovered(tmp_path, confined(affinity, effective=cpuset))
+
+    assert found.confined_by == file
+    only = f"this process may run on CPU {found.allowed} only ({file})"
+    assert found.confinement == (only if file else "")
+    assert found.unconfined().confinement == ""
+
+
 MOUNTS_1 = "cgroup /sys/fs/cgroup/cpuset cgroup rw,cpuset 0 0"
 MOUNTS_2 = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0"
 HYBRID = f"{MOUNTS_1}\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\nproc /proc proc rw 0 0"

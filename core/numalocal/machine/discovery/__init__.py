@@ -63,7 +63,7 @@ def discover(sysfs: Sysfs) -> Machine:
         for level in ("dies", "clusters", "books", "drawers")
     }
     isolated = read_isolated(sysfs, online, findings)
-    allowed, allowed_nodes = read_allowed(
+    allowed, allowed_nodes, confined_by = read_allowed(
         sysfs, online, isolated, IdSet.of(node.id for node in nodes), findings
     )
     return Machine(
@@ -71,6 +71,7 @@ def discover(sysfs: Sysfs) -> Machine:
         offline=offline,
         allowed=allowed,
         allowed_nodes=allowed_nodes,
+        confined_by=confined_by,
         packages=packages,
         cores=with_kinds(cores, kinds, findings),
         cores_known=told is not None,

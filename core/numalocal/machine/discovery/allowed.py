@@ -40,19 +40,24 @@ _MOUNTS: Final = (
 
 def read_allowed(
     sysfs: Sysfs, online: IdSet, isolated: IdSet, nodes: IdSet, findings: Findings
-) -> tuple[IdSet, IdSet]:
-    """Read which online CPUs and which nodes the process may use; all where nothing confines it.
+) -> tuple[IdSet, IdSet, str]:
+    """Read which online CPUs and which nodes the process may use, and the file that confines it.
 
-    They are its cpuset's that are in its affinity too.  An affinity that misses isolated CPUs
-    alone is no wish: the kernel starts every process without them.  A process with any other
-    affinity was given it by somebody, as by `taskset`.
+    All, and no file, where nothing does.  They are its cpuset's that are in its affinity too.  An
+    affinity that misses isolated CPUs alone is no wish: the kernel starts every process without
+    them.  A process with any other affinity was given it by somebody, as by `taskset`.
     """
     affinity, mems = _status(sysfs, findings)
-    cpuset, cpuset_mems = _cpuset(sysfs, findings)
+    cpuset, cpuset_mems, path = _cpuset(sysfs, findings)
     allowed = _both(online, affinity, cpuset, findings)
     if affinity is not None and cpuset is not None and online & cpuset - allowed <= isolated:
         allowed = online & cpuset
-    return allowed, _both(nodes, mems, cpuset_mems, findings)
+    confined_by = path if cpuset is not None and online & cpuset == allowed else _STATUS
+    return (
+        allowed,
+        _both(nodes, mems, cpuset_mems, findings),
+        "" if allowed == online else f"/{confined_by}",
+    )
 
 
 def _both(there: IdSet, own: IdSet | None, group: IdSet | None, findings: Findings) -> IdSet:
@@ -106,12 +111,12 @@ def _of_field(fields: Mapping[str, str], name: str) -> IdSet | None:
     return IdSet.parse_mask(fields[name]) if name in fields else None
 
 
-def _cpuset(sysfs: Sysfs, findings: Findings) -> tuple[IdSet | None, IdSet | None]:
-    """Read the nearest cpuset that tells its CPUs, and its nodes; None where there is none."""
+def _cpuset(sysfs: Sysfs, findings: Findings) -> tuple[IdSet | None, IdSet | None, str]:
+    """Read the nearest cpuset that tells its CPUs, its nodes, and its file; None = no cpuset."""
     for cpus_path, mems_path in _cpuset_files(sysfs, findings):
         if cpus := findings.read(sysfs.list, cpus_path):
-            return cpus, findings.read(sysfs.list, mems_path) or None
-    return None, None
+            return cpus, findings.read(sysfs.list, mems_path) or None, cpus_path
+    return None, None, ""
 
 
 def _cpuset_files(sysfs: Sysfs, findings: Findings) -> Iterator[tuple[str, str]]:
