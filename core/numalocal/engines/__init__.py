@@ -1,7 +1,7 @@
 """Every engine in its own language: one module per engine, found here by its name.
 
 `tell` says what an engine is told before it has a place, `variables` what once it has one.  The
-way there: `arguments` reads the container's command line, `call` finds the engine's program in it,
+way there: `arguments` reads the container's command line, `program` finds the engine's in it,
 the engine's adapter says what that program is to be told, and what the user says himself is left
 out here, for all engines alike.  A note is a sentence for the user on what is not told, and why.
 
@@ -15,17 +15,10 @@ from pkgutil import iter_modules
 from typing import Final
 
 from numalocal import names
-from numalocal.engines import call, compute
-from numalocal.engines.adapter import (
-    OPENMP_RUNTIMES,
-    Adapter,
-    Call,
-    EngineSettings,
-    Job,
-    Memory,
-    Option,
-    Seat,
-)
+from numalocal.engines import compute, program
+from numalocal.engines.adapter import Adapter, Option, Seat
+from numalocal.engines.call import Call
+from numalocal.engines.job import OPENMP_RUNTIMES, EngineSettings, Job, Memory
 from numalocal.engines.openmp import PINNING
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
@@ -75,7 +68,7 @@ def adapter(name: str) -> Adapter:
 def tell(job: Job) -> Told:
     """Give what to add to the user's own, and notes on what is not done and why."""
     engine = adapter(job.settings.name)
-    asked = call.read(job, engine)
+    asked = program.find(job, engine)
     options, settled = tuple(engine.options(asked)), tuple(engine.settled(asked))
     added = tuple(word for one in _free(asked, options) for word in (one.name, one.value))
     notes = (
@@ -107,7 +100,7 @@ def variables(
     that a cgroup holds the engine, `quota_cpus` how many whole CPUs its CPU quota is.
     """
     engine = adapter(job.settings.name)
-    asked = call.read(job, engine)
+    asked = program.find(job, engine)
     seat = Seat(
         call=asked,
         assignment=assignment,
@@ -127,7 +120,7 @@ def compute_cpus(
     job: Job, assignment: Assignment, machine: Machine, quota_cpus: int | None = None
 ) -> tuple[IdSet, ...]:
     """Choose the CPUs for the compute threads of each rank, in rank order, less the reserved."""
-    asked = call.read(job, adapter(job.settings.name))
+    asked = program.find(job, adapter(job.settings.name))
     return _compute_cpus(asked, assignment, machine, quota_cpus)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from numalocal import expansion
 from numalocal.engines import script, wrappers
-from numalocal.engines.script import UNKNOWN_WORDS
+from numalocal.engines.script_values import UNKNOWN_WORDS
 
 _DEPTH: Final = 4
 """Shells within shells that are read."""
@@ -26,7 +26,7 @@ class Command:
 
     `name` is the file's without its folder, of a Python program the script's or the module's, and
     empty where it is the image's entry point.  `words` are what it gets, where
-    `script.UNKNOWN` stands for what is not known here.  `variables` are set on the way to it, and
+    `UNKNOWN` stands for what is not known here.  `variables` are set on the way to it, and
     `wrappers` came before it.
     """
 

@@ -1,77 +1,78 @@
-"""Find how a job's container calls its engine: job + adapter -> Call."""
+"""How a container calls its engine: which program of it, with which words and variables."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Final
 
 from numalocal.engines import arguments, wrappers
-from numalocal.engines.adapter import UNKNOWN_PROGRAM, Adapter, Call, Job, Program
-from numalocal.engines.arguments import Command, CommandLine
-from numalocal.problems import printable
+from numalocal.engines.arguments import Command
+from numalocal.engines.job import Job
 
-_NOTHING: Final = Command(name="", variables={})
-
-
-def read(job: Job, engine: Adapter) -> Call:
-    """Read a job's command line for one engine."""
-    line = arguments.read(job.command, job.args, job.variables)
-    found = [(one, program) for one in line.commands if (program := _program(one, job, engine))]
-    # A script often prepares something in Python before it starts the engine.
-    chosen = [pair for pair in found if pair[1].reads_options] or found[-1:]
-    program = chosen[-1][1] if chosen else UNKNOWN_PROGRAM
-    command = _together([one for one, _ in chosen] or line.commands)
-    call = Call(
-        job=job,
-        program=program,
-        command=command,
-        several=len(chosen) > 1,
-        abbreviated=engine.abbreviated,
-        doubtful=command.doubtful or not chosen,
-        closed="",
-    )
-    config = call.own(*engine.configs)
-    return replace(
-        call,
-        doubtful=call.doubtful or bool(config),
-        closed=_closed(call, line, config, engine.name),
-    )
+_DIGITS: Final = 10
+"""Longer numbers are none of ranks."""
 
 
-def _program(command: Command, job: Job, engine: Adapter) -> Program | None:
-    """Find the program; an image's entry point may be one that runs what it gets."""
-    if command.name or not command.words:
-        return engine.program(command, job.image)
-    first = replace(command, name=wrappers.base(command.words[0]), words=command.words[1:])
-    named = engine.program(first, job.image) if _is_name(command.words) else None
-    return named or engine.program(command, job.image)
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One of an engine's programs; `name` is its name in sentences.
+
+    `reads_options` tells that it takes the engine's options behind its own words, and
+    `reads_variables` that it takes the engine's variables.
+    """
+
+    name: str
+    reads_options: bool = True
+    reads_variables: bool = True
 
 
-def _is_name(words: Sequence[str]) -> bool:
-    return not words[0].startswith("-") and bool(wrappers.base(words[0]))
+LIBRARY: Final = Program("a Python program of your own", reads_options=False)
+"""The engine is a library in it: options are what the program makes of them."""
+UNKNOWN_PROGRAM: Final = Program("", reads_options=False)
 
 
-def _together(commands: Sequence[Command]) -> Command:
-    """Take commands of which each may call the engine for one: what any says may be an option."""
-    if len(commands) == 1:
-        return commands[0]
-    words = [word for one in commands for word in one.words]
-    variables = {name: value for one in commands for name, value in one.variables.items()}
-    behind = frozenset().union(*(one.wrappers for one in commands))
-    first = commands[-1] if commands else _NOTHING
-    return replace(first, words=tuple(words), variables=variables, wrappers=behind)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """How a job's container calls its engine: one program, its words, its variables.
 
+    `command` is all that may call it, in one, and `several` tells that this is more than one.
+    `abbreviated` are the options of which the program takes a beginning for the whole.  `doubtful`
+    tells that there may be options which cannot be seen from here.  `closed` says why no argument
+    can be added; empty where one can.
+    """
 
-def _closed(call: Call, line: CommandLine, config: str, engine: str) -> str:
-    """Say why no argument can be added behind what the container runs; empty where one can."""
-    if not call.job.argv:
-        return "the template gives no args, and any would replace the image's own"
-    if line.script:
-        return "a shell reads the command"
-    if config:
-        return f"the file of {config} may say it"
-    name = printable(call.command.name)
-    if call.program is UNKNOWN_PROGRAM:
-        return f"{name or 'its program'} is not known as a program of {engine}"
-    if not call.program.reads_options:
-        return f"{name} is {call.program.name}, which {engine}'s options do not reach"
-    return "nothing behind `--` is an option" if "--" in call.command.words else ""
+    job: Job
+    program: Program
+    command: Command
+    several: bool
+    abbreviated: frozenset[str]
+    doubtful: bool
+    closed: str
+
+    def own(self, *names: str) -> str:
+        """Name the first of these options and variables that the user gives; empty = none."""
+        return next((name for name in names if self._gives(name)), "")
+
+    def value(self, name: str) -> str | None:
+        """Give the value of an option or a variable; None where it has none, or none is known."""
+        if name.startswith("-"):
+            return arguments.value(self.command.words, name, self.abbreviated)
+        return self.command.variables.get(name, self.job.variables.get(name))
+
+    def number(self, *options: str, absent: int = 1) -> int | None:
+        """Give the number that an option says by one of its names; None where nobody knows it."""
+        own = self.own(*options)
+        if not own:
+            return None if self.doubtful else absent
+        said = (self.value(own) or "").strip()
+        plain = said.isascii() and said.isdecimal() and len(said) < _DIGITS
+        return int(said) if plain and not self.several else None
+
+    @property
+    def binds_ranks(self) -> bool:
+        """Tell whether the binder starts the ranks, or somebody by it."""
+        names = (*self.command.wrappers, *(wrappers.base(word) for word in self.command.words))
+        return wrappers.BINDER in names
+
+    def _gives(self, name: str) -> bool:
+        if name.startswith("-"):
+            return arguments.given(self.command.words, name, self.abbreviated)
+        return name in self.job.variables or name in self.command.variables

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from numalocal import names
-from numalocal.engines.adapter import LIBRARY, Adapter, Call, Option, Program, Seat
+from numalocal.engines.adapter import Adapter, Option, Seat
 from numalocal.engines.arguments import Command
+from numalocal.engines.call import LIBRARY, Call, Program
 
 _COMMON: Final = Program("llama.cpp")
 """The programs that read their options by common/arg.cpp, and LLAMA_ARG_ variables with them."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from numalocal import names
-from numalocal.engines.adapter import Adapter, Call
+from numalocal.engines.adapter import Adapter
+from numalocal.engines.call import Call
 
 
 def _notes(call: Call) -> Sequence[str]:

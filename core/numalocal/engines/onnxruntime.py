@@ -7,7 +7,8 @@ By default it starts a thread for each core of the host and pins it there, which
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from numalocal.engines.adapter import Adapter, Call, Seat
+from numalocal.engines.adapter import Adapter, Seat
+from numalocal.engines.call import Call
 
 THREADS: Final = "NUMALOCAL_INTRA_OP_NUM_THREADS"
 """For SessionOptions.intra_op_num_threads."""

@@ -7,7 +7,8 @@ runtimes are loaded each obeys its own, which stacks all threads on one core.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from numalocal.engines.adapter import Adapter, Call, Seat
+from numalocal.engines.adapter import Adapter, Seat
+from numalocal.engines.call import Call
 from numalocal.idset import IdSet
 
 PINNING: Final = ("OMP_PLACES", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")

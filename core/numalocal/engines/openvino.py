@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from numalocal import names
-from numalocal.engines.adapter import Adapter, Call, Option, Program, Seat
+from numalocal.engines.adapter import Adapter, Option, Seat
 from numalocal.engines.arguments import Command
+from numalocal.engines.call import Call, Program
 
 VARIABLE: Final = "NUMALOCAL_OPENVINO_CONFIG"
 """JSON: properties for compile_model."""

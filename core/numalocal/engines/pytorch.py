@@ -7,7 +7,8 @@ thread when torch is loaded, and all that it starts.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from numalocal.engines.adapter import Adapter, Call, Seat
+from numalocal.engines.adapter import Adapter, Seat
+from numalocal.engines.call import Call
 
 _PROCESSES: Final = "PET_NPROC_PER_NODE"
 """torchrun's --nproc-per-node as a variable."""

@@ -10,22 +10,19 @@ from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-UNKNOWN: Final = "\0"
-"""Stands in a word for text that is not known; no word of a container can have it."""
-UNKNOWN_WORDS: Final = "\1"
-"""The same for what the shell may make into several words, or none."""
+from numalocal.engines.script_values import UNKNOWN, UNKNOWN_WORDS, Values
 
-_MOST: Final = 1 << 20
-"""Characters that variables may expand to in all; more than a pod's document can have."""
 _MOST_COMMANDS: Final = 1000
+_INNER: Final = r"\((?>[^()]+|\([^()]*\))*\)"
+"""What stands in the parentheses of a command within a command."""
 _PIECE: Final = re.compile(
-    r"""
+    rf"""
       (?P<join>\\\n)
     | (?P<blank>[ \t\r]+)
     | '(?P<single>[^']*)'
-    | "(?P<double>[^"\\]*(?:\\.[^"\\]*)*)"
+    | "(?P<double>(?>[^"\\$`]+|\\.|\${_INNER}|\$|`[^`]*`)*+)"
     | \\(?P<escaped>.)
-    | (?P<expansion>\$(?:\w+|\{[^{}]*\}|[@*#?$!-]|\()|`[^`]*`)
+    | (?P<expansion>\$(?:\w+|\{{[^{{}}]*\}}|[@*#?$!-]|\()|`[^`]*`)
     | (?P<redirection>&>>?|<<<|<<-?|[<>]&|>\||<>|>>|[<>])
     | (?P<end>[;&|()\n])
     | (?P<plain>[^\s'"\\$`;&|()<>]+)
@@ -34,13 +31,12 @@ _PIECE: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _QUOTED: Final = re.compile(
-    r"""\\(?P<escaped>["\\$`\n])|(?P<expansion>\$(?:\w+|\{[^{}]*\}|[@*#?$!-]|\(.*)|`[^`]*`)""",
+    rf"""\\(?P<escaped>["\\$`\n])
+    | (?P<expansion>\$(?:\w+|\{{[^{{}}]*\}}|[@*#?$!-]|{_INNER})|`[^`]*`)""",
     re.VERBOSE | re.DOTALL,
 )
 _ASSIGNMENT: Final = re.compile(r"([A-Za-z_]\w*)\+?=(.*)", re.DOTALL)
-_NAME: Final = re.compile(r"\$\{?([A-Za-z_]\w*)(\}|:?[-=].*\})?", re.DOTALL)
 _ARRAY: Final = re.compile(r"\$\{[@\w]+(?:\[@\]|:[^}]*)\}")
-_POSITION: Final = re.compile(r"\$(?:([0-9])|\{([0-9]{1,5})\})")
 _LEADING: Final = frozenset(
     {"if", "then", "elif", "else", "do", "while", "until", "!", "{", "time"}
 )
@@ -67,7 +63,7 @@ class Script:
 def read(text: str, known: MutableMapping[str, str], operands: Sequence[str]) -> Script:
     """Read a script; `known` are the variables that it starts with, `operands` are $1, $2, ..."""
     assigned: dict[str, str] = {}
-    reader = _Reader(known=ChainMap(assigned, known), operands=tuple(operands))
+    reader = _Reader(Values(ChainMap(assigned, known), operands))
     whole = reader.read(text)
     return Script(tuple(reader.commands), assigned, whole)
 
@@ -76,13 +72,10 @@ def read(text: str, known: MutableMapping[str, str], operands: Sequence[str]) ->
 class _Reader:
     """Where the reading is: words of the command so far, and the word so far, None = none begun."""
 
-    known: ChainMap[str, str]
-    operands: tuple[str, ...]
-    shifted: int = 0
+    values: Values
     commands: list[Simple] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     word: list[str] | None = None
-    expanded: int = 0
     dropping: bool = False
     heredocs: list[str] = field(default_factory=list)
     awaits_heredoc: bool = False
@@ -147,27 +140,24 @@ class _Reader:
             escaped = found["escaped"]
             self._put(text[at : found.start()])
             if escaped is None:
-                self._put(self._value(found[0]).replace(UNKNOWN_WORDS, UNKNOWN))
+                self._put(self.values.value(found[0]).replace(UNKNOWN_WORDS, UNKNOWN))
             elif escaped != "\n":
                 self._put(escaped)
             at = found.end()
         self._put(text[at:])
 
     def _put_operands(self) -> None:
-        if self.expanded >= _MOST:
-            self._put(UNKNOWN_WORDS)
-            return
-        for position, operand in enumerate(self.operands[self.shifted :]):
+        for position, operand in enumerate(self.values.words()):
             if position:
                 self._end_word()
-            self._put(self._counted(operand))
+            self._put(operand)
 
     def _put_split(self, reference: str) -> None:
         """Take an unquoted reference, whose value falls into words at its blanks."""
         if reference in ("$@", "$*"):
             self._put_operands()
             return
-        value = self._value(reference).replace(UNKNOWN, UNKNOWN_WORDS)
+        value = self.values.value(reference).replace(UNKNOWN, UNKNOWN_WORDS)
         if self.word is not None and _ASSIGNMENT.fullmatch(self.word[0]):
             self._put(value)
             return
@@ -176,28 +166,6 @@ class _Reader:
                 self._end_word()
             if part:
                 self._put(part)
-
-    def _value(self, reference: str) -> str:
-        """Give what a reference stands for, UNKNOWN where that is for the shell to find out."""
-        if reference in ("$@", "$*", "${@}", "${*}"):
-            return self._counted(" ".join(self.operands[self.shifted :]))
-        if position := _POSITION.fullmatch(reference):
-            return self._operand(int(position[1] or position[2]))
-        found = _NAME.fullmatch(reference)
-        if found is None or (value := self.known.get(found[1])) is None:
-            return UNKNOWN
-        has_default = found[2] not in (None, "}")
-        return UNKNOWN if has_default and not value else self._counted(value)
-
-    def _operand(self, number: int) -> str:
-        if number == 0:
-            return UNKNOWN
-        at = self.shifted + number - 1
-        return self._counted(self.operands[at]) if at < len(self.operands) else ""
-
-    def _counted(self, value: str) -> str:
-        self.expanded += len(value) + 1
-        return value if self.expanded < _MOST else UNKNOWN
 
     def _redirect(self, operator: str) -> None:
         """Leave out the number before a redirection, and the word behind it."""
@@ -226,20 +194,14 @@ class _Reader:
         rest = words[first + len(own) :]
         if rest and rest[0] not in _DECLARING:
             self.commands.append(Simple(tuple(rest), dict(own)))
-            self._forget_operands(rest)
+            self.values.follow(rest)
             return
         self._keep(own)
         self._keep(_assignments(rest[1:]))
 
     def _keep(self, assigned: Iterable[tuple[str, str]]) -> None:
         for name, value in assigned:
-            self.known[name] = value
-
-    def _forget_operands(self, words: Sequence[str]) -> None:
-        if words[0] == "set" and "--" in words:
-            self.operands, self.shifted = tuple(words[words.index("--") + 1 :]), 0
-        elif words[0] == "shift":
-            self.shifted += 1
+            self.values.known[name] = value
 
     def _skip_heredocs(self, text: str, at: int) -> int:
         """Pass over the lines of documents that stand in the script; -1 = one has no end."""

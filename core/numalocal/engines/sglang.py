@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from numalocal.engines import budget, shape
-from numalocal.engines.adapter import LIBRARY, Adapter, Call, Option, Program, Seat
+from numalocal.engines.adapter import Adapter, Option, Seat
 from numalocal.engines.arguments import Command
 from numalocal.engines.budget import GIB
+from numalocal.engines.call import LIBRARY, Call, Program
 
 SHM_BYTES_PER_RANK: Final = GIB
 """For all-reduce buffers and messages."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import prod
 
-from numalocal.engines.adapter import Call
+from numalocal.engines.call import Call
 
 
 def notes(call: Call, factors: Sequence[Sequence[str]], machines: Sequence[str]) -> Sequence[str]:

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from numalocal.engines import compute, shape, vllm_memory
-from numalocal.engines.adapter import LIBRARY, Adapter, Call, Option, Program, Seat
+from numalocal.engines.adapter import Adapter, Option, Seat
 from numalocal.engines.arguments import Command
+from numalocal.engines.call import LIBRARY, Call, Program
 
 _TP: Final = ("--tensor-parallel-size", "-tp")
 _PP: Final = ("--pipeline-parallel-size", "-pp")

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from numalocal.engines import budget
-from numalocal.engines.adapter import Call, Option
+from numalocal.engines.adapter import Option
 from numalocal.engines.budget import GIB, RankMemory
+from numalocal.engines.call import Call
 
 READS_LIMIT_SINCE: Final = (0, 24)
 """Its first version that takes its fraction of memory.max where that is less than the node's."""

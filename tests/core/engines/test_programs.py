@@ -2,7 +2,16 @@
 
 import pytest
 
-from numalocal.engines import ENGINES, EngineSettings, Job, Memory, adapter, call, tell, variables
+from numalocal.engines import (
+    ENGINES,
+    EngineSettings,
+    Job,
+    Memory,
+    adapter,
+    program,
+    tell,
+    variables,
+)
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
@@ -269,7 +278,7 @@ def test_a_program_is_found_in_a_script_that_starts_something_else_first() -> No
     script = "export HF_HOME=/x\npython3 fetch.py\nnumactl -l vllm serve m --port 80 &\nwait"
     one = Job(settings=EngineSettings(name="vllm"), command=("sh", "-c", script))
 
-    found = call.read(one, adapter("vllm"))
+    found = program.find(one, adapter("vllm"))
 
     assert (found.program.name, found.command.words) == (
         "vllm serve",

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numalocal.engines import script
-from numalocal.engines.script import UNKNOWN, UNKNOWN_WORDS, Script
+from numalocal.engines.script import Script
+from numalocal.engines.script_values import UNKNOWN, UNKNOWN_WORDS
 
 
 def read(text: str, *operands: str, **known: str) -> Script:
@@ -69,6 +70,8 @@ def test_commands_are_told_apart(text: str) -> None:
         ("serve a$X", f"a{UNKNOWN_WORDS}"),
         ("serve $$", UNKNOWN_WORDS),
         ('serve "$(nproc)"', UNKNOWN),
+        ('serve "$(cat "a b" --tp 2)"', UNKNOWN),
+        ('serve "x$(a "$(b "c d")")y`e "f`"', f"x{UNKNOWN}y{UNKNOWN}"),
     ],
 )
 def test_what_only_the_shell_will_know_is_no_guess(text: str, word: str) -> None:
@@ -135,6 +138,10 @@ def test_no_text_is_too_odd(text: str) -> None:
         "$(" * 100_000,
         "${" * 100_000,
         '"' * 100_001,
+        '"' + "$(" * 100_000,
+        '"' + "$(x)" * 100_000,
+        '"' + "\\" * 100_000,
+        '"' + "`" * 100_001,
         "`" * 100_001,
         "(" * 200_000,
         "a;" * 100_000,

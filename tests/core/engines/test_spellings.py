@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numalocal import engines
-from numalocal.engines import ENGINES, EngineSettings, Job, Memory, call, tell, variables
+from numalocal.engines import ENGINES, EngineSettings, Job, Memory, program, tell, variables
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
@@ -46,7 +46,7 @@ def job(name: str, *command: str, kv: int | None = None, **given: Any) -> Job:
 def told_options(name: str, kv: int | None) -> Iterator[tuple[str, str]]:
     """Give each argument that an engine is told, with each name that says the same."""
     engine = engines.adapter(name)
-    for option in engine.options(call.read(job(name, *PROGRAMS[name], kv=kv), engine)):
+    for option in engine.options(program.find(job(name, *PROGRAMS[name], kv=kv), engine)):
         yield from ((option.name, own) for own in (option.name, *option.unless))
 
 
