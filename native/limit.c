@@ -28,16 +28,15 @@ static const struct {
 };
 enum { LIMITS = 2, RECLAIMABLE = 3, DIGITS = 20 };
 
-/* Digits alone, no more than a number of 64 bits has; what is above that number is that number. */
-static bool parse_bytes(const char *text, uint64_t *bytes)
+/* "max", or digits, no more than a number of 64 bits has; what is above such a number is no limit. */
+static bool parse_limit(const char *text, uint64_t *bytes)
 {
     const size_t digits = strspn(text, "0123456789");
 
-    if (digits == 0 || digits > DIGITS || text[digits] != '\0')
-        return false;
-    if (!text_parse_number(text, bytes))
-        *bytes = UINT64_MAX;
-    return true;
+    *bytes = UINT64_MAX;
+    if (strcmp(text, "max") == 0 || text_parse_number(text, bytes))
+        return true;
+    return digits > 0 && digits <= DIGITS && text[digits] == '\0';
 }
 
 enum reading { ABSENT, GOOD, BAD };
@@ -56,16 +55,13 @@ static enum reading read_bytes(struct memory_limit *limit, const char *root, con
         return BAD;
     }
     text[strcspn(text, "\n")] = '\0';
-    enum reading reading = GOOD;
-    if (form == LIMIT_FORM && strcmp(text, "max") == 0) {
-        *bytes = UINT64_MAX;
-    } else if (!parse_bytes(text, bytes)) {
+    const bool good =
+        form == LIMIT_FORM ? parse_limit(text, bytes) : text_parse_number(text, bytes);
+    if (!good)
         sentences_add(&limit->findings,
                       text_format("%s says \"%.40s\", %s", path, text, form));
-        reading = BAD;
-    }
     free(text);
-    return reading;
+    return good ? GOOD : BAD;
 }
 
 /*

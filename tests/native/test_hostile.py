@@ -70,8 +70,10 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 @contextmanager
 def inspector(build: Path) -> Iterator[Inspector]:
     one = Inspector(build / "asan" / "inspect_lines")
-    yield one
-    one.close()
+    try:
+        yield one
+    finally:
+        one.close()
 
 
 def test_whatever_a_machine_and_a_plan_hold_there_is_a_report_or_a_sentence(
