@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from numalocal import names
-from numalocal.host import capacity, fitting
+from numalocal.host import capacity, fitting, unavailable
 from numalocal.host.placement import Placement
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
@@ -29,15 +29,20 @@ def shortages(
     asked = worker.memory_per_rank_bytes
     if asked is None or not placements:
         return ()
-    found = [*_node_shortages(asked, machine, placements), *_limit_shortages(worker, machine)]
+    found = [
+        *_node_shortages(worker, asked, machine, placements),
+        *_limit_shortages(worker, machine),
+    ]
     if found:
         found[-1] += f"; {_nearest(worker, machine, partition)}"
     return (*found, *map(str, machine.limits.unread))
 
 
-def _node_shortages(asked: int, machine: Machine, placements: Iterable[Placement]) -> Iterator[str]:
+def _node_shortages(
+    worker: Worker, asked: int, machine: Machine, placements: Iterable[Placement]
+) -> Iterator[str]:
     """Compare what ranks ask for with the nodes that they take it from, and not with others'."""
-    usable = fitting.usable_bytes(machine)
+    usable, fewer = fitting.usable_bytes(machine), unavailable.lower(worker)
     sets_on = fitting.by_memory_nodes(one for each in placements for one in each.assignment.sets)
     counts = {nodes: len(sets) for nodes, sets in sets_on.items()}
     for nodes in capacity.overdrawn(counts, usable, asked):
@@ -46,7 +51,7 @@ def _node_shortages(asked: int, machine: Machine, placements: Iterable[Placement
         has = format_bytes(sum(usable[node] for node in nodes))
         yield (
             f"{_demand(_count(ranks, 'rank'), ranks, asked)} but {where} {has} besides huge pages: "
-            "lower spec.memory.perRank, spec.ranks or spec.replicas"
+            f"lower spec.memory.perRank{fewer and f', or {fewer}'}"
         )
 
 

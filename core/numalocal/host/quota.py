@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from numalocal import engines
 from numalocal.engines import Job
+from numalocal.host import unavailable
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.worker.spec import Worker
@@ -24,11 +25,12 @@ def notes(
     """Say which compute threads a quota costs a replica, and which cores cannot be reserved."""
     free = engines.compute_cpus(job, assignment, machine)
     quota, ranks = machine.limits.cpu, worker.replicas * worker.ranks
+    fewer = unavailable.lower(worker)
     if quota and quota.quota_us < quota.period_us * ranks:
         yield (
             f"the CPU quota of {quota} in {quota.path} is less than a CPU for each of {ranks} "
             "ranks: each keeps a compute thread, and all stand still for a part of every period; "
-            "raise the quota, or lower spec.ranks or spec.replicas"
+            f"raise the quota{fewer and f', or {fewer}'}"
         )
     elif quota and quota_cpus is not None:
         bound = engines.compute_cpus(job, assignment, machine, quota_cpus)

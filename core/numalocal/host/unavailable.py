@@ -9,8 +9,6 @@ from numalocal.sets.partition import Partition
 from numalocal.sets.setstate import SetState, state, why_not
 from numalocal.worker.spec import Worker
 
-_FEWER = "lower spec.replicas or spec.ranks"
-
 
 def sentence(worker: Worker, machine: Machine, partition: Partition, held: IdSet) -> str:
     """Say it in one sentence; `held` are CPUs of other runs."""
@@ -20,7 +18,7 @@ def sentence(worker: Worker, machine: Machine, partition: Partition, held: IdSet
     given = f"{free} {'is' if free == 1 else 'are'} free of the {len(sets)} of pool {worker.pool}"
     causes = "; ".join(_causes(sets, machine, held))
     why = f": {causes}" if causes else ""
-    return f"{asked} asked for, {given}{why}; {_help(wanted, sets, machine, held)}"
+    return f"{asked} asked for, {given}{why}; {_help(worker, sets, machine, held)}"
 
 
 def _of(which: SetState, sets: Collection[CpuSet], machine: Machine, held: IdSet) -> list[CpuSet]:
@@ -43,16 +41,27 @@ def _causes(sets: Collection[CpuSet], machine: Machine, held: IdSet) -> Iterator
         yield machine.confinement
 
 
-def _help(wanted: int, sets: Collection[CpuSet], machine: Machine, held: IdSet) -> str:
-    """Say what is enough by itself, the least effort first; where nothing is, ask for less."""
+def _help(worker: Worker, sets: Collection[CpuSet], machine: Machine, held: IdSet) -> str:
+    """Say what is enough by itself, the least effort first, and what can be asked for less."""
+    wanted = worker.replicas * worker.ranks
     short = wanted - len(_of(SetState.FREE, sets, machine, held))
     used, offline = (
         len(_of(which, sets, machine, held)) for which in (SetState.USED, SetState.OFFLINE)
     )
+    enough = []
     if used >= short:
-        return f"wait for another run to end, or {_FEWER}"
+        enough.append("wait for another run to end")
     if offline >= short:
-        return f"bring the CPUs online, or {_FEWER}"
+        enough.append("bring the CPUs online")
+    if wanted > 1:
+        enough.append(lower(worker))
     if wanted > len(sets):
-        return f"{_FEWER}, or cut smaller sets (pools[].size)"
-    return _FEWER
+        enough.append("cut smaller sets (pools[].size)")
+    return ", or ".join(enough) or "take another pool"
+
+
+def lower(worker: Worker) -> str:
+    """Say of what a worker can ask for fewer: replicas, ranks or both; empty where it has one."""
+    fields = {"spec.replicas": worker.replicas, "spec.ranks": worker.ranks}
+    many = [field for field, number in fields.items() if number > 1]
+    return f"lower {' or '.join(many)}" if many else ""

@@ -103,7 +103,7 @@ def told(machine: Machine = MACHINE, **spec: Any) -> list[str]:
             {"memory": {"perRank": "9Gi"}},
             [
                 "1 rank asks for 9.0 GiB but NUMA node 0 has 8.0 GiB besides huge pages: lower "
-                "spec.memory.perRank, spec.ranks or spec.replicas; "
+                "spec.memory.perRank; "
                 "what fits is spec.memory.perRank: 8Gi",
             ],
             id="more than a node",
@@ -113,9 +113,9 @@ def told(machine: Machine = MACHINE, **spec: Any) -> list[str]:
             {"ranks": 2, "replicas": 2, "memory": {"perRank": "5Gi"}},
             [
                 "2 ranks ask for 10.0 GiB (5.0 GiB each) but NUMA node 0 has 8.0 GiB besides huge "
-                "pages: lower spec.memory.perRank, spec.ranks or spec.replicas",
+                "pages: lower spec.memory.perRank, or lower spec.replicas or spec.ranks",
                 "2 ranks ask for 10.0 GiB (5.0 GiB each) but NUMA node 1 has 8.0 GiB besides huge "
-                "pages: lower spec.memory.perRank, spec.ranks or spec.replicas; "
+                "pages: lower spec.memory.perRank, or lower spec.replicas or spec.ranks; "
                 "what fits is 2 of 4 ranks, or all with spec.memory.perRank: 4Gi",
             ],
             id="more than both nodes",

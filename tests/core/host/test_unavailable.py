@@ -13,7 +13,8 @@ from numalocal.worker.spec import parse_worker
 
 from ..conftest import make_machine
 
-FEWER = "lower spec.replicas or spec.ranks"
+WAIT = "wait for another run to end"
+SMALLER = "cut smaller sets (pools[].size)"
 WHOLE = make_machine(nodes=2, cores=3)
 """CPUs 0-5 and 6-11: with a core shared on each node, two sets of a core on each."""
 
@@ -33,8 +34,8 @@ def allowing(cpus: str) -> Machine:
             WHOLE,
             "",
             {"replicas": 5},
-            f"5 CPU sets are asked for, 4 are free of the 4 of pool cpuset; {FEWER}, or cut "
-            "smaller sets (pools[].size)",
+            "5 CPU sets are asked for, 4 are free of the 4 of pool cpuset; "
+            f"lower spec.replicas, or {SMALLER}",
             id="more than the pool has",
         ),
         pytest.param(
@@ -42,7 +43,7 @@ def allowing(cpus: str) -> Machine:
             "2-5,8-11",
             {},
             "1 CPU set is asked for, 0 are free of the 4 of pool cpuset: CPU 2-5,8-11 is held by "
-            f"other runs; wait for another run to end, or {FEWER}",
+            f"other runs; {WAIT}",
             id="others hold all",
         ),
         pytest.param(
@@ -50,7 +51,7 @@ def allowing(cpus: str) -> Machine:
             "2-3",
             {"ranks": 4},
             "4 CPU sets are asked for, 3 are free of the 4 of pool cpuset: CPU 2-3 is held by "
-            f"other runs; wait for another run to end, or {FEWER}",
+            f"other runs; {WAIT}, or lower spec.ranks",
             id="others hold one",
         ),
         pytest.param(
@@ -58,7 +59,7 @@ def allowing(cpus: str) -> Machine:
             "2-3",
             {"replicas": 3, "ranks": 2},
             "6 CPU sets are asked for, 3 are free of the 4 of pool cpuset: CPU 2-3 is held by "
-            f"other runs; {FEWER}, or cut smaller sets (pools[].size)",
+            f"other runs; lower spec.replicas or spec.ranks, or {SMALLER}",
             id="waiting would not help",
         ),
         pytest.param(
@@ -66,7 +67,7 @@ def allowing(cpus: str) -> Machine:
             "",
             {"ranks": 4},
             "4 CPU sets are asked for, 3 are free of the 4 of pool cpuset: CPU 4-5 is offline; "
-            f"bring the CPUs online, or {FEWER}",
+            "bring the CPUs online, or lower spec.ranks",
             id="a core is offline",
         ),
         pytest.param(
@@ -74,7 +75,7 @@ def allowing(cpus: str) -> Machine:
             "2-3,8-9",
             {"ranks": 3},
             "3 CPU sets are asked for, 0 are free of the 4 of pool cpuset: CPU 2-3,8-9 is held by "
-            f"other runs; CPU 4-5,10-11 is offline; {FEWER}",
+            "other runs; CPU 4-5,10-11 is offline; lower spec.ranks",
             id="neither would do alone",
         ),
         pytest.param(
@@ -82,7 +83,7 @@ def allowing(cpus: str) -> Machine:
             "",
             {"ranks": 3},
             "3 CPU sets are asked for, 2 are free of the 2 of pool cpuset: this process may run on "
-            f"CPU 0-5 only (/a/cpuset.cpus.effective); {FEWER}, or cut smaller sets (pools[].size)",
+            f"CPU 0-5 only (/a/cpuset.cpus.effective); lower spec.ranks, or {SMALLER}",
             id="a cpuset leaves a node",
         ),
         pytest.param(
@@ -90,8 +91,8 @@ def allowing(cpus: str) -> Machine:
             "2-5",
             {},
             "1 CPU set is asked for, 0 are free of the 2 of pool cpuset: CPU 2-5 is held by other "
-            "runs; this process may run on CPU 0-5 only (/a/cpuset.cpus.effective); wait "
-            f"for another run to end, or {FEWER}",
+            "runs; this process may run on CPU 0-5 only (/a/cpuset.cpus.effective); "
+            f"{WAIT}",
             id="a cpuset and others",
         ),
         pytest.param(
@@ -99,7 +100,7 @@ def allowing(cpus: str) -> Machine:
             "",
             {"ranks": 3},
             "3 CPU sets are asked for, 2 are free of the 4 of pool cpuset: memory of node 1 is not "
-            f"allowed; {FEWER}",
+            "allowed; lower spec.ranks",
             id="memory that is not allowed",
         ),
     ],
