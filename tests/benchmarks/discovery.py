@@ -3,6 +3,7 @@
 All run in turns, so that whatever else the machine does hits them alike; medians count.
 """
 
+import compileall
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 TOPOLOGIES = Path(__file__).parents[1] / "topologies"
+CORE = Path(__file__).parents[2] / "core"
 sys.path.insert(0, str(TOPOLOGIES))
 
 from simulated import MACHINES, written  # noqa: E402 - found by the line above, as this is a script
@@ -47,6 +49,7 @@ Medians = Mapping[tuple[str, str], float]
 
 
 def main() -> int:
+    compileall.compile_dir(CORE, quiet=1)  # as pip does for whoever installs a release
     with tempfile.TemporaryDirectory() as directory:
         roots = make_roots(Path(directory))
         measures = {

@@ -35,8 +35,8 @@ def test_one_node_has_what_the_machine_has(tmp_path: Path) -> None:
 
     assert found.nodes[0].memory_bytes == int(23.5 * GIB)
     assert [str(one) for one in found.findings] == [
-        f"/{NODE}/node0/meminfo: MemTotal is 4.0 GiB in all nodes, /proc/meminfo has 23.5 GiB; "
-        "that counts"
+        f"/{NODE}/node0/meminfo: MemTotal is 4194304 kB in all nodes, "
+        "/proc/meminfo has 24641536 kB; that counts"
     ]
 
 
@@ -50,7 +50,7 @@ def test_several_nodes_that_are_far_from_the_machine_are_a_finding(tmp_path: Pat
     found = discovered(tmp_path, TWO | total(64))
 
     assert [one.memory_bytes for one in found.nodes] == [64 * GIB, 64 * GIB]
-    assert "has 64.0 GiB; the nodes' count" in found.findings[0].message
+    assert "has 67108864 kB; the nodes' count" in found.findings[0].message
 
 
 def test_huge_pages_beyond_the_memory_are_a_finding(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_huge_pages_beyond_the_memory_are_a_finding(tmp_path: Path) -> None:
     found = discovered(tmp_path, TWO | pages)
 
     assert found.nodes[0].usable_memory_bytes == 0
-    assert "are 65.0 GiB of 64.0 GiB" in found.findings[0].message
+    assert "are 68157440 kB of 67108864 kB" in found.findings[0].message
 
 
 def test_a_kernel_without_numa_has_one_node(tmp_path: Path) -> None:

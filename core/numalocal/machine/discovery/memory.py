@@ -7,7 +7,6 @@ from numalocal.idset import IdSet
 from numalocal.machine.discovery.findings import Findings
 from numalocal.machine.model import NumaNode
 from numalocal.machine.sysfs import NODE, Sysfs
-from numalocal.quantity import format_bytes
 
 _NEAR: Final = 0.1
 """Old kernels count what they reserve at boot in one of two files that else say the same."""
@@ -22,8 +21,8 @@ def read_memory(sysfs: Sysfs, directory: str, findings: Findings) -> tuple[int |
     memory = _meminfo(sysfs, path, findings).get("MemTotal")
     huge = _huge_page_bytes(sysfs, f"{directory}/hugepages", findings)
     if memory is not None and huge > memory:
-        said = f"{format_bytes(huge)} of {format_bytes(memory)}"
-        findings.add(f"{directory}/hugepages", f"are {said}; the node is taken to have no more")
+        said = f"are {_kb(huge)} of {_kb(memory)}"
+        findings.add(f"{directory}/hugepages", f"{said}; the node is taken to have no more")
     return memory, huge
 
 
@@ -45,7 +44,7 @@ def checked(sysfs: Sysfs, nodes: Sequence[NumaNode], findings: Findings) -> tupl
     told = sum(node.memory_bytes or 0 for node in nodes)
     if total is None or abs(told - total) <= _NEAR * max(told, total):
         return tuple(nodes)
-    said = f"is {format_bytes(told)} in all nodes, /proc/meminfo has {format_bytes(total)}"
+    said = f"is {_kb(told)} in all nodes, /proc/meminfo has {_kb(total)}"
     alone = len(nodes) == 1
     which = "that counts" if alone else "the nodes' count"
     findings.add(f"{NODE}/node{nodes[0].id}/meminfo", f"MemTotal {said}; {which}")
@@ -93,6 +92,11 @@ def _huge_page_bytes(sysfs: Sysfs, directory: str, findings: Findings) -> int:
             count = findings.read(sysfs.number, f"{directory}/{name}/nr_hugepages") or 0
             total += int(size) * 1024 * count
     return total
+
+
+def _kb(amount_bytes: int) -> str:
+    """Write an amount as the files do, so that it is found there."""
+    return f"{amount_bytes // 1024} kB"
 
 
 def _meminfo(sysfs: Sysfs, path: str, findings: Findings) -> Mapping[str, int]:
