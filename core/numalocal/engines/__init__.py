@@ -48,6 +48,15 @@ _ADAPTERS: Final = _adapters()
 ENGINES: Final = tuple(sorted(_ADAPTERS))
 
 
+_BINDERS: Final = frozenset(
+    {
+        *("numactl", "taskset", "ipexrun", "torch.backends.xeon.run_cpu"),
+        "intel_extension_for_pytorch.cpu.launch",
+    }
+)
+"""What names CPUs of its own, in numbers of a machine that it does not know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What an engine is told before it has a place, and what it cannot be told, a sentence each.
@@ -76,6 +85,7 @@ def tell(job: Job) -> Told:
         *_not_added(asked, added),
         *_ignored(asked, engine),
         *_pinned(asked, engine),
+        *_binds_itself(asked),
         *engine.notes(asked),
         *_elsewhere(job),
     )
@@ -175,6 +185,11 @@ def _pinned(asked: Call, engine: Adapter) -> Iterator[str]:
         )
 
 
+def _binds_itself(asked: Call) -> Iterator[str]:
+    for name in sorted({*asked.command.wrappers, asked.command.name} & _BINDERS):
+        yield f"{name} binds before it is known where the engine comes to lie: leave it out"
+
+
 def _elsewhere(job: Job) -> Iterator[str]:
     if job.envfrom:
-        yield "envFrom may set variables that are not seen here: those win over what is told"
+        yield "envFrom may set variables that are not seen here: no note tells of them"

@@ -256,6 +256,26 @@ def test_what_somebody_says_in_vain_is_said() -> None:
     assert "takes no number from a variable" in notes("tei", "X")
 
 
+@pytest.mark.parametrize(
+    ("command", "binder"),
+    [
+        ("numactl -C 0-3 vllm serve m", "numactl"),
+        ("env A=B /usr/bin/taskset -c 0-3 vllm serve m", "taskset"),
+        ("python3 -m torch.backends.xeon.run_cpu app.py", "torch.backends.xeon.run_cpu"),
+        ("ipexrun app.py", "ipexrun"),
+        ("vllm serve numactl", None),
+    ],
+)
+def test_who_binds_himself_is_told_to_leave_it(command: str, binder: str | None) -> None:
+    notes = tell(job("vllm", command)).notes
+
+    assert [note for note in notes if "binds before it is known" in note] == (
+        [f"{binder} binds before it is known where the engine comes to lie: leave it out"]
+        if binder
+        else []
+    )
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_variables_that_cannot_be_seen_are_said(name: str) -> None:
     one = Job(
