@@ -37,7 +37,7 @@ class Fields:
 
     def problem(self, name: str | None, value: object, message: str) -> None:
         """Note a problem of a field, or of the mapping itself where the name is None; once each."""
-        path = self.path if name is None else f"{self.path}.{name}"
+        path = self.path if name is None else joined(self.path, name)
         problem = Problem(path, value, message)
         if len(self._problems) < MAX_PROBLEMS and problem not in self._problems:
             self._problems.append(problem)
@@ -53,7 +53,7 @@ class Fields:
 
     def below(self, name: str) -> "Fields":
         """Go into the mapping of a field; an absent one is empty."""
-        return Fields(self._raw.get(name), f"{self.path}.{name}", self._problems)
+        return Fields(self._raw.get(name), joined(self.path, name), self._problems)
 
     def each(self, name: str) -> "list[Fields]":
         """Go into every mapping of a list; an absent list is empty."""
@@ -66,7 +66,7 @@ class Fields:
         found = []
         for index, one in enumerate(values):
             if isinstance(one, Mapping):
-                found.append(Fields(one, f"{self.path}.{name}[{index}]", self._problems))
+                found.append(Fields(one, f"{joined(self.path, name)}[{index}]", self._problems))
             else:
                 self.problem(f"{name}[{index}]", one, "must be a mapping")
         return found
@@ -160,6 +160,13 @@ class Fields:
         message = "must be an amount of memory such as 64Gi"
         self.problem(name, value, _too_few(str(value), size) if size > 0 else message)
         return None
+
+
+def joined(path: str, name: str) -> str:
+    """Go on with a path; a key that has dots itself stands in brackets, as in Kubernetes' own."""
+    if not path:
+        return name
+    return f"{path}[{name}]" if "." in name or "/" in name else f"{path}.{name}"
 
 
 def _too_few(written: str, size_bytes: int) -> str:

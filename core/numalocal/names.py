@@ -35,7 +35,14 @@ ENV_MEMORY_PER_RANK_BYTES = "NUMALOCAL_MEMORY_PER_RANK_BYTES"
 ANNOTATION_ASSIGNMENT = f"{DOMAIN}/assignment"
 """The assignment as JSON; written by Allocate."""
 
-# Pod annotations: written by the operator, or by the user for a pod of his own.
+# Pod annotations by which a user asks for CPU sets; for a worker's pod the operator writes them.
+ANNOTATION_CPUSETS = f"{DOMAIN}/cpusets"
+"""How many CPU sets, one for each rank; it is what asks, and the others say how."""
+ANNOTATION_POOL = f"{DOMAIN}/pool"
+ANNOTATION_MEMORY = f"{DOMAIN}/memory"
+"""Memory of each rank."""
+ANNOTATION_KV_CACHE = f"{DOMAIN}/kv-cache"
+"""KV cache of each rank."""
 ANNOTATION_ENGINE = f"{DOMAIN}/engine"
 ANNOTATION_OPENMP = f"{DOMAIN}/openmp"
 ANNOTATION_RESERVED_CORES = f"{DOMAIN}/reserved-cores"
@@ -54,10 +61,30 @@ LABEL_WORKER = f"{DOMAIN}/worker"
 LABEL_REPLICA = f"{DOMAIN}/replica"
 LABEL_REVISION = f"{DOMAIN}/revision"
 
+LABEL_INJECTED = f"{DOMAIN}/injected"
+"""On every pod that got its CPU sets by annotation; written by the webhook."""
+
 # Node annotation, written by the agent of that node.
 ANNOTATION_POOLS = f"{DOMAIN}/pools"
 """JSON: pool name -> {"sets": number of CPU sets, "cpusPerSet": CPUs of the largest,
 "nodeMemoryBytes": MemTotal of the largest NUMA node with one}."""
+
+POD_ANNOTATIONS = frozenset(
+    {
+        ANNOTATION_CPUSETS,
+        ANNOTATION_POOL,
+        ANNOTATION_MEMORY,
+        ANNOTATION_KV_CACHE,
+        ANNOTATION_ENGINE,
+        ANNOTATION_OPENMP,
+        ANNOTATION_RESERVED_CORES,
+        ANNOTATION_CONTAINER,
+        ANNOTATION_BOUND_CONTAINERS,
+        ANNOTATION_ATTEMPT,
+        ANNOTATION_NOTES,
+    }
+)
+"""All annotations of ours that a pod may have."""
 
 CHECK_CONTAINER = "numalocal-check"
 """Name of the init container that runs the binder's check."""

@@ -21,21 +21,30 @@ _QUANTITY = re.compile(
 def parse_bytes(text: str | int) -> int:
     """Read a quantity such as `64Gi`, `1.5G`, `2e9` or `1024` as bytes, rounded up.
 
-    The grammar is that of Kubernetes (apimachinery's resource.Quantity) without negative amounts:
-    `m`, `u` and `n` are parts of a byte, and blanks are refused.
-
     Raises:
         ValueError: for anything else, and for amounts of 2^63 bytes and more.
+    """
+    amount = parse_quantity(text)
+    bytes_ = -(-amount.numerator // amount.denominator)
+    if bytes_ >= 1 << 63:
+        raise ValueError(f"{text!r} is more than 2^63 bytes")
+    return bytes_
+
+
+def parse_quantity(text: str | int) -> Fraction:
+    """Read an amount exactly: of bytes, or of CPUs such as `500m`.
+
+    The grammar is that of Kubernetes (apimachinery's resource.Quantity) without negative amounts:
+    `m`, `u` and `n` are parts of one, and blanks are refused.
+
+    Raises:
+        ValueError: for anything else.
     """
     match = _QUANTITY.fullmatch(str(text))
     factor = _FACTOR.get((match[3] or "") if match else "?")
     if match is None or factor is None or isinstance(text, bool):
         raise ValueError(f"{text!r} is not a quantity such as 64Gi or 512Mi")
-    amount = Fraction(match[1]) * factor * Fraction(10) ** int(match[2] or 0)
-    bytes_ = -(-amount.numerator // amount.denominator)
-    if bytes_ >= 1 << 63:
-        raise ValueError(f"{text!r} is more than 2^63 bytes")
-    return bytes_
+    return Fraction(match[1]) * factor * Fraction(10) ** int(match[2] or 0)
 
 
 def format_bytes(size_bytes: int) -> str:

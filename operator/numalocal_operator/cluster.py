@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from numalocal import names
 from numalocal.errors import NumalocalError
-from numalocal_operator.pod import Manifest, PoolNumbers
+from numalocal.worker.inject import Manifest, PoolNumbers
 
 GROUP: Final = names.DOMAIN
 VERSION: Final = "v1alpha1"

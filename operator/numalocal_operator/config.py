@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from numalocal.worker.inject import CheckImage
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -15,6 +17,11 @@ class Config:
     binder_pull_policy: str = "IfNotPresent"
     namespace: str = ""
     log_level: str = "info"
+
+    @property
+    def check(self) -> CheckImage:
+        """The image of the check container."""
+        return CheckImage(image=self.binder_image, pull_policy=self.binder_pull_policy)
 
 
 def from_environ(environ: Mapping[str, str]) -> Config:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from numalocal.errors import SpecInvalid
+from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator import status as statuses
 from numalocal_operator.cluster import TROUBLE, Cluster, PodRefused, Raw
 from numalocal_operator.config import Config
 from numalocal_operator.observed import observe
 from numalocal_operator.plan import Creation, Plan, plan
-from numalocal_operator.pod import PoolNumbers, manifest, pod_name
+from numalocal_operator.pod import manifest, pod_name
 
 REFUSED_RETRY_S: Final = 60.0
 """How often to try a pod that the API server refuses: a quota may be raised without an event."""

@@ -12,7 +12,8 @@ from numalocal.engines import ENGINES, OPENMP_RUNTIMES
 from numalocal.errors import SpecInvalid
 from numalocal.quantity import parse_bytes
 from numalocal.worker import spec as worker_module
-from numalocal.worker.spec import MAX_RANKS, MAX_REPLICAS, parse_worker
+from numalocal.worker.ask import MAX_RANKS
+from numalocal.worker.spec import MAX_REPLICAS, parse_worker
 
 from .conftest import CHART, EXAMPLES
 

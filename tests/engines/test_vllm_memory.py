@@ -20,7 +20,7 @@ pytestmark = pytest.mark.engines
 
 def fraction(one: Worker, limit_bytes: int, node_bytes: int) -> float:
     """Give what numalocal tells vLLM, as vLLM reads it."""
-    job = jobs.job(one, limit_bytes=limit_bytes, node_bytes=node_bytes)
+    job = jobs.job(one.ask, one.template.engine, limit_bytes=limit_bytes, node_bytes=node_bytes)
     found = value(engines.tell(job).arguments, "--gpu-memory-utilization")
     assert found is not None
     return float(found)
@@ -41,7 +41,7 @@ def test_what_all_ranks_ask_for_fits_in_the_pod(
     version: str, ranks: int, per_rank: str, nodes: tuple[int, int]
 ) -> None:
     one = worker(ranks, image=f"vllm:v{version}", memory={"perRank": per_rank})
-    limit_bytes = jobs.memory_limit_bytes(one)
+    limit_bytes = jobs.memory_limit_bytes(one.ask, one.template.engine)
     assert limit_bytes is not None
     told = fraction(one, limit_bytes, max(nodes) * GIB)
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
 from numalocal_operator.observed import ObservedPod
-from numalocal_operator.pod import PoolNumbers, manifest, revision
+from numalocal_operator.pod import manifest, revision
 
 CONFIG = Config(binder_image="numalocal/binder:test")
 NUMBERS = PoolNumbers(cpus_per_set=4, node_bytes=256 << 30)

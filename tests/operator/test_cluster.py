@@ -5,8 +5,8 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from numalocal import names
+from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.cluster import Cluster, PodRefused
-from numalocal_operator.pod import PoolNumbers
 
 from .builders import NOW, make_worker, raw_pod, raw_worker
 from .fake_api import EVENTS, PODS, WORKERS, FakeApi

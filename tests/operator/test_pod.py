@@ -8,9 +8,10 @@ import pytest
 
 from numalocal import names
 from numalocal.worker.documents import load_worker
+from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
-from numalocal_operator.pod import PoolNumbers, manifest, revision
+from numalocal_operator.pod import manifest, revision
 
 from .builders import CONFIG, NUMBERS, make_worker
 

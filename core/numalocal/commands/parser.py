@@ -44,6 +44,11 @@ def make() -> argparse.ArgumentParser:
     _measurement(bench)
     for command in (topology, plan, bench):
         _output(command)
+    annotate = _command(
+        commands, "annotate", "print a workload with annotations, and what its pods become"
+    )
+    _file(annotate, "YAML with a Deployment, StatefulSet, Job or the like; - is standard input")
+    _asking(annotate)
     completion = _command(commands, "completion", "print a shell's completion, to be sourced")
     completion.add_argument("shell", choices=SHELLS, help="the shell that sources it")
     about = _command(commands, "help", "show what a command does and takes")
@@ -58,8 +63,24 @@ def _command(
     return commands.add_parser(name, help=summary, description=sentence, formatter_class=_Formatter)
 
 
-def _file(command: argparse.ArgumentParser) -> None:
-    words = "YAML with a CpuInferenceWorker; - is standard input"
+def _asking(command: argparse.ArgumentParser) -> None:
+    for option, words in {
+        "cpusets": "CPU sets for each pod, one for each rank",
+        "pool": "pool of the sets; default: cpuset",
+        "engine": "what is told its CPUs: vllm, sglang, llama.cpp, openmp, ...",
+        "openmp": "OpenMP runtime: auto, gnu, llvm, intel or none",
+        "reserved-cores": "cores of a pod that do not compute",
+        "memory": "memory of each rank, such as 64Gi",
+        "kv-cache": "KV cache of each rank, such as 16Gi",
+        "container": "the engine's container",
+    }.items():
+        command.add_argument(f"--{option}", metavar="TEXT", help=words)
+
+
+def _file(
+    command: argparse.ArgumentParser,
+    words: str = "YAML with a CpuInferenceWorker; - is standard input",
+) -> None:
     command.add_argument("-f", "--file", required=True, metavar="FILE", help=words)
 
 

@@ -114,7 +114,8 @@ def _job(worker: Worker, machine: Machine, assignment: Assignment) -> Job:
     sizes = [machine.node(node).memory_bytes or 0 for node in assignment.mems]
     limit = machine.limits.container_bytes
     return jobs.job(
-        worker,
+        worker.ask,
+        worker.template.engine,
         limit_bytes=limit if limit is not None and limit < max(sizes) else None,
         node_bytes=max(sizes),
         host_bytes=sum(sizes),

@@ -1,18 +1,13 @@
 """Containers of a pod template: the raw mapping in, a Container with what we read of it out."""
 
 import posixpath
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from numalocal import names
 from numalocal.fields import Fields
-from numalocal.quantity import parse_bytes
-
-_QUANTITY: Final = re.compile(
-    r"\+?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2}|[numkMGTPE]|[KMGTPE]i)?", re.ASCII
-)
+from numalocal.quantity import parse_bytes, parse_quantity
 
 
 class Variable(NamedTuple):
@@ -74,16 +69,28 @@ def memory_bytes(resources: Fields, kind: str) -> int | None:
     memory = None
     for resource in amounts.names():
         value = amounts.raw(resource)
-        if resource.startswith(f"{names.DOMAIN}/"):
-            message = "must not be requested here: spec.ranks and spec.pool say it"
-            amounts.problem(resource, value, message)
-        elif value is None:
+        if value is None or resource.startswith(f"{names.DOMAIN}/"):
             continue
-        elif resource == "memory":
+        if resource == "memory":
             memory = amounts.size_bytes("memory") if kind == "limits" else _request(amounts)
-        elif isinstance(value, bool) or not _QUANTITY.fullmatch(str(value).strip()):
+        elif not _is_quantity(value):
             amounts.problem(resource, value, "must be an amount such as 2, 500m or 1Gi")
     return memory
+
+
+def _is_quantity(value: object) -> bool:
+    try:
+        parse_quantity(str(value).strip())
+    except ValueError:
+        return False
+    return True
+
+
+def requested_sets(fields: Fields) -> Iterator[tuple[Fields, str]]:
+    """Give each request for CPU sets that a container or a whole pod makes: amounts, resource."""
+    for kind in ("requests", "limits"):
+        amounts = fields.below("resources").below(kind)
+        yield from ((amounts, one) for one in amounts.names() if one.startswith(f"{names.DOMAIN}/"))
 
 
 def _request(amounts: Fields) -> int | None:

@@ -70,6 +70,18 @@ def load_worker(source: Source) -> Mapping[str, Any]:
     return workers[0]
 
 
+def load_objects(source: Source) -> list[Mapping[str, Any]]:
+    """Read all objects of a source, those of a List one by one.
+
+    Raises:
+        SpecInvalid: where it cannot be read, or holds anything else.
+    """
+    objects = [one for document in load(source) for one in _listed(document)]
+    if not objects or not all(isinstance(one, Mapping) for one in objects):
+        raise SpecInvalid([_problem(source, "must hold Kubernetes objects")])
+    return objects
+
+
 def _listed(document: Any) -> list[Any]:
     """Give the objects of a List, as `kubectl get -o yaml` writes one."""
     if isinstance(document, Mapping) and str(document.get("kind")).endswith("List"):

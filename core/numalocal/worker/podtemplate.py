@@ -1,16 +1,25 @@
-"""The pod template of a worker: the raw PodTemplateSpec in, a Template or all its problems out."""
+"""Pod templates and pods, which have one shape: the raw object in, a Template or all its problems.
 
-from collections.abc import Iterable, Mapping
+A worker's template may hold nothing that the worker's spec says; a pod that asks by annotation has
+been made by somebody else, and only what works against its CPU sets is refused.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from numalocal import names
 from numalocal.fields import Fields
+from numalocal.quantity import parse_quantity
 from numalocal.worker import containers
+from numalocal.worker.ask import Ask
 from numalocal.worker.containers import Container
 
 ENGINE_CONTAINER: Final = "engine"
-"""The container with this name is the engine's; where none has it, the first is."""
+DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
+"""The annotation that names the container which kubectl, and people, mean without naming one."""
+KSERVE_CONTAINER: Final = "kserve-container"
+"""KServe's name of the model server (pkg/constants)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,18 +28,19 @@ class Template:
 
     `raw` is the document's own, for what passes through: every field that a pod is made from has
     been read, so no part of it can be of another shape.  `engine` is the one of `containers` that
-    gets the CPU sets.
+    gets the CPU sets; `guessed` tells that nothing names it, and it is the first.
     """
 
     raw: Mapping[str, Any]
     engine: Container
+    guessed: bool
     containers: tuple[Container, ...]
     init_containers: tuple[Container, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the template may not expect, a sentence each."""
-        if self.engine.name == ENGINE_CONTAINER or len(self.containers) == 1:
+        if not self.guessed or len(self.containers) == 1:
             return ()
         return (
             f"container {self.engine.name} gets the CPU sets, as it is the first of "
@@ -39,12 +49,69 @@ class Template:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A template with the fields that it was read from."""
+
+    template: Template
+    spec: Fields
+    containers: Sequence[Fields]
+    engine: Fields
+
+
 def parse(template: Fields, ranks: int, memory_bytes: int | None) -> Template | None:
-    """Read a template, noting what is wrong; None where it has no container.
+    """Read a worker's template, noting what is wrong; None where it has no container.
 
     `memory_bytes` is what all ranks need, None = not known.
     """
-    _check_metadata(template.below("metadata"))
+    _refuse_ours(template.below("metadata"))
+    policy = template.below("spec").raw("restartPolicy")
+    if policy not in (None, "Always"):
+        message = "must be Always: a worker serves until it is deleted"
+        template.below("spec").problem("restartPolicy", policy, message)
+    read = _read(template, None)
+    if read is None:
+        return None
+    for one in (read.spec, *read.containers):
+        for amounts, resource in containers.requested_sets(one):
+            message = "must not be requested here: spec.ranks and spec.pool say it"
+            amounts.problem(resource, amounts.raw(resource), message)
+    for limited in (read.spec, read.engine):  # limits of the whole pod bind the engine as well
+        limits = limited.below("resources").below("limits")
+        if (cpu := limits.raw("cpu")) is not None:
+            message = "must be left out: a CPU quota throttles threads that own their cores"
+            limits.problem("cpu", cpu, message)
+        _check_memory(limited, f"{ranks} x spec.memory.perRank", memory_bytes)
+    return read.template
+
+
+def parse_pod(pod: Fields, ask: Ask, cpus_per_set: int | None) -> Template | None:
+    """Read a pod that asks by annotation, noting what is wrong; None where it has no container.
+
+    `cpus_per_set` is what its sets have, None = not known.
+    """
+    read = _read(pod, ask.container)
+    if read is None:
+        return None
+    ours = names.resource(ask.pool)
+    for one in (read.spec, *read.containers):
+        for amounts, resource in containers.requested_sets(one):
+            value = amounts.raw(resource)
+            if one is not read.engine:
+                message = f"must be left out: only container {read.template.engine.name} of this "
+                amounts.problem(resource, value, f"{message}pod gets CPU sets")
+            elif resource != ours or str(value) != str(ask.ranks):
+                message = f"contradicts annotation {names.ANNOTATION_CPUSETS}, which asks for "
+                amounts.problem(resource, value, f"{message}{ask.ranks} of {ours}: leave it out")
+    for limited in (read.spec, read.engine):
+        _check_cpu_limit(limited, ask.ranks, cpus_per_set)
+        asked = f"{ask.ranks} x annotation {names.ANNOTATION_MEMORY}"
+        _check_memory(limited, asked, ask.memory_bytes)
+    return read.template
+
+
+def _read(template: Fields, named: str | None) -> _Read | None:
+    """Read what is common to all pods; `named` is the engine's container, None = not said."""
     spec = template.below("spec")
     _check_spec(spec)
     inits, rest = spec.each("initContainers"), spec.each("containers")
@@ -53,20 +120,35 @@ def parse(template: Fields, ranks: int, memory_bytes: int | None) -> Template | 
     _check_names((*inits, *rest))
     if spec.raw("containers") in (None, []):
         spec.problem("containers", spec.raw("containers"), "must list at least one container")
+    for kind in ("requests", "limits"):
+        containers.memory_bytes(spec.below("resources"), kind)
     if not found:
         return None
-    engine = next((one for one in found if one.name == ENGINE_CONTAINER), found[0])
-    pods_bytes = containers.memory_bytes(spec.below("resources"), "limits")
-    containers.memory_bytes(spec.below("resources"), "requests")
-    # Limits of the whole pod bind the engine as well.
-    _check_limits(spec, pods_bytes, ranks, memory_bytes)
-    _check_limits(rest[found.index(engine)], engine.memory_limit_bytes, ranks, memory_bytes)
-    return Template(
-        raw=template.whole, engine=engine, containers=found, init_containers=init_containers
+    place, guessed = _engine(template.below("metadata"), [one.name for one in found], named)
+    made = Template(
+        raw=template.whole,
+        engine=found[place],
+        guessed=guessed,
+        containers=found,
+        init_containers=init_containers,
     )
+    return _Read(made, spec, rest, rest[place])
 
 
-def _check_metadata(metadata: Fields) -> None:
+def _engine(metadata: Fields, found: Sequence[str], named: str | None) -> tuple[int, bool]:
+    """Find the place of the engine's container, and tell whether nothing names it."""
+    annotations = metadata.below("annotations")
+    if named is not None and named not in found:
+        message = f"is no container of this pod: {', '.join(found)}"
+        annotations.problem(names.ANNOTATION_CONTAINER, named, message)
+    default = annotations.raw(DEFAULT_CONTAINER)
+    for name in (named, ENGINE_CONTAINER, default, KSERVE_CONTAINER):
+        if name in found:
+            return found.index(name), False
+    return 0, True
+
+
+def _refuse_ours(metadata: Fields) -> None:
     """Refuse our own labels and annotations: the spec's fields say what they would say."""
     for kind in ("labels", "annotations"):
         given = metadata.below(kind)
@@ -77,9 +159,6 @@ def _check_metadata(metadata: Fields) -> None:
 
 
 def _check_spec(spec: Fields) -> None:
-    policy = spec.raw("restartPolicy")
-    if policy not in (None, "Always"):
-        spec.problem("restartPolicy", policy, "must be Always: a worker serves until it is deleted")
     if node := spec.text("nodeName"):
         message = "must be left out: the scheduler knows where CPU sets are free (see nodeSelector)"
         spec.problem("nodeName", node, message)
@@ -102,17 +181,27 @@ def _check_names(all_containers: Iterable[Fields]) -> None:
         seen.add(str(name))
 
 
-def _check_limits(
-    limited: Fields, limit_bytes: int | None, ranks: int, memory_bytes: int | None
-) -> None:
-    """Refuse what would work against the binding: a CPU quota, or less memory than the ranks'."""
+def _check_cpu_limit(limited: Fields, ranks: int, cpus_per_set: int | None) -> None:
+    """Refuse a CPU quota below the sets: it would throttle threads that own their cores."""
     limits = limited.below("resources").below("limits")
-    if (cpu := limits.raw("cpu")) is not None:
-        message = "must be left out: a CPU quota throttles threads that own their cores"
-        limits.problem("cpu", cpu, message)
+    cpu = limits.raw("cpu")
+    if cpu is None:
+        return
+    least = None if cpus_per_set is None else ranks * cpus_per_set
+    try:
+        enough = least is not None and parse_quantity(cpu) >= least
+    except ValueError:
+        return  # said already
+    if not enough:
+        cpus = "all CPUs" if least is None else f"the {least} CPUs"
+        message = f"throttles threads that own their cores: raise it to {cpus} of the CPU sets, or "
+        limits.problem("cpu", cpu, f"{message}leave it out")
+
+
+def _check_memory(limited: Fields, asked: str, memory_bytes: int | None) -> None:
+    """Refuse less memory than the ranks ask for; `asked` says how that is made up."""
+    limits = limited.below("resources").below("limits")
+    limit_bytes = containers.memory_bytes(limited.below("resources"), "limits")
     if limit_bytes and memory_bytes and limit_bytes < memory_bytes:
-        message = (
-            f"is less than {ranks} x spec.memory.perRank = {memory_bytes} bytes; "
-            "raise it, or leave it out"
-        )
+        message = f"is less than {asked} = {memory_bytes} bytes; raise it, or leave it out"
         limits.problem("memory", limits.raw("memory"), message)

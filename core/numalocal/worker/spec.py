@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from numalocal import engines, names
+from numalocal import names
 from numalocal.engines import ENGINES, OPENMP_RUNTIMES, EngineSettings
 from numalocal.errors import SpecInvalid
 from numalocal.fields import MAX_DEPTH, Fields, is_deeper
 from numalocal.problems import Problem
 from numalocal.sets import pools
 from numalocal.worker import podtemplate
+from numalocal.worker.ask import DEFAULT_POOL, MAX_RANKS, Ask, kv_cache_problem
 from numalocal.worker.podtemplate import Template
 
 MAX_REPLICAS: Final = 10_000
-MAX_RANKS: Final = 64
 _SPEC_FIELDS: Final = (
     "replicas",
     "ranks",
@@ -46,11 +46,14 @@ class Worker:
     template: Template
 
     @property
-    def memory_bytes(self) -> int | None:
-        """Memory of a whole replica, or None where no amount is asked for."""
-        if self.memory_per_rank_bytes is None:
-            return None
-        return self.memory_per_rank_bytes * self.ranks
+    def ask(self) -> Ask:
+        """What each of its pods asks for."""
+        return Ask(
+            ranks=self.ranks,
+            pool=self.pool,
+            engine=self.engine,
+            memory_per_rank_bytes=self.memory_per_rank_bytes,
+        )
 
 
 def parse_worker(raw: Mapping[str, Any]) -> Worker:
@@ -130,7 +133,7 @@ def _check_placement(spec: Fields) -> None:
 def _pool(spec: Fields) -> str:
     pool = spec.raw("pool")
     if pool is None:
-        return "cpuset"
+        return DEFAULT_POOL
     if not pools.is_name(pool):
         spec.problem("pool", pool, pools.NAME_RULE)
     return str(pool)
@@ -159,11 +162,8 @@ def _kv_cache(fields: Fields, engine: EngineSettings, per_rank_bytes: int | None
     if given in (None, "auto"):
         return engine
     size = fields.size_bytes("kvCache")
-    if not engines.adapter(engine.name).kv_cache:
-        able = ", ".join(name for name in ENGINES if engines.adapter(name).kv_cache)
-        message = f"cannot be told to engine {engine.name}; leave it out (engines that can: {able})"
-        fields.problem("kvCache", given, message)
-    elif size and per_rank_bytes and size >= per_rank_bytes:
-        message = "must be less than spec.memory.perRank, which holds the weights as well"
-        fields.problem("kvCache", given, message)
+    if size is not None:
+        memory = "spec.memory.perRank"
+        if message := kv_cache_problem(engine.name, size, per_rank_bytes, memory):
+            fields.problem("kvCache", given, message)
     return replace(engine, kv_cache_bytes=size)

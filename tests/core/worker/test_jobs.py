@@ -3,23 +3,26 @@ from typing import Any
 import pytest
 
 from numalocal.worker import jobs
-from numalocal.worker.spec import Worker, parse_worker
+from numalocal.worker.ask import Ask
+from numalocal.worker.containers import Container
+from numalocal.worker.spec import parse_worker
 
 from ..conftest import GIB
 
 
-def worker(container: dict[str, Any] | None = None, **spec: Any) -> Worker:
+def asked(container: dict[str, Any] | None = None, **spec: Any) -> tuple[Ask, Container]:
     engine = {"name": "engine", "image": "vllm:v0.24.0", **(container or {})}
     template = {"spec": {"containers": [{"name": "proxy"}, engine]}}
     usual = {"ranks": 2, "engine": {"name": "vllm"}, "memory": {"perRank": "64Gi"}}
-    return parse_worker(
+    worker = parse_worker(
         {"metadata": {"name": "llama"}, "spec": {**usual, "template": template, **spec}}
     )
+    return worker.ask, worker.template.engine
 
 
 def test_a_job_is_the_engine_containers() -> None:
     made = jobs.job(
-        worker({"command": ["vllm"], "args": ["serve"], "env": [{"name": "A", "value": "1"}]}),
+        *asked({"command": ["vllm"], "args": ["serve"], "env": [{"name": "A", "value": "1"}]}),
         limit_bytes=1,
         node_bytes=2,
         host_bytes=3,
@@ -43,7 +46,7 @@ def test_a_variable_from_elsewhere_is_set_and_its_value_unknown() -> None:
         {"name": "C", "value": None},
     ]
 
-    made = jobs.job(worker({"env": entries, "envFrom": [{"configMapRef": {"name": "x"}}]}))
+    made = jobs.job(*asked({"env": entries, "envFrom": [{"configMapRef": {"name": "x"}}]}))
 
     assert made.variables == {"A": None, "B": "", "C": ""}
     assert made.envfrom
@@ -76,12 +79,12 @@ def test_a_variable_from_elsewhere_is_set_and_its_value_unknown() -> None:
     ],
 )
 def test_the_memory_limit(container: dict[str, Any], limit_bytes: int) -> None:
-    assert jobs.memory_limit_bytes(worker(container)) == limit_bytes
+    assert jobs.memory_limit_bytes(*asked(container)) == limit_bytes
 
 
 def test_without_a_size_there_is_no_limit() -> None:
-    assert jobs.memory_limit_bytes(worker(memory={})) is None
+    assert jobs.memory_limit_bytes(*asked(memory={})) is None
 
 
 def test_an_engine_that_shares_nothing_gets_no_shared_memory() -> None:
-    assert jobs.shm_bytes(worker(engine={"name": "openmp"})) == 0
+    assert jobs.shm_bytes(*asked(engine={"name": "openmp"})) == 0

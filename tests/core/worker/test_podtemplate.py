@@ -137,7 +137,7 @@ def test_an_empty_value_is_empty_and_not_unknown() -> None:
         ),
         (
             {"resources": {"requests": {"example.com/card": -1}}},
-            "resources.requests.example.com/card: -1 must be an amount such as 2, 500m or 1Gi",
+            "resources.requests[example.com/card]: -1 must be an amount such as 2, 500m or 1Gi",
         ),
         (
             {"resources": {"requests": {"cpu": True}}},

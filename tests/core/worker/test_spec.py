@@ -33,14 +33,14 @@ def test_everything_but_the_template_has_a_default() -> None:
         "cpuset",
     )
     assert worker.engine == EngineSettings(name="none", openmp="auto", reserved_cores=None)
-    assert worker.memory_bytes is None
+    assert worker.ask.memory_bytes is None
     assert worker.template.engine.name == "main"
 
 
 def test_memory_is_counted_over_all_ranks() -> None:
     worker = parse_worker(document(ranks=2, memory={"perRank": "64Gi"}))
 
-    assert worker.memory_bytes == 128 << 30
+    assert worker.ask.memory_bytes == 128 << 30
 
 
 def test_the_container_named_engine_is_the_engines() -> None:
@@ -144,7 +144,7 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
         ),
         pytest.param(
             document({"name": "main", "resources": {"limits": {"numalocal.io/cpuset": 1}}}),
-            "spec.template.spec.containers[0].resources.limits.numalocal.io/cpuset",
+            "spec.template.spec.containers[0].resources.limits[numalocal.io/cpuset]",
             "must not be requested here",
             id="resource",
         ),
@@ -155,7 +155,7 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
                     "spec": {"containers": [{"name": "a"}]},
                 }
             ),
-            "spec.template.metadata.annotations.numalocal.io/attempt",
+            "spec.template.metadata.annotations[numalocal.io/attempt]",
             "'9' must be left out: numalocal writes it from the spec",
             id="an annotation of ours",
         ),
@@ -166,7 +166,7 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
                     "spec": {"containers": [{"name": "a"}]},
                 }
             ),
-            "spec.template.metadata.labels.numalocal.io/worker",
+            "spec.template.metadata.labels[numalocal.io/worker]",
             "must be left out",
             id="a label of ours",
         ),

@@ -5,12 +5,13 @@
 #    source ~/.local/share/bash_completion/numalocal
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_numalocal_subparsers=(topology plan run bench completion help)
+_shtab_numalocal_subparsers=(topology plan run bench annotate completion help)
 
 _shtab_numalocal_topology_option_strings=(-h --help --pools --root -o --output)
 _shtab_numalocal_plan_option_strings=(-h --help -f --file --pools --root -o --output)
 _shtab_numalocal_run_option_strings=(-h --help -f --file --pools)
 _shtab_numalocal_bench_option_strings=(-h --help --weights --seconds -o --output)
+_shtab_numalocal_annotate_option_strings=(-h --help -f --file --cpusets --pool --engine --openmp --reserved-cores --memory --kv-cache --container)
 _shtab_numalocal_completion_option_strings=(-h --help)
 _shtab_numalocal_help_option_strings=(-h --help)
 _shtab_numalocal_option_strings=(-h --help --version)
@@ -24,6 +25,8 @@ _shtab_numalocal_plan___root_COMPGEN=_shtab_compgen_dirs
 _shtab_numalocal_run__f_COMPGEN=_shtab_compgen_files
 _shtab_numalocal_run___file_COMPGEN=_shtab_compgen_files
 _shtab_numalocal_run___pools_COMPGEN=_shtab_compgen_files
+_shtab_numalocal_annotate__f_COMPGEN=_shtab_compgen_files
+_shtab_numalocal_annotate___file_COMPGEN=_shtab_compgen_files
 
 _shtab_numalocal_topology__o_choices=(text json svg)
 _shtab_numalocal_topology___output_choices=(text json svg)
@@ -32,8 +35,8 @@ _shtab_numalocal_plan___output_choices=(text json svg)
 _shtab_numalocal_bench__o_choices=(text json svg)
 _shtab_numalocal_bench___output_choices=(text json svg)
 _shtab_numalocal_completion_pos_0_choices=(bash zsh)
-_shtab_numalocal_help_pos_0_choices=(topology plan run bench completion help)
-_shtab_numalocal_pos_0_choices=(topology plan run bench completion help)
+_shtab_numalocal_help_pos_0_choices=(topology plan run bench annotate completion help)
+_shtab_numalocal_pos_0_choices=(topology plan run bench annotate completion help)
 
 _shtab_numalocal_topology__h_nargs=0
 _shtab_numalocal_topology___help_nargs=0
@@ -43,6 +46,8 @@ _shtab_numalocal_run__h_nargs=0
 _shtab_numalocal_run___help_nargs=0
 _shtab_numalocal_bench__h_nargs=0
 _shtab_numalocal_bench___help_nargs=0
+_shtab_numalocal_annotate__h_nargs=0
+_shtab_numalocal_annotate___help_nargs=0
 _shtab_numalocal_completion__h_nargs=0
 _shtab_numalocal_completion___help_nargs=0
 _shtab_numalocal_help__h_nargs=0

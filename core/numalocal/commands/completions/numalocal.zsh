@@ -10,6 +10,7 @@
 
 _shtab_numalocal_commands() {
   local _commands=(
+    annotate:'Print a workload with annotations, and what its pods become.'
     bench:'Measure this machine: bandwidth of its nodes, rate by threads.'
     completion:'Print a shell'"'"'s completion, to be sourced.'
     help:'Show what a command does and takes.'
@@ -27,6 +28,22 @@ _shtab_numalocal_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_numalocal_defaults_added=0
+
+_shtab_numalocal_annotate_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  {-f,--file}"[YAML with a Deployment, StatefulSet, Job or the like\; - is standard input]:FILE:_files"
+  "--cpusets[CPU sets for each pod, one for each rank]:TEXT:"
+  "--pool[pool of the sets\; default\: cpuset]:TEXT:"
+  "--engine[what is told its CPUs\: vllm, sglang, llama.cpp, openmp, ...]:TEXT:"
+  "--openmp[OpenMP runtime\: auto, gnu, llvm, intel or none]:TEXT:"
+  "--reserved-cores[cores of a pod that do not compute]:TEXT:"
+  "--memory[memory of each rank, such as 64Gi]:TEXT:"
+  "--kv-cache[KV cache of each rank, such as 16Gi]:TEXT:"
+  "--container[the engine\'s container]:TEXT:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_numalocal_annotate_defaults_added=0
 
 _shtab_numalocal_bench_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -48,7 +65,7 @@ _shtab_numalocal_completion_defaults_added=0
 
 _shtab_numalocal_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":COMMAND:(topology plan run bench completion help)"
+  ":COMMAND:(topology plan run bench annotate completion help)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -103,6 +120,7 @@ _shtab_numalocal() {
       (( CURRENT += 1 ))
       curcontext="${curcontext%:*:*}:_shtab_numalocal-$line[1]:"
       case $line[1] in
+        annotate) _arguments -C -s $_shtab_numalocal_annotate_options ;;
         bench) _arguments -C -s $_shtab_numalocal_bench_options ;;
         completion) _arguments -C -s $_shtab_numalocal_completion_options ;;
         help) _arguments -C -s $_shtab_numalocal_help_options ;;

@@ -1,0 +1,80 @@
+"""`numalocal annotate`: a workload with the annotations that ask, and what its pods become."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from numalocal import names
+from numalocal.commands import statuses
+from numalocal.errors import SpecInvalid
+from numalocal.problems import Problem
+from numalocal.worker import documents, workloads
+from numalocal.worker.admission import Admitted, admit, asks
+from numalocal.worker.inject import CheckImage
+
+ASKING: Final = {
+    "cpusets": names.ANNOTATION_CPUSETS,
+    "pool": names.ANNOTATION_POOL,
+    "engine": names.ANNOTATION_ENGINE,
+    "openmp": names.ANNOTATION_OPENMP,
+    "reserved_cores": names.ANNOTATION_RESERVED_CORES,
+    "memory": names.ANNOTATION_MEMORY,
+    "kv_cache": names.ANNOTATION_KV_CACHE,
+    "container": names.ANNOTATION_CONTAINER,
+}
+"""By option the annotation that it writes."""
+_IMAGE: Final = CheckImage(image="numalocal/binder", pull_policy="IfNotPresent")
+"""The chart's values say the real one."""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the objects of a file, annotated, and as comments what each of their pods becomes.
+
+    Raises:
+        SpecInvalid: where the file cannot be read, or a pod would be refused, with every problem.
+    """
+    given = {option: getattr(arguments, option) for option in ASKING}
+    annotations = {ASKING[option]: text for option, text in given.items() if text is not None}
+    source = sys.stdin.buffer if arguments.file == "-" else Path(arguments.file)
+    objects = [workloads.annotated(one, annotations) for one in documents.load_objects(source)]
+    pods = [(one, pod) for one in objects for pod in workloads.pods(one) if asks(pod.pod)]
+    if not pods:
+        message = f"holds no workload that asks; --cpusets asks for all of: {_kinds()}"
+        raise SpecInvalid([Problem("file", arguments.file, message)])
+    comments = [_comment(one, found) for one, found in pods]
+    sys.stdout.write("---\n".join(map(_yaml, objects)))
+    sys.stdout.write("".join(comments))
+    return statuses.OK
+
+
+def _comment(workload: Mapping[str, Any], found: workloads.Found) -> str:
+    admitted = _admitted(found)
+    name = (workload.get("metadata") or {}).get("name", "")
+    lines = [
+        f"A pod of {workload.get('kind')} {name} ({found.path or 'the object itself'}) becomes:",
+        *_yaml(admitted.pod).splitlines(),
+        *(f"note: {one}" for one in admitted.warnings),
+    ]
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def _admitted(found: workloads.Found) -> Admitted:
+    """Admit a pod as the webhook would, with problems at the paths of the workload."""
+    try:
+        return admit(found.pod, None, _IMAGE)
+    except SpecInvalid as error:
+        prefix = f"{found.path}." if found.path else ""
+        problems = [one._replace(path=f"{prefix}{one.path}") for one in error.problems]
+        raise SpecInvalid(problems) from error
+
+
+def _yaml(document: Any) -> str:
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _kinds() -> str:
+    return ", ".join(workloads.KINDS)

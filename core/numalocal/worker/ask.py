@@ -1,0 +1,173 @@
+"""What somebody asks of CPU sets: a worker in its spec, any other pod in its annotations."""
+
+import difflib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from numalocal import engines, names
+from numalocal.engines import ENGINES, OPENMP_RUNTIMES, EngineSettings
+from numalocal.fields import Fields
+from numalocal.problems import Problem, printable
+from numalocal.sets import pools
+
+DEFAULT_POOL: Final = "cpuset"
+MAX_RANKS: Final = 64
+MAX_RESERVED_CORES: Final = 1024
+_DIGITS: Final = 9
+_LONGEST_WORD: Final = 40
+
+ASKING: Final = (
+    names.ANNOTATION_CPUSETS,
+    names.ANNOTATION_POOL,
+    names.ANNOTATION_ENGINE,
+    names.ANNOTATION_OPENMP,
+    names.ANNOTATION_RESERVED_CORES,
+    names.ANNOTATION_MEMORY,
+    names.ANNOTATION_KV_CACHE,
+    names.ANNOTATION_CONTAINER,
+)
+"""The annotations by which a pod asks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """CPU sets for one pod, and what its engine is to be told.
+
+    `ranks` is the number of CPU sets, one for each rank.  `container` names the engine's
+    container, None = by the rule of `podtemplate`.
+    """
+
+    ranks: int
+    pool: str
+    engine: EngineSettings
+    memory_per_rank_bytes: int | None
+    container: str | None = None
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Memory of all ranks, or None where no amount is asked for."""
+        if self.memory_per_rank_bytes is None:
+            return None
+        return self.memory_per_rank_bytes * self.ranks
+
+
+def ask_of(metadata: Fields) -> Ask:
+    """Read what a pod asks for by its annotations, noting what is wrong with each of them."""
+    read = _Annotations(metadata)
+    engine = EngineSettings(
+        name=read.choice(names.ANNOTATION_ENGINE, ENGINES, "none"),
+        openmp=read.choice(names.ANNOTATION_OPENMP, OPENMP_RUNTIMES, "auto"),
+        reserved_cores=read.number(
+            names.ANNOTATION_RESERVED_CORES, least=0, most=MAX_RESERVED_CORES
+        ),
+    )
+    per_rank_bytes = read.size_bytes(names.ANNOTATION_MEMORY)
+    return Ask(
+        ranks=read.number(names.ANNOTATION_CPUSETS, least=1, most=MAX_RANKS) or 1,
+        pool=read.pool(),
+        engine=replace(engine, kv_cache_bytes=read.kv_cache(engine.name, per_rank_bytes)),
+        memory_per_rank_bytes=per_rank_bytes,
+        container=read.container(),
+    )
+
+
+def kv_cache_problem(
+    engine: str, kv_cache_bytes: int, per_rank_bytes: int | None, memory: str
+) -> str:
+    """Say why a rank's KV cache cannot be of this size; empty where it can.
+
+    `memory` names the field that says the memory of a rank.
+    """
+    if not engines.adapter(engine).kv_cache:
+        able = ", ".join(name for name in ENGINES if engines.adapter(name).kv_cache)
+        return f"cannot be told to engine {engine}; leave it out (engines that can: {able})"
+    if per_rank_bytes is not None and kv_cache_bytes >= per_rank_bytes:
+        return f"must be less than {memory}, which holds the weights as well"
+    return ""
+
+
+def unknown(annotations: Iterable[str]) -> tuple[str, ...]:
+    """Say of each annotation in our name that nobody reads which one was meant, a sentence each."""
+    return tuple(
+        f"annotation {printable(name)} is not known{_nearest(name)}"
+        for name in annotations
+        if name.startswith(f"{names.DOMAIN}/") and name not in names.POD_ANNOTATIONS
+    )
+
+
+def _nearest(name: str) -> str:
+    words = [one.rpartition("/")[2] for one in ASKING]
+    near = difflib.get_close_matches(name.rpartition("/")[2][:_LONGEST_WORD], words, n=1)
+    known = f"; known: {', '.join(ASKING)}"
+    return f": did you mean {names.DOMAIN}/{near[0]}?" if near else known
+
+
+class _Annotations:
+    """Reads annotations, whose values are anybody's text; blanks around one are no part of it."""
+
+    def __init__(self, metadata: Fields) -> None:
+        self._annotations = metadata.below("annotations")
+
+    def number(self, name: str, *, least: int, most: int) -> int | None:
+        text = self._text(name)
+        if text is None:
+            return None
+        is_number = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+        if is_number and least <= int(text) <= most:
+            return int(text)
+        self._problem(name, f"must be a whole number from {least} to {most}")
+        return None
+
+    def choice(self, name: str, choices: Collection[str], default: str) -> str:
+        text = self._text(name)
+        if text is None or text in choices:
+            return default if text is None else text
+        near = difflib.get_close_matches(text[:_LONGEST_WORD], choices, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        self._problem(name, f"must be one of: {', '.join(choices)}{hint}")
+        return default
+
+    def size_bytes(self, name: str) -> int | None:
+        text = self._text(name)
+        if text is None:
+            return None
+        problems: list[Problem] = []
+        size = Fields({name: text}, "", problems).size_bytes(name)
+        for one in problems:
+            self._problem(name, one.message)
+        return size
+
+    def kv_cache(self, engine: str, per_rank_bytes: int | None) -> int | None:
+        if self._text(names.ANNOTATION_KV_CACHE) == "auto":
+            return None
+        size = self.size_bytes(names.ANNOTATION_KV_CACHE)
+        if size is None:
+            return None
+        memory = f"annotation {names.ANNOTATION_MEMORY}"
+        if message := kv_cache_problem(engine, size, per_rank_bytes, memory):
+            self._problem(names.ANNOTATION_KV_CACHE, message)
+        return size
+
+    def pool(self) -> str:
+        text = self._text(names.ANNOTATION_POOL)
+        if text is not None and not pools.is_name(text):
+            self._problem(names.ANNOTATION_POOL, pools.NAME_RULE)
+        return DEFAULT_POOL if text is None else text
+
+    def container(self) -> str | None:
+        text = self._text(names.ANNOTATION_CONTAINER)
+        if text is not None and not names.is_label(text):
+            message = f"is no container's name, which {names.LABEL_RULE}"
+            self._problem(names.ANNOTATION_CONTAINER, message)
+        return text
+
+    def _text(self, name: str) -> str | None:
+        value = self._annotations.raw(name)
+        if value is not None and not isinstance(value, str):
+            self._problem(name, "must be text: quote it")
+            return None
+        return None if value is None else value.strip()
+
+    def _problem(self, name: str, message: str) -> None:
+        self._annotations.problem(name, self._annotations.raw(name), message)

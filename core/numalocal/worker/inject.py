@@ -1,0 +1,164 @@
+"""Give a pod what a worker's pod has: its CPU sets, the check before its engine, what it is told.
+
+One function makes it, for the pods of workers and for any pod that asks by annotation.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Final
+
+from numalocal import engines, names
+from numalocal.worker import jobs
+from numalocal.worker.ask import Ask
+from numalocal.worker.podtemplate import Template
+
+Manifest = dict[str, Any]
+
+_WAIT_S: Final = 60
+"""How long a pod that may not be started again waits for the agent of its node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolNumbers:
+    """What nodes say of a pool, None while none offers it.
+
+    `cpus_per_set` is the number of CPUs of its largest set on any node, `node_bytes` the MemTotal
+    of the largest NUMA node with one.
+    """
+
+    cpus_per_set: int | None = None
+    node_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckImage:
+    """The image of the binder, and when a node pulls it: a pod's imagePullPolicy."""
+
+    image: str
+    pull_policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injected:
+    """A pod's spec and the annotations to add; `notes` say what the engine is not told, and why."""
+
+    spec: Manifest
+    annotations: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def inject(template: Template, ask: Ask, numbers: PoolNumbers, image: CheckImage) -> Injected:
+    """Add to a pod's spec; the template stays as it is.
+
+    While no node offers the pool the CPU request is left to the template.
+    """
+    spec = deepcopy(dict(template.raw["spec"]))
+    engine = next(one for one in spec["containers"] if one["name"] == template.engine.name)
+    _size(engine, template, ask, numbers)
+    limit_bytes = jobs.memory_limit_bytes(ask, template.engine)
+    told = engines.tell(
+        jobs.job(ask, template.engine, limit_bytes=limit_bytes, node_bytes=numbers.node_bytes)
+    )
+    if told.arguments:
+        engine["args"] = [*(engine.get("args") or ()), *told.arguments]
+    engine["env"] += [{"name": name, "value": value} for name, value in told.variables.items()]
+    if shm_bytes := jobs.shm_bytes(ask, template.engine):
+        _share_memory(spec, engine, shm_bytes)
+    spec["initContainers"] = [
+        check_container(engine, ask, image, restarts=spec.get("restartPolicy") != "Never"),
+        *(spec.get("initContainers") or ()),
+    ]
+    notes = (*template.notes, *told.notes)
+    return Injected(spec=spec, annotations=_annotations(template, ask, notes), notes=notes)
+
+
+def check_container(engine: Manifest, ask: Ask, image: CheckImage, *, restarts: bool) -> Manifest:
+    """Make the init container that verifies the binding before anything else starts.
+
+    It has the engine's cpu and memory, which cost nothing (the scheduler counts the larger of init
+    and app containers): its cgroup then has the limit that it is to check.  It never has a device,
+    ours or another's: a kubelet restart would then fail the running pod (kubernetes#138446).
+    """
+    resources = {
+        kind: {name: amounts[name] for name in ("cpu", "memory") if name in amounts}
+        for kind, amounts in engine["resources"].items()
+        if kind in ("limits", "requests")
+    }
+    return {
+        "name": names.CHECK_CONTAINER,
+        "image": image.image,
+        "imagePullPolicy": image.pull_policy,
+        "args": ["check"] if restarts else ["check", "--wait", f"{_WAIT_S}"],
+        "env": _memory_variable(ask),
+        "resources": resources,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+
+
+def _size(engine: Manifest, template: Template, ask: Ask, numbers: PoolNumbers) -> None:
+    """Add the CPU sets, and mirror their CPUs and the ranks' memory for the scheduler.
+
+    Without these requests the pod would be BestEffort: first to be evicted, and its node's CPUs
+    would be sold twice.
+    """
+    resources = engine["resources"] = dict(engine.get("resources") or {})
+    limits = resources["limits"] = _given(resources.get("limits"))
+    requests = resources["requests"] = _given(resources.get("requests"))
+    resource = names.resource(ask.pool)
+    limits[resource] = requests[resource] = str(ask.ranks)
+    if "cpu" not in requests and numbers.cpus_per_set is not None:
+        requests["cpu"] = str(ask.ranks * numbers.cpus_per_set)
+    limit_bytes = jobs.memory_limit_bytes(ask, template.engine)
+    if "memory" not in limits and limit_bytes is not None:
+        limits["memory"] = str(limit_bytes)
+    if "memory" in limits:
+        requests.setdefault("memory", limits["memory"])
+    engine["env"] = [*(engine.get("env") or ()), *_memory_variable(ask)]
+
+
+def _given(amounts: Mapping[str, Any] | None) -> Manifest:
+    """Leave out what is null: as an amount the API server would read it as none at all."""
+    return {name: amount for name, amount in (amounts or {}).items() if amount is not None}
+
+
+def _share_memory(spec: Manifest, engine: Manifest, shm_bytes: int) -> None:
+    """Give the ranks a /dev/shm of their size: without it a pod has 64 MiB."""
+    volume = {"medium": "Memory", "sizeLimit": str(shm_bytes)}
+    spec["volumes"] = [*(spec.get("volumes") or ()), {"name": names.SHM_VOLUME, "emptyDir": volume}]
+    mount = {"name": names.SHM_VOLUME, "mountPath": "/dev/shm"}
+    engine["volumeMounts"] = [*(engine.get("volumeMounts") or ()), mount]
+
+
+def _memory_variable(ask: Ask) -> list[Manifest]:
+    if ask.memory_per_rank_bytes is None:
+        return []
+    value = str(ask.memory_per_rank_bytes)
+    return [{"name": names.ENV_MEMORY_PER_RANK_BYTES, "value": value}]
+
+
+def _annotations(template: Template, ask: Ask, notes: tuple[str, ...]) -> dict[str, str]:
+    """Tell the agent of the node what this pod's containers are, and people what it is not told.
+
+    Init containers that end have the engine's cores before it; those that stay are others.
+    """
+    inits = template.init_containers
+    bound = (names.CHECK_CONTAINER, *(one.name for one in inits if not one.sidecar))
+    annotations = {
+        names.ANNOTATION_ENGINE: ask.engine.name,
+        names.ANNOTATION_OPENMP: ask.engine.openmp,
+        names.ANNOTATION_CONTAINER: template.engine.name,
+        names.ANNOTATION_BOUND_CONTAINERS: ",".join(bound),
+    }
+    if ask.engine.reserved_cores is not None:
+        annotations[names.ANNOTATION_RESERVED_CORES] = str(ask.engine.reserved_cores)
+    if notes:
+        annotations[names.ANNOTATION_NOTES] = "\n".join(notes)
+    return annotations

@@ -1,0 +1,85 @@
+"""Where the pod templates of a workload are: of a Deployment, a Job, a LeaderWorkerSet."""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Final
+
+Object = Mapping[str, Any]
+
+_TEMPLATES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    **dict.fromkeys(
+        (
+            "DaemonSet",
+            "Deployment",
+            "Job",
+            "ReplicaSet",
+            "ReplicationController",
+            "StatefulSet",
+        ),
+        (("spec", "template"),),
+    ),
+    "CronJob": (("spec", "jobTemplate", "spec", "template"),),
+    "LeaderWorkerSet": (
+        ("spec", "leaderWorkerTemplate", "leaderTemplate"),
+        ("spec", "leaderWorkerTemplate", "workerTemplate"),
+    ),
+    "Pod": ((),),
+}
+"""By kind the fields under which there is a pod template: metadata and spec."""
+PREDICTOR: Final = "InferenceService"
+"""KServe's: the predictor holds a pod's spec and its own fields side by side, and the pod gets the
+annotations of the whole object."""
+_PREDICTORS_OWN: Final = frozenset(
+    {"model", "minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "containerConcurrency"}
+    | {"timeout", "canaryTrafficPercent", "logger", "batcher", "labels", "annotations"}
+    | {"deploymentStrategy", "autoScaling", "workerSpec"}
+)
+KINDS: Final = (*sorted(_TEMPLATES), PREDICTOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A pod template in a workload: its field path, and the pod that would be made of it."""
+
+    path: str
+    pod: Object
+
+
+def annotated(workload: Object, annotations: Mapping[str, str]) -> Object:
+    """Put annotations into all pod templates of a workload; what has them already keeps its own."""
+    made = deepcopy(dict(workload))
+    for path in _paths(made):
+        template = _at(made, path)
+        metadata = template["metadata"] = dict(template.get("metadata") or {})
+        metadata["annotations"] = {**annotations, **(metadata.get("annotations") or {})}
+    return made
+
+
+def pods(workload: Object) -> Iterator[Found]:
+    """Give the pods that would be made of a workload; none of a kind that is not known."""
+    for path in _paths(workload):
+        template = _at(workload, path)
+        spec = template.get("spec") or {}
+        where = ".".join(path)
+        if workload.get("kind") == PREDICTOR:
+            predictor = spec.get("predictor") or {}
+            spec = {name: one for name, one in predictor.items() if name not in _PREDICTORS_OWN}
+            where = "spec.predictor"
+            if not spec.get("containers"):
+                continue  # KServe makes its container of a runtime that only the cluster knows
+        metadata = template.get("metadata") or {}
+        kept = {name: metadata[name] for name in ("labels", "annotations") if name in metadata}
+        yield Found(where, {"metadata": kept, "spec": spec})
+
+
+def _paths(workload: Object) -> list[tuple[str, ...]]:
+    kind = workload.get("kind")
+    paths = ((),) if kind == PREDICTOR else _TEMPLATES.get(str(kind), ())
+    return [path for path in paths if isinstance(_at(workload, path), Mapping)]
+
+
+def _at(workload: Any, path: tuple[str, ...]) -> Any:
+    for field in path:
+        workload = workload.get(field) if isinstance(workload, Mapping) else None
+    return workload

@@ -1,0 +1,308 @@
+import copy
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from numalocal.errors import SpecInvalid
+from numalocal.worker.admission import admit, asks
+from numalocal.worker.inject import CheckImage, PoolNumbers
+
+from ..conftest import GIB
+
+IMAGE = CheckImage(image="binder:1", pull_policy="IfNotPresent")
+POOLS = {"cpuset": PoolNumbers(cpus_per_set=4, node_bytes=64 * GIB)}
+Pod = dict[str, Any]
+
+
+def pod(
+    containers: list[Any] | None = None, annotations: Mapping[str, str] | None = None, **spec: Any
+) -> Pod:
+    asked = {"numalocal.io/cpusets": "1", "numalocal.io/engine": "llama.cpp"}
+    usual = [{"name": "server", "image": "llama.cpp:server", "args": ["-m", "/m.gguf"]}]
+    return {
+        "metadata": {"name": "p", "annotations": asked | dict(annotations or {})},
+        "spec": {"containers": usual if containers is None else containers, **spec},
+    }
+
+
+def admitted(raw: Pod) -> Pod:
+    return json.loads(json.dumps(admit(raw, POOLS, IMAGE).pod))  # type: ignore[no-any-return]
+
+
+def refused(raw: Pod) -> list[str]:
+    with pytest.raises(SpecInvalid) as error:
+        admit(raw, POOLS, IMAGE)
+    return [str(one) for one in error.value.problems]
+
+
+def judged(raw: Pod) -> tuple[Pod, list[str]]:
+    try:
+        return admitted(raw), []
+    except SpecInvalid as error:
+        return {}, [str(one) for one in error.problems]
+
+
+def container(made: Pod, name: str) -> Pod:
+    both = (*made["spec"].get("initContainers", ()), *made["spec"]["containers"])
+    return next(one for one in both if one["name"] == name)
+
+
+def test_a_pod_gets_what_a_workers_has() -> None:
+    made = admitted(pod(annotations={"numalocal.io/memory": "8Gi"}))
+
+    engine, check = container(made, "server"), container(made, "numalocal-check")
+    memory = str(8 * GIB)
+    assert engine["resources"] == {
+        "limits": {"numalocal.io/cpuset": "1", "memory": memory},
+        "requests": {"numalocal.io/cpuset": "1", "cpu": "4", "memory": memory},
+    }
+    assert engine["args"][:2] == ["-m", "/m.gguf"]
+    assert "--cpu-mask" in engine["args"]
+    assert made["spec"]["initContainers"][0] is not None
+    assert check["image"] == "binder:1"
+    assert check["resources"]["limits"] == {"memory": memory}
+    annotations = made["metadata"]["annotations"]
+    assert annotations["numalocal.io/container"] == "server"
+    assert annotations["numalocal.io/bound-containers"] == "numalocal-check"
+    assert made["metadata"]["labels"] == {"numalocal.io/injected": "true"}
+    assert made["metadata"]["name"] == "p"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "names", "engine"),
+    [
+        ({}, ["a", "b"], "a"),
+        ({}, ["a", "engine"], "engine"),
+        ({"kubectl.kubernetes.io/default-container": "b"}, ["a", "b"], "b"),
+        ({"kubectl.kubernetes.io/default-container": "gone"}, ["a", "b"], "a"),
+        ({}, ["queue-proxy", "kserve-container"], "kserve-container"),
+        ({"numalocal.io/container": "b"}, ["a", "b", "engine"], "b"),
+    ],
+)
+def test_which_container_gets_the_sets(
+    annotations: dict[str, str], names: list[str], engine: str
+) -> None:
+    made = admitted(pod([{"name": name, "args": ["x"]} for name in names], annotations))
+
+    holders = [
+        one["name"]
+        for one in made["spec"]["containers"]
+        if "numalocal.io/cpuset" in one.get("resources", {}).get("limits", {})
+    ]
+    assert holders == [engine]
+
+
+def test_sidecars_are_others_and_init_containers_that_end_are_bound() -> None:
+    inits = [{"name": "fetch"}, {"name": "istio-proxy", "restartPolicy": "Always"}]
+
+    made = admitted(pod(initContainers=inits))
+
+    assert [one["name"] for one in made["spec"]["initContainers"]] == [
+        "numalocal-check",
+        "fetch",
+        "istio-proxy",
+    ]
+    bound = made["metadata"]["annotations"]["numalocal.io/bound-containers"]
+    assert bound == "numalocal-check,fetch"
+
+
+def test_a_pod_that_is_never_started_again_waits_for_the_agent() -> None:
+    assert container(admitted(pod(restartPolicy="Never")), "numalocal-check")["args"] == [
+        "check",
+        "--wait",
+        "60",
+    ]
+    assert container(admitted(pod(restartPolicy="OnFailure")), "numalocal-check")["args"] == [
+        "check"
+    ]
+
+
+def test_a_pod_that_comes_again_stays_as_it_is() -> None:
+    once = admitted(pod(annotations={"numalocal.io/engine": "vllm", "numalocal.io/cpusets": "2"}))
+
+    assert admitted(once) == once
+
+
+def test_what_the_api_server_and_other_webhooks_add_to_the_check_is_no_difference() -> None:
+    once = admitted(pod())
+    check = container(once, "numalocal-check")
+    check |= {"terminationMessagePath": "/dev/termination-log", "volumeMounts": [{"name": "token"}]}
+    check["env"] = [*check["env"], {"name": "INJECTED", "value": "x"}]
+    once["spec"]["containers"].append({"name": "istio-proxy"})
+
+    assert admitted(once) == once
+
+
+def test_the_check_follows_an_engine_whose_memory_somebody_changed() -> None:
+    once = admitted(pod())
+    container(once, "server")["resources"]["limits"]["memory"] = "1Gi"
+
+    again = admitted(once)
+
+    assert container(again, "numalocal-check")["resources"]["limits"] == {"memory": "1Gi"}
+    assert admitted(again) == again
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "evil"},
+        {"command": ["true"]},
+        {"args": ["--help"]},
+        {"securityContext": {"privileged": True}},
+    ],
+)
+def test_a_check_that_is_not_ours_is_refused(change: dict[str, Any]) -> None:
+    once = admitted(pod())
+    container(once, "numalocal-check").update(change)
+
+    assert "differs from the check that numalocal makes" in refused(once)[0]
+
+
+def test_a_check_alone_does_not_pass_for_a_pod_with_sets() -> None:
+    once = admitted(pod())
+    del container(once, "server")["resources"]["limits"]["numalocal.io/cpuset"]
+
+    assert refused(once)[0].startswith("spec.containers[0].resources.limits: ")
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        (
+            pod(annotations={"numalocal.io/pool": "big"}),
+            "metadata.annotations[numalocal.io/pool]: 'big' asks for pool big, which no node "
+            "offers (offered: cpuset)",
+        ),
+        (
+            pod(annotations={"numalocal.io/container": "gone"}),
+            "metadata.annotations[numalocal.io/container]: 'gone' is no container of this pod: "
+            "server",
+        ),
+        (
+            pod([{"name": "a", "resources": {"limits": {"cpu": "3500m"}}}]),
+            "spec.containers[0].resources.limits.cpu: '3500m' throttles threads that own their "
+            "cores: raise it to the 4 CPUs of the CPU sets, or leave it out",
+        ),
+        (
+            pod([{"name": "a", "resources": {"limits": {"numalocal.io/cpuset": "2"}}}]),
+            "spec.containers[0].resources.limits[numalocal.io/cpuset]: '2' contradicts annotation "
+            "numalocal.io/cpusets, which asks for 1 of numalocal.io/cpuset: leave it out",
+        ),
+        (
+            pod([{"name": "a"}, {"name": "b", "resources": {"limits": {"numalocal.io/x": 1}}}]),
+            "spec.containers[1].resources.limits[numalocal.io/x]: 1 must be left out: only "
+            "container a of this pod gets CPU sets",
+        ),
+        (
+            pod(
+                [{"name": "a", "resources": {"limits": {"memory": "4Gi"}}}],
+                {"numalocal.io/memory": "8Gi"},
+            ),
+            "spec.containers[0].resources.limits.memory: '4Gi' is less than 1 x annotation "
+            "numalocal.io/memory = 8589934592 bytes; raise it, or leave it out",
+        ),
+        (pod(nodeName="n1"), "spec.nodeName: 'n1' must be left out: "),
+        (pod(os={"name": "windows"}), "spec.os.name: 'windows' must be linux"),
+        (pod([]), "spec.containers: [] must list at least one container"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_path(raw: Pod, problem: str) -> None:
+    (said,) = refused(raw)
+
+    assert said.startswith(problem)
+
+
+def test_a_cpu_limit_that_holds_the_sets_is_allowed() -> None:
+    made = admitted(pod([{"name": "a", "resources": {"limits": {"cpu": 4}}}]))
+
+    assert container(made, "a")["resources"]["limits"]["cpu"] == 4
+
+
+def test_unknown_annotations_and_notes_are_warnings() -> None:
+    raw = pod([{"name": "a"}, {"name": "b"}], {"numalocal.io/cpuset": "1"})
+
+    said = admit(raw, POOLS, IMAGE).warnings
+
+    assert "did you mean numalocal.io/cpusets?" in said[0]
+    assert any("container a gets the CPU sets" in one for one in said)
+
+
+def test_only_pods_with_the_annotation_ask() -> None:
+    assert asks(pod())
+    assert not asks({})
+    assert not asks({"metadata": {"annotations": {"numalocal.io/engine": "vllm"}}})
+    assert not asks({"metadata": None})
+
+
+names = st.sampled_from(["a", "engine", "kserve-container", "istio-proxy", "numalocal-check"])
+amounts = st.dictionaries(
+    st.sampled_from(["cpu", "memory", "numalocal.io/cpuset", "numalocal.io/x", "nvidia.com/gpu"]),
+    st.sampled_from(["1", 4, "500m", "64Gi", "-1", None, "x", 8.5]),
+    max_size=3,
+)
+odd: st.SearchStrategy[Any] = st.sampled_from([None, 1, "x", [], {}, [1], {"a": []}])
+containers = st.fixed_dictionaries(
+    {"name": names},
+    optional={
+        "image": st.sampled_from(["vllm:v0.24.0", "x", None]),
+        "command": st.one_of(odd, st.lists(st.sampled_from(["sh", "-c", "vllm serve m", "x"]))),
+        "args": st.one_of(odd, st.lists(st.sampled_from(["--tp", "2", "-m", "'", "$(X)"]))),
+        "env": st.one_of(odd, st.lists(st.fixed_dictionaries({"name": st.sampled_from(["A"])}))),
+        "resources": st.one_of(
+            odd, st.fixed_dictionaries({}, optional={"limits": amounts, "requests": amounts})
+        ),
+        "restartPolicy": st.sampled_from([None, "Always", 1]),
+        "volumeMounts": st.one_of(odd, st.just([{"name": "v", "mountPath": "/dev/shm"}])),
+    },
+)
+pods = st.fixed_dictionaries(
+    {
+        "metadata": st.fixed_dictionaries(
+            {
+                "annotations": st.dictionaries(
+                    st.sampled_from(
+                        ["cpusets", "engine", "memory", "kv-cache", "container", "pool", "cpuset"]
+                    ).map(lambda name: f"numalocal.io/{name}"),
+                    st.sampled_from(["1", "2", "vllm", "sglang", "8Gi", "a", "cpuset", "", "\0x"]),
+                )
+            },
+            optional={"labels": st.one_of(odd, st.just({"app": "x"}))},
+        ),
+        "spec": st.fixed_dictionaries(
+            {"containers": st.one_of(odd, st.lists(containers, min_size=1, max_size=3))},
+            optional={
+                "initContainers": st.one_of(odd, st.lists(containers, max_size=2)),
+                "volumes": st.one_of(odd, st.just([{"name": "numalocal-shm"}])),
+                "restartPolicy": st.sampled_from(["Always", "Never", None]),
+                "nodeName": st.sampled_from([None, "", "n"]),
+                "tolerations": st.just([{"operator": "Exists"}]),
+            },
+        ),
+    }
+)
+
+
+@given(pods)
+def test_any_pod_is_admitted_once_and_for_all_or_refused_with_sentences(raw: Pod) -> None:
+    before = copy.deepcopy(raw)
+    made, problems = judged(raw)
+
+    assert raw == before
+    assert all(len(one) < 1000 for one in problems)
+    if problems:
+        return
+    assert admitted(made) == made
+    untouched = {"initContainers", "containers", "volumes"}
+    assert {k: v for k, v in made["spec"].items() if k not in untouched} == {
+        k: v for k, v in raw["spec"].items() if k not in untouched
+    }
+    others = raw["spec"]["containers"]
+    engine = made["metadata"]["annotations"]["numalocal.io/container"]
+    assert [one for one in made["spec"]["containers"] if one["name"] != engine] == [
+        one for one in others if one["name"] != engine
+    ]

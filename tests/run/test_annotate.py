@@ -1,0 +1,73 @@
+"""`numalocal annotate` as a user starts it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import Run
+
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: llama}
+spec:
+  selector: {matchLabels: {app: llama}}
+  template:
+    metadata: {labels: {app: llama}}
+    spec:
+      containers: [{name: server, image: "llama.cpp:server", args: [-m, /m.gguf]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: llama}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "deployment.yaml"
+    path.write_text(DEPLOYMENT, encoding="utf-8")
+    return path
+
+
+def test_a_workload_is_printed_with_annotations_and_what_its_pods_become(
+    numalocal: Run, file: Path
+) -> None:
+    done = numalocal("annotate", "-f", file, "--cpusets", "2", "--engine", "llama.cpp")
+
+    deployment, service = yaml.safe_load_all(done.stdout)
+    asked = {"numalocal.io/cpusets": "2", "numalocal.io/engine": "llama.cpp"}
+    assert deployment["spec"]["template"]["metadata"]["annotations"] == asked
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["name"] == "server"
+    assert service == {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "llama"}}
+    assert "# A pod of Deployment llama (spec.template) becomes:" in done.stdout
+    assert "#     - --cpu-mask" in done.stdout
+    assert "# note: llama.cpp is one process" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_printed_can_be_annotated_again(numalocal: Run, file: Path, tmp_path: Path) -> None:
+    once = numalocal("annotate", "-f", file, "--cpusets", "1").stdout
+    again = tmp_path / "again.yaml"
+    again.write_text(once, encoding="utf-8")
+
+    assert numalocal("annotate", "-f", again).stdout == once
+
+
+def test_what_a_cluster_would_refuse_is_refused_with_the_workloads_paths(
+    numalocal: Run, file: Path
+) -> None:
+    done = numalocal("annotate", "-f", file, "--cpusets", "many", "--container", "web")
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "spec.template.metadata.annotations[numalocal.io/cpusets]: 'many'" in done.stderr
+    assert "'web' is no container of this pod: server" in done.stderr
+
+
+def test_a_file_in_which_nothing_asks_says_how_to_ask(numalocal: Run, file: Path) -> None:
+    done = numalocal("annotate", "-f", file)
+
+    assert done.returncode == 2
+    assert "holds no workload that asks; --cpusets asks for all of: CronJob" in done.stderr
