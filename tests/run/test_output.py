@@ -143,3 +143,21 @@ def test_a_file_name_with_any_bytes_is_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
     assert b"\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["plan", "annotate"])
+def test_a_document_can_come_from_standard_input(command: str) -> None:
+    document = b"kind: Pod\nmetadata: {annotations: {numalocal.io/cpusets: x}}\n"
+    told = {
+        "plan": b"must hold one document with kind: CpuInferenceWorker",
+        "annotate": b"metadata.annotations[numalocal.io/cpusets]: 'x' must be a whole number",
+    }
+
+    done = subprocess.run(
+        [*CLI, command, "-f", "-"], input=document, env=PATHS, capture_output=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert told[command] in done.stderr
+    closed = run(command, "-f", "-", shell='"$@" <&-')
+    assert (closed.returncode, b"Traceback" in closed.stderr) == (2, False)

@@ -3,13 +3,13 @@
 import argparse
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from numalocal import names
 from numalocal.commands import statuses
+from numalocal.commands.sources import source
 from numalocal.errors import SpecInvalid
 from numalocal.problems import Problem
 from numalocal.worker import documents, workloads
@@ -39,8 +39,10 @@ def main(arguments: argparse.Namespace) -> int:
     """
     given = {option: getattr(arguments, option) for option in ASKING}
     annotations = {ASKING[option]: text for option, text in given.items() if text is not None}
-    source = sys.stdin.buffer if arguments.file == "-" else Path(arguments.file)
-    objects = [workloads.annotated(one, annotations) for one in documents.load_objects(source)]
+    objects = [
+        workloads.annotated(one, annotations)
+        for one in documents.load_objects(source(arguments.file))
+    ]
     pods = [(one, pod) for one in objects for pod in workloads.pods(one) if asks(pod.pod)]
     if not pods:
         message = f"holds no workload that asks; --cpusets asks for all of: {_kinds()}"

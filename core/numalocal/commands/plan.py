@@ -1,9 +1,9 @@
 """`numalocal plan`: show where a worker would land."""
 
 import argparse
-from pathlib import Path
 
 from numalocal.commands import output, sets, statuses
+from numalocal.commands.sources import source
 from numalocal.host import plan
 from numalocal.host.placement import place, users
 from numalocal.machine.discovery import discover
@@ -18,7 +18,7 @@ def main(arguments: argparse.Namespace) -> int:
     Raises:
         NumalocalError: where worker or pools have problems, or the machine cannot give the sets.
     """
-    worker = parse_worker(documents.load_worker(Path(arguments.file)))
+    worker = parse_worker(documents.load_worker(source(arguments.file)))
     machine = discover(Sysfs(arguments.root))
     parts = sets.cut(machine, arguments.pools)
     placements = place(worker, machine, parts)

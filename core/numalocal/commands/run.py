@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from numalocal.commands import output, sets
+from numalocal.commands.sources import source
 from numalocal.errors import SetsUnavailable
 from numalocal.host import binder, cgroups, plan, tables, usage
 from numalocal.host.board import Board
@@ -41,7 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
         NumalocalError: where worker or pools have problems, or the machine cannot give the sets.
     """
     binder_path = binder.find(os.environ)
-    worker = parse_worker(documents.load_worker(Path(arguments.file)))
+    worker = parse_worker(documents.load_worker(source(arguments.file)))
     require_command(worker)
     machine = discover(Sysfs())
     confined = not cgroups.obstacle(os.getuid())

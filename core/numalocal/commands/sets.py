@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from numalocal.commands import output
+from numalocal.commands.sources import source
 from numalocal.errors import PoolUnmet
 from numalocal.host.usage import users
 from numalocal.machine import topology
@@ -22,7 +23,7 @@ def cut(machine: Machine, pool_file: str | None) -> Partition:
         SpecInvalid: where the file has problems.
         PoolUnmet: where the machine cannot give a pool.
     """
-    pools = default_pools(machine) if pool_file is None else documents.load_pools(Path(pool_file))
+    pools = default_pools(machine) if pool_file is None else documents.load_pools(source(pool_file))
     return partition(machine, pools)
 
 
