@@ -79,18 +79,22 @@ class Claims:
     def taken(self, cpus: IdSet) -> IdSet:
         """Tell which of these CPUs others hold now."""
         found: set[int] = set()
-        start, end = 0, max(cpus, default=-1) + 1
-        while start < end:
+        unsearched = [(0, max(cpus, default=-1) + 1)]
+        while unsearched:
+            start, end = unsearched.pop()
+            if start == end:
+                continue
             request = _flock(fcntl.F_WRLCK, start, end - start)
             kind, _, first, length, _ = _FLOCK.unpack(
                 fcntl.fcntl(self._file, fcntl.F_OFD_GETLK, request)
             )
             if kind == fcntl.F_UNLCK:
-                break
-            # A lock may begin before what was asked for, and length 0 is without end.
+                continue
+            # Any lock in the range, not the lowest: there may be others on both sides.  It may
+            # begin before what was asked for, and length 0 is without end.
             held = range(max(first, start), min(first + length, end) if length else end)
             found.update(held)
-            start = held.stop
+            unsearched += [(start, held.start), (held.stop, end)]
         return cpus & found
 
     def take(self, cpus: IdSet) -> bool:

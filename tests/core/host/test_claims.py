@@ -6,6 +6,8 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,15 @@ def test_users_see_each_other() -> None:
             assert claims.taken(cpus_of("0-9")) == cpus_of("4-6")
             other.kill()
         process.kill()
+
+
+def test_holders_are_found_in_whatever_order_they_came() -> None:
+    for order in permutations(["0", "2-3", "5", "7-9"]):
+        with ExitStack() as stack, Claims() as claims:
+            for held in order:
+                assert stack.enter_context(Claims()).take(cpus_of(held))
+
+            assert claims.taken(cpus_of("0-9")) == cpus_of("0,2-3,5,7-9")
 
 
 def test_a_claim_that_fails_holds_nothing() -> None:
