@@ -1,13 +1,21 @@
 """`numalocal run` as a user starts it, with the binder and the example engine as built."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(__file__).parent / "programs"
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "PYTHONPATH": str(ROOT / "core"),
+    "PYTHONUNBUFFERED": "1",
+}
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 WORKER = """
@@ -15,6 +23,7 @@ apiVersion: numalocal.io/v1alpha1
 kind: CpuInferenceWorker
 metadata: {{name: test}}
 spec:
+  replicas: {replicas}
   engine: {{name: openmp, openMP: gnu}}
   memory: {{perRank: {memory}}}
   template:
@@ -36,7 +45,7 @@ def numalocal(tmp_path: Path, measured: dict[str, str]) -> Run:
         return subprocess.run(
             [sys.executable, "-m", "numalocal.cli", *map(str, arguments)],
             cwd=tmp_path,
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "core"), **measured},
+            env={**ENVIRONMENT, **measured},
             capture_output=True,
             text=True,
             timeout=timeout_s,
@@ -46,11 +55,100 @@ def numalocal(tmp_path: Path, measured: dict[str, str]) -> Run:
     return run
 
 
+class Running:
+    """A run in the background: its lines, signals to it, and how it ended."""
+
+    def __init__(self, folder: Path, command: list[str], environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+
+    def until(self, text: str, count: int = 1) -> str:
+        """Read lines until so many have had the text; give the last."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            count -= text in line
+            if count == 0:
+                return line
+        raise AssertionError(f"no {text!r} in {''.join(self.lines)}")
+
+    def end(self, timeout_s: float) -> tuple[int, str]:
+        """Wait for the end; give the exit status and the last line."""
+        rest, _ = self.process.communicate(timeout=timeout_s)
+        self.lines += rest.splitlines(keepends=True)
+        return self.process.returncode, self.lines[-1].rstrip()
+
+    def processes(self) -> list[int]:
+        """Find what works in this test's folder now, zombies left out."""
+        found = []
+        for process in Path("/proc").iterdir():
+            with suppress(OSError):
+                if process.name.isdigit() and (process / "cwd").readlink() == self.folder:
+                    found.append(int(process.name))
+        return found
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def start(tmp_path: Path, measured: dict[str, str]) -> Iterator[Start]:
+    """Start `numalocal` in the background; whatever works in the test's folder is ended after."""
+    started: list[Running] = []
+
+    def begin(
+        *arguments: str | Path,
+        before: tuple[str, ...] = (),
+        program: tuple[str, ...] = (sys.executable, "-m", "numalocal.cli"),
+        environment: dict[str, str] | None = None,
+    ) -> Running:
+        command = [*before, *program, *map(str, arguments)]
+        started.append(Running(tmp_path, command, environment or {**ENVIRONMENT, **measured}))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        for pid in one.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        one.process.communicate()
+
+
+@pytest.fixture
+def one_core_sets(tmp_path: Path) -> Path:
+    """Cut this machine so that two replicas fit on two cores."""
+    path = tmp_path / "pools.yaml"
+    path.write_text("pools: [{name: cpuset, size: 1, reserve: 0}]\n")
+    return path
+
+
 @pytest.fixture
 def worker(tmp_path: Path) -> Callable[..., Path]:
-    def write(command: str, memory: str = "64Mi") -> Path:
+    def write(command: str, memory: str = "64Mi", replicas: int = 1) -> Path:
         path = tmp_path / "worker.yaml"
-        path.write_text(WORKER.format(command=command, memory=memory), encoding="utf-8")
+        text = WORKER.format(command=command, memory=memory, replicas=replicas)
+        path.write_text(text, encoding="utf-8")
         return path
+
+    return write
+
+
+@pytest.fixture
+def program(worker: Callable[..., Path]) -> Callable[..., Path]:
+    """Write a worker whose engine is one of our programs that misbehave."""
+
+    def write(name: str, *arguments: object, replicas: int = 1) -> Path:
+        words = [f"'{word}'" for word in (PROGRAMS / f"{name}.py", *arguments)]
+        return worker(f"[python3, {', '.join(words)}]", replicas=replicas)
 
     return write

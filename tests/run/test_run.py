@@ -6,12 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from numalocal.engines import ENGINES
 
-from .conftest import ROOT, Run
+from .conftest import ROOT, Run, Start
 
 DECODE = "[numalocal-decode, --weights, 32Mi, --seconds, '{}']"
 
@@ -64,7 +63,7 @@ def test_a_bad_document_is_sentences_and_no_traceback(
 
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.splitlines() == [
+    assert sorted(done.stderr.splitlines()) == [
         f"numalocal: spec.engine.name: 'triton' must be one of: {', '.join(ENGINES)}",
         "numalocal: spec.memory.perRank: 'much' must be an amount of memory such as 64Gi",
     ]
@@ -82,58 +81,33 @@ def test_a_pool_that_the_machine_cannot_give_says_its_numbers(
     assert "numalocal: pool cpuset: no NUMA node has 4096 cores left" in done.stderr
 
 
-def test_a_stop_ends_the_engine_and_still_tells_the_result(worker: Callable[..., Path]) -> None:
-    path = worker(DECODE.format(0))
-    command = [sys.executable, "-m", "numalocal.cli", "run", "-f", str(path)]
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "core"), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, cwd=path.parent, env=env, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "tokens_per_s" in line:
-                assert len(_running_in(path.parent)) >= 2  # we and the engine
-                process.send_signal(signal.SIGTERM)
-                break
-        rest = process.stdout.read()
-        status = process.wait(20)
+def test_a_stop_ends_the_engine_and_still_tells_the_result(
+    start: Start, worker: Callable[..., Path]
+) -> None:
+    run = start("run", "-f", worker(DECODE.format(0)))
+    run.until("tokens_per_s")
+    assert len(run.processes()) >= 2  # we and the engine
+    run.process.send_signal(signal.SIGTERM)
 
-    assert status == 0, rest
-    assert rest.rstrip().splitlines()[-1].startswith("verified")
-    deadline = time.monotonic() + 5
-    while _running_in(path.parent) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert _running_in(path.parent) == []
+    status, closing = run.end(20)
 
-
-def _running_in(folder: Path) -> list[str]:
-    """Find the processes that work in this test's folder, threads and zombies left out."""
-    found = []
-    for process in Path("/proc").iterdir():
-        with suppress(OSError):
-            if process.name.isdigit() and (process / "cwd").readlink() == folder:
-                found.append(process.name)
-    return found
+    assert status == 143
+    assert closing.startswith(
+        "ended early by SIGTERM: verified until then: 1 replica, every thread"
+    )
+    assert run.processes() == []
 
 
 def test_runs_see_each_other_and_never_share_a_cpu(
-    numalocal: Run, worker: Callable[..., Path], tmp_path: Path
+    numalocal: Run, start: Start, worker: Callable[..., Path], tmp_path: Path
 ) -> None:
     pools = tmp_path / "pools.yaml"
     pools.write_text("pools: [{name: cpuset, size: numa, reserve: 0}]\n")
     path = worker(DECODE.format(0))
-    command = [sys.executable, "-m", "numalocal.cli", "run", "-f", str(path), "--pools", str(pools)]
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "core"), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, cwd=path.parent, env=env, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "start cpus=" in line:
-                second = numalocal("run", "-f", path, "--pools", pools)
-                process.send_signal(signal.SIGTERM)
-                break
-        process.stdout.read()
+    first = start("run", "-f", path, "--pools", pools)
+    first.until("start cpus=")
+
+    second = numalocal("run", "-f", path, "--pools", pools)
 
     assert second.returncode == 1
     assert "1 CPU set is asked for, 0 are free of the 1 of pool cpuset: CPU 0" in second.stderr
@@ -149,24 +123,22 @@ time.sleep(30)
 """
 
 
-def test_looking_at_a_large_engine_takes_little_of_a_cpu(worker: Callable[..., Path]) -> None:
+def test_looking_at_a_large_engine_takes_little_of_a_cpu(
+    start: Start, worker: Callable[..., Path]
+) -> None:
     engine = worker("[python3, engine.py]")
     (engine.parent / "engine.py").write_text(MANY_THREADS)
-    command = [sys.executable, "-m", "numalocal.cli", "run", "-f", str(engine)]
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "core"), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, cwd=engine.parent, env=env, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert any("started" in line for line in process.stdout)
-        before_s = _cpu_s(process.pid)
-        time.sleep(4)
-        taken_s = _cpu_s(process.pid) - before_s
-        process.terminate()
-        rest = process.stdout.read()
+    run = start("run", "-f", engine)
+    run.until("started")
+    before_s = _cpu_s(run.process.pid)
+    time.sleep(4)
+    taken_s = _cpu_s(run.process.pid) - before_s
+    run.process.terminate()
 
-    assert "401 threads" in rest
-    assert taken_s < 4 * 0.05, taken_s  # a look takes 12 ms or so, ten of them a second 0.5 s
+    run.end(20)
+
+    assert "401 threads" in "".join(run.lines)
+    assert taken_s < 4 * 0.05, taken_s  # a look takes 6 ms or so, ten of them a second 0.24 s
 
 
 def _cpu_s(pid: int) -> float:

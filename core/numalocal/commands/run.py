@@ -2,37 +2,35 @@
 
 import argparse
 import os
-import signal
+import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from threading import Thread
 
-from numalocal.commands import output, sets
+from numalocal.commands import output, sets, statuses
 from numalocal.commands.sources import source
-from numalocal.errors import SetsUnavailable
-from numalocal.host import binder, cgroups, plan, tables, usage
+from numalocal.host import binder, cgroups, launch, lines, plan, tables, usage
 from numalocal.host.board import Board
-from numalocal.host.cgroups import Cgroup
 from numalocal.host.claims import Claims
-from numalocal.host.launch import check, watch
+from numalocal.host.confinement import Confinement, claimed, confined
+from numalocal.host.interrupts import Interrupts
+from numalocal.host.outlet import Outlet
 from numalocal.host.placement import Placement, place, require_command, users
 from numalocal.host.replica import Replica
 from numalocal.host.verdict import Outcome, problems
-from numalocal.idset import IdSet, union
+from numalocal.idset import IdSet
 from numalocal.machine.discovery import discover
 from numalocal.machine.discovery.available import read_available
 from numalocal.machine.discovery.limits import limits_of_mount
-from numalocal.machine.model import Machine
 from numalocal.machine.sysfs import Sysfs
-from numalocal.sets.partition import Partition
 from numalocal.worker import documents
-from numalocal.worker.spec import Worker, parse_worker
+from numalocal.worker.spec import parse_worker
 
 Results = list[tuple[Placement, Outcome]]
-_CLAIM_TRIES: Final = 20
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -40,18 +38,31 @@ def main(arguments: argparse.Namespace) -> int:
 
     Raises:
         NumalocalError: where worker or pools have problems, or the machine cannot give the sets.
+        OSError: where standard output fails; whatever was started has ended then.
     """
     binder_path = binder.find(os.environ)
     worker = parse_worker(documents.load_worker(source(arguments.file)))
     require_command(worker)
     machine = discover(Sysfs())
-    confined = not cgroups.obstacle(os.getuid())
-    if confined:  # what its own cgroup is made below, and not what this process is in
-        machine = machine._replace(limits=limits_of_mount(Sysfs()))
     parts = sets.cut(machine, arguments.pools)
-    signal.signal(signal.SIGTERM, _interrupt)
     with Claims() as claims:
-        placements = _claimed(worker, machine, parts, claims, confined=confined)
+
+        def placed(*, in_cgroup: bool) -> tuple[Placement, ...]:
+            # A cgroup of its own is made below the mount, and not in what this process is in.
+            around = machine._replace(limits=limits_of_mount(Sysfs())) if in_cgroup else machine
+            available = read_available(Sysfs(), around)
+            return claimed(
+                claims,
+                machine.allowed,
+                lambda held: place(
+                    *(worker, around, parts),
+                    confined=in_cgroup,
+                    held=held,
+                    available_bytes=available,
+                ),
+            )
+
+        placements = placed(in_cgroup=not cgroups.obstacle(os.getuid()))
         print(f"worker   {worker.name}: {arguments.file}")
         others = usage.users(parts.sets, Path("/proc"))
         sets.picture(machine, parts, {**others, **users(worker, placements)}, "text")
@@ -59,99 +70,98 @@ def main(arguments: argparse.Namespace) -> int:
             print(f"\nnote: {note}")
         if limits := claims.limits():
             print(f"\nnote: CPUs are claimed {limits}")
-        print()
-        with _confined(worker, placements) as (groups, bound_by):
-            run = _Run(binder_path, placements, groups, bound_by, claims.fileno())
+        print(flush=True)
+        with (
+            Interrupts() as interrupts,
+            confined(worker.name, placements, lambda: placed(in_cgroup=False)) as held,
+        ):
+            run = _Run(binder_path, held, claims.fileno(), interrupts, Outlet(sys.stdout))
             results = run.results(machine.allowed_nodes)
+    closing = tables.closing_line(results, run.ended_by())
+    if run.outlet.error is not None:
+        print(f"numalocal: {closing}", file=sys.stderr)
+        raise run.outlet.error
     for placement, outcome in results:
         table = tables.replica_table(worker, placement, outcome, width=output.width())
         output.text(f"\n{table}")
-    print(f"\nbound by {bound_by}")
-    print(tables.closing_line(results))
-    return int(any(problems(one.assignment, outcome) for one, outcome in results))
+    output.text(f"\nbound by {held.bound_by}\n{closing}")
+    return _status(results, interrupts)
 
 
-def _claimed(
-    worker: Worker, machine: Machine, parts: Partition, claims: Claims, *, confined: bool
-) -> tuple[Placement, ...]:
-    """Place the worker on what no other run holds, and hold it."""
-    for _ in range(_CLAIM_TRIES):
-        taken = claims.taken(machine.allowed)
-        available = read_available(Sysfs(), machine)
-        placements = place(
-            worker, machine, parts, confined=confined, held=taken, available_bytes=available
-        )
-        if claims.take(union(one.assignment.cpus for one in placements)):
-            return placements
-    raise SetsUnavailable(f"other runs took the free CPUs first, {_CLAIM_TRIES} times: try again")
-
-
-@contextmanager
-def _confined(
-    worker: Worker, placements: Sequence[Placement]
-) -> Iterator[tuple[list[Cgroup | None], str]]:
-    """Make a cgroup for every replica where that can be; says what binds them."""
-    if why := cgroups.obstacle(os.getuid()):
-        yield [None] * len(placements), f"the process itself (no cgroup: {why})"
-        return
-    made: list[Cgroup] = []
-    try:
-        for one in placements:
-            name = f"{worker.name}-{one.replica}-{os.getpid()}"
-            made.append(Cgroup(name, one.assignment.cpus, one.assignment.mems))
-        yield list(made), f"a cgroup of its own, {made[0].path.parent if made else cgroups.ROOT}"
-    finally:
-        for group in made:
-            group.remove()
+def _status(results: Results, interrupts: Interrupts) -> int:
+    if interrupts.came:
+        return statuses.SIGNALLED + interrupts.came[0]
+    verified = results and not any(problems(one.assignment, outcome) for one, outcome in results)
+    return statuses.OK if verified else statuses.NOT_AS_ASKED
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Replicas about to run, each with its cgroup; `inherited` is the file that claims the CPUs."""
+    """Replicas about to run; `inherited` is the file that claims their CPUs."""
 
     binder_path: Path
-    placements: Sequence[Placement]
-    groups: Sequence[Cgroup | None]
-    bound_by: str
+    held: Confinement
     inherited: int
+    interrupts: Interrupts
+    outlet: Outlet
 
     def results(self, allowed_mems: IdSet) -> Results:
         """Check all replicas; start them only where every check is passed."""
+        placements, groups = self.held.placements, self.held.groups
         reports = [
-            check(self.binder_path, placement, allowed_mems, group)
-            for placement, group in zip(self.placements, self.groups, strict=True)
+            launch.check(self.binder_path, placement, allowed_mems, group)
+            for placement, group in zip(placements, groups, strict=True)
         ]
-        if not all(report.verified for report in reports):
+        if not all(report.verified for report in reports) or self._asked():
             outcomes = [Outcome(report=report) for report in reports]
         else:
-            replicas = self._watched()
             outcomes = [
-                replica.outcome(report) for replica, report in zip(replicas, reports, strict=True)
+                replica.outcome(report)
+                for replica, report in zip(self._watched(), reports, strict=True)
             ]
-        return list(zip(self.placements, outcomes, strict=True))
+        return list(zip(placements, outcomes, strict=True))
 
-    def _watched(self) -> list[Replica]:
-        board = Board(shown=output.shown)
-        replicas = [
-            Replica(self.binder_path, placement, board.line, cgroup=group, inherited=self.inherited)
-            for placement, group in zip(self.placements, self.groups, strict=True)
-        ]
+    def ended_by(self) -> str:
+        """Say who ended the run early; empty where nobody did."""
+        if self.interrupts.came:
+            return self.interrupts.came[0].name
+        return "the reader of its output" if self.outlet.reader_gone else ""
+
+    def _asked(self) -> int:
+        """Count how often the end was asked for: a reader that has gone has seen enough."""
+        return len(self.interrupts.came) or int(self.outlet.reader_gone)
+
+    def _watched(self) -> Sequence[Replica]:
+        board = Board(self.outlet, shown=output.shown)
+        replicas = self._started(board)
         start_s = time.monotonic()
 
-        def show() -> None:
-            looks = [(replica.observation, replica.rate) for replica in replicas]
+        def table() -> str:
+            looks = [(replica.evidence.fullest, replica.rate) for replica in replicas]
             seconds = time.monotonic() - start_s
-            board.show(
-                tables.live_table(self.placements, looks, bound_by=self.bound_by, seconds=seconds)
-            )
+            placements, bound_by = self.held.placements, self.held.bound_by
+            return tables.live_table(placements, looks, bound_by=bound_by, seconds=seconds)
 
-        try:
-            watch(replicas, show)
-        except KeyboardInterrupt:
-            board.line("stopped")
-        board.clear()
+        def say(text: str) -> None:
+            # By a thread of its own: a reader that is busy delays nobody's end.
+            Thread(target=board.line, args=(text,), daemon=True).start()
+
+        with board.showing(table) if self.outlet.isatty() else nullcontext():
+            launch.watch(replicas, self._asked, say)
         return replicas
 
+    def _started(self, board: Board) -> Sequence[Replica]:
+        def on_line(text: str) -> None:
+            board.line(lines.without_controls(text) if self.outlet.isatty() else text)
 
-def _interrupt(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+        return launch.start(
+            partial(
+                Replica,
+                self.binder_path,
+                placement,
+                on_line,
+                cgroup=group,
+                inherited=self.inherited,
+            )
+            for placement, group in zip(self.held.placements, self.held.groups, strict=True)
+        )

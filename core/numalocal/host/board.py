@@ -2,13 +2,15 @@
 
 import os
 import sys
-from collections.abc import Callable
-from threading import Lock
-from typing import Final, TextIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Lock, Thread
+from typing import Final, Protocol
 
 from numalocal.pictures.words import shortened
 
 _UP_AND_CLEAR: Final = "\x1b[{rows}F\x1b[J"
+_INTERVAL_S: Final = 0.1
 
 
 def terminal_size() -> tuple[int, int]:
@@ -17,7 +19,20 @@ def terminal_size() -> tuple[int, int]:
         size = os.get_terminal_size(sys.stdout.fileno())
     except (OSError, ValueError):
         return 80, 24
-    return size.columns or 80, size.lines or 24  # none is told of some terminals
+    return size.columns or 80, size.lines or 24
+
+
+class Screen(Protocol):
+    """What a board draws on."""
+
+    def write(self, text: str, /) -> object:
+        """Take text."""
+
+    def flush(self) -> None:
+        """Show what was written."""
+
+    def isatty(self) -> bool:
+        """Tell whether it is a terminal."""
 
 
 class Board:
@@ -30,7 +45,7 @@ class Board:
 
     def __init__(
         self,
-        stream: TextIO = sys.stdout,
+        stream: Screen = sys.stdout,
         *,
         size: Callable[[], tuple[int, int]] = terminal_size,
         shown: Callable[[str], str] = str,
@@ -57,6 +72,27 @@ class Board:
     def clear(self) -> None:
         """Take the table away."""
         self.show("")
+
+    @contextmanager
+    def showing(self, table: Callable[[], str]) -> Iterator[None]:
+        """Show what a table has become, again and again until the end; then take it away.
+
+        By a thread of its own: a terminal that takes nothing, as after Ctrl-S, delays nobody else.
+        """
+        ended = Event()
+
+        def draw() -> None:
+            while not ended.wait(_INTERVAL_S):
+                self.show(table())
+
+        drawing = Thread(target=draw, daemon=True)
+        drawing.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            drawing.join()
+            self.clear()
 
     def _draw(self, above: str) -> None:
         columns, rows = self._size() if self._table or self._drawn else (80, 24)

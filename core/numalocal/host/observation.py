@@ -1,55 +1,58 @@
-"""What the kernel says of a running process tree: CPUs and nodes allowed, pages per node."""
+"""What the kernel says of running processes: CPUs and nodes allowed, pages per node."""
 
+import errno
+import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from numalocal.idset import IdSet, union
+from numalocal.idset import IdSet
 
-_ALLOWED = re.compile(r"^(Cpus|Mems)_allowed_list:\s*(\S*)$", re.MULTILINE)
+_MEMS = re.compile(rb"^Mems_allowed_list:\s*(\S*)$", re.MULTILINE)
 _NODE_PAGES = re.compile(r"\bN(\d+)=(\d+)")
 _PAGE_KIB = re.compile(r"\bkernelpagesize_kB=(\d+)")
+_GONE = (errno.ENOENT, errno.ESRCH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stray:
+    """A thread that may run on CPUs outside its set, which are `cpus`; `name` is the thread's."""
+
+    pid: int
+    thread: int
+    name: str
+    cpus: IdSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One look at a process and its descendants.
+    """One look at the processes of a replica.
 
-    `thread_cpus` has the allowed CPUs of every thread (Cpus_allowed_list), in no useful order.
-    `mems` are the nodes its cpuset allows (Mems_allowed_list).  `bytes_on_node` counts private
-    memory only (`anon=` mappings of /proc/PID/numa_maps): shared files lie where their first
-    reader was.  It is empty where the kernel knows no NUMA.
+    `cpus` are those that any of the `threads` may use (sched_getaffinity), whatever each used
+    last.  `strays` counts the threads that may leave the set, `stray` is one of them.  `mems` are
+    the nodes that the cpuset allows (Mems_allowed_list).  `bytes_on_node` counts private memory
+    only (`anon=` mappings of /proc/PID/numa_maps): shared files lie where their first reader was.
+    It is empty where the kernel knows no NUMA.  `unread` says what could not be looked at, a
+    sentence each.
     """
 
-    thread_cpus: tuple[IdSet, ...]
+    threads: int
+    cpus: IdSet
     mems: IdSet
     bytes_on_node: Mapping[int, int]
-
-    @property
-    def cpus(self) -> IdSet:
-        """CPUs that any thread may use."""
-        return union(self.thread_cpus)
+    strays: int = 0
+    stray: Stray | None = None
+    unread: tuple[str, ...] = ()
 
 
-def observe(pid: int, proc: Path = Path("/proc")) -> Observation | None:
-    """Look at a process and all its descendants; None once it is gone."""
-    threads: list[IdSet] = []
-    mems = IdSet()
-    placed: Counter[int] = Counter()
-    for process in _tree(pid, proc):
-        try:
-            for task in sorted((process / "task").iterdir()):
-                cpus, nodes = _allowed(task)
-                threads.append(cpus)
-                mems |= nodes
-            placed.update(bytes_on_node((process / "numa_maps").read_text(encoding="utf-8")))
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # a process that ended, or a kernel without NUMA
-    if not threads:
-        return None
-    return Observation(thread_cpus=tuple(threads), mems=mems, bytes_on_node=dict(placed))
+def observe(pids: Iterable[int], allowed: IdSet, proc: Path = Path("/proc")) -> Observation | None:
+    """Look at processes that should stay on the CPUs allowed; None where all are gone."""
+    look = _Look(allowed, proc)
+    for pid in pids:
+        look.at_process(pid)
+    return look.observation()
 
 
 def bytes_on_node(numa_maps: str) -> Counter[int]:
@@ -68,22 +71,99 @@ def bytes_on_node(numa_maps: str) -> Counter[int]:
     return placed
 
 
-def _allowed(task: Path) -> tuple[IdSet, IdSet]:
-    lists = dict(_ALLOWED.findall((task / "status").read_text(encoding="utf-8")))
-    return IdSet.parse(lists.get("Cpus", "")), IdSet.parse(lists.get("Mems", ""))
+class _Look:
+    """A look that is being taken, process by process."""
+
+    def __init__(self, allowed: IdSet, proc: Path) -> None:
+        self._allowed = frozenset(allowed)
+        self._proc = proc
+        self._knows_numa = (proc / "self" / "numa_maps").exists()
+        self._threads = 0
+        self._cpus: set[int] = set()
+        self._mems = IdSet()
+        self._placed: Counter[int] = Counter()
+        self._strays: list[Stray] = []
+        self._unread: list[str] = []
+
+    def observation(self) -> Observation | None:
+        if self._threads == 0 and not self._unread:
+            return None
+        return Observation(
+            threads=self._threads,
+            cpus=IdSet(self._cpus),
+            mems=self._mems,
+            bytes_on_node=dict(self._placed),
+            strays=len(self._strays),
+            stray=self._strays[0] if self._strays else None,
+            unread=tuple(self._unread),
+        )
+
+    def at_process(self, pid: int) -> None:
+        folder = self._proc / str(pid)
+        try:
+            threads = sorted(int(task.name) for task in (folder / "task").iterdir())
+        except OSError as error:
+            self._missed(pid, "threads and memory", error)
+            return
+        for thread in threads:
+            try:
+                self._at_thread(pid, thread)
+            except OSError as error:
+                self._missed(pid, "threads", error)
+        try:
+            self._at_memory(folder, threads)
+        except OSError as error:
+            self._missed(pid, "memory", error)
+
+    def _at_thread(self, pid: int, thread: int) -> None:
+        # A hundred times quicker than /proc/PID/task/TID/status, and no process may hide it.
+        cpus = os.sched_getaffinity(thread)
+        self._threads += 1
+        self._cpus |= cpus
+        if outside := cpus - self._allowed:
+            name = _name(self._proc / str(pid) / "task" / str(thread))
+            self._strays.append(Stray(pid=pid, thread=thread, name=name, cpus=IdSet(outside)))
+
+    def _at_memory(self, folder: Path, threads: Sequence[int]) -> None:
+        if found := _MEMS.search((folder / "status").read_bytes()):
+            self._mems |= IdSet.parse(found[1].decode())
+        if self._knows_numa:
+            self._placed.update(bytes_on_node(_numa_maps(folder, threads)))
+
+    def _missed(self, pid: int, what: str, error: OSError) -> None:
+        """Note what may not be read; a process that has ended meanwhile is no matter."""
+        if error.errno not in _GONE or (error.errno == errno.ENOENT and _exists(pid)):
+            why = "/proc hides it" if error.errno == errno.ENOENT else error.strerror
+            name = _name(self._proc / str(pid))
+            self._unread.append(f"the {what} of {name} (pid {pid}) could not be looked at: {why}")
 
 
-def _tree(pid: int, proc: Path) -> Iterator[Path]:
-    """Yield the directory of a process and of each descendant."""
-    process = proc / str(pid)
+def _numa_maps(folder: Path, threads: Sequence[int]) -> str:
+    """Read a process's pages; by another thread where its first has ended before the rest."""
+    for thread in threads:
+        try:
+            pages = (folder / "task" / str(thread) / "numa_maps").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if pages:
+            # Names of files may be in any encoding.
+            return pages.decode("utf-8", "replace")
+    return ""
+
+
+def _exists(pid: int) -> bool:
     try:
-        children = [
-            int(child)
-            for task in (process / "task").iterdir()
-            for child in (task / "children").read_text(encoding="ascii").split()
-        ]
-    except (FileNotFoundError, ProcessLookupError):
-        return
-    yield process
-    for child in children:
-        yield from _tree(child, proc)
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _name(folder: Path) -> str:
+    """Give the name of a process or thread, quoted: the kernel keeps 15 bytes of it, whatever."""
+    try:
+        return repr((folder / "comm").read_bytes().decode("utf-8", "replace").removesuffix("\n"))
+    except OSError:
+        return "a process"

@@ -21,11 +21,11 @@ def replica_table(worker: Worker, placement: Placement, outcome: Outcome, *, wid
     """Show a replica as three columns: asked, bound, and what /proc said."""
     assignment = placement.assignment
     rows: list[Row] = [("", "asked", "bound", "/proc says")]
-    look = outcome.observation
+    look = outcome.evidence.fullest
     unseen = "not started" if outcome.exit_status is None else "ended too soon to be seen"
     seen_cpus = seen_nodes = seen_memory = unseen
     if look is not None:
-        threads = _count(len(look.thread_cpus), "thread")
+        threads = _count(look.threads, "thread")
         seen_cpus = f"{look.cpus} ({threads})"
         seen_nodes = f"allowed {look.mems}"
         share = local_share(look.bytes_on_node, assignment)
@@ -55,17 +55,23 @@ def live_table(
     return "\n".join([heading, whole, *(f"  {rate}" for rate in rates)])
 
 
-def closing_line(results: Sequence[tuple[Placement, Outcome]]) -> str:
-    """Say verified, or for each replica what was not."""
+def closing_line(results: Sequence[tuple[Placement, Outcome]], ended_by: str = "") -> str:
+    """Say verified, or for each replica what was not; `ended_by` is who ended the run early."""
     wrong = [
         f"replica {placement.replica}: {problem}"
         for placement, outcome in results
         for problem in problems(placement.assignment, outcome)
     ]
+    early = f"ended early by {ended_by}: " if ended_by else ""
     if wrong:
-        return "not verified: " + "; ".join(wrong)
+        return f"{early}not verified: {'; '.join(wrong)}"
+    if not results:
+        return f"{early}nothing was verified: spec.replicas is 0, no engine was started"
+    so_far = "verified until then" if ended_by else "verified"
     count = _count(len(results), "replica")
-    return f"verified: {count}, every thread on its own CPUs, memory on the nodes beside them"
+    return (
+        f"{early}{so_far}: {count}, every thread on its own CPUs, memory on the nodes beside them"
+    )
 
 
 def _live_row(placement: Placement, look: Look) -> Row:
@@ -75,7 +81,7 @@ def _live_row(placement: Placement, look: Look) -> Row:
         return str(placement.replica), cpus, "starting", ""
     share = local_share(seen.bytes_on_node, assignment)
     memory = f"{_on_nodes(seen.bytes_on_node)}, {share:.1%} local"
-    return str(placement.replica), cpus, str(len(seen.thread_cpus)), memory
+    return str(placement.replica), cpus, str(seen.threads), memory
 
 
 def _memory_asked(worker: Worker) -> str:

@@ -1,9 +1,13 @@
+"""Looks at real processes, and at what a kernel shows of its pages."""
+
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from numalocal.host.observation import bytes_on_node, observe
+from numalocal.host.observation import Observation, bytes_on_node, observe
 from numalocal.idset import IdSet
 
 NUMA_MAPS = """\
@@ -12,48 +16,142 @@ NUMA_MAPS = """\
 7f1000000000 bind:1 anon=2 dirty=2 N1=2 kernelpagesize_kB=2048
 7ffc00000000 default stack anon=3 dirty=3 N0=3 kernelpagesize_kB=4
 """
+HERE = IdSet(os.sched_getaffinity(0))
+CPU = IdSet.of([HERE.first])
+
+THREADS = """
+import os, sys, threading
+from pathlib import Path
+memory = bytearray(8 << 20)
+memory[::4096] = b"x" * len(memory[::4096])
+os.sched_setaffinity(0, {int(sys.argv[1])})
+def named(name):
+    Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_bytes(name)
+    os.write(1, b"ready\\n")
+    input()
+for name in (b"fourteen-bytes\\xc3", b"\\x1b[2J\\n"):
+    threading.Thread(target=named, args=(name,)).start()
+"""
+FIRST_ENDS = """
+import ctypes
+threading.stack_size(1 << 20)
+ctypes.CDLL(None).syscall({"x86_64": 60, "s390x": 1}.get(os.uname().machine, 93), 0)
+"""
+"""The first thread ends alone, by exit(2); a C library can only end the process."""
+
+
+@contextmanager
+def running(code: str, ready: int) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(CPU)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        try:
+            assert [child.stdout.readline() for _ in range(ready)] == ["ready\n"] * ready
+            yield child
+        finally:
+            child.kill()
+
+
+def look_at(code: str, ready: int, allowed: IdSet) -> tuple[int, Observation]:
+    with running(code, ready) as child:
+        look = observe([child.pid], allowed)
+    assert look is not None
+    return child.pid, look
 
 
 def test_private_memory_is_summed_by_node_and_page_size() -> None:
     assert bytes_on_node(NUMA_MAPS) == {0: 13 * 4096, 1: 990 * 4096 + 2 * (2 << 20)}
 
 
-def test_every_thread_of_every_descendant_is_seen(tmp_path: Path) -> None:
-    def process(pid: int, children: str, threads: dict[int, str]) -> None:
-        for tid, cpus in threads.items():
-            task = tmp_path / str(pid) / "task" / str(tid)
-            task.mkdir(parents=True)
-            status = f"Cpus_allowed_list:\t{cpus}\nMems_allowed_list:\t0-1\n"
-            (task / "status").write_text(status)
-            (task / "children").write_text(children if tid == pid else "")
-        (tmp_path / str(pid) / "numa_maps").write_text(NUMA_MAPS)
-
-    process(10, "12 ", {10: "2", 11: "3"})
-    process(12, "", {12: "6-7"})
-
-    look = observe(10, tmp_path)
+def test_every_thread_of_every_process_is_seen() -> None:
+    with running(THREADS, 2) as one, running(THREADS, 2) as other:
+        look = observe([one.pid, other.pid], CPU)
 
     assert look is not None
-    assert sorted(str(cpus) for cpus in look.thread_cpus) == ["2", "3", "6-7"]
-    assert (str(look.cpus), str(look.mems)) == ("2-3,6-7", "0-1")
-    assert look.bytes_on_node[0] == 2 * 13 * 4096
+    assert (look.threads, look.cpus, look.strays, look.unread) == (6, CPU, 0, ())
+    assert look.mems
+    assert sum(look.bytes_on_node.values()) > 16 << 20
 
 
-def test_a_process_that_is_gone_is_none(tmp_path: Path) -> None:
-    assert observe(4711, tmp_path) is None
+def test_a_process_that_is_gone_is_none() -> None:
+    with running(THREADS, 2) as child:
+        pass
+
+    assert observe([child.pid], CPU) is None
+    assert observe([], CPU) is None
 
 
-def test_a_real_process_is_seen_as_its_kernel_shows_it() -> None:
-    cpu = min(os.sched_getaffinity(0))
-    code = f"import os; os.sched_setaffinity(0, [{cpu}]); print('ready', flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
+def test_a_stray_thread_is_told_by_ids_name_and_cpus() -> None:
+    pid, look = look_at(THREADS, 2, IdSet.of([9000]))
 
-        look = observe(child.pid)
+    assert look.stray is not None
+    assert (look.strays, look.stray.pid, look.stray.thread) == (3, pid, pid)
+    assert look.stray.cpus == CPU
 
-        child.communicate("\n")
+
+def test_a_name_is_quoted_whatever_it_is(tmp_path: Path) -> None:
+    """The kernel cuts it after 15 bytes, inside a letter too, and takes any byte."""
+    with running(THREADS, 2) as child:
+        names = set()
+        for task in Path(f"/proc/{child.pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), HERE)
+            look = observe([child.pid], CPU if len(HERE) > 1 else IdSet())
+            assert look is not None
+            if look.stray is not None and look.stray.thread == int(task.name):
+                names.add(look.stray.name)
+            os.sched_setaffinity(int(task.name), CPU)
+
+    if len(HERE) > 1:
+        assert names >= {"'fourteen-bytes\ufffd'", "'\\x1b[2J\\n'"}
+
+
+def test_memory_counts_when_the_first_thread_has_ended() -> None:
+    with running(THREADS + FIRST_ENDS, 2) as child:
+        status = Path(f"/proc/{child.pid}/status")
+        while "Z (zombie)" not in status.read_text():
+            pass
+        look = observe([child.pid], CPU)
+
     assert look is not None
-    assert look.cpus == IdSet.of([cpu])
+    assert sum(look.bytes_on_node.values()) > 8 << 20
+    assert look.unread == ()
+
+
+def test_what_may_not_be_read_is_told(tmp_path: Path) -> None:
+    """A /proc of our own: root may read everything in the real one."""
+    with running(THREADS, 2) as child:
+        folder = tmp_path / str(child.pid)
+        hidden = observe([child.pid], CPU, tmp_path)
+        (folder / "task" / str(child.pid) / "numa_maps").mkdir(parents=True)
+        (folder / "status").write_text("Mems_allowed_list:\t0-1\n")
+        (folder / "comm").write_bytes(b"eng\xc3ine\n")
+        (tmp_path / "self").mkdir()
+        (tmp_path / "self" / "numa_maps").write_text("")
+        closed = observe([child.pid], CPU, tmp_path)
+
+    assert hidden is not None
+    assert hidden.unread == (
+        f"the threads and memory of a process (pid {child.pid}) could not be looked at: "
+        "/proc hides it",
+    )
+    assert closed is not None
+    assert (closed.threads, str(closed.mems)) == (1, "0-1")
+    assert closed.unread == (
+        f"the memory of 'eng\ufffdine' (pid {child.pid}) could not be looked at: Is a directory",
+    )
+
+
+def test_a_kernel_without_numa_is_not_something_unread(tmp_path: Path) -> None:
+    with running(THREADS, 2) as child:
+        folder = tmp_path / str(child.pid)
+        (folder / "task" / str(child.pid)).mkdir(parents=True)
+        (folder / "status").write_text("Mems_allowed_list:\t0\n")
+
+        look = observe([child.pid], CPU, tmp_path)
+
+    assert look is not None
+    assert (dict(look.bytes_on_node), look.unread) == ({}, ())

@@ -6,7 +6,7 @@ from pathlib import Path
 from numalocal.host import tables
 from numalocal.host.observation import Observation
 from numalocal.host.placement import place
-from numalocal.host.verdict import Outcome
+from numalocal.host.verdict import Evidence, Outcome
 from numalocal.idset import IdSet
 from numalocal.report import CheckReport, RankReport
 from numalocal.sets.partition import partition
@@ -42,11 +42,17 @@ REPORT = CheckReport(
     message="bound",
 )
 LOOK = Observation(
-    thread_cpus=tuple(IdSet.of([cpu]) for cpu in (2, 4, 14, 16)),
+    threads=4,
+    cpus=IdSet.of([2, 4, 14, 16]),
     mems=IdSet.of([0, 1]),
     bytes_on_node={0: 2 * GIB, 1: 2 * GIB},
 )
-GOOD = Outcome(report=REPORT, observation=LOOK, rate="12.5 tokens/s, 50.0 GB/s", exit_status=0)
+GOOD = Outcome(
+    report=REPORT,
+    evidence=Evidence(looks=1, fullest=LOOK, least_local=LOOK),
+    rate="12.5 tokens/s, 50.0 GB/s",
+    exit_status=0,
+)
 
 
 def golden(name: str, shown: str) -> None:

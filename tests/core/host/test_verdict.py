@@ -1,9 +1,10 @@
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
-from numalocal.host.observation import Observation
-from numalocal.host.verdict import Outcome, local_share, problems
+from numalocal.host.observation import Observation, Stray
+from numalocal.host.verdict import Evidence, Outcome, local_share, problems
 from numalocal.idset import IdSet
 from numalocal.report import CheckReport
 from numalocal.sets.assignment import Assignment
@@ -26,9 +27,20 @@ REPORT = CheckReport(
     verified=True, cpus="2-3", mems="1", ranks=(), limit_bytes=None, message="bound"
 )
 LOOK = Observation(
-    thread_cpus=(IdSet.of([2]), IdSet.of([3])), mems=IdSet.of([1]), bytes_on_node={0: 1, 1: 999}
+    threads=2, cpus=IdSet.parse("2-3"), mems=IdSet.of([1]), bytes_on_node={0: 1, 1: 999}
 )
-GOOD = Outcome(report=REPORT, observation=LOOK, rate="", exit_status=0)
+STRAY = Stray(pid=10, thread=11, name="'pool 1'", cpus=IdSet.parse("0-1"))
+ASTRAY = replace(LOOK, cpus=IdSet.parse("0-3"), strays=2, stray=STRAY)
+
+
+def seen(*looks: Observation) -> Evidence:
+    evidence = Evidence()
+    for look in looks:
+        evidence = evidence.after(look, ASSIGNMENT)
+    return evidence
+
+
+GOOD = Outcome(report=REPORT, evidence=seen(LOOK), rate="", exit_status=0)
 
 
 def test_a_bound_replica_with_local_memory_has_no_problem() -> None:
@@ -46,16 +58,42 @@ def test_a_bound_replica_with_local_memory_has_no_problem() -> None:
         pytest.param(
             replace(GOOD, exit_status=3), "the engine ended with status 3", id="exit status"
         ),
-        pytest.param(replace(GOOD, observation=None), "before it could be observed", id="too soon"),
         pytest.param(
-            replace(GOOD, observation=replace(LOOK, thread_cpus=(IdSet.parse("0-3"),))),
-            "threads may run on CPUs 0-1 outside the set 2-3",
+            replace(GOOD, exit_status=-11), "was ended by signal 11 (SIGSEGV)", id="signal"
+        ),
+        pytest.param(replace(GOOD, exit_status=-50), "was ended by signal 50;", id="real time"),
+        pytest.param(
+            replace(GOOD, evidence=Evidence()), "ended before it could be observed", id="too soon"
+        ),
+        pytest.param(
+            replace(GOOD, evidence=Evidence(), stopped=True, exit_status=-15),
+            "was stopped before it could be observed",
+            id="stopped too soon",
+        ),
+        pytest.param(
+            replace(GOOD, exit_status=None, evidence=Evidence()), "was not started", id="no start"
+        ),
+        pytest.param(replace(GOOD, left=(7, 9)), "processes 7, 9 did not end", id="left"),
+        pytest.param(
+            replace(GOOD, evidence=seen(ASTRAY)),
+            "thread 'pool 1' (id 11, pid 10) might run on CPUs 0-1 outside the set 2-3, "
+            "as might 1 more at once",
             id="stray thread",
         ),
         pytest.param(
-            replace(GOOD, observation=replace(LOOK, bytes_on_node={0: 50, 1: 50})),
-            "only 50.0% of its memory is on NUMA node 1",
+            replace(GOOD, evidence=seen(replace(LOOK, bytes_on_node={0: 50, 1: 50}))),
+            "only 50.0% of its memory was on NUMA node 1",
             id="remote memory",
+        ),
+        pytest.param(
+            replace(GOOD, evidence=seen(replace(LOOK, bytes_on_node={}, mems=IdSet.of([0, 1])))),
+            "where its memory is could not be looked at",
+            id="a kernel that tells no pages",
+        ),
+        pytest.param(
+            replace(GOOD, evidence=seen(replace(LOOK, unread=("the memory of x is hidden",)))),
+            "the memory of x is hidden",
+            id="unread",
         ),
     ],
 )
@@ -67,3 +105,38 @@ def test_whatever_is_wrong_is_one_sentence(outcome: Outcome, sentence: str) -> N
 
 def test_no_memory_is_not_remote() -> None:
     assert local_share({}, ASSIGNMENT) == 1.0
+
+
+def test_one_bad_look_is_not_made_good_by_a_fuller_one() -> None:
+    """Any order of looks gives one verdict; the fullest is for people to see."""
+    fuller = replace(LOOK, threads=50, bytes_on_node={1: 1 << 30})
+    remote = replace(LOOK, bytes_on_node={0: 900, 1: 100})
+    hidden = replace(LOOK, unread=("hidden",))
+
+    for looks in permutations([LOOK, fuller, ASTRAY, remote, hidden]):
+        evidence = seen(*looks)
+        found = problems(ASSIGNMENT, replace(GOOD, evidence=evidence))
+
+        assert evidence.fullest == fuller
+        assert len(found) == 3
+        assert "outside the set" in found[0]
+        assert found[1].startswith("only 10.0%")
+        assert found[2] == "hidden"
+
+
+def test_what_was_not_looked_at_is_said_once_and_counted_beyond_three() -> None:
+    looks = [replace(LOOK, unread=(f"{number % 5} hidden",)) for number in range(10)]
+
+    found = problems(ASSIGNMENT, replace(GOOD, evidence=seen(*looks)))
+
+    assert found == ("0 hidden", "1 hidden", "2 hidden", "2 more could not be looked at")
+
+
+def test_an_engine_that_we_stopped_ends_as_it_likes() -> None:
+    assert problems(ASSIGNMENT, replace(GOOD, exit_status=-9, stopped=True)) == ()
+
+
+def test_a_kernel_that_tells_no_pages_is_enough_where_there_is_one_node() -> None:
+    evidence = seen(replace(LOOK, bytes_on_node={}))
+
+    assert problems(ASSIGNMENT, replace(GOOD, evidence=evidence)) == ()

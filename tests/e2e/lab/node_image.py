@@ -23,6 +23,7 @@ _PACKAGES = (
     "runc",
     "containernetworking-plugins",
     "libgomp1",
+    "python3-psutil",
     "python3-yaml",
     "linux-image-cloud-amd64",
 )

@@ -1,0 +1,86 @@
+"""Trees of real processes; in a process of their own, as ours has other children."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from numalocal.host import processes
+
+CORE = Path(__file__).parents[3] / "core"
+
+
+def in_python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import os, signal, time\n{code}"],
+        env={**os.environ, "PYTHONPATH": str(CORE)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+FAMILY = """
+from numalocal.host import processes
+processes.adopt_orphans()
+ready, done = os.pipe()
+first = os.fork()
+if first == 0:
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.write(done, b".")
+            time.sleep(60)
+        os._exit(0)
+    time.sleep(60)
+os.read(ready, 1)
+"""
+
+
+def test_a_daemon_does_not_leave_the_tree() -> None:
+    code = """
+deadline = time.monotonic() + 20
+while len(found := processes.orphans({first})) < 1 and time.monotonic() < deadline:
+    time.sleep(0.01)
+members = [*processes.tree([first]), *found]
+processes.kill(members)
+while processes.children(os.getpid()) and time.monotonic() < deadline:
+    processes.orphans(())
+    time.sleep(0.01)
+print(len(found), len(members), processes.children(os.getpid()))
+"""
+    assert in_python(FAMILY + code) == "1 3 []"
+
+
+def test_a_kernel_without_lists_of_children_is_asked_another_way() -> None:
+    with subprocess.Popen(["/bin/sleep", "60"]) as child:
+        assert child.pid in processes.children(os.getpid())
+        assert child.pid in processes.children(os.getpid(), from_kernel=False)
+        child.kill()
+    assert processes.children(child.pid) == []
+    assert processes.children(child.pid, from_kernel=False) == []
+
+
+def test_a_tree_that_bites_its_tail_ends() -> None:
+    assert list(processes.tree([os.getpid(), os.getpid()])).count(os.getpid()) == 1
+
+
+def test_a_process_says_for_which_cpus_it_was_started() -> None:
+    environment = {"NUMALOCAL_RANK_CPUS": "900100|900104"}
+    with subprocess.Popen(["/bin/sleep", "60"], env=environment) as child:
+        assert processes.rank_cpus(child.pid) == "900100|900104"
+        assert processes.command(child.pid) == ("/bin/sleep", "60")
+        child.kill()
+        child.wait()
+    assert processes.rank_cpus(child.pid) is None
+    assert processes.command(child.pid) == ()
+
+
+def test_one_that_is_stopped_can_be_asked_to_end() -> None:
+    with subprocess.Popen(["/bin/sh", "-c", "kill -STOP $$; sleep 60"]) as child:
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+        processes.terminate([child.pid, 1 << 22])
+        assert child.wait(10) == -15

@@ -1,0 +1,11 @@
+"""Ignores SIGTERM, and so does its child in a session of its own."""
+
+import os
+import signal
+import time
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()
+print("deaf", flush=True)
+time.sleep(600)
