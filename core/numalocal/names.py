@@ -67,7 +67,7 @@ LABEL_INJECTED = f"{DOMAIN}/injected"
 # Node annotation, written by the agent of that node.
 ANNOTATION_POOLS = f"{DOMAIN}/pools"
 """JSON: pool name -> {"sets": number of CPU sets, "cpusPerSet": CPUs of the largest,
-"nodeMemoryBytes": MemTotal of the largest NUMA node with one}."""
+"nodeMemoryBytes": MemTotal of the largest NUMA node that one has memory of}."""
 
 POD_ANNOTATIONS = frozenset(
     {

@@ -88,14 +88,15 @@ def in_cluster(
 
 
 def pools_annotation(partition: Partition, machine: Machine) -> str:
-    """Describe the pools of a node: its sets, and the largest set and NUMA node, by pool."""
+    """Describe the pools of a node: its sets, the largest, and the largest node of their memory."""
     memory_bytes = {node.id: node.memory_bytes or 0 for node in machine.nodes}
     pools: dict[str, dict[str, int]] = {}
     for one in partition.sets:
         pool = pools.setdefault(one.pool, {"sets": 0, "cpusPerSet": 0, "nodeMemoryBytes": 0})
         pool["sets"] += 1
         pool["cpusPerSet"] = max(pool["cpusPerSet"], len(one.cpus))
-        pool["nodeMemoryBytes"] = max(pool["nodeMemoryBytes"], memory_bytes.get(one.numa_node, 0))
+        largest = max((memory_bytes[node] for node in one.memory_nodes), default=0)
+        pool["nodeMemoryBytes"] = max(pool["nodeMemoryBytes"], largest)
     return json.dumps(pools, separators=(",", ":"))
 
 

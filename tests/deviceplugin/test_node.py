@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
@@ -66,6 +67,21 @@ def test_several_pools_are_described_each() -> None:
         "small": {"sets": 2, "cpusPerSet": 4, "nodeMemoryBytes": 8 << 30},
         "rest": {"sets": 1, "cpusPerSet": 2, "nodeMemoryBytes": 8 << 30},
     }
+
+
+def test_the_largest_node_is_one_that_a_set_has_memory_of() -> None:
+    machine = make_machine(nodes=3)
+    sizes = (8 << 30, 0, 64 << 30)
+    nodes = [
+        node._replace(memory_bytes=size) for node, size in zip(machine.nodes, sizes, strict=True)
+    ]
+    nodes[1] = nodes[1]._replace(distances={0: 12, 1: 10, 2: 40})
+    machine = machine._replace(nodes=tuple(nodes))
+    parts = partition(machine, (Pool(name="cpuset", nodes=IdSet.of([1])),))
+
+    told = json.loads(pools_annotation(parts, machine))
+
+    assert told["cpuset"]["nodeMemoryBytes"] == 8 << 30
 
 
 def test_the_node_is_patched_with_the_pods_own_token(publisher: Publisher) -> None:
