@@ -24,7 +24,10 @@ _LEAST_BYTES: Final = 1 << 20
 
 
 class Fields:
-    """One mapping of a document at a field path; problems go into the list that all share."""
+    """One mapping of a document at a field path, empty for the document itself.
+
+    Problems go into the list that all share.
+    """
 
     def __init__(self, raw: object, path: str, problems: list[Problem]) -> None:
         self.path = path
@@ -47,6 +50,8 @@ class Fields:
         for name in self._raw:
             if name in known:
                 continue
+            if len(self._problems) >= MAX_PROBLEMS:
+                return  # to look for the nearest name takes its time
             near = difflib.get_close_matches(str(name), known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
             self.problem(str(name), self._raw[name], f"is not a field{hint}")

@@ -168,8 +168,7 @@ class _Composer:
     def _grow(self, size: int, line: int) -> None:
         self._size += size
         if self._size > MAX_SIZE:
-            most = f"{MAX_SIZE >> 20} MiB"
-            raise NotPlain(f"is larger than {most} with its aliases written out, line {line}")
+            raise NotPlain(f"stands for more than {MAX_SIZE >> 20} MiB of values, line {line}")
 
     def _wrong(self, sentence: str) -> None:
         if len(self.sentences) < MAX_PROBLEMS:

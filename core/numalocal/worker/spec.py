@@ -15,6 +15,7 @@ from numalocal.worker.ask import DEFAULT_POOL, MAX_RANKS, Ask, kv_cache_problem
 from numalocal.worker.podtemplate import Template
 
 MAX_REPLICAS: Final = 10_000
+_FIELDS: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 _SPEC_FIELDS: Final = (
     "replicas",
     "ranks",
@@ -63,9 +64,11 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
         SpecInvalid: with every problem, its field path and what would be right.
     """
     problems: list[Problem] = []
-    _check_type(raw, problems)
-    metadata = Fields(raw.get("metadata"), "metadata", problems)
-    spec = Fields(raw.get("spec"), "spec", problems)
+    document = Fields(raw, "", problems)
+    document.only(_FIELDS)
+    document.choice("apiVersion", (names.API_VERSION,), None)
+    document.choice("kind", (names.KIND,), None)
+    metadata, spec = document.below("metadata"), document.below("spec")
     spec.only(_SPEC_FIELDS)
     if is_deeper(spec.whole, MAX_DEPTH):
         spec.problem(None, spec.whole, f"must not be nested more than {MAX_DEPTH} levels deep")
@@ -96,12 +99,6 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
         memory_per_rank_bytes=per_rank_bytes,
         template=template,
     )
-
-
-def _check_type(raw: Mapping[str, Any], problems: list[Problem]) -> None:
-    for field, right in (("apiVersion", names.API_VERSION), ("kind", names.KIND)):
-        if raw.get(field) not in (None, right):
-            problems.append(Problem(field, raw[field], f"must be {right}"))
 
 
 def _name(metadata: Fields) -> str:

@@ -149,7 +149,7 @@ def test_what_aliases_stand_for_is_counted_before_it_is_made(text: str) -> None:
 
     (sentence,) = sentences_of(text)
 
-    assert "is larger than 10 MiB with its aliases written out" in sentence
+    assert "stands for more than 10 MiB of values, line " in sentence
     assert time.process_time() - start < 10
 
 

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ from ..conftest import EXAMPLES
 def document(container: Mapping[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
     template = {"spec": {"containers": [container or {"name": "main", "image": "x"}]}}
     return {"metadata": {"name": "llama"}, "spec": {"template": template} | spec}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    return {"a": nested(depth - 1)} if depth else {}
 
 
 def problems_of(raw: Mapping[str, Any]) -> dict[str, str]:
@@ -92,6 +97,31 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
     [
         pytest.param(
             document(placment="Pack"), "spec.placment", "did you mean placement?", id="typing error"
+        ),
+        pytest.param(
+            document() | {"specs": {}}, "specs", "{} is not a field; did you mean spec?", id="root"
+        ),
+        pytest.param(
+            document() | {"apiVersion": "numalocal.io/v1"},
+            "apiVersion",
+            "'numalocal.io/v1' must be one of: numalocal.io/v1alpha1",
+            id="version",
+        ),
+        pytest.param(
+            document() | {"kind": "Deployment"}, "kind", "must be one of: CpuInfer", id="kind"
+        ),
+        pytest.param(document(replicas=10_001), "spec.replicas", "from 0 to 10000", id="replicas"),
+        pytest.param(
+            document() | {"metadata": {"name": "a", "namespace": "A"}},
+            "metadata.namespace",
+            "is no namespace's name, which must be at most 63",
+            id="namespace",
+        ),
+        pytest.param(
+            document({"name": "a", "lifecycle": nested(200)}),
+            "spec",
+            "must not be nested more than 100 levels deep",
+            id="depth",
         ),
         pytest.param(
             document(colour="red"), "spec.colour", "is not a field; known: replicas", id="unknown"
@@ -236,3 +266,31 @@ def test_no_problem_is_told_twice() -> None:
     assert [str(one) for one in refused.value.problems] == [
         "spec.template.spec.containers: 1 must be a list"
     ]
+
+
+@pytest.mark.parametrize("name", ["a", "a.b", "0", "a-b.c-d", 63 * "a"])
+def test_a_name_is_what_pods_and_labels_can_carry(name: str) -> None:
+    assert parse_worker(document() | {"metadata": {"name": name}}).name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [None, "", 5, "A", "a_b", "-a", "a.", "a..b", "a/../b", "a\n", "a\x1b[31m", "ä", 64 * "a"],
+)
+def test_no_other_name_reaches_a_path_or_a_terminal(name: object) -> None:
+    sentence = problems_of(document() | {"metadata": {"name": name}})["metadata.name"]
+
+    assert "is no worker's name" in sentence
+    assert sentence.isprintable()
+
+
+def test_any_number_of_problems_is_fifty_and_takes_no_time() -> None:
+    many = {f"field {number}": [0] for number in range(100_000)}
+    raw = document({"name": "a", "args": 100_000 * [1], "env": 100_000 * [1]}, **many)
+    start = time.process_time()
+
+    with pytest.raises(SpecInvalid) as refused:
+        parse_worker(raw)
+
+    assert len(refused.value.problems) == 50
+    assert time.process_time() - start < 5
