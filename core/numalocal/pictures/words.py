@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from numalocal.idset import IdSet
-from numalocal.machine.model import Machine
+from numalocal.machine.model import Machine, MemoryLimit
 from numalocal.quantity import format_bytes
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.partition import Partition
@@ -27,17 +27,25 @@ def facts(machine: Machine) -> list[str]:
 
 
 def limits(machine: Machine, partition: Partition | None) -> tuple[tuple[str, str], ...]:
-    """Say what is offline, not allowed or lent, in a word and a sentence each; else nothing."""
+    """Say what is offline, not allowed, lent or limited, in a word and a sentence each."""
     nodes = IdSet.of(node.id for node in machine.nodes)
     offline, allowed = machine.offline, machine.allowed_nodes
     forbidden = machine.online - machine.allowed
+    quota, memory = machine.limits.cpu, machine.limits.memory
     said = (
         ("offline", f"{_cpus(offline)}" if offline else ""),
         ("allowed", f"{_cpus(machine.allowed)} to this process" if forbidden else ""),
         ("allowed", f"memory of nodes {allowed or 'none'}" if allowed != nodes else ""),
         ("memory", _lent(partition.sets if partition else ())),
+        ("limit", f"{quota} in {quota.path}" if quota else ""),
+        ("limit", _left(memory) if memory else ""),
     )
     return tuple((word, sentence) for word, sentence in said if sentence)
+
+
+def _left(limit: MemoryLimit) -> str:
+    left, whole = format_bytes(limit.left_bytes), format_bytes(limit.limit_bytes)
+    return f"{left} of memory left of {whole} in {limit.path}"
 
 
 def use(machine: Machine, one: CpuSet, used_by: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal.machine.model import Machine
+from numalocal.machine.model import CpuQuota, Limits, Machine, MemoryLimit
 from numalocal.pictures import terminal
 from numalocal.pictures.ink import PALETTE
 from numalocal.sets.partition import Partition
@@ -175,6 +175,19 @@ def test_who_uses_a_set_is_told_before_its_cpus_where_room_is_short() -> None:
     picture = shown((machine, parts, {parts.sets[0].id: user}), 60)
 
     assert f"  A  cpuset-n0-c1x8  0     {user}" in picture
+
+
+def test_what_cgroups_leave_is_told_with_the_file() -> None:
+    machine, parts, users = drawn("two-nodes")
+    limits = Limits(
+        cpu=CpuQuota("/sys/fs/cgroup/cpu.max", 250000, 100000),
+        memory=MemoryLimit("/sys/fs/cgroup/a/memory.high", 8 * GIB, 3 * GIB),
+    )
+
+    said = shown((machine._replace(limits=limits), parts, users)).splitlines()
+
+    assert "limit    2.5 CPUs in /sys/fs/cgroup/cpu.max" in said
+    assert "limit    3.0 GiB of memory left of 8.0 GiB in /sys/fs/cgroup/a/memory.high" in said
 
 
 def test_a_set_that_nobody_can_use_says_why() -> None:
