@@ -36,6 +36,7 @@ _QUOTED: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ASSIGNMENT: Final = re.compile(r"([A-Za-z_]\w*)\+?=(.*)", re.DOTALL)
+_EACH: Final = frozenset({"$@", "${@}"})
 _ARRAY: Final = re.compile(r"\$\{[@\w]+(?:\[@\]|:[^}]*)\}")
 _LEADING: Final = frozenset(
     {"if", "then", "elif", "else", "do", "while", "until", "!", "{", "time"}
@@ -70,12 +71,16 @@ def read(text: str, known: MutableMapping[str, str], operands: Sequence[str]) ->
 
 @dataclass(slots=True)
 class _Reader:
-    """Where the reading is: words of the command so far, and the word so far, None = none begun."""
+    """Where the reading is: words of the command so far, and the word so far, None = none begun.
+
+    `leading` of these words are before the command's name: assignments and reserved words.
+    """
 
     values: Values
     commands: list[Simple] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     word: list[str] | None = None
+    leading: int = 0
     dropping: bool = False
     heredocs: list[str] = field(default_factory=list)
     awaits_heredoc: bool = False
@@ -127,24 +132,28 @@ class _Reader:
         self.word.append(text)
 
     def _put_quoted(self, text: str) -> None:
-        """Take what double quotes hold; `"$@"` alone is as many words as there are operands."""
-        if text == "$@":
-            self._put_operands()
-            return
+        """Take what double quotes hold; `$@` in it is as many words as there are operands."""
         if _ARRAY.fullmatch(text):
             self._put(UNKNOWN_WORDS)
             return
-        self._put("")
+        if text not in _EACH:
+            self._put("")
         at = 0
         for found in _QUOTED.finditer(text):
             escaped = found["escaped"]
-            self._put(text[at : found.start()])
-            if escaped is None:
+            self._put_some(text[at : found.start()])
+            if found[0] in _EACH:
+                self._put_operands()
+            elif escaped is None:
                 self._put(self.values.value(found[0]).replace(UNKNOWN_WORDS, UNKNOWN))
             elif escaped != "\n":
                 self._put(escaped)
             at = found.end()
-        self._put(text[at:])
+        self._put_some(text[at:])
+
+    def _put_some(self, text: str) -> None:
+        if text:
+            self._put(text)
 
     def _put_operands(self) -> None:
         for position, operand in enumerate(self.values.words()):
@@ -154,18 +163,20 @@ class _Reader:
 
     def _put_split(self, reference: str) -> None:
         """Take an unquoted reference, whose value falls into words at its blanks."""
-        if reference in ("$@", "$*"):
-            self._put_operands()
-            return
         value = self.values.value(reference).replace(UNKNOWN, UNKNOWN_WORDS)
-        if self.word is not None and _ASSIGNMENT.fullmatch(self.word[0]):
+        if self._assigns():
             self._put(value)
             return
         for position, part in enumerate(re.split(r"\s+", value)):
             if position:
                 self._end_word()
-            if part:
-                self._put(part)
+            self._put_some(part)
+
+    def _assigns(self) -> bool:
+        """Tell whether the word is an assignment, whose value stays one word."""
+        if self.word is None or not _ASSIGNMENT.fullmatch(self.word[0]):
+            return False
+        return self.leading == len(self.words) or self.words[self.leading] in _DECLARING
 
     def _redirect(self, operator: str) -> None:
         """Leave out the number before a redirection, and the word behind it."""
@@ -182,13 +193,15 @@ class _Reader:
         if self.awaits_heredoc:
             self.heredocs.append(text)
         elif not self.dropping:
+            leads = text in _LEADING or _ASSIGNMENT.fullmatch(text) is not None
+            self.leading += leads and self.leading == len(self.words)
             self.words.append(text)
         self.dropping = self.awaits_heredoc = False
 
     def _end_command(self) -> None:
         self._end_word()
         self.dropping = self.awaits_heredoc = False
-        words, self.words = self.words, []
+        words, self.words, self.leading = self.words, [], 0
         first = next((at for at, word in enumerate(words) if word not in _LEADING), len(words))
         own = _leading_assignments(words[first:])
         rest = words[first + len(own) :]

@@ -91,11 +91,16 @@ def test_a_value_in_quotes_stays_one_word() -> None:
 
 
 def test_a_value_is_assigned_whole() -> None:
-    assert commands('A=$C; serve $A "$A"', C="--tp 4") == [["serve", "--tp", "4", "--tp 4"]]
+    text = 'A=$C B=$C; if A=$C x; then export A=$C; fi; serve $A "$A" A=$B'
+
+    found = commands(text, C="-t 4")
+
+    assert found[-1] == ["serve", "-t", "4", "-t 4", "A=-t", "4"]
 
 
 def test_operands_are_put_in() -> None:
     assert commands('serve "$@" $2', "a b", "c") == [["serve", "a b", "c", "c"]]
+    assert commands("serve x$@", "a b", "c") == [["serve", "xa", "b", "c"]]
     assert commands('shift; serve "$@"', "a", "c")[-1] == ["serve", "c"]
     assert commands('set -- x y; serve "$@" $3', "a")[-1] == ["serve", "x", "y"]
 
