@@ -37,7 +37,8 @@ class Container:
 
     `annotations` are the container's own, where Allocate put the assignment.  `command` is what it
     runs, and `variables` is its environment.  `cpus` and `mems` are what its cgroup
-    is set to, empty = inherited.  `live` tells whether it is created or running.
+    is set to, empty = inherited.  `live` tells whether it is created or running.  `quota_cpus` is
+    how many whole CPUs its CPU limit is, at least one, None = it has none.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Container:
     cpus: IdSet
     mems: IdSet
     live: bool
+    quota_cpus: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,9 @@ def bind(
         given = _assigned(pod, container)
         assignment = _online(pod, container, given, node, new=new)
         job = _job(pod, container, assignment)
-        variables = engines.variables(job, assignment, node.machine)
+        variables = engines.variables(
+            job, assignment, node.machine, quota_cpus=container.quota_cpus
+        )
     elif container.name in _bound_containers(pod):
         given = _pods_assignment(pod, container, node, devices_of)
         assignment = _online(pod, container, given, node, new=new)

@@ -29,7 +29,13 @@ def container(message: nri.Container) -> Container:
         cpus=ids(cpu.cpus),
         mems=ids(cpu.mems),
         live=message.state in _LIVE,
+        quota_cpus=_quota_cpus(cpu),
     )
+
+
+def _quota_cpus(cpu: nri.LinuxCPU) -> int | None:
+    quota_us, period_us = cpu.quota.value, cpu.period.value
+    return max(1, quota_us // period_us) if quota_us > 0 and period_us > 0 else None
 
 
 def ids(text: str) -> IdSet:

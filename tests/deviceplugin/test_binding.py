@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from numalocal_deviceplugin.allocation import allocate
@@ -47,6 +49,20 @@ class TestAContainerWithAnAssignment:
         bound = bind(make_pod(), make_container(assignment=BOTH), make_node(), no_devices)
 
         assert (str(bound.cpus), str(bound.mems)) == ("2-3,6-7", "0-1")
+
+    @pytest.mark.parametrize(
+        ("quota_cpus", "computing", "threads"), [(None, "1,3", "2"), (2, "1,3", "2"), (1, "1", "1")]
+    )
+    def test_computes_within_its_cpu_limit(
+        self, quota_cpus: int | None, computing: str, threads: str
+    ) -> None:
+        pod = make_pod(engine="openmp", container="engine")
+        container = replace(make_container(assignment=OLD), quota_cpus=quota_cpus)
+
+        told = bind(pod, container, make_node(), no_devices).environment
+
+        assert told["NUMALOCAL_RANK_COMPUTE_CPUS"] == computing
+        assert told["OMP_NUM_THREADS"] == threads
 
     def test_gets_only_our_variables_in_a_pod_without_annotations(self) -> None:
         bound = bind(make_pod(), make_container(assignment=BOTH), make_node(), no_devices)

@@ -2,6 +2,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from numalocal_deviceplugin import nri_messages
 from numalocal_deviceplugin.allocation import allocate
 from numalocal_deviceplugin.availability import Availability
 from numalocal_deviceplugin.errors import BindingRefused, DevicesUnknown, KubeletSilent
@@ -106,6 +107,26 @@ def test_a_worker_is_born_on_its_cpus_with_its_environment(plugin: Plugin) -> No
     assert env["OMP_PLACES"] == "{3}"
     assert env["NUMALOCAL_MEMS"] == "0"
     assert "NUMALOCAL_CPUS" not in env
+
+
+@pytest.mark.parametrize(
+    ("quota_us", "period_us", "cpus"),
+    [
+        (400000, 100000, 4),
+        (250000, 100000, 2),
+        (20000, 100000, 1),
+        (0, 100000, None),
+        (-1, 100000, None),
+        (400000, 0, None),
+    ],
+)
+def test_a_cpu_limit_is_read_in_whole_cpus(quota_us: int, period_us: int, cpus: int | None) -> None:
+    one = container("engine")
+    one.linux.resources.cpu.quota.value = quota_us
+    one.linux.resources.cpu.period.value = period_us
+
+    assert nri_messages.container(one).quota_cpus == cpus
+    assert nri_messages.container(container("engine")).quota_cpus is None
 
 
 def test_any_other_container_is_born_on_the_shared_cpus(plugin: Plugin) -> None:

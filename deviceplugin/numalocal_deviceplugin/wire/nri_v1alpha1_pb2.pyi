@@ -225,12 +225,28 @@ class LinuxResources(_message.Message):
     def __init__(self, cpu: _Optional[_Union[LinuxCPU, _Mapping]] = ...) -> None: ...
 
 class LinuxCPU(_message.Message):
-    __slots__ = ("cpus", "mems")
+    __slots__ = ("quota", "period", "cpus", "mems")
+    QUOTA_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
     CPUS_FIELD_NUMBER: _ClassVar[int]
     MEMS_FIELD_NUMBER: _ClassVar[int]
+    quota: OptionalInt64
+    period: OptionalUInt64
     cpus: str
     mems: str
-    def __init__(self, cpus: _Optional[str] = ..., mems: _Optional[str] = ...) -> None: ...
+    def __init__(self, quota: _Optional[_Union[OptionalInt64, _Mapping]] = ..., period: _Optional[_Union[OptionalUInt64, _Mapping]] = ..., cpus: _Optional[str] = ..., mems: _Optional[str] = ...) -> None: ...
+
+class OptionalInt64(_message.Message):
+    __slots__ = ("value",)
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    value: int
+    def __init__(self, value: _Optional[int] = ...) -> None: ...
+
+class OptionalUInt64(_message.Message):
+    __slots__ = ("value",)
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    value: int
+    def __init__(self, value: _Optional[int] = ...) -> None: ...
 
 class ContainerAdjustment(_message.Message):
     __slots__ = ("env", "linux")
