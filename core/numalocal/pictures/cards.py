@@ -30,7 +30,7 @@ class Cards:
             one: shapes.PALETTE[colour % len(shapes.PALETTE)]
             for one, colour in colour_numbers(sets, used_by).items()
         }
-        self._most_bytes = max(node.memory_bytes or 0 for node in machine.nodes) or 1
+        self._most_bytes = max((node.memory_bytes or 0 for node in machine.nodes), default=0) or 1
 
     def draw(self, one: NodeBox) -> Iterator[str]:
         """Draw one; dashed where there are only CPUs or only memory."""

@@ -293,3 +293,55 @@ def test_this_machine_is_discovered_as_its_kernel_says() -> None:
 
     assert IdSet.parse(Path("/sys/devices/system/cpu/online").read_text()) == machine.online
     assert machine.online == IdSet.of(cpu for core in machine.cores for cpu in core.cpus)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cores"),
+    [
+        pytest.param({0: "0,1", 1: None}, ["0-1", "2", "3"], id="a sibling says nothing"),
+        pytest.param({0: "1", 1: None}, ["0-1", "2", "3"], id="one names the other alone"),
+        pytest.param(
+            {0: "9", 1: "1"}, ["0", "1", "2", "3"], id="one names a CPU that is not there"
+        ),
+        pytest.param({0: "0-1", 1: "1-2", 2: "2-3"}, ["0-3"], id="a chain"),
+    ],
+)
+def test_every_cpu_is_in_one_core(
+    tmp_path: Path, changes: dict[int, str | None], cores: list[str]
+) -> None:
+    lists = {0: "0", 1: "1", 2: "2", 3: "3"} | changes
+    files = {"sys/devices/system/cpu/online": "0-3"}
+    for number, text in lists.items():
+        topology = f"sys/devices/system/cpu/cpu{number}/topology"
+        files |= {} if text is None else {f"{topology}/thread_siblings_list": text}
+        files[f"{topology}/core_id"] = str(number)
+
+    machine = discover(write(tmp_path, files))
+
+    assert [str(core.cpus) for core in machine.cores] == cores
+    assert machine.findings
+
+
+def test_packages_without_ids_that_overlap_are_not_told(tmp_path: Path) -> None:
+    files = {"sys/devices/system/cpu/online": "0-2"}
+    for number, text in enumerate(["0-1", "1-2", "9"]):
+        topology = f"sys/devices/system/cpu/cpu{number}/topology"
+        files |= {
+            f"{topology}/thread_siblings_list": str(number),
+            f"{topology}/core_siblings_list": text,
+        }
+
+    machine = discover(write(tmp_path, files))
+
+    assert machine.packages == ()
+    assert "contradict each other's" in str(machine.findings)
+
+
+def test_an_architecture_that_is_no_name_is_a_finding(tmp_path: Path) -> None:
+    sysfs = two_nodes(tmp_path)
+    write(tmp_path, {"proc/sys/kernel/arch": "x\x1b[2J"})
+
+    machine = discover(sysfs)
+
+    assert machine.architecture == ""
+    assert [one.path for one in machine.findings] == ["/proc/sys/kernel/arch"]

@@ -1,11 +1,13 @@
 """Which architecture a machine has, as `uname -m` names it."""
 
 import os
+import re
 from typing import Final
 
 from numalocal.machine.discovery.findings import Findings
-from numalocal.machine.sysfs import Sysfs
+from numalocal.machine.sysfs import Sysfs, shown
 
+_NAME: Final = re.compile(r"[a-z0-9_]{1,32}")
 _MARKS: Final = (
     (("flags", " lm "), "x86_64"),
     (("flags", ""), "i686"),
@@ -26,8 +28,11 @@ def read_architecture(sysfs: Sysfs, findings: Findings) -> str:
     A capture without that file tells it by /proc/cpuinfo, where ppc64le is ppc64 as well; empty
     where nothing tells.  A live /proc/cpuinfo is slow: it interrupts every CPU.
     """
-    if told := findings.read(sysfs.read, "proc/sys/kernel/arch"):
-        return told
+    path = "proc/sys/kernel/arch"
+    if told := findings.read(sysfs.read, path):
+        if _NAME.fullmatch(told):
+            return told
+        findings.add(path, f"says {shown(told)}, which is no architecture; taken as missing")
     if os.fspath(sysfs.root) == "/":
         return os.uname().machine
     lines = (findings.read(sysfs.read, "proc/cpuinfo") or "").splitlines()

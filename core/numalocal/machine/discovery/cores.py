@@ -27,20 +27,21 @@ def read_siblings(sysfs: Sysfs, online: IdSet, findings: Findings) -> tuple[IdSe
     for cpu in online:
         topology = f"{CPU}/cpu{cpu}/topology"
         siblings = findings.ids(sysfs, *(f"{topology}/{name}" for name in _SIBLINGS))
+        if siblings and not siblings <= online:
+            siblings = findings.online(siblings, online, f"{topology}/thread_siblings_list")
         if siblings:
-            if not siblings <= online:
-                siblings = findings.online(siblings, online, f"{topology}/thread_siblings_list")
             groups[siblings].append(cpu)
         else:
             unknown.append(cpu)
-    by_id = _by_core_id(sysfs, unknown, findings)
-    if not groups and not by_id:
+    named = _merged(groups, findings)
+    by_id = _by_core_id(sysfs, IdSet.of(unknown) - union(named), findings)
+    cores = [*named, *by_id]
+    if not cores:
         findings.add(CPU, "tells no cores; every CPU is taken for one")
         return None
-    told = union([*groups, *by_id])
-    if alone := online - told:
+    if alone := online - union(cores):
         findings.add(CPU, f"tells no core of CPUs {alone}; each is taken for one")
-    cores = [*_merged(groups, findings), *by_id, *(IdSet.of([cpu]) for cpu in alone)]
+        cores += (IdSet.of([cpu]) for cpu in alone)
     return tuple(sorted(cores, key=lambda core: core.first))
 
 
@@ -109,10 +110,15 @@ def _unnumbered(
 ) -> list[Package]:
     """Group CPUs whose package has no id, as on s390x, by core_siblings of every core."""
     groups = {
-        told & cpus
+        cpus & (told | core)
         for core in siblings
         if core <= cpus and (told := _core_siblings(sysfs, core.first, findings))
     }
+    if sum(map(len, groups)) > len(union(groups)):
+        findings.add(
+            CPU, "core_siblings of some CPUs contradict each other's; no packages are told"
+        )
+        return []
     return [Package(id=None, cpus=group) for group in groups]
 
 
