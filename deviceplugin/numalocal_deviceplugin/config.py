@@ -8,7 +8,8 @@ from pathlib import Path
 from numalocal.errors import SpecInvalid
 from numalocal.log import LEVELS
 from numalocal.problems import Problem
-from numalocal.sets.pools import Pool, parse_pools
+from numalocal.sets.poolfile import parse_pools
+from numalocal.sets.pools import Pool
 from numalocal.worker.documents import load
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from numalocal.sets.pools import Pool, parse_pools
+from numalocal.sets.poolfile import parse_pools
+from numalocal.sets.pools import Pool
 
 from .conftest import CHART, ROOT, Document, Helm, Render
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from numalocal.sets.pools import FIELDS
+from numalocal.sets.poolfile import FIELDS
 
 from .conftest import CHART, Helm
 

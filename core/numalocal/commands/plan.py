@@ -2,7 +2,7 @@
 
 import argparse
 
-from numalocal.commands import output, sets, statuses
+from numalocal.commands import output, picture, sets, statuses
 from numalocal.commands.sources import source
 from numalocal.host import plan
 from numalocal.host.placement import place, users
@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> int:
         output.document(plan.document(worker, placements, shortages))
     else:
         title = f"Where worker {worker.name} would land"
-        sets.picture(machine, parts, users(worker, placements), arguments.output, title)
+        picture.draw(machine, parts, users(worker, placements), arguments.output, title)
     if arguments.output == "text":
         output.text(f"\n{plan.text(worker, placements, shortages, width=output.width())}")
     return statuses.NOT_AS_ASKED if shortages else statuses.OK

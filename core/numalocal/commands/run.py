@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 
-from numalocal.commands import output, sets, statuses
+from numalocal.commands import output, picture, sets, statuses
 from numalocal.commands.sources import source
 from numalocal.host import binder, cgroups, launch, lines, plan, tables, usage
 from numalocal.host.board import Board
@@ -65,7 +65,7 @@ def main(arguments: argparse.Namespace) -> int:
         placements = placed(in_cgroup=not cgroups.obstacle(os.getuid()))
         print(f"worker   {worker.name}: {arguments.file}")
         others = usage.users(parts.sets, Path("/proc"))
-        sets.picture(machine, parts, {**others, **users(worker, placements)}, "text")
+        picture.draw(machine, parts, {**others, **users(worker, placements)}, "text")
         for note in plan.notes(placements):
             print(f"\nnote: {note}")
         if limits := claims.limits():

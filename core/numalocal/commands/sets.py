@@ -1,19 +1,18 @@
-"""Cut a machine by a pool file, or as suits it, and show it."""
+"""Cut a machine by a pool file, or as suits it, and describe its sets."""
 
-import argparse
+import importlib
+import os
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Final
 
-from numalocal.commands import output
-from numalocal.commands.sources import source
 from numalocal.errors import PoolUnmet
 from numalocal.host.usage import users
-from numalocal.machine import topology
 from numalocal.machine.model import Machine
-from numalocal.pictures import svg, terminal
+from numalocal.sets import document as sets_document
 from numalocal.sets.partition import Partition, partition
-from numalocal.sets.pools import default_pools
-from numalocal.worker import documents
+from numalocal.sets.pools import Pool, default_pools
+
+_RESERVES_NOTHING: Final = "pools: [{name: cpuset, reserve: 0}]"
 
 
 def cut(machine: Machine, pool_file: str | None) -> Partition:
@@ -21,60 +20,45 @@ def cut(machine: Machine, pool_file: str | None) -> Partition:
 
     Raises:
         SpecInvalid: where the file has problems.
-        PoolUnmet: where the machine cannot give a pool.
+        PoolUnmet: where the machine cannot give a pool; without a file, with one that it can.
     """
-    pools = default_pools(machine) if pool_file is None else documents.load_pools(source(pool_file))
-    return partition(machine, pools)
+    if pool_file is not None:
+        # YAML takes as long to load as all else: it is for those who have a file.
+        documents = importlib.import_module("numalocal.worker.documents")
+        sources = importlib.import_module("numalocal.commands.sources")
+        return partition(machine, documents.load_pools(sources.source(pool_file)))
+    try:
+        return partition(machine, default_pools(machine))
+    except PoolUnmet as error:
+        if not _can_be_cut(machine):
+            raise
+        raise PoolUnmet(f"{error}; to use all, say `{_RESERVES_NOTHING}` in --pools") from error
 
 
-def show(machine: Machine, arguments: argparse.Namespace) -> None:
-    """Print a machine, its sets and, of this machine, who uses them.
+def _can_be_cut(machine: Machine) -> bool:
+    """Tell whether the machine gives a set where nothing is reserved."""
+    try:
+        return bool(partition(machine, [Pool(name="cpuset", reserve=0)]).sets)
+    except PoolUnmet:
+        return False
+
+
+def users_under(root: str, parts: Partition) -> Mapping[str, str]:
+    """Tell who uses which set, by the processes under this root."""
+    return users(parts.sets, os.path.join(root, "proc"))  # noqa: PTH118 - pathlib loads slowly
+
+
+def document(machine: Machine, root: str, pool_file: str | None) -> Mapping[str, object]:
+    """Describe the sets that the picture shows, or say why there are none.
 
     Raises:
         SpecInvalid: where the pool file has problems.
         PoolUnmet: where the machine cannot give a pool of that file.
     """
     try:
-        parts = cut(machine, arguments.pools)
+        parts = cut(machine, pool_file)
     except PoolUnmet as error:
-        if arguments.pools is not None:
+        if pool_file is not None:
             raise
-        picture(machine, None, {}, arguments.output)
-        print(f"\nno CPU sets: {error}")
-        return
-    if arguments.output == "json":
-        output.document({**topology.document(machine), **_document(parts)})
-    else:
-        picture(machine, parts, users(parts.sets, Path(arguments.root) / "proc"), arguments.output)
-
-
-def _document(parts: Partition) -> Mapping[str, object]:
-    return {
-        "sets": [
-            {
-                "id": one.id,
-                "pool": one.pool,
-                "cpus": str(one.cpus),
-                "numa_node": one.numa_node,
-                "memory_bytes": one.memory_bytes,
-            }
-            for one in parts.sets
-        ],
-        "shared_cpus": str(parts.shared),
-    }
-
-
-def picture(
-    machine: Machine,
-    parts: Partition | None,
-    used_by: Mapping[str, str],
-    form: str,
-    title: str = "CPUs, memory and CPU sets",
-) -> None:
-    """Print a machine as a picture for the terminal, or as an SVG drawing."""
-    if form == "svg":
-        output.drawing(svg.draw(machine, parts, used_by, title=title))
-    else:
-        output.text(
-            terminal.draw(machine, parts, used_by, width=output.width(), colour=output.colour())
-        )
+        return sets_document.without_sets(machine, str(error))
+    return sets_document.document(machine, parts, users_under(root, parts))

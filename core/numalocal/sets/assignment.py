@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from numalocal import names
@@ -49,7 +49,7 @@ class Assignment:
 
     def on(self, online: IdSet) -> "Assignment":
         """Keep of every set the CPUs that are online."""
-        return Assignment(tuple(replace(one, cpus=one.cpus & online) for one in self.sets))
+        return Assignment(tuple(one._replace(cpus=one.cpus & online) for one in self.sets))
 
     def environment(self) -> Mapping[str, str]:
         """The variables that every bound container gets, whatever its engine."""

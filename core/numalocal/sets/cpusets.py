@@ -1,13 +1,12 @@
 """The CPU set: whole cores of one NUMA node, and memory in proportion."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from numalocal.idset import IdSet
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CpuSet:
+class CpuSet(NamedTuple):
     """One device: what one rank gets.
 
     `id` is readable, unique across pools and at most 63 characters: see `device_id`.  `cpus` are
@@ -25,10 +24,10 @@ class CpuSet:
     pool: str
     cpus: IdSet
     present: IdSet
-    missing: IdSet = IdSet()  # noqa: RUF009 - immutable
     numa_node: int
     memory_nodes: IdSet
     memory_bytes: int
+    missing: IdSet = IdSet()
     threads_per_core: int | None = None
 
 

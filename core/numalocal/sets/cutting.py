@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from numalocal.idset import IdSet
 from numalocal.machine.model import KINDS, Core, Kind, Machine
@@ -12,8 +12,7 @@ Run = Sequence[Core]
 """Cores of one set, or what is left to cut."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FreeCores:
+class FreeCores(NamedTuple):
     """Free cores of one node that are alike and near each other, by lowest CPU.
 
     They are of one kind and in one locality, or in none where that is None.
@@ -39,13 +38,12 @@ def cores_to_cut(machine: Machine, node: int) -> tuple[Core, ...]:
     )
 
 
-def free_cores(machine: Machine, node: int, reserve: int) -> list[FreeCores]:
-    """Sort the cores of a node that sets can have: the fastest kind first, then by lowest CPU.
+def free_cores(machine: Machine, cores: Run, reserve: int) -> list[FreeCores]:
+    """Sort a node's cores that sets can have: the fastest kind first, then by lowest CPU.
 
     `reserve` of them stay shared: the lowest, from as few localities as can be, so that the
     kernel's CPU 0 stays shared and other L3 caches stay whole.
     """
-    cores = cores_to_cut(machine, node)
     sorted_out: dict[tuple[Kind, int | None], list[Core]] = defaultdict(list)
     for core, locality in zip(cores, _localities(machine, cores), strict=True):
         sorted_out[core.kind or KINDS[0], locality].append(core)

@@ -23,7 +23,7 @@ def _notes(pool: Pool, machine: Machine) -> Iterator[str]:
     if pool.nodes is not None and (absent := pool.nodes - there):
         yield (
             f"pool {pool.name}: nodes {absent} are not in this machine (it has {there}); "
-            f"only {pool.nodes & there} are cut"
+            f"of its nodes only {pool.nodes & there} is cut"
         )
     if pool.core_kind is not None and not any(core.kind for core in machine.cores):
         yield f"pool {pool.name}: coreKind {pool.core_kind} takes all cores, as {_ONE_KIND}"

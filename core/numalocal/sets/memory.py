@@ -1,9 +1,8 @@
 """Where the sets of each node take memory from, and how much of it a core brings."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from math import lcm
-from typing import Final
+from typing import Final, NamedTuple
 
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine, NumaNode
@@ -12,8 +11,7 @@ _FAR: Final = 20
 """The distance to another node where the kernel gives none: the kernel's own default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """How the memory of a machine is dealt out.
 
     `nodes_of` are the nodes that sets of a node take memory from, empty where none has any.

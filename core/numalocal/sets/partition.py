@@ -1,7 +1,7 @@
 """Cut a machine into CPU sets: Machine + pools -> Partition."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from numalocal.errors import PoolUnmet
 from numalocal.idset import IdSet, union
@@ -14,8 +14,7 @@ from numalocal.sets.memory import Memory, deal
 from numalocal.sets.pools import Pool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Partition:
+class Partition(NamedTuple):
     """A machine cut up by its pools.
 
     `sets` are sorted by node and lowest CPU; `shared` are the CPUs in no set that are online and
@@ -37,8 +36,7 @@ class Partition:
         return {pool.name: pool for pool in self.pools}[name]
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
+class _Cut(NamedTuple):
     """The cores of one set, as if all of them were online."""
 
     pool: Pool
@@ -46,7 +44,7 @@ class _Cut:
 
     def is_broken(self, gone: Iterable[Core]) -> bool:
         """Tell whether it cannot be given without these: a set of so many cores needs them all."""
-        return isinstance(self.pool.size, int) and not set(gone).isdisjoint(self.cores)
+        return isinstance(self.pool.size, int) and any(core in self.cores for core in gone)
 
 
 def partition(machine: Machine, pools: Sequence[Pool]) -> Partition:
@@ -93,28 +91,27 @@ def _sets_on(node: int, pools: Sequence[Pool], machine: Machine, memory: Memory)
     reserve = max((pool.reserve for pool in pools), default=0)
     if not machine.node(node).cpus & machine.online <= machine.allowed:  # others have the rest
         reserve = min(reserve, max(0, len(cores) - 1))
-    free = free_cores(machine, node, reserve)
+    free = free_cores(machine, cores, reserve)
     reserved = set(cores) - {core for one in free for core in one.cores}
     cuts: list[_Cut] = []
     for pool in pools:
         cut = list(runs(pool, free))
         free = without(free, [core.cpus for run in cut for core in run])
         cuts += [_Cut(pool, run) for run in cut]
-    kept = _stand_ins(machine, node, reserved, cuts)
+    kept = _stand_ins(machine, cores, reserved, cuts)
     return [_cpu_set(one, node, kept, machine, memory) for one in cuts]
 
 
 def _stand_ins(
-    machine: Machine, node: int, reserved: Iterable[Core], cuts: Sequence[_Cut]
+    machine: Machine, cores: Run, reserved: Collection[Core], cuts: Sequence[_Cut]
 ) -> frozenset[Core]:
     """Choose the cores that stay shared for reserved ones that are offline, the lowest first.
 
     Cores whose sets would not hold without them come last.
     """
-    cores = cores_to_cut(machine, node)
     gone = {core for core in cores if core.cpus.isdisjoint(machine.allowed)}
     chosen: list[Core] = []
-    left = [core for core in cores if core not in gone and core not in set(reserved)]
+    left = [core for core in cores if core not in gone and core not in reserved]
     for _ in range(min(len(gone.intersection(reserved)), len(left))):
         whole = [one for one in cuts if not one.is_broken([*gone, *chosen])]
         needed = {core for one in whole if one.is_broken(one.cores) for core in one.cores}

@@ -1,15 +1,9 @@
 """Pools: named rules that cut a machine into CPU sets."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
-from numalocal.errors import ListInvalid, SpecInvalid
-from numalocal.fields import Fields
 from numalocal.idset import IdSet
 from numalocal.machine.model import KINDS, Kind, Machine
-from numalocal.problems import Problem
 
 NODE_SIZE: Final = "numa"
 """The size of a set that takes its whole NUMA node, less the reserved cores."""
@@ -20,25 +14,8 @@ Size = int | Literal["numa", "l3"]
 Preference = Literal["Spread", "Pack"]
 PREFERENCES: Final[tuple[Preference, ...]] = ("Spread", "Pack")
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
-NAME_RULE: Final = "must be 1 to 40 lower-case letters, digits and inner dashes, such as cpuset"
-FIELDS: Final = (
-    "name",
-    "size",
-    "reserve",
-    "nodes",
-    "coreKind",
-    "threadsPerCore",
-    "memory",
-    "placement",
-)
-MAX_THREADS_PER_CORE: Final = 8
-"""POWER's SMT-8: the most that any architecture has."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
+class Pool(NamedTuple):
     """One rule.
 
     `size` is the number of cores per set, `numa` or `l3`.  `reserve` cores of every NUMA node stay
@@ -69,81 +46,3 @@ def default_pools(machine: Machine) -> tuple[Pool, ...]:
     On a hybrid machine the sets take its performance cores: one slow core holds up all the others.
     """
     return (Pool(name="cpuset", core_kind=KINDS[0] if machine.kinds else None),)
-
-
-def parse_pools(raw: object, *, least_reserve: int = 1) -> tuple[Pool, ...]:
-    """Read a list of pools, the shape of the chart's `pools` value and of a pool file.
-
-    A mapping with the key `pools` is read as that list.  On a bare machine `least_reserve` may be
-    0: who says so leaves nothing to others.  In a cluster kubelet and system need a core.
-
-    Raises:
-        SpecInvalid: with every problem and its field path.
-    """
-    if isinstance(raw, Mapping):
-        raw = raw.get("pools")
-    if not isinstance(raw, list) or not raw:
-        raise SpecInvalid([Problem("pools", raw, "must be a list of at least one pool")])
-    problems: list[Problem] = []
-    pools = [
-        _pool(Fields(entry, f"pools[{index}]", problems), least_reserve)
-        for index, entry in enumerate(raw)
-    ]
-    names = [pool.name for pool in pools]
-    problems += [
-        Problem(f"pools[{index}].name", name, "is used twice; every pool needs its own name")
-        for index, name in enumerate(names)
-        if is_name(name) and name in names[:index]
-    ]
-    if problems:
-        raise SpecInvalid(problems)
-    return tuple(pools)
-
-
-def is_name(raw: object) -> bool:
-    """Tell whether a value can be a pool's name: `NAME_RULE` says what can."""
-    return isinstance(raw, str) and _NAME.fullmatch(raw) is not None
-
-
-def _pool(fields: Fields, least_reserve: int) -> Pool:
-    fields.only(FIELDS)
-    if not is_name(fields.raw("name")):
-        fields.problem("name", fields.raw("name"), NAME_RULE)
-    return Pool(
-        name=str(fields.raw("name")),
-        size=_size(fields),
-        reserve=fields.integer("reserve", 1, least=least_reserve),
-        nodes=_nodes(fields),
-        core_kind=fields.choice("coreKind", KINDS, None),
-        threads_per_core=fields.integer("threadsPerCore", None, least=1, most=MAX_THREADS_PER_CORE),
-        memory_bytes=fields.size_bytes("memory"),
-        placement=fields.choice("placement", PREFERENCES, PREFERENCES[0]),
-    )
-
-
-def _size(fields: Fields) -> Size:
-    raw = fields.raw("size")
-    match raw:
-        case None | "numa":
-            return NODE_SIZE
-        case "l3":
-            return L3_SIZE
-        case int(cores) if not isinstance(raw, bool) and cores >= 1:
-            return cores
-    fields.problem("size", raw, "must be a number of cores from 1, or numa, or l3")
-    return NODE_SIZE
-
-
-def _nodes(fields: Fields) -> IdSet | None:
-    """Read node ids: a list of numbers, or the kernel's list format."""
-    raw = fields.raw("nodes")
-    if raw is None:
-        return None
-    text = ",".join(str(one) for one in raw) if isinstance(raw, list) else str(raw)
-    try:
-        nodes = IdSet.parse(text)
-    except ListInvalid:
-        nodes = IdSet()
-    if not nodes:
-        fields.problem("nodes", raw, "must be NUMA node ids such as [0, 1] or 0-3")
-    return nodes

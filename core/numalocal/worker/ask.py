@@ -9,7 +9,7 @@ from numalocal import engines, names
 from numalocal.engines import ENGINES, OPENMP_RUNTIMES, EngineSettings
 from numalocal.fields import Fields
 from numalocal.problems import Problem, printable
-from numalocal.sets import pools
+from numalocal.sets import poolfile
 
 DEFAULT_POOL: Final = "cpuset"
 MAX_RANKS: Final = 64
@@ -151,8 +151,8 @@ class _Annotations:
 
     def pool(self) -> str:
         text = self._text(names.ANNOTATION_POOL)
-        if text is not None and not pools.is_name(text):
-            self._problem(names.ANNOTATION_POOL, pools.NAME_RULE)
+        if text is not None and not poolfile.is_name(text):
+            self._problem(names.ANNOTATION_POOL, poolfile.NAME_RULE)
         return DEFAULT_POOL if text is None else text
 
     def container(self) -> str | None:

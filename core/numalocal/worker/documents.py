@@ -8,7 +8,8 @@ from typing import IO, Any, Final
 from numalocal import names
 from numalocal.errors import SpecInvalid
 from numalocal.problems import Problem, shown
-from numalocal.sets.pools import Pool, parse_pools
+from numalocal.sets.poolfile import parse_pools
+from numalocal.sets.pools import Pool
 from numalocal.worker.composing import MAX_SIZE, NotPlain, compose
 
 Source = Path | IO[bytes]

@@ -9,7 +9,7 @@ from numalocal.engines import ENGINES, OPENMP_RUNTIMES, EngineSettings
 from numalocal.errors import SpecInvalid
 from numalocal.fields import MAX_DEPTH, Fields, is_deeper
 from numalocal.problems import Problem
-from numalocal.sets import pools
+from numalocal.sets import poolfile
 from numalocal.worker import podtemplate
 from numalocal.worker.ask import DEFAULT_POOL, MAX_RANKS, Ask, kv_cache_problem
 from numalocal.worker.podtemplate import Template
@@ -131,8 +131,8 @@ def _pool(spec: Fields) -> str:
     pool = spec.raw("pool")
     if pool is None:
         return DEFAULT_POOL
-    if not pools.is_name(pool):
-        spec.problem("pool", pool, pools.NAME_RULE)
+    if not poolfile.is_name(pool):
+        spec.problem("pool", pool, poolfile.NAME_RULE)
     return str(pool)
 
 

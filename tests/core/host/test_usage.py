@@ -24,20 +24,19 @@ def cpu_set(cpus: str) -> CpuSet:
     )
 
 
-def test_a_set_is_used_by_the_process_that_was_given_it() -> None:
-    environment = {"NUMALOCAL_RANK_CPUS": "8100-8103|8104-8107"}
+def test_a_set_is_used_by_the_process_that_was_given_it(tmp_path: Path) -> None:
+    mine = IdSet.of(os.sched_getaffinity(0))
+    environment = {"NUMALOCAL_RANK_CPUS": f"8100|{mine}"}
     with subprocess.Popen(["/bin/sleep", "60"], env=environment) as process:
         try:
-            found = users(
-                [cpu_set("8104-8107"), cpu_set("8100-8103"), cpu_set("8108")],
-                Path("/proc"),
-            )
+            (tmp_path / str(process.pid)).symlink_to(f"/proc/{process.pid}")
+            found = users([cpu_set(str(mine)), cpu_set("8100-8103"), cpu_set("8108")], tmp_path)
         finally:
             process.kill()
 
     assert found == {
         "id-of-8100-8103": f"sleep (pid {process.pid}), rank 0",
-        "id-of-8104-8107": f"sleep (pid {process.pid}), rank 1",
+        f"id-of-{mine}": f"sleep (pid {process.pid}), rank 1",
     }
 
 
@@ -47,14 +46,14 @@ def test_a_set_is_used_by_the_process_that_was_given_it() -> None:
         pytest.param("8101-8103", "id-of-8100-8103", id="one was offline then"),
         pytest.param("8000-8190", "id-of-8100-8103", id="a set of another pool"),
         pytest.param("8104", "", id="others"),
+        pytest.param("8100,8102", "", id="it runs elsewhere"),
         pytest.param("x|8101", "", id="no CPUs"),
     ],
 )
 def test_a_set_is_used_by_whoever_was_given_cpus_of_it(
     told: str, found: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "7").mkdir()
-    (tmp_path / "7" / "environ").write_bytes(f"A=1\0NUMALOCAL_RANK_CPUS={told}\0".encode())
+    process(tmp_path, 7, told, allowed="8101")
 
     assert "".join(users([cpu_set("8100-8103")], tmp_path)) == found
 
@@ -63,12 +62,6 @@ def test_a_capture_has_no_users(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
 
     assert users([cpu_set("8100")], tmp_path / "proc") == {}
-
-
-def test_a_process_that_says_nothing_uses_nothing() -> None:
-    assert os.environ.get("NUMALOCAL_RANK_CPUS") is None
-
-    assert users([cpu_set("8109")], Path("/proc")) == {}
 
 
 def process(proc: Path, pid: int, given: str, allowed: str) -> None:

@@ -456,3 +456,33 @@ def test_a_pool_that_reserves_nothing_may_take_every_cpu(machine: MachineMaker) 
 
     assert union(one.cpus for one in cut.sets) == made.online
     assert not cut.shared
+
+
+@pytest.mark.parametrize(
+    ("pool", "notes"),
+    [
+        pytest.param(Pool(name="a"), [], id="all suits"),
+        pytest.param(
+            Pool(name="a", nodes=IdSet.of([1, 4, 5])),
+            ["pool a: nodes 4-5 are not in this machine (it has 0-1); of its nodes only 1 is cut"],
+            id="nodes that are not there",
+        ),
+        pytest.param(
+            Pool(name="a", core_kind="performance"),
+            [
+                "pool a: coreKind performance takes all cores, "
+                "as all cores of this machine are of one kind"
+            ],
+            id="one kind",
+        ),
+        pytest.param(
+            Pool(name="a", threads_per_core=4),
+            ["pool a: threadsPerCore is 4, and no core of this machine has more than 2"],
+            id="more threads than a core has",
+        ),
+    ],
+)
+def test_what_of_a_pool_does_not_suit_is_noted(
+    machine: MachineMaker, pool: Pool, notes: list[str]
+) -> None:
+    assert list(partition(machine(), [pool]).notes) == notes

@@ -3,7 +3,8 @@ import pytest
 from numalocal.errors import SpecInvalid
 from numalocal.idset import IdSet
 from numalocal.machine.model import KINDS, CoreKind
-from numalocal.sets.pools import Pool, default_pools, parse_pools
+from numalocal.sets.poolfile import parse_pools
+from numalocal.sets.pools import Pool, default_pools
 
 from ..conftest import GIB, MachineMaker
 
