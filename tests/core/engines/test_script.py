@@ -137,6 +137,7 @@ def test_no_text_is_too_odd(text: str) -> None:
     assert all(all(isinstance(word, str) for word in one.words) for one in found.commands)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "text",
     [

@@ -161,6 +161,7 @@ def test_no_command_line_is_too_odd(one: Job) -> None:
     assert not given.keys() & one.variables.keys()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", ["vllm", "llama.cpp", "openmp"])
 @pytest.mark.parametrize(
     "command",

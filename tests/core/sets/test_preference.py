@@ -517,6 +517,7 @@ def test_on_a_large_machine_a_replica_stays_near_what_must_be_included() -> None
     assert nodes_of(chosen) == [56, 57, 58, 59, 60, 63]
 
 
+@pytest.mark.no_cover
 @placements
 @pytest.mark.parametrize("size", [1, 4, 8, 64])
 @pytest.mark.parametrize("shape", [(1, 512), (8, 64), (64, 8)], ids=str)

@@ -134,6 +134,7 @@ def test_deep_nesting_is_refused_before_anybody_recurses(nested: Nested) -> None
         assert sentence.startswith(("is nested more than 100 levels deep", "is not YAML: "))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "text",
     [

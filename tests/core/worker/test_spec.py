@@ -284,6 +284,7 @@ def test_no_other_name_reaches_a_path_or_a_terminal(name: object) -> None:
     assert sentence.isprintable()
 
 
+@pytest.mark.no_cover
 def test_any_number_of_problems_is_fifty_and_takes_no_time() -> None:
     many = {f"field {number}": [0] for number in range(100_000)}
     raw = document({"name": "a", "args": 100_000 * [1], "env": 100_000 * [1]}, **many)

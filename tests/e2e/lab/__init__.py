@@ -13,4 +13,6 @@ emulation with any NUMA shape.  Everything it needs is built or installed once a
     shape, node                           the machine in QEMU
     handle                                what tests hold of a running lab
     cluster                               build, up, down
+    bare                                  the same machine without a cluster, for one script
+    newcomer                              a bare Debian, for the README's commands
 """
