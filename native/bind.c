@@ -28,8 +28,8 @@ static _Noreturn void refuse_cpus(const struct idlist *cpus, const char *source)
         die_errno("%s: cannot set the CPUs of this process", source);
     current_cpus(&usable);
     idlist_subtract(&missing, cpus, &usable);
-    die("%s %s: CPU%s %s cannot be used here: this container or machine has CPU%s %s online and "
-        "allowed; take CPUs from these",
+    die("%s %.60s: CPU%s %.60s cannot be used here: this container or machine has CPU%s "
+        "%.60s online and allowed; take CPUs from these",
         source, idlist_format(cpus), plural(idlist_size(&missing)), idlist_format(&missing),
         plural(idlist_size(&usable)), idlist_format(&usable));
 }

@@ -91,6 +91,6 @@ int launch_become(struct launch *launch, char **command)
     launch_free(launch);
     execvp(command[0], command);
     const int status = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-    complain("cannot run %s: %s", command[0], strerror(errno));
+    complain("cannot run %.200s: %s", command[0], strerror(errno));
     return status;
 }

@@ -28,7 +28,7 @@ static const struct {
 };
 enum { LIMITS = 2, RECLAIMABLE = 3, DIGITS = 20 };
 
-/* "max", or digits, no more than a number of 64 bits has; what is above such a number is no limit. */
+/* "max", or digits, no more than a number of 64 bits has; above such a number is no limit. */
 static bool parse_limit(const char *text, uint64_t *bytes)
 {
     const size_t digits = strspn(text, "0123456789");

@@ -52,8 +52,8 @@ static const char USAGE[] =
     "  --report FILE  write the object here too; by default to /dev/termination-log, if there is\n"
     "                 one\n"
     "  --root DIR     read /proc and /sys below DIR\n"
-    "  Exit status: 0 verified, 1 refused, 125 the plan cannot be read, or the object could not be\n"
-    "  written to both the file and the standard output.\n";
+    "  Exit status: 0 verified, 1 refused, 125 the plan cannot be read, or the object could not\n"
+    "  be written to both the file and the standard output.\n";
 
 static int print(const char *text)
 {

@@ -24,7 +24,7 @@ static void warn(const char *source, const struct idlist *mems, const char *why)
 {
     char *text = idlist_format(mems);
 
-    complain("warning: %s %s: memory that was taken before may stay on other nodes: %s", source,
+    complain("warning: %s %.60s: memory that was taken before may stay on other nodes: %s", source,
              text, why);
     free(text);
 }

@@ -61,8 +61,11 @@ static char *parts_start(struct parts *parts, const char *name, size_t number)
     if (text == NULL)
         return text_format("%s is not set: %s", name, SET_BY);
     *parts = (struct parts){name, text, number};
-    for (size_t i = 0; i < number && parts->next != NULL; i++)
-        parts->next = strchr(parts->next, '|') == NULL ? NULL : strchr(parts->next, '|') + 1;
+    for (size_t i = 0; i < number && parts->next != NULL; i++) {
+        const char *end = strchr(parts->next, '|');
+
+        parts->next = end == NULL ? NULL : end + 1;
+    }
     return NULL;
 }
 

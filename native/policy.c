@@ -46,7 +46,7 @@ static void refuse_nodes_outside(const struct idlist *available, const struct id
 
     idlist_subtract(&missing, mems, available);
     if (missing.count > 0)
-        die("%s %s: NUMA node%s %s %s; take nodes from %s", source, idlist_format(mems),
+        die("%s %.60s: NUMA node%s %.60s %s; take nodes from %.60s", source, idlist_format(mems),
             plural(idlist_size(&missing)), idlist_format(&missing), reason,
             idlist_format(available));
     idlist_free(&missing);
@@ -95,7 +95,7 @@ static bool set_mode(int *mode, const struct idlist *mems, const char *source)
     if (failed != 0 && errno == EINVAL && *mode == WEIGHTED_INTERLEAVE) {
         char *text = idlist_format(mems);
 
-        complain("warning: %s %s: this kernel does not interleave by weight (set_mempolicy: %s; "
+        complain("warning: %s %.60s: this kernel does not interleave by weight (set_mempolicy: %s; "
                  "Linux 6.9 does): pages are spread evenly",
                  source, text, text_error(EINVAL).text);
         free(text);
@@ -123,8 +123,8 @@ static void verify_mode(int wanted_mode, const struct idlist *mems, const char *
     mask_read(&nodes, mask);
     numa_bitmask_free(mask);
     if (mode != wanted_mode || !idlist_equal(&nodes, mems))
-        die("%s %s: after memory policy %d was set the kernel reports policy %d on NUMA nodes "
-            "\"%s\"; if the cpuset changed meanwhile start again, else take --policy bind",
+        die("%s %.60s: after memory policy %d was set the kernel reports policy %d on NUMA nodes "
+            "\"%.60s\"; if the cpuset changed meanwhile start again, else take --policy bind",
             source, idlist_format(mems), wanted_mode, mode, idlist_format(&nodes));
     idlist_free(&nodes);
 }
@@ -145,12 +145,12 @@ void bind_memory(const struct idlist *mems, enum policy policy, const char *sour
     const struct error_text error = text_error(errno);
     char *text = idlist_format(mems);
     if (errno != EPERM && errno != ENOSYS)
-        die("%s %s: cannot set memory policy %d (set_mempolicy: %s): several preferred nodes need "
-            "Linux 5.15, and a cpuset that changed meanwhile another start; else take --policy "
-            "bind",
+        die("%s %.60s: cannot set memory policy %d (set_mempolicy: %s): several preferred nodes "
+            "need Linux 5.15, and a cpuset that changed meanwhile another start; else take "
+            "--policy bind",
             source, text, mode, error.text);
-    complain("warning: %s %s: no memory policy was set (set_mempolicy: %s): memory comes from the "
-             "nodes that cpuset.mems allows; allow set_mempolicy in the container's seccomp "
+    complain("warning: %s %.60s: no memory policy was set (set_mempolicy: %s): memory comes from "
+             "the nodes that cpuset.mems allows; allow set_mempolicy in the container's seccomp "
              "profile",
              source, text, error.text);
     free(text);

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from numalocal.idset import MAX_ID
 from numalocal.machine.discovery.findings import Findings
 from numalocal.machine.discovery.limits import read_limits
 from numalocal.machine.sysfs import Sysfs
@@ -135,3 +136,43 @@ def test_a_plan_and_the_check_of_its_engine_find_the_same_limit(
             unread += bool(limits.unread)
 
     assert min(limited, unread) > 0
+
+
+MOST_RANKS = MAX_ID + 1
+EACH_ITS_OWN = "|".join(map(str, range(MOST_RANKS)))
+LONG_LIST = ",".join(map(str, range(0, MOST_RANKS, 2)))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("check",), id="check"),
+        pytest.param(("exec", "--rank", str(MAX_ID), "--", "true"), id="exec"),
+        pytest.param(("exec", "--cpus", LONG_LIST, "--", "true"), id="a list of half of all CPUs"),
+        pytest.param(("exec", "--mems", LONG_LIST, "--", "true"), id="half of all nodes"),
+        pytest.param(("exec", "--policy", "\x9b" * 60_000, "--", "true"), id="a long value"),
+        pytest.param(("exec", "--" + "\x1b" * 100_000), id="a long option"),
+        pytest.param(("exec", "--", "\n" * 100_000), id="a long command"),
+        pytest.param(("\u202e" * 40_000,), id="a long word"),
+    ],
+)
+def test_the_largest_values_take_no_time_and_are_told_in_one_short_line(
+    binder: Path, arguments: tuple[str, ...]
+) -> None:
+    env = {
+        "NUMALOCAL_CPUS": LONG_LIST,
+        "NUMALOCAL_MEMS": f"0-{MAX_ID}",
+        "NUMALOCAL_RANKS": str(MOST_RANKS),
+        "NUMALOCAL_RANK_CPUS": EACH_ITS_OWN,
+        "NUMALOCAL_RANK_MEMS": EACH_ITS_OWN,
+        "PATH": ":" * 100_000,
+    }
+
+    done = subprocess.run(
+        [binder, *arguments], env=env, capture_output=True, timeout=60, check=False
+    )
+
+    assert done.returncode in {1, 125, 126, 127}
+    assert len(done.stderr) < 1200
+    assert done.stderr.count(b"\n") == (done.returncode != 1)
+    assert done.stderr.decode("ascii").replace("\n", "").isprintable()
