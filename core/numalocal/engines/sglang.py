@@ -68,10 +68,13 @@ def _fraction(call: Call) -> str | None:
     free = job.memory.host_bytes if limit is None else limit
     if asked is None or free is None:
         return None
-    if limit is not None:
-        others = OVERHEAD_BYTES + SHM_BYTES_PER_RANK * job.ranks
-        asked = min(asked, max(0, limit - others) // job.ranks)
-    fraction = budget.sglang_fraction(asked, free)
+    given = budget.per_rank_bytes(
+        asked,
+        ranks=job.ranks,
+        limit_bytes=limit,
+        overhead_bytes=OVERHEAD_BYTES + SHM_BYTES_PER_RANK * job.ranks,
+    )
+    fraction = budget.fraction(given, free)
     return budget.as_decimal(fraction) if fraction else None
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from numalocal.engines import budget
 from numalocal.engines.adapter import Option
-from numalocal.engines.budget import GIB, RankMemory
+from numalocal.engines.budget import GIB
 from numalocal.engines.call import Call
 
 READS_LIMIT_SINCE: Final = (0, 24)
@@ -112,16 +112,13 @@ def _fraction(call: Call) -> str | None:
     asked = job.memory.per_rank_bytes
     if asked is None or basis is None:
         return None
-    ranks = [
-        RankMemory(numa_node=number, total_bytes=basis, share_bytes=asked)
-        for number in range(job.ranks)
-    ]
-    given = budget.budgets(
-        ranks,
+    given = budget.per_rank_bytes(
+        min(asked, basis),
+        ranks=job.ranks,
         limit_bytes=job.memory.limit_bytes,
         overhead_bytes=OVERHEAD_BYTES + SHM_BYTES_PER_RANK * job.ranks,
     )
-    fraction = budget.vllm_fraction(ranks, given, basis="node", limit_bytes=None)
+    fraction = budget.fraction(given, basis)
     return budget.as_decimal(fraction) if fraction else None
 
 
