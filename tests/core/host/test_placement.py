@@ -257,6 +257,42 @@ def test_all_ranks_fit_wherever_there_is_a_way(
     assert len({one.id for each in placements for one in each.assignment.sets}) == replicas * ranks
 
 
+def lent(*gib: int) -> Machine:
+    """Make a machine whose odd nodes have no memory and are nearest to the even one before them."""
+    machine = with_memory(*(size for one in gib for size in (one, 0)))
+    count = len(machine.nodes)
+    nodes = [
+        node._replace(
+            distances={
+                other: 10 if other == node.id else 12 if other // 2 == node.id // 2 else 32
+                for other in range(count)
+            }
+        )
+        for node in machine.nodes
+    ]
+    return machine._replace(nodes=tuple(nodes))
+
+
+@pytest.mark.parametrize(
+    ("per_rank", "ranks", "nodes"),
+    [
+        pytest.param("16Gi", 4, [0, 1, 2, 3], id="half of a node for each"),
+        pytest.param("24Gi", 2, [0, 2], id="two near nodes take from one that holds one"),
+        pytest.param("8Gi", 2, [0, 1], id="near where there is room"),
+        pytest.param("17Gi", 4, [0, 1, 2, 3], id="no way"),
+    ],
+)
+def test_memory_that_is_lent_holds_the_ranks_of_all_who_take_it(
+    per_rank: str, ranks: int, nodes: list[int]
+) -> None:
+    machine = lent(32, 32)
+    cut = partition(machine, [Pool(name="cpuset")])
+
+    placements = place(worker(ranks=ranks, memory={"perRank": per_rank}), machine, cut)
+
+    assert nodes_of(placements) == [nodes]
+
+
 def quota(cpus: float) -> Limits:
     return Limits(cpu=CpuQuota("/sys/fs/cgroup/cpu.max", int(cpus * 100000), 100000))
 
