@@ -3,7 +3,7 @@
 One function makes it, for the pods of workers and for any pod that asks by annotation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,7 +24,7 @@ class PoolNumbers:
     """What nodes say of a pool, None while none offers it.
 
     `cpus_per_set` is the number of CPUs of its largest set on any node, `node_bytes` the MemTotal
-    of the largest NUMA node with one.
+    of the largest NUMA node that one has memory of.
     """
 
     cpus_per_set: int | None = None
@@ -69,8 +69,18 @@ def inject(template: Template, ask: Ask, numbers: PoolNumbers, image: CheckImage
         check_container(engine, ask, image, restarts=spec.get("restartPolicy") != "Never"),
         *(spec.get("initContainers") or ()),
     ]
-    notes = (*template.notes, *told.notes)
+    notes = (*template.notes, *told.notes, *_reserved_notes(ask, numbers))
     return Injected(spec=spec, annotations=_annotations(template, ask, notes), notes=notes)
+
+
+def _reserved_notes(ask: Ask, numbers: PoolNumbers) -> Iterator[str]:
+    """Say that more cores are reserved than the sets can have, whatever their threads."""
+    reserved, each = ask.engine.reserved_cores or 0, numbers.cpus_per_set
+    if each is not None and reserved > ask.ranks * (each - 1):
+        yield (
+            f"{reserved} cores are reserved, and the sets of a replica have {ask.ranks * each} "
+            "CPUs: each rank computes on a core all the same"
+        )
 
 
 def check_container(engine: Manifest, ask: Ask, image: CheckImage, *, restarts: bool) -> Manifest:

@@ -306,3 +306,18 @@ def test_any_pod_is_admitted_once_and_for_all_or_refused_with_sentences(raw: Pod
     assert [one for one in made["spec"]["containers"] if one["name"] != engine] == [
         one for one in others if one["name"] != engine
     ]
+
+
+@pytest.mark.parametrize(("reserved", "noted"), [("3", False), ("4", True), ("1024", True)])
+def test_more_reserved_cores_than_the_sets_can_have_are_a_warning(
+    reserved: str,
+    noted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    asking = pod(annotations={"numalocal.io/reserved-cores": reserved})
+
+    warnings = admit(asking, POOLS, IMAGE).warnings
+    unknown = admit(asking, {"cpuset": PoolNumbers()}, IMAGE).warnings
+
+    sentence = f"{reserved} cores are reserved, and the sets of a replica have 4 CPUs"
+    assert any(sentence in one for one in warnings) == noted
+    assert not any("cores are reserved" in one for one in unknown)
