@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import bare, binaries
+from lab import bare, binaries, packages
 from lab.node_image import node_image
 
 from .conftest import POOLS, ROOT, Start
@@ -76,6 +76,7 @@ def files(openmp_program: Build, environment: dict[str, str], tmp_path: Path) ->
 def test_threads_hold_the_highest_sibling_of_each_core_on_two_numa_nodes(
     files: dict[str, Path], tmp_path: Path
 ) -> None:
+    packages.require()
     image = node_image(binaries.kubernetes())
 
     printed = bare.run_script(image, [*LAB_SHAPE], SCRIPT, files, tmp_path).splitlines()
