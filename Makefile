@@ -39,6 +39,9 @@ test-vllm: $(VENV)/.dev native ## Run vLLM itself, two engines beside each other
 	@setup/vllm.sh engine
 	@$(BIN)/pytest -v -s -m vllm tests/engines
 
+hostile: $(VENV)/.dev ## Spoil a hundred thousand machines and look that each ends in findings or a sentence
+	@NUMALOCAL_HOSTILE_TREES=100000 $(BIN)/pytest -q tests/core/commands/test_hostile_trees.py
+
 bench: $(VENV)/.dev native ## Time discovery beside lstopo and lscpu, and two workers with and without sets
 	@$(BIN)/python tests/benchmarks/discovery.py
 	@$(BIN)/python tests/benchmarks/contention.py
@@ -112,4 +115,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(COMPILE)
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test coverage test-toolchains test-engines test-vllm bench bare e2e lab lab-down check helm build native native-check fmt golden manual protos clean
+.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bare e2e lab lab-down check helm build native native-check fmt golden manual protos clean
