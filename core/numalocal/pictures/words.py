@@ -27,15 +27,18 @@ def facts(machine: Machine) -> list[str]:
 
 
 def limits(machine: Machine, partition: Partition | None) -> tuple[tuple[str, str], ...]:
-    """Say what is offline, not allowed, lent or limited, in a word and a sentence each."""
+    """Say what is offline, not allowed, isolated, lent or limited: a word, a sentence each."""
     nodes = IdSet.of(node.id for node in machine.nodes)
     offline, allowed = machine.offline, machine.allowed_nodes
+    isolated, nohz = machine.isolated, machine.nohz_full
     forbidden = machine.online - machine.allowed
     quota, memory = machine.limits.cpu, machine.limits.memory
     said = (
         ("offline", f"{_cpus(offline)}" if offline else ""),
         ("allowed", f"{_cpus(machine.allowed)} to this process" if forbidden else ""),
         ("allowed", f"memory of nodes {allowed or 'none'}" if allowed != nodes else ""),
+        ("isolated", f"{_cpus(isolated)}: the kernel moves no thread here" if isolated else ""),
+        ("nohz", f"{_cpus(nohz)}: no tick while one thread runs" if nohz else ""),
         ("memory", _lent(partition.sets if partition else ())),
         ("limit", f"{quota} in {quota.path}" if quota else ""),
         ("limit", _left(memory) if memory else ""),

@@ -24,7 +24,7 @@ from numalocal import cli
 from numalocal.idset import IdSet
 from scratch import scratch
 
-TREES = int(os.environ.get("NUMALOCAL_HOSTILE_TREES", "240"))
+TREES = int(os.environ.get("NUMALOCAL_HOSTILE_TREES", "150"))
 FIRST = int(os.environ.get("NUMALOCAL_HOSTILE_FIRST", "0"))
 MOST_SECONDS = 20
 FORMS = ("json", "text", "svg")

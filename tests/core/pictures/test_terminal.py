@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numalocal.idset import IdSet
 from numalocal.machine.model import CpuQuota, Limits, Machine, MemoryLimit
 from numalocal.pictures import terminal
 from numalocal.pictures.ink import PALETTE
@@ -188,6 +189,16 @@ def test_what_cgroups_leave_is_told_with_the_file() -> None:
 
     assert "limit    2.5 CPUs in /sys/fs/cgroup/cpu.max" in said
     assert "limit    3.0 GiB of memory left of 8.0 GiB in /sys/fs/cgroup/a/memory.high" in said
+
+
+def test_cpus_that_the_kernel_keeps_its_work_off_are_told() -> None:
+    machine, parts, users = drawn("two-nodes")
+    spared = machine._replace(isolated=IdSet.parse("1-3"), nohz_full=IdSet.parse("2"))
+
+    said = shown((spared, parts, users)).splitlines()
+
+    assert "isolated CPUs 1-3: the kernel moves no thread here" in said
+    assert "nohz     CPU 2: no tick while one thread runs" in said
 
 
 def test_a_set_that_nobody_can_use_says_why() -> None:
