@@ -9,8 +9,8 @@ _MOST_GROUPS: Final = 12
 """Groups that share nodes with each other: up to here every way to share them out is weighed."""
 _MOST_WORK: Final = 1 << 20
 """Sums that are compared at most; then the best answer so far counts."""
-_ENDLESS: Final = 1 << 63
-"""The memory of a node of which the kernel tells none."""
+_ENDLESS: Final = 1 << 100
+"""The memory of a node of which the kernel tells none: more than all ranks can ask for."""
 _STEP: Final = 1 << 20
 """How fine the largest amount is told, in bytes."""
 
@@ -43,7 +43,8 @@ def slots(sources: Sources, memory_bytes: Mapping[int, int], rank_bytes: int) ->
 
 def largest_rank_bytes(sources: Sources, memory_bytes: Mapping[int, int], ranks: int) -> int:
     """Tell with how many bytes each, in whole MiB, that many ranks fit; 0 where they never do."""
-    low, high = 0, sum(memory_bytes.values()) // _STEP + 1
+    known = (memory_bytes.get(node, _ENDLESS) for node in union(sources))
+    low, high = 0, sum(known) // _STEP + 1
     while high - low > 1:
         middle = (low + high) // 2
         fits = sum(slots(sources, memory_bytes, middle * _STEP).values()) >= ranks

@@ -18,6 +18,9 @@ from numalocal.worker.spec import Worker
 _IN_SCRIPTS: Final = "\n\t"
 """Scripts are shown as they are written; no other control character of a document is."""
 
+_LEAST_BYTES: Final = 1 << 20
+"""The least amount that spec.memory.perRank can be."""
+
 
 def shortages(
     worker: Worker, machine: Machine, partition: Partition, placements: Sequence[Placement]
@@ -80,6 +83,8 @@ def _nearest(worker: Worker, machine: Machine, partition: Partition) -> str:
     most = capacity.largest_rank_bytes(counts, usable, ranks)
     if (limit := machine.limits.memory) is not None:
         held, most = min(held, limit.left_bytes // asked), min(most, limit.left_bytes // ranks)
+    if most < _LEAST_BYTES:
+        return "nothing fits"
     each = f"spec.memory.perRank: {_quantity(most)}"
     if held == 0 or ranks == 1:
         return f"what fits is {each}"
@@ -96,7 +101,7 @@ def _demand(who: str, ranks: int, asked: int) -> str:
 def _quantity(size_bytes: int) -> str:
     """Write an amount that can be copied, rounded down to whole MiB."""
     mebibytes = size_bytes >> 20
-    return f"{mebibytes >> 10}Gi" if mebibytes and mebibytes % 1024 == 0 else f"{mebibytes}Mi"
+    return f"{mebibytes >> 10}Gi" if mebibytes % 1024 == 0 else f"{mebibytes}Mi"
 
 
 def _count(number: int, noun: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from numalocal.host import plan
 from numalocal.host.placement import place
+from numalocal.idset import IdSet
 from numalocal.machine.model import Finding, Limits, Machine, MemoryLimit
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
@@ -169,6 +170,37 @@ def test_what_does_not_fit_is_told_in_numbers(
     limits: Limits, spec: dict[str, Any], sentences: list[str]
 ) -> None:
     assert told(MACHINE._replace(limits=limits), **spec) == sentences
+
+
+def unknown(machine: Machine) -> Machine:
+    """Give the machine as a kernel shows it that tells no memory of node 1."""
+    nodes = (machine.nodes[0], machine.nodes[1]._replace(memory_bytes=None))
+    return machine._replace(nodes=nodes)
+
+
+def test_a_node_whose_memory_is_not_known_is_not_short() -> None:
+    assert told(unknown(MACHINE), ranks=2, memory={"perRank": "9Gi"}) == []
+    asked = told(unknown(MACHINE), replicas=2, ranks=2, memory={"perRank": "7Ei"})
+    assert asked[0].startswith(
+        "2 ranks ask for 14.0 EiB (7.0 EiB each) but NUMA node 0 has 8.0 GiB"
+    )
+    assert len(asked) == 1
+
+
+def test_beside_a_limit_memory_that_is_not_known_is_as_much_as_the_limit() -> None:
+    machine = unknown(MACHINE)._replace(limits=Limits(memory=LIMIT), allowed_nodes=IdSet.of([1]))
+
+    (short,) = told(machine, memory={"perRank": "7Gi"})
+
+    assert short.endswith("; what fits is spec.memory.perRank: 6Gi")
+
+
+def test_where_nothing_is_left_nothing_fits() -> None:
+    used = Limits(memory=LIMIT._replace(left_bytes=4096))
+
+    (short,) = told(MACHINE._replace(limits=used), ranks=2, memory={"perRank": "1Gi"})
+
+    assert short.endswith("; nothing fits")
 
 
 def test_a_note_is_told_once_for_all_replicas() -> None:
