@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterable, Mapping
 from numalocal.host import capacity
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
+from numalocal.quantity import format_bytes
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.partition import Partition
-from numalocal.sets.pools import Preference
+from numalocal.sets.pools import Pool, Preference
 from numalocal.sets.preference import prefer
 from numalocal.sets.setstate import SetState, state
 from numalocal.worker.spec import Worker
@@ -20,6 +21,17 @@ def free_sets(worker: Worker, machine: Machine, partition: Partition, held: IdSe
         for one in partition.of_pool(worker.pool)
         if state(one, machine) is SetState.FREE and one.cpus.isdisjoint(held)
     ]
+
+
+def pool_notes(worker: Worker, pool: Pool) -> tuple[str, ...]:
+    """Say that ranks ask for more than the pool promises to each of its sets."""
+    asked, promised = worker.memory_per_rank_bytes or 0, pool.memory_bytes
+    if promised is None or asked <= promised:
+        return ()
+    return (
+        f"spec.memory.perRank is {format_bytes(asked)}, and pool {pool.name} promises "
+        f"{format_bytes(promised)} to each set (pools[].memory): the rest is other sets' memory",
+    )
 
 
 def usable_bytes(machine: Machine) -> dict[int, int]:

@@ -48,8 +48,7 @@ def place(
     CPUs that are `held` by other runs are not given.  Ranks go where their memory is, if there is a
     way in which all fit: to nodes that have it available now, where `available_bytes` tells it,
     else to nodes that have it at all.  Where there is none the pool's preference decides alone, and
-    `plan.shortages` says what is short.
-    `confined` tells that a cgroup holds each replica in its sets.
+    `plan.shortages` says what is short.  `confined` tells that a cgroup holds each replica.
 
     Raises:
         SetsUnavailable: where the sets do not suffice, with the cause.
@@ -68,7 +67,7 @@ def place(
         assignment = Assignment(chosen)
         free = [one for one in free if one not in assignment.sets]
         seat = _Seat(replica, assignment, confined, shares[replica])
-        placements.append(_placement(worker, machine, seat))
+        placements.append(_placement(worker, machine, pool, seat))
     return tuple(placements)
 
 
@@ -82,17 +81,18 @@ class _Seat:
     quota_cpus: int | None
 
 
-def _placement(worker: Worker, machine: Machine, seat: _Seat) -> Placement:
+def _placement(worker: Worker, machine: Machine, pool: Pool, seat: _Seat) -> Placement:
     """Tell a replica what it would be told in a cluster, where the kubelet expands references."""
     assignment, quota_cpus = seat.assignment, seat.quota_cpus
     job = _job(worker, machine, assignment)
-    told = engines.tell(_seen(job))
+    seen = _seen(job)
+    told = engines.tell(seen)
     first = {**assignment.environment(), **thread_variables(assignment, machine, quota_cpus)}
     if worker.memory_per_rank_bytes is not None:
         first[names.ENV_MEMORY_PER_RANK_BYTES] = str(worker.memory_per_rank_bytes)
     theirs = expansion.environment(worker.template.engine.env)
     ours = engines.variables(
-        _seen(job), assignment, machine, confined=seat.confined, quota_cpus=quota_cpus
+        seen, assignment, machine, confined=seat.confined, quota_cpus=quota_cpus
     )
     known = {**first, **theirs}
     return Placement(
@@ -104,7 +104,8 @@ def _placement(worker: Worker, machine: Machine, seat: _Seat) -> Placement:
             *worker.template.notes,
             *told.notes,
             *_unread(job),
-            *quota.notes(worker, machine, job, assignment, quota_cpus),
+            *fitting.pool_notes(worker, pool),
+            *quota.notes(worker, machine, seen, assignment, quota_cpus),
         ),
     )
 

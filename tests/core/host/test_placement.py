@@ -337,6 +337,27 @@ def test_a_quota_is_told_in_the_engines_own_variables() -> None:
 
 
 @pytest.mark.parametrize(
+    ("per_rank", "noted"), [("1Gi", False), ("2Gi", False), ("3Gi", True), (None, False)]
+)
+def test_more_memory_than_the_pool_promises_is_a_note(
+    per_rank: str | None,
+    noted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    cut = partition(MACHINE, [Pool(name="cpuset", size=1, memory_bytes=2 * GIB)])
+
+    (one,) = place(worker(memory={"perRank": per_rank} if per_rank else {}), MACHINE, cut)
+
+    assert one.notes == (
+        (
+            "spec.memory.perRank is 3.0 GiB, and pool cpuset promises 2.0 GiB to each set "
+            "(pools[].memory): the rest is other sets' memory",
+        )
+        if noted
+        else ()
+    )
+
+
+@pytest.mark.parametrize(
     ("reserved", "noted"),
     [(0, False), (4, False), (5, True), (9, True)],
 )
