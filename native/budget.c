@@ -95,35 +95,80 @@ static void check_machine(const struct plan *plan, const char *root, struct rank
     idlist_free(&ranks);
 }
 
-/* The ranks whose memory is on this node. */
-static void ranks_of_node(const struct plan *plan, const struct idlist *node, struct idlist *ranks)
+/* The ranks that have no memory but on these nodes. */
+static void ranks_of_nodes(const struct plan *plan, const struct idlist *nodes,
+                           struct idlist *ranks)
 {
     for (unsigned int i = 0; i < plan->rank_count; i++)
-        if (idlist_equal(&plan->ranks[i].mems, node))
+        if (idlist_is_subset(&plan->ranks[i].mems, nodes))
             idlist_append(ranks, i);
 }
 
-static void check_node(const struct plan *plan, const char *root, const struct idlist *node,
-                       struct rank_report *reports, struct sentences *problems)
+/* The ranks that have their memory on just these nodes. */
+static void ranks_on(const struct plan *plan, const struct idlist *nodes, struct idlist *ranks)
 {
-    const unsigned int id = node->ranges[0].first;
-    char *where = text_format("NUMA node %u has", id);
+    for (unsigned int i = 0; i < plan->rank_count; i++)
+        if (idlist_equal(&plan->ranks[i].mems, nodes))
+            idlist_append(ranks, i);
+}
+
+/* Adds up what the nodes have. The first that cannot be read is an error, and counts as nothing. */
+static char *memory_of_nodes(struct memory *sum, const char *root, const struct idlist *nodes)
+{
+    char *first_error = NULL;
+
+    *sum = (struct memory){0};
+    for (size_t i = 0; i < nodes->count; i++)
+        for (unsigned int id = nodes->ranges[i].first; id <= nodes->ranges[i].last; id++) {
+            struct memory memory;
+
+            char *error = memory_of_node(&memory, root, id);
+            if (error == NULL) {
+                sum->total_bytes = memory_sum(sum->total_bytes, memory.total_bytes);
+                sum->available_bytes = memory_sum(sum->available_bytes, memory.available_bytes);
+            } else if (first_error == NULL) {
+                first_error = error;
+            } else {
+                free(error);
+            }
+        }
+    return first_error;
+}
+
+static char *nodes_have(const struct idlist *nodes)
+{
+    char *list = idlist_format(nodes);
+    char *words = idlist_size(nodes) == 1 ? text_format("NUMA node %s has", list)
+                                          : text_format("NUMA nodes %s together have", list);
+
+    free(list);
+    return words;
+}
+
+/* Nodes of one rank or more, together: one, or several where its CPUs have no memory beside them. */
+static void check_nodes(const struct plan *plan, const char *root, const struct idlist *nodes,
+                        struct rank_report *reports, struct sentences *problems)
+{
+    char *where = nodes_have(nodes);
     struct idlist ranks = {0};
+    struct idlist own = {0};
     struct memory memory;
 
-    ranks_of_node(plan, node, &ranks);
-    char *error = memory_of_node(&memory, root, id);
+    ranks_of_nodes(plan, nodes, &ranks);
+    ranks_on(plan, nodes, &own);
+    char *error = memory_of_nodes(&memory, root, nodes);
     if (error != NULL) {
         sentences_add(problems, error);
     } else {
-        report_available(plan, &ranks, &memory, reports);
+        report_available(plan, &own, &memory, reports);
         const bool fits = demand_bytes(plan, &ranks) <= memory.available_bytes;
 
         if (!fits && plan->may_interleave)
-            report_interleave(plan, &ranks, reports);
+            report_interleave(plan, &own, reports);
         else if (!fits)
             sentences_add(problems, demand_shortage(plan, &ranks, where, &memory));
     }
+    idlist_free(&own);
     idlist_free(&ranks);
     free(where);
 }
@@ -132,34 +177,21 @@ static void check_node(const struct plan *plan, const char *root, const struct i
 static void check_together(const struct plan *plan, const char *root, const struct idlist *nodes,
                            struct sentences *problems)
 {
-    struct memory sum = {0};
+    struct memory sum;
     struct idlist ranks = {0};
 
-    for (size_t i = 0; i < nodes->count; i++)
-        for (unsigned int id = nodes->ranges[i].first; id <= nodes->ranges[i].last; id++) {
-            struct memory memory;
-
-            char *error = memory_of_node(&memory, root, id);
-            if (error == NULL) {
-                sum.total_bytes = memory_sum(sum.total_bytes, memory.total_bytes);
-                sum.available_bytes = memory_sum(sum.available_bytes, memory.available_bytes);
-            }
-            free(error);
-        }
+    free(memory_of_nodes(&sum, root, nodes));
     all_ranks(plan, &ranks);
     if (demand_bytes(plan, &ranks) > sum.available_bytes) {
-        char *list = idlist_format(nodes);
-        char *where = idlist_size(nodes) == 1 ? text_format("NUMA node %s has", list)
-                                              : text_format("NUMA nodes %s together have", list);
+        char *where = nodes_have(nodes);
 
         sentences_add(problems, demand_shortage(plan, &ranks, where, &sum));
         free(where);
-        free(list);
     }
     idlist_free(&ranks);
 }
 
-static bool is_first_on_its_node(const struct plan *plan, size_t rank)
+static bool is_first_on_its_nodes(const struct plan *plan, size_t rank)
 {
     for (size_t i = 0; i < rank; i++)
         if (idlist_equal(&plan->ranks[i].mems, &plan->ranks[rank].mems))
@@ -201,8 +233,8 @@ void budget_check(const struct plan *plan, const char *root, const struct idlist
         check_machine(plan, root, reports, problems);
     else
         for (size_t i = 0; i < plan->rank_count; i++) {
-            if (is_first_on_its_node(plan, i))
-                check_node(plan, root, &plan->ranks[i].mems, reports, problems);
+            if (is_first_on_its_nodes(plan, i))
+                check_nodes(plan, root, &plan->ranks[i].mems, reports, problems);
             interleave |= reports[i].interleave;
         }
     if (interleave)
@@ -217,8 +249,8 @@ bool budget_interleaves(const struct plan *plan, const char *root, size_t rank)
 
     if (!plan->may_interleave || !memory_has_nodes(root))
         return false;
-    ranks_of_node(plan, &plan->ranks[rank].mems, &ranks);
-    char *error = memory_of_node(&memory, root, plan->ranks[rank].mems.ranges[0].first);
+    ranks_of_nodes(plan, &plan->ranks[rank].mems, &ranks);
+    char *error = memory_of_nodes(&memory, root, &plan->ranks[rank].mems);
     const bool small = error == NULL && demand_bytes(plan, &ranks) > memory.available_bytes;
     free(error);
     idlist_free(&ranks);

@@ -159,20 +159,16 @@ void plan_free_rank(struct rank *rank)
     idlist_free(&rank->compute_cpus);
 }
 
-/* A rank's share must lie within the whole, on one node: that is what a CPU set is. */
+/* A rank's share must lie within the whole, and its memory somewhere. */
 static char *check_rank(const struct plan *plan, const struct rank *rank, size_t number)
 {
     char *error = outside("NUMALOCAL_RANK_CPUS", &rank->cpus, "NUMALOCAL_CPUS", &plan->cpus);
 
     if (error == NULL)
         error = outside("NUMALOCAL_RANK_MEMS", &rank->mems, "NUMALOCAL_MEMS", &plan->mems);
-    if (error == NULL && idlist_size(&rank->mems) != 1) {
-        char *mems = idlist_format(&rank->mems);
-
-        error = text_format("NUMALOCAL_RANK_MEMS gives rank %zu the NUMA nodes %s: a rank has one",
-                            number, mems);
-        free(mems);
-    }
+    if (error == NULL && idlist_size(&rank->mems) == 0)
+        error = text_format("NUMALOCAL_RANK_MEMS gives rank %zu no NUMA node: name at least one",
+                            number);
     return error;
 }
 

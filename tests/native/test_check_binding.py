@@ -186,8 +186,9 @@ def test_a_kernel_without_numa_has_node_0(
             "share lies within the whole",
         ),
         (
-            {"NUMALOCAL_MEMS": "0-1", "NUMALOCAL_RANK_MEMS": "0-1"},
-            "NUMALOCAL_RANK_MEMS gives rank 0 the NUMA nodes 0-1: a rank has one",
+            {"NUMALOCAL_RANK_MEMS": "0-1"},
+            'NUMALOCAL_RANK_MEMS names 1, which is not in NUMALOCAL_MEMS "0": every rank\'s share '
+            "lies within the whole",
         ),
         (
             {"NUMALOCAL_MEMORY_PER_RANK_BYTES": "64Gi"},

@@ -115,6 +115,30 @@ def test_ranks_of_one_node_are_counted_together(check: Check, machine: Machine) 
     ]
 
 
+def test_ranks_without_memory_beside_them_share_that_of_several_nodes(
+    bind: Bind, machine: Machine
+) -> None:
+    """Rank 0 has its memory on node 0, rank 1 on both: 10 GiB and 4 GiB."""
+    small = {"MemTotal": 8 * GIB_KB, "MemFree": 4 * GIB_KB}
+    root = machine(
+        mems="0,2", nodes={0: {"MemTotal": 12 * GIB_KB, "MemFree": 10 * GIB_KB}, 2: small}
+    )
+
+    def checked(per_rank_bytes: int) -> dict[str, Any]:
+        ranks = {"NUMALOCAL_MEMS": "0,2", "NUMALOCAL_RANK_MEMS": "0|0,2"}
+        done = bind("check", "--root", root, env=plan((0, 2), per_rank_bytes) | ranks)
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    fitting = checked(7 * GIB)
+    assert fitting["problems"] == []
+    assert [rank["availableBytes"] // GIB for rank in fitting["ranks"]] == [10, 14]
+    assert checked(8 * GIB)["problems"] == [
+        "ranks 0-1 ask for 16.0 GiB (8.0 GiB each) but NUMA nodes 0,2 together have 14.0 GiB "
+        "available of 20.0 GiB: " + LOWER
+    ]
+
+
 def test_every_node_that_is_too_small_is_named(check: Check, machine: Machine) -> None:
     little = {"MemTotal": 2 * GIB_KB, "MemFree": GIB_KB}
     root = machine(mems="63-65", nodes={63: little, 64: ROOMY, 65: little})
