@@ -24,6 +24,14 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(value, text[:end]) + text[end:].replace("$$", "$")
 
 
+def size_bytes(text: str, sizes: Mapping[str, int]) -> int:
+    """Say how many bytes a text has at most when expanded, by the sizes of what is known."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    for reference in _REFERENCE.finditer(text, 0, text.rfind(")") + 1):
+        size += sizes.get(reference[1], 0)
+    return size
+
+
 def environment(entries: Iterable[tuple[str, str | None]]) -> dict[str, str]:
     """Give a container's variables in order, each expanded with those before it.
 

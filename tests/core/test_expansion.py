@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from numalocal import expansion
 
@@ -55,3 +57,13 @@ def test_of_two_variables_with_one_name_the_last_wins(
     entries: list[tuple[str, str | None]], environment: dict[str, str]
 ) -> None:
     assert expansion.environment(entries) == environment
+
+
+@given(
+    st.text("$()AB é", max_size=20),
+    st.dictionaries(st.sampled_from(["A", "B", "AB"]), st.text("aé", max_size=9)),
+)
+def test_a_size_is_known_before_anything_is_expanded(text: str, values: dict[str, str]) -> None:
+    sizes = {name: len(value.encode()) for name, value in values.items()}
+
+    assert expansion.size_bytes(text, sizes) >= len(expansion.expand(text, values).encode())

@@ -1,13 +1,14 @@
 """Containers of a pod template: the raw mapping in, a Container with what we read of it out."""
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from numalocal import names
 from numalocal.fields import Fields
 from numalocal.quantity import parse_bytes, parse_quantity
+from numalocal.worker import lengths
 
 
 class Variable(NamedTuple):
@@ -48,19 +49,25 @@ class Container:
 def parse(fields: Fields) -> Container:
     """Read a container, noting what is wrong with it."""
     resources = fields.below("resources")
+    command, args, env = fields.texts("command"), fields.texts("args"), _env(fields)
+    lengths.check(fields, (*_numbered("command", command), *_numbered("args", args)), env)
     return Container(
         name=_name(fields),
         path=fields.path,
         image=fields.text("image") or "",
-        command=fields.texts("command"),
-        args=fields.texts("args"),
-        env=_env(fields),
+        command=command,
+        args=args,
+        env=env,
         env_from=bool(fields.each("envFrom")),
         memory_request_bytes=memory_bytes(resources, "requests"),
         memory_limit_bytes=memory_bytes(resources, "limits"),
         mounts=_mounts(fields),
         sidecar=fields.text("restartPolicy") == "Always",
     )
+
+
+def _numbered(name: str, words: Iterable[str]) -> Iterator[tuple[str, str]]:
+    return ((f"{name}[{index}]", word) for index, word in enumerate(words))
 
 
 def memory_bytes(resources: Fields, kind: str) -> int | None:

@@ -256,3 +256,41 @@ def test_what_is_no_template_is_told(template: object) -> None:
 
     assert found is None
     assert problems
+
+
+DOUBLING = [{"name": "V0", "value": 100 * "x"}] + [
+    {"name": f"V{n}", "value": f"$(V{n - 1})$(V{n - 1})"} for n in range(1, 60)
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"args": [131_072 * "x"]}, "args[0]: 'xxx... is 131072 bytes long when expanded, and"),
+        ({"command": ["sh", "-c", 70_000 * "é"]}, "command[2]: 'ééé... is 140000 bytes long"),
+        (
+            {"env": [{"name": "V", "value": 1_000 * "x"}], "args": [200 * "$(V)"]},
+            "args[0]: '$(V... is 200800 bytes long when expanded, and Linux takes 131071 in one",
+        ),
+        (
+            {"env": [{"name": "V", "value": 100_000 * "x"}], "args": 100 * ["$(V)"]},
+            "name: 'en... has arguments and variables of 10100400 bytes, and Linux takes 6291456",
+        ),
+        ({"env": DOUBLING}, "env[11]: '$(V10... is 225272 bytes long when expanded"),
+    ],
+    ids=["argument", "bytes", "expanded", "together", "doubling"],
+)
+def test_what_no_linux_starts_is_told_before_it_is_expanded(
+    fields: dict[str, Any], problem: str
+) -> None:
+    path, _, rest = problem.partition(": ")
+    shown, _, message = rest.partition("...")
+
+    first = problems_of(**fields)[0]
+
+    assert first.startswith(f"template.spec.containers[0].{path}: {shown}")
+    assert message in first
+
+
+def test_the_longest_argument_is_taken() -> None:
+    assert problems_of(args=[131_071 * "x"]) == []
