@@ -9,6 +9,7 @@ from numalocal.host import capacity, fitting, unavailable
 from numalocal.host.placement import Placement
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
+from numalocal.pictures import words
 from numalocal.pictures.columns import columns
 from numalocal.problems import escaped
 from numalocal.quantity import format_bytes
@@ -124,6 +125,7 @@ def document(
                         "cpus": str(one.cpus),
                         "compute_cpus": compute,
                         "numa_node": one.numa_node,
+                        "memory_nodes": str(one.memory_nodes),
                         "memory_bytes": one.memory_bytes,
                     }
                     for one, compute in zip(
@@ -149,7 +151,7 @@ def text(
         computing = _compute_cpus(placed)
         for rank, one in enumerate(placed.assignment.sets):
             asked = worker.memory_per_rank_bytes
-            share = format_bytes(one.memory_bytes)
+            share = words.memory(one)
             memory = f"share {share}" if asked is None else f"{format_bytes(asked)} of {share}"
             rows.append(
                 (

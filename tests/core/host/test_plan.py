@@ -68,6 +68,7 @@ def test_a_document_has_every_rank_and_what_the_engine_is_told() -> None:
             "cpus": str(one.cpus),
             "compute_cpus": compute,
             "numa_node": one.numa_node,
+            "memory_nodes": str(one.numa_node),
             "memory_bytes": one.memory_bytes,
         }
         for one, compute in zip((CUT.sets[0], CUT.sets[2]), ("3,5", "15,17"), strict=True)

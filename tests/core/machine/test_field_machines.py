@@ -101,6 +101,19 @@ def counters(**cpus: str) -> Files:
             id="CPU 0 offline",
         ),
         pytest.param(
+            machine(single(2)) | confined("1", effective="1"),
+            ["1"],
+            "",
+            id="a container of one CPU",
+        ),
+        pytest.param(
+            machine(far(16), offline=[6, 20], smt="on")
+            | confined("4-5,7,21-23", effective="4-5,7,21-23"),
+            ["5,7,21-23"],
+            "4",
+            id="a container's cpuset with CPUs offline",
+        ),
+        pytest.param(
             machine(
                 far(8), nodes={0: range(4), 1: range(4, 8)}, memory_gib={0: 64, 1: 0}, smt="on"
             ),
