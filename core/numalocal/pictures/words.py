@@ -88,8 +88,8 @@ def _lent(sets: Iterable[CpuSet]) -> str:
     for one in sets:
         if one.numa_node not in one.memory_nodes:
             takers.setdefault(one.memory_nodes, set()).add(one.numa_node)
-    said = (f"{_nodes(IdSet(nodes))} from {_nodes(lent)}" for lent, nodes in takers.items())
-    return f"sets of {', of '.join(said)}" if takers else ""
+    said = (f"{_nodes(IdSet(nodes))} take it from {_nodes(lent)}" for lent, nodes in takers.items())
+    return f"sets of {', those of '.join(said)}" if takers else ""
 
 
 def _nodes(nodes: IdSet) -> str:

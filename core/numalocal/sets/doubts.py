@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from numalocal.idset import IdSet
-from numalocal.machine.model import Machine, NumaNode
+from numalocal.machine.model import KINDS, Machine, NumaNode
 from numalocal.sets.cutting import cores_to_cut
 from numalocal.sets.memory import Memory
-from numalocal.sets.pools import NODE_SIZE, Pool
+from numalocal.sets.pools import L3_SIZE, NODE_SIZE, Pool
 
 _ONE_KIND: Final = "all cores of this machine are of one kind"
 
@@ -38,37 +38,31 @@ def _notes(pool: Pool, machine: Machine) -> Iterator[str]:
 def unmet(pool: Pool, machine: Machine, memory: Memory) -> str:
     """Say why a pool gets no set: what it wants, and what each of its nodes has."""
     nodes = [node for node in machine.nodes if pool.cuts(node.id)]
-    if not nodes:
-        return (
-            f"pool {pool.name}: NUMA nodes {pool.nodes} are not in this machine "
-            f"(it has {_there(machine)})"
-        )
-    if pool.core_kind and not any(core.kind in (None, pool.core_kind) for core in machine.cores):
-        return f"pool {pool.name}: this machine has no {pool.core_kind} core; leave out coreKind"
-    if pool.core_kind == "efficiency" and not any(core.kind for core in machine.cores):
-        return f"pool {pool.name}: coreKind is efficiency, and {_ONE_KIND}; leave it out"
-    numbers = _cores_of(machine, nodes, memory)
-    reserved = f"besides {pool.reserve} reserved and other pools' (cores: {numbers})"
+    if why := _impossible(pool, machine):
+        return f"pool {pool.name}: {why}"
     kind = f"{pool.core_kind} " if pool.core_kind else ""
-    match pool.size:
-        case "l3" if not machine.localities:
-            return (
-                f"pool {pool.name}: the kernel reports no L3 cache on this machine; "
-                f"use size: {NODE_SIZE} or a number of cores"
-            )
-        case "numa" | "l3":
-            wanted = f"at least 1 {kind}core"
-        case size:
-            wanted = f"{size} {kind}cores"
-    if machine.confinement:
-        return (
-            f"pool {pool.name}: no NUMA node has {wanted} left {reserved}, "
-            f"as {machine.confinement}; let it run on more CPUs, or use a smaller size or reserve"
-        )
+    wanted = f"{pool.size} {kind}cores" if isinstance(pool.size, int) else f"at least 1 {kind}core"
     return (
-        f"pool {pool.name}: no NUMA node has {wanted} left {reserved}; "
-        "use a smaller size or reserve, or another machine"
+        f"pool {pool.name}: no NUMA node has {wanted} left besides {pool.reserve} reserved and "
+        f"other pools' (cores: {_cores_of(machine, nodes, memory)}); use a smaller size or "
+        "reserve, or another machine"
     )
+
+
+def _impossible(pool: Pool, machine: Machine) -> str:
+    """Say what no machine of this kind has, however many cores; empty where it is not that."""
+    if not machine.nodes:
+        return "no NUMA node of this machine is known"
+    if not any(pool.cuts(node.id) for node in machine.nodes):
+        return f"NUMA nodes {pool.nodes} are not in this machine (it has {_there(machine)})"
+    if pool.core_kind == KINDS[1] and not any(core.kind for core in machine.cores):
+        return f"coreKind is {pool.core_kind}, and {_ONE_KIND}; leave it out"
+    if pool.size == L3_SIZE and not machine.localities:
+        return (
+            "the kernel reports no L3 cache on this machine; "
+            f"use size: {NODE_SIZE} or a number of cores"
+        )
+    return ""
 
 
 def _there(machine: Machine) -> IdSet:

@@ -8,7 +8,8 @@ from numalocal.idset import IdSet
 from numalocal.machine.model import CpuQuota, Limits, Machine, MemoryLimit
 from numalocal.pictures import terminal
 from numalocal.pictures.ink import PALETTE
-from numalocal.sets.partition import Partition
+from numalocal.sets.partition import Partition, partition
+from numalocal.sets.pools import Pool
 
 from .conftest import ANSI, GIB, MACHINES, Drawn, cut, drawn, hybrid, regular
 
@@ -270,3 +271,17 @@ def test_a_process_cannot_write_escapes_to_the_terminal() -> None:
     picture = shown((machine, parts, {parts.sets[0].id: "\x1b[2Jx\n"}))
 
     assert "\N{REPLACEMENT CHARACTER}[2Jx\N{REPLACEMENT CHARACTER}" in picture
+
+
+def test_where_nodes_have_no_memory_it_is_said_whose_their_sets_take() -> None:
+    machine = regular(packages=2, nodes=2, cores=4)
+    bare = [node._replace(memory_bytes=0) for node in machine.nodes[1::2]]
+    nodes = (machine.nodes[0], bare[0], machine.nodes[2], bare[1])
+    made = machine._replace(nodes=nodes)
+    parts = partition(made, [Pool(name="cpuset")])
+
+    picture = shown((made, parts, {}), 120)
+
+    sentence = "sets of node 1 take it from node 0, those of node 3 take it from node 2"
+    assert f"memory   {sentence}\n" in picture
+    assert "cpuset-n1-c5x6   1     24.0 GiB of node 0  free" in picture

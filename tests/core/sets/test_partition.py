@@ -449,6 +449,14 @@ def test_the_sets_of_a_whole_machine_depend_on_no_cpuset(machine: MachineMaker) 
     assert cut == partition(made, [Pool(name="cpuset")])
 
 
+def test_a_machine_whose_nodes_cannot_be_read_gives_no_set(machine: MachineMaker) -> None:
+    made = machine()
+    cores = tuple(core._replace(numa_nodes=IdSet()) for core in made.cores)
+
+    with pytest.raises(PoolUnmet, match="pool cpuset: no NUMA node of this machine is known"):
+        partition(made._replace(nodes=(), cores=cores), [Pool(name="cpuset")])
+
+
 def test_a_pool_that_reserves_nothing_may_take_every_cpu(machine: MachineMaker) -> None:
     made = machine(nodes=2)
 
