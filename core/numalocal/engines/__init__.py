@@ -191,5 +191,5 @@ def _binds_itself(asked: Call) -> Iterator[str]:
 
 
 def _elsewhere(job: Job) -> Iterator[str]:
-    if job.envfrom:
+    if job.env_from:
         yield "envFrom may set variables that are not seen here: no note tells of them"

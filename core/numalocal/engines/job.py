@@ -43,7 +43,7 @@ class Job:
 
     `command` and `args` are the container's own; without a command the image's entry point, which
     is not known here, gets the args.  `variables` are those that the user sets: a value of None is
-    known to nobody here, as that of `valueFrom`.  `envfrom` tells that there are others, whose
+    known to nobody here, as that of `valueFrom`.  `env_from` tells that there are others, whose
     names are not known either.
     """
 
@@ -52,7 +52,7 @@ class Job:
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     variables: Mapping[str, str | None] = field(default_factory=dict)
-    envfrom: bool = False
+    env_from: bool = False
     image: str = ""
     memory: Memory = field(default_factory=Memory)
 

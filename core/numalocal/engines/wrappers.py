@@ -45,6 +45,10 @@ WRAPPERS: Final[Mapping[str, Wrapper]] = {
     "command": Wrapper(),
     "gosu": Wrapper(operands=1),
     "su-exec": Wrapper(operands=1),
+    "s6-setuidgid": Wrapper(operands=1),
+    "sudo": Wrapper("ugCDRTrthp", ("user", "group", "chdir")),
+    "runuser": Wrapper("ugGws", ("user", "group")),
+    "setpriv": Wrapper(long=("reuid", "regid", "groups", "inh-caps", "bounding-set")),
     "opentelemetry-instrument": Wrapper(),
 }
 _RUNNERS: Final[Mapping[tuple[str, str], Wrapper]] = {

@@ -126,15 +126,15 @@ def _job(worker: Worker, machine: Machine, assignment: Assignment) -> Job:
 def _seen(job: Job) -> Job:
     """Leave out the variables that only a cluster has values for: nobody sets them here."""
     known = {name: value for name, value in job.variables.items() if value is not None}
-    return replace(job, variables=known, envfrom=False)
+    return replace(job, variables=known, env_from=False)
 
 
 def _unread(job: Job) -> tuple[str, ...]:
     """Say which variables of the template are not set without a cluster."""
     unknown = [printable(name) for name, value in job.variables.items() if value is None]
     told = [f"{name} is not set from its valueFrom, which only a cluster reads" for name in unknown]
-    envfrom = "the variables of envFrom, which only a cluster reads, are not set"
-    return (*told, *((envfrom,) if job.envfrom else ()))
+    env_from = "the variables of envFrom, which only a cluster reads, are not set"
+    return (*told, *((env_from,) if job.env_from else ()))
 
 
 def users(worker: Worker, placements: Iterable[Placement]) -> Mapping[str, str]:

@@ -21,7 +21,7 @@ def job(
         command=container.command,
         args=container.args,
         variables=container.variables,
-        envfrom=container.env_from,
+        env_from=container.env_from,
         image=container.image,
         memory=Memory(
             per_rank_bytes=ask.memory_per_rank_bytes,

@@ -282,7 +282,7 @@ def test_variables_that_cannot_be_seen_are_said(name: str) -> None:
         settings=EngineSettings(name=name),
         args=("x",),
         variables=dict.fromkeys(adapter(name).speaks),
-        envfrom=True,
+        env_from=True,
     )
 
     notes = tell(one).notes

@@ -49,7 +49,7 @@ def test_a_variable_from_elsewhere_is_set_and_its_value_unknown() -> None:
     made = jobs.job(*asked({"env": entries, "envFrom": [{"configMapRef": {"name": "x"}}]}))
 
     assert made.variables == {"A": None, "B": "", "C": ""}
-    assert made.envfrom
+    assert made.env_from
 
 
 @pytest.mark.parametrize(
