@@ -57,6 +57,7 @@ class Workers:
         name: str,
         *,
         command: tuple[str, ...] = IDLE,
+        args: tuple[str, ...] = (),
         env: Mapping[str, str] | None = None,
         seccomp: str = "",
         capabilities: tuple[str, ...] = (),
@@ -65,7 +66,7 @@ class Workers:
         container: dict[str, Any] = {
             "name": "engine",
             "image": "docker.io/numalocal/decode:0.1.0",
-            "command": list(command),
+            **({"args": list(args)} if args else {"command": list(command)}),
             "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
         }
         if capabilities:

@@ -30,7 +30,7 @@ FRACTION: Final = "--gpu-memory-utilization"
 _SPACE: Final = "VLLM_CPU_KVCACHE_SPACE"
 """Whole GiB of each rank.  Where it is set it beats the option, and 0 is none at all."""
 _MEMORY: Final = (SIZE, FRACTION, _SPACE)
-_VERSION: Final = re.compile(r":(?:[\w-]*[-_])?v?(\d+)\.(\d+)[^/]*$")
+_VERSION: Final = re.compile(r"(?i)vllm[^:]*:(?:[\w-]*[-_])?v?(\d+)\.(\d+)[^/]*$")
 
 
 def options(call: Call) -> Sequence[Option]:
@@ -131,7 +131,7 @@ def _basis_bytes(call: Call) -> int | None:
 
 
 def _version(call: Call) -> tuple[int, int] | None:
-    """Read the version from the image's tag."""
+    """Read the version from the tag of an image of vLLM; the tags of others say other things."""
     found = _VERSION.search(call.job.image)
     return (int(found[1][:6]), int(found[2][:6])) if found else None
 

@@ -20,7 +20,7 @@ MACHINE = make_machine(nodes=2, cores=4, memory_bytes=256 * GIB)
 BOTH = Assignment.of(partition(MACHINE, [Pool(name="cpuset")]).sets)
 ONE = Assignment(BOTH.sets[:1])
 
-IMAGE = "registry:5000/engine:v0.32.0"
+IMAGE = "registry:5000/vllm:v0.32.0"
 COMMANDS = {name: (name,) for name in ENGINES} | {
     "vllm": ("vllm", "serve", "model"),
     "sglang": ("python3", "-m", "sglang.launch_server"),

@@ -64,9 +64,14 @@ SIZE, SPACE = "--kv-cache-memory-bytes", "VLLM_CPU_KVCACHE_SPACE"
         pytest.param(NEW, "python3 app.py", GIB - 1, None, None, id="nothing to tell"),
         pytest.param(NEW, "sh -c serve", GIB, None, "1", id="a script"),
         pytest.param(ANCIENT, "vllm serve", 16 * GIB, None, "16", id="v0.9 has no option"),
-        pytest.param("x:v0.19.1", "vllm serve", 16 * GIB, None, "16", id="v0.19 ignores it"),
-        pytest.param("x:0.20.0-cpu", "vllm serve", GIB, str(GIB), "1", id="v0.20 obeys it"),
-        pytest.param("x:cpu-v0.19@sha256:1", "vllm serve", GIB, None, "1", id="a digest"),
+        pytest.param(
+            "x/vLLM-cpu:v0.19.1", "vllm serve", 16 * GIB, None, "16", id="v0.19 ignores it"
+        ),
+        pytest.param(
+            "vllm-openai-cpu:0.20.0-cpu", "vllm serve", GIB, str(GIB), "1", id="v0.20 obeys it"
+        ),
+        pytest.param("acme/chat:0.3", "vllm serve", GIB, str(GIB), "1", id="a tag of another"),
+        pytest.param("vllm:cpu-v0.19@sha256:1", "vllm serve", GIB, None, "1", id="a digest"),
     ],
 )
 def test_a_kv_cache_is_told_in_every_way_that_arrives(

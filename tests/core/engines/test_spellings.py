@@ -148,7 +148,9 @@ def odd_job(name: str, command: list[str], args: list[str], **given: Any) -> Job
         args=st.lists(WORDS, max_size=5),
         variables=st.dictionaries(st.text(max_size=4), st.none() | st.text(max_size=8), max_size=3),
         kv=st.none() | st.integers(1, 4 * GIB),
-        image=st.sampled_from(["", "x", ":", "v:v0.9.1", "x/llama.cpp:full", "v:0.9999999999.1@"]),
+        image=st.sampled_from(
+            ["", "x", ":", "vllm:v0.9.1", "x/llama.cpp:full", "vllm:0.9999999999.1@"]
+        ),
     )
 )
 def test_no_command_line_is_too_odd(one: Job) -> None:
