@@ -133,6 +133,11 @@ HYBRID = f"{MOUNTS_1}\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\nproc /proc
             },
             id="mounted elsewhere",
         ),
+        pytest.param(
+            "3:cpuset:/a",
+            {"proc/mounts": "c / cgroup rw,cpuset", "a/cpuset.cpus": "4-7"},
+            id="mounted at the root",
+        ),
     ],
 )
 def test_the_cpuset_is_found(tmp_path: Path, group: str, files: Files) -> None:

@@ -123,11 +123,11 @@ def _cpuset_files(sysfs: Sysfs, findings: Findings) -> Iterator[tuple[str, str]]
     """Give the pairs of files that may tell, the process's own group before its ancestors."""
     groups = _groups(sysfs, findings)
     for mount, kind in _mounts(sysfs, findings):
-        path = f"{mount}{groups[kind]}".rstrip("/")
-        while len(path) >= len(mount):
+        parts = groups[kind].split("/")  # of /a/b: nothing, a and b
+        for depth in range(len(parts), 0, -1):
+            folder = mount + "/".join(parts[:depth])
             for cpus, mems in _FILES[kind]:
-                yield f"{path}/{cpus}", f"{path}/{mems}"
-            path = path.rpartition("/")[0]
+                yield f"{folder}/{cpus}", f"{folder}/{mems}"
 
 
 def _mounts(sysfs: Sysfs, findings: Findings) -> tuple[_Mount, ...]:
