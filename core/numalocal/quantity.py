@@ -1,15 +1,18 @@
 """Kubernetes quantities of memory."""
 
 import re
-from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 _FACTOR: Final = {
-    "": Fraction(1),
-    **{unit: Fraction(1, 1000**power) for power, unit in enumerate("mun", start=1)},
-    **{unit: Fraction(1000**power) for power, unit in enumerate("kMGTPE", start=1)},
-    **{f"{unit}i": Fraction(1024**power) for power, unit in enumerate("KMGTPE", start=1)},
+    "": (1, 1),
+    **{unit: (1, 1000**power) for power, unit in enumerate("mun", start=1)},
+    **{unit: (1000**power, 1) for power, unit in enumerate("kMGTPE", start=1)},
+    **{f"{unit}i": (1024**power, 1) for power, unit in enumerate("KMGTPE", start=1)},
 }
+"""Of each unit, a numerator and a denominator."""
 _UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _ROUNDS_UP: Final = 1023.95
 """With one decimal this is written 1024.0."""
@@ -31,7 +34,7 @@ def parse_bytes(text: str | int) -> int:
     return bytes_
 
 
-def parse_quantity(text: str | int) -> Fraction:
+def parse_quantity(text: str | int) -> "Fraction":
     """Read an amount exactly: of bytes, or of CPUs such as `500m`.
 
     The grammar is that of Kubernetes (apimachinery's resource.Quantity) without negative amounts:
@@ -40,11 +43,13 @@ def parse_quantity(text: str | int) -> Fraction:
     Raises:
         ValueError: for anything else.
     """
+    from fractions import Fraction  # noqa: PLC0415 - `topology` reads none and starts without it
+
     match = _QUANTITY.fullmatch(str(text))
     factor = _FACTOR.get((match[3] or "") if match else "?")
     if match is None or factor is None or isinstance(text, bool):
         raise ValueError(f"{text!r} is not a quantity such as 64Gi or 512Mi")
-    return Fraction(match[1]) * factor * Fraction(10) ** int(match[2] or 0)
+    return Fraction(match[1]) * Fraction(*factor) * Fraction(10) ** int(match[2] or 0)
 
 
 def format_bytes(size_bytes: int) -> str:
