@@ -1,12 +1,11 @@
 """Read the fields of a raw document, gathering every problem instead of stopping at the first."""
 
 import difflib
-import json
-import shlex
 from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeVar, overload
 
-from numalocal.problems import Problem, printable, shown
+from numalocal import hints
+from numalocal.problems import Problem
 from numalocal.quantity import parse_bytes
 
 MAX_PROBLEMS: Final = 50
@@ -14,7 +13,6 @@ MAX_PROBLEMS: Final = 50
 
 MAX_DEPTH: Final = 100
 """How deep mappings and lists may lie in each other, so that whoever reads on may recurse."""
-_EXAMPLE: Final = 60
 
 Word = TypeVar("Word", bound=str)
 Default = TypeVar("Default")
@@ -100,7 +98,7 @@ class Fields:
         if values is None:
             return ()
         if not isinstance(values, list):
-            self.problem(name, values, f"must be a list{_such_as(values)}")
+            self.problem(name, values, f"must be a list{hints.such_as(values)}")
             return ()
         return tuple(
             "" if one is None else self._text(f"{name}[{index}]", one)
@@ -114,7 +112,7 @@ class Fields:
 
     def _text(self, name: str, value: object) -> str:
         if not isinstance(value, str):
-            self.problem(name, value, _as_text(value))
+            self.problem(name, value, hints.as_text(value))
             return ""
         if "\0" in value:
             self.problem(name, value, "must not hold a NUL character, which ends a text")
@@ -163,7 +161,7 @@ class Fields:
         if size >= _LEAST_BYTES:
             return size
         message = "must be an amount of memory such as 64Gi"
-        self.problem(name, value, _too_few(str(value), size) if size > 0 else message)
+        self.problem(name, value, hints.too_few(str(value), size) if size > 0 else message)
         return None
 
 
@@ -172,39 +170,6 @@ def joined(path: str, name: str) -> str:
     if not path:
         return name
     return f"{path}[{name}]" if "." in name or "/" in name else f"{path}.{name}"
-
-
-def _too_few(written: str, size_bytes: int) -> str:
-    """Say how little it is, and what was meant: who writes 64 or 512m thinks of a larger unit."""
-    said = f"is {size_bytes} byte{'' if size_bytes == 1 else 's'}, too few for anything"
-    meant = f"{written.removesuffix('m')}{'Mi' if written.endswith('m') else 'Gi'}"
-    known = meant[:-2].isdecimal()
-    return f"{said}: did you mean {meant}?" if known else f"{said}: write an amount such as 64Gi"
-
-
-def _as_text(value: object) -> str:
-    """Say how to write as text what YAML takes for something else."""
-    match value:
-        case bool():
-            words = "YAML reads on, off, yes, no, true and false as truth values"
-            return f'must be text: quote it, such as "{shown(value)}" ({words})'
-        case int() | float():
-            return f'must be text such as "{shown(value)}"'
-        case Mapping():
-            return "must be text: quote it where it holds a colon and a space"
-        case _:
-            return "must be text"
-
-
-def _such_as(value: object) -> str:
-    """Show the list that was meant by one text; empty where no text was given."""
-    if not isinstance(value, str):
-        return ""
-    try:
-        words = shlex.split(value[:_EXAMPLE])
-    except ValueError:  # a quote that is not closed
-        words = [value]
-    return f" such as {json.dumps([printable(one, _EXAMPLE // 2) for one in words[:4]])}"
 
 
 def is_deeper(value: object, most: int) -> bool:
