@@ -110,5 +110,5 @@ def test_the_command_prints_the_document(documents: Documents) -> None:
 
     done = subprocess.run([*command, "-o", "json"], capture_output=True, text=True, check=True)
 
-    assert json.loads(done.stdout) == documents(name)
+    assert documents(name).items() <= json.loads(done.stdout).items()  # and the CPU sets
     assert done.stderr == ""
