@@ -70,10 +70,13 @@ def _say(sentence: str) -> None:
 
 
 def _end_output() -> None:
-    """Let Python's own end write nothing more where writing has failed: it would complain."""
+    """Let Python's own end write nothing more where writing has failed: it would complain.
+
+    Where a reader takes nothing, Ctrl-C ends the waiting for it.
+    """
     try:
         sys.stdout.flush()
-    except OSError:
+    except (OSError, KeyboardInterrupt):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

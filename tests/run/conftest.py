@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -16,6 +17,8 @@ ENVIRONMENT = {
     "PYTHONPATH": str(ROOT / "core"),
     "PYTHONUNBUFFERED": "1",
 }
+UNTIL_S = 60
+"""When no line is waited for any longer."""
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 WORKER = """
@@ -75,11 +78,16 @@ class Running:
     def until(self, text: str, count: int = 1) -> str:
         """Read lines until so many have had the text; give the last."""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            count -= text in line
-            if count == 0:
-                return line
+        late = Timer(UNTIL_S, self.process.kill)
+        late.start()
+        try:
+            for line in self.process.stdout:
+                self.lines.append(line)
+                count -= text in line
+                if count == 0:
+                    return line
+        finally:
+            late.cancel()
         raise AssertionError(f"no {text!r} in {''.join(self.lines)}")
 
     def end(self, timeout_s: float) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +91,21 @@ def test_a_reader_that_goes_away_ends_the_engine(
     assert done.stdout.splitlines()[-1] == "status 141"
     assert "Traceback" not in done.stderr
     assert "verified: 1" not in done.stdout
+
+
+def test_a_reader_that_takes_nothing_delays_no_end(
+    start: Start, worker: Callable[..., Path]
+) -> None:
+    run = start("run", "-f", worker("[sh, -c, 'echo ready; exec yes']"))
+    run.until("| ready")
+    run.process.send_signal(signal.SIGTERM)
+
+    deadline = time.monotonic() + END_S
+    while len(run.processes()) > 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert run.processes() == [run.process.pid]
+    assert run.end(END_S)[0] == 143
 
 
 def test_a_full_disk_does_not_end_the_engine(

@@ -7,5 +7,5 @@ import time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if os.fork() == 0:
     os.setsid()
-print("deaf", flush=True)
+os.write(1, b"deaf\n")  # at once: two processes write
 time.sleep(600)
