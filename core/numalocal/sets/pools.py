@@ -43,6 +43,8 @@ class Pool(NamedTuple):
 def default_pools(machine: Machine) -> tuple[Pool, ...]:
     """Suit a machine when nothing is configured: one set per NUMA node, one core each shared.
 
-    On a hybrid machine the sets take its performance cores: one slow core holds up all the others.
+    On a hybrid machine the sets take its performance cores, as one slow core holds up all the
+    others; a process that may use none of them has what it may use.
     """
-    return (Pool(name="cpuset", core_kind=KINDS[0] if machine.kinds else None),)
+    fast = any(one.kind == KINDS[0] and one.cpus & machine.allowed for one in machine.kinds)
+    return (Pool(name="cpuset", core_kind=KINDS[0] if fast else None),)

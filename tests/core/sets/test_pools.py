@@ -1,7 +1,7 @@
 import pytest
 
 from numalocal.errors import SpecInvalid
-from numalocal.idset import IdSet
+from numalocal.idset import IdSet, union
 from numalocal.machine.model import KINDS, CoreKind
 from numalocal.sets.poolfile import parse_pools
 from numalocal.sets.pools import Pool, default_pools
@@ -61,6 +61,18 @@ def test_without_a_file_the_machine_decides(machine: MachineMaker) -> None:
     assert default_pools(uniform._replace(kinds=kinds)) == parse_pools(
         [{"name": "cpuset", "coreKind": "performance"}]
     )
+
+
+def test_a_process_that_may_use_slow_cores_alone_has_those(machine: MachineMaker) -> None:
+    made = machine(nodes=1, cores=4)
+    fast, slow = made.cores[:2], made.cores[2:]
+    kinds = tuple(
+        CoreKind(kind=kind, cpus=union(core.cpus for core in cores), capacity=None, base_khz=None)
+        for kind, cores in zip(KINDS, (fast, slow), strict=True)
+    )
+    made = made._replace(kinds=kinds, allowed=kinds[1].cpus)
+
+    assert default_pools(made) == parse_pools([{"name": "cpuset"}])
 
 
 def test_nothing_is_reserved_only_where_that_is_allowed() -> None:
