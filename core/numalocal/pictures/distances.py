@@ -18,12 +18,12 @@ def rows(machine: Machine) -> tuple[DistanceRow, ...]:
 def even(machine: Machine) -> str:
     """Say the distance where all nodes are as far from each other; else nothing."""
     table = _known(machine)
-    local = {far[place] for place, (_, far) in enumerate(table)}
+    local = {far[column] for column, (_, far) in enumerate(table)}
     remote = {
         one
-        for place, (_, far) in enumerate(table)
+        for column, (_, far) in enumerate(table)
         for other, one in enumerate(far)
-        if other != place
+        if other != column
     }
     if len(local) == len(remote) == 1:
         return f"{min(local)} within a node, {min(remote)} to any other"

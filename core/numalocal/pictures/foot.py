@@ -75,10 +75,10 @@ def _distances(machine: Machine) -> tuple[list[str], float]:
     if not rows:
         return [], 0
     lines = [text(MARGIN, 14, "distance", "b")]
-    for place, (node, far) in enumerate(rows):
-        middle = MARGIN + _LABEL + place * _CELL_WIDTH + (_CELL_WIDTH - 4) / 2
+    for index, (node, far) in enumerate(rows):
+        middle = MARGIN + _LABEL + index * _CELL_WIDTH + (_CELL_WIDTH - 4) / 2
         lines.append(text(middle, 14, str(node), "m"))
-        lines += _row(node, far, 24 + place * _CELL_HEIGHT, max(max(one) for _, one in rows))
+        lines += _row(node, far, 24 + index * _CELL_HEIGHT, max(max(one) for _, one in rows))
     return lines, 24 + len(rows) * _CELL_HEIGHT + 14
 
 

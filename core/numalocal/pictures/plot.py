@@ -54,14 +54,14 @@ def plot(title: str, x_title: str, y_title: str, lines: Sequence[Line]) -> Part:
     for x in sorted({x for _, points in lines for x, _ in points}):
         at = _LEFT + (_RIGHT - _LEFT) * x / most_x
         elements.append(_text(at, _BOTTOM + 20, f"{x:g}", 12, "middle"))
-    for place, line in enumerate(lines):
-        elements += _line(line, place, most_x, most_y)
+    for index, line in enumerate(lines):
+        elements += _line(line, index, most_x, most_y)
     return elements, _PLOT_HEIGHT
 
 
-def _line(line: Line, place: int, most_x: float, most_y: float) -> Iterator[str]:
+def _line(line: Line, index: int, most_x: float, most_y: float) -> Iterator[str]:
     name, points = line
-    colour = _COLOURS[place % len(_COLOURS)]
+    colour = _COLOURS[index % len(_COLOURS)]
     corners = [
         (_LEFT + (_RIGHT - _LEFT) * x / most_x, _BOTTOM - (_BOTTOM - _TOP) * y / most_y)
         for x, y in points
@@ -72,7 +72,7 @@ def _line(line: Line, place: int, most_x: float, most_y: float) -> Iterator[str]
     for (x, y), (count, value) in zip(corners, points, strict=True):
         yield f'<circle cx="{x:.5g}" cy="{y:.5g}" r="5" fill="{colour}">'
         yield f"<title>{escape(printable(name))}: {value:g} at {count:g}</title></circle>"
-    left = _LEFT + 130 * place
+    left = _LEFT + 130 * index
     yield f'<circle cx="{left}" cy="{_PLOT_HEIGHT - 28}" r="5" fill="{colour}"/>'
     yield _text(left + 12, _PLOT_HEIGHT - 24, name, 13)
 
@@ -84,15 +84,15 @@ def matrix(title: str, subtitle: str, cells: Mapping[tuple[int, int], float]) ->
     width = min(_CELL, (_RIGHT - _LEFT) / max(1, len(columns)))
     size = min(12.0, width / 4)
     most = max(cells.values(), default=0) or 1
-    for place, column in enumerate(columns):
-        middle = _LEFT + (place + 0.5) * width - 2
+    for index, column in enumerate(columns):
+        middle = _LEFT + (index + 0.5) * width - 2
         elements.append(_text(middle, _TOP + 14, str(column), size, "middle"))
     for row_place, row in enumerate(rows):
         top = _TOP + 24 + row_place * 30
         elements.append(_text(_LEFT - 10, top + 18, f"node {row}", 12, "end"))
-        for place, column in enumerate(columns):
+        for index, column in enumerate(columns):
             if (value := cells.get((row, column))) is not None:
-                box = Box(x=_LEFT + place * width, y=top, width=width - 4, height=26)
+                box = Box(x=_LEFT + index * width, y=top, width=width - 4, height=26)
                 colour = shapes.pastel(shapes.PALETTE[0], 0.92 - 0.5 * value / most)
                 elements.append(shapes.rect(box, f'rx="5" fill="{colour}"'))
                 middle = box.x + box.width / 2

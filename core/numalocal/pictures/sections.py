@@ -45,18 +45,20 @@ def sections(
 ) -> tuple[Section, ...]:
     """Group the nodes by package, in the order of the nodes; one without CPUs goes to the nearest.
 
-    A package without an id is told by its place in the machine's list.
+    A package without an id is told by its index in the machine's list.
     """
     cells = Cells(machine, partition, used_by)
     found: dict[tuple[int, ...], list[NodeView]] = defaultdict(list)
     for node in machine.nodes:
         beside = node if node.cpus else _nearest(node, machine)
         cpus = beside.cpus if beside else IdSet()
-        touched = (place for place, package in enumerate(machine.packages) if package.cpus & cpus)
+        touched = (index for index, package in enumerate(machine.packages) if package.cpus & cpus)
         sets = [one for one in partition.sets if one.numa_node == node.id] if partition else []
         near = beside.id if beside and beside is not node else None
         found[tuple(touched)].append(_view(node, near, cells.of_node(node.id), sets))
-    parts = [Section(title=_title(machine, places), nodes=nodes) for places, nodes in found.items()]
+    parts = [
+        Section(title=_title(machine, indices), nodes=nodes) for indices, nodes in found.items()
+    ]
     if astray := cells.of_node(None):
         parts.append(Section(title="in no NUMA node", nodes=[_astray(machine, astray)]))
     return tuple(parts)
@@ -89,11 +91,11 @@ def _nearest(node: NumaNode, machine: Machine) -> NumaNode | None:
     return min(candidates, key=lambda one: (node.distances[one.id], one.id), default=None)
 
 
-def _title(machine: Machine, places: Sequence[int]) -> str:
-    if not places:
+def _title(machine: Machine, indices: Sequence[int]) -> str:
+    if not indices:
         return ""
-    numbers = [machine.packages[place].id for place in places]
+    numbers = [machine.packages[index].id for index in indices]
     known = [
-        place if number is None else number for place, number in zip(places, numbers, strict=True)
+        index if number is None else number for index, number in zip(indices, numbers, strict=True)
     ]
     return f"package {known[0]}" if len(known) == 1 else f"packages {IdSet.of(known)}"

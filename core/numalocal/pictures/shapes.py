@@ -86,8 +86,8 @@ def core(box: Box, state: State, colour: str, threads: int) -> str:
     """Draw a core, split into its threads; crossed out where it is offline."""
     parts = [rect(box, f'rx="{number(box.width / 6)}" {fill(state, colour)}')]
     cuts = "".join(
-        f"M{number(box.x + box.width * place / threads)} {number(box.y)}v{number(box.height)}"
-        for place in range(1, threads)
+        f"M{number(box.x + box.width * cut / threads)} {number(box.y)}v{number(box.height)}"
+        for cut in range(1, threads)
     )
     if cuts:
         wide = number(max(0.8, min(1.6, box.width / threads / 8)))

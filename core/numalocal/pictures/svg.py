@@ -77,8 +77,8 @@ class _Drawing:
         yield f"<style>{shapes.STYLE}</style>"
         yield rect(page, 'fill="#fbfcfd"')
         yield text(MARGIN, 46, fitting(self._title, page.width - 2 * MARGIN, 26), "h")
-        for place, line in enumerate(subtitle):
-            yield text(MARGIN, 70 + place * LINE_HEIGHT, line, "s")
+        for index, line in enumerate(subtitle):
+            yield text(MARGIN, 70 + index * LINE_HEIGHT, line, "s")
 
     def _section(self, section: SectionBox) -> Iterator[str]:
         yield rect(section.box, 'rx="18" fill="#eff3f7" stroke="#d5dde6"')
