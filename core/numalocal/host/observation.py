@@ -101,7 +101,7 @@ class _Look:
     def at_process(self, pid: int) -> None:
         folder = self._proc / str(pid)
         try:
-            threads = sorted(int(task.name) for task in (folder / "task").iterdir())
+            threads = sorted(int(task.name) for task in os.scandir(folder / "task"))
         except OSError as error:
             self._missed(pid, "threads and memory", error)
             return

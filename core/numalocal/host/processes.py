@@ -1,6 +1,7 @@
 """The processes that come from ours: a tree that none of them leaves while we run."""
 
 import ctypes
+import io
 import os
 import signal
 import time
@@ -45,11 +46,15 @@ def children(pid: int, *, from_kernel: bool = _HAS_CHILDREN_FILE) -> list[int]:
         with suppress(psutil.Error):
             return [child.pid for child in psutil.Process(pid).children()]
         return []
-    found = []
+    found: list[bytes] = []
     with suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with suppress(FileNotFoundError, ProcessLookupError):
-                found += (task / "children").read_bytes().split()
+        # By the quickest means: a large engine has a thousand threads.
+        for task in os.scandir(f"/proc/{pid}/task"):
+            with (
+                suppress(FileNotFoundError, ProcessLookupError),
+                io.FileIO(f"{task.path}/children") as file,
+            ):
+                found += file.readall().split()
     return [int(child) for child in found]
 
 
