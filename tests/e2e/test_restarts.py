@@ -58,10 +58,10 @@ def test_workers_live_on_and_no_cpu_is_given_twice(
     assert workers.status("comes")["placements"][0]["verified"] is True
 
 
-def test_an_offline_cpu_takes_its_set_away_and_renames_none(lab: Lab, workers: Workers) -> None:
-    """Also for an agent that starts while the CPU is offline, when the kernel hides its core."""
+def test_an_offline_core_takes_its_set_away_and_renames_none(lab: Lab, workers: Workers) -> None:
+    """Also for an agent that starts while its CPUs are offline, when the kernel hides the core."""
     try:
-        lab.node("echo 0 >/sys/devices/system/cpu/cpu7/online")
+        lab.node("echo 0 | tee /sys/devices/system/cpu/cpu[67]/online")
         wait_for("one set less", lambda: sets(lab) == "1", timeout_s=60)
         restart_agent(lab)
         wait_for("the set of the other node", lambda: sets(lab) == "1", timeout_s=120)
@@ -70,9 +70,9 @@ def test_an_offline_cpu_takes_its_set_away_and_renames_none(lab: Lab, workers: W
         agent = ("--namespace", NAMESPACE, "daemonset/numalocal-agent")
         log = lab.kubectl("logs", *agent)
     finally:
-        lab.node("echo 1 >/sys/devices/system/cpu/cpu7/online")
+        lab.node("echo 1 | tee /sys/devices/system/cpu/cpu[67]/online")
 
     assert [rank["cpus"] for rank in status["placements"][0]["ranks"]] == ["2-3"]
     assert '"cpuset-n0-c2x2": "2-3"' in log
-    assert '"cpuset-n1-c6x2": "6-7"' in log
+    assert '"cpuset-n1-c6x2": ""' in log
     wait_for("both sets", lambda: sets(lab) == SETS, timeout_s=60)
