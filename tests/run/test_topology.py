@@ -60,7 +60,7 @@ def test_this_machine_is_told_as_its_kernel_says(numalocal: Run) -> None:
     online = IdSet.parse(Path("/sys/devices/system/cpu/online").read_text())
     assert told["online_cpus"] == str(online)
     assert set(told) >= {"allowed_cpus", "packages", "numa_nodes", "cores", "l3", "findings"}
-    assert "sets" not in told
+    assert {"sets", "shared_cpus"} <= set(told)
 
 
 def test_a_pool_file_adds_its_sets_to_the_document(
