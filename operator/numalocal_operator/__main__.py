@@ -11,10 +11,14 @@ import kopf
 from kubernetes import config as kubernetes_config
 
 from numalocal import log
+from numalocal_operator import annotated
 from numalocal_operator.cluster import Cluster
 from numalocal_operator.config import from_environ
 from numalocal_operator.controller import Controller
 from numalocal_operator.handlers import register
+from numalocal_operator.offers import Offers
+from numalocal_operator.webhook.keeper import Keeper
+from numalocal_operator.webhook.server import Server
 
 RECURSION_LIMIT: Final = 100_000
 """For Python's JSON each level of an object is a call, and the API server takes 10,000 levels: one
@@ -37,7 +41,13 @@ def main() -> int:
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # every liveness probe
     logging.getLogger("numalocal_operator").info("starting", extra=asdict(config))
     registry = kopf.OperatorRegistry()
-    register(registry, Controller(Cluster(), config))
+    cluster = Cluster()
+    register(registry, Controller(cluster, config))
+    if config.webhook is not None:
+        offers = Offers()
+        server = Server(offers.pools, config.check)
+        keeper = Keeper(config.webhook, server.serve_with)
+        annotated.register(registry, cluster, offers, server, keeper)
     asyncio.run(
         kopf.operator(
             registry=registry,

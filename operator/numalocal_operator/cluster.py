@@ -151,22 +151,37 @@ class Cluster:
             if error.status != _NOT_FOUND:
                 raise
 
-    def event(self, worker: Raw, kind: str, reason: str, message: str, now: str) -> None:
-        """Record an Event on a worker: kind is Normal or Warning.
+    def tell_pod(self, pod: Raw, condition: Mapping[str, str]) -> None:
+        """Put a condition of ours beside a pod's others; nothing where the pod is gone."""
+        metadata = pod["metadata"]
+        try:
+            self._core.patch_namespaced_pod_status(
+                metadata["name"],
+                metadata["namespace"],
+                {"status": {"conditions": [dict(condition)]}},
+                _request_timeout=_TIMEOUT_S,
+                _preload_content=False,
+            )
+        except ApiException as error:
+            if error.status != _NOT_FOUND:
+                raise
+
+    def event(self, involved: Raw, kind: str, reason: str, message: str, now: str) -> None:
+        """Record an Event on a worker or a pod: kind is Normal or Warning.
 
         It is news for people, not state: one that cannot be written is lost, with a log line.
         """
-        metadata = worker["metadata"]
-        involved = {
-            "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": names.KIND,
+        metadata = involved["metadata"]
+        reference = {
+            "apiVersion": involved.get("apiVersion", f"{GROUP}/{VERSION}"),
+            "kind": involved.get("kind", names.KIND),
             "name": metadata["name"],
             "namespace": metadata["namespace"],
             "uid": metadata["uid"],
         }
         event = {
             "metadata": {"generateName": f"{metadata['name']}-"},
-            "involvedObject": involved,
+            "involvedObject": reference,
             "type": kind,
             "reason": reason,
             "message": message[:1024],

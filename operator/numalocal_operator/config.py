@@ -7,16 +7,36 @@ from numalocal.worker.inject import CheckImage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Where the webhook's things are: its Service, its Secret, and what tells the API server of it.
+
+    `managed` tells that cert-manager fills the Secret and tells the API server.
+    """
+
+    namespace: str
+    service: str
+    secret: str
+    configuration: str
+    managed: bool
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names by which the API server calls the Service."""
+        return tuple(f"{self.service}.{self.namespace}.svc{end}" for end in ("", ".cluster.local"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """`binder_image` runs in every worker's init container.
 
-    `namespace` limits the operator to one namespace; empty means all.
+    `namespace` limits the operator to one namespace; empty means all.  `webhook` None = none.
     """
 
     binder_image: str = "docker.io/numalocal/binder:0.1.0"
     binder_pull_policy: str = "IfNotPresent"
     namespace: str = ""
     log_level: str = "info"
+    webhook: Webhook | None = None
 
     @property
     def check(self) -> CheckImage:
@@ -36,4 +56,19 @@ def from_environ(environ: Mapping[str, str]) -> Config:
         binder_pull_policy=read("NUMALOCAL_BINDER_PULL_POLICY", default.binder_pull_policy),
         namespace=read("NUMALOCAL_NAMESPACE", default.namespace),
         log_level=read("NUMALOCAL_LOG_LEVEL", default.log_level),
+        webhook=_webhook(environ),
+    )
+
+
+def _webhook(environ: Mapping[str, str]) -> Webhook | None:
+    """Read the webhook's variables: all or none are set."""
+    service = environ.get("NUMALOCAL_WEBHOOK_SERVICE")
+    if not service:
+        return None
+    return Webhook(
+        namespace=environ["NUMALOCAL_WEBHOOK_NAMESPACE"],
+        service=service,
+        secret=environ["NUMALOCAL_WEBHOOK_SECRET"],
+        configuration=environ["NUMALOCAL_WEBHOOK_CONFIGURATION"],
+        managed=environ.get("NUMALOCAL_WEBHOOK_CERTIFICATE") == "cert-manager",
     )

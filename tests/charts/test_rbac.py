@@ -26,6 +26,14 @@ OPERATOR = {
     ("customresourcedefinitions.apiextensions.k8s.io", "watch"),
 }
 
+WEBHOOK = {
+    ("mutatingwebhookconfigurations.admissionregistration.k8s.io", "get"),
+    ("mutatingwebhookconfigurations.admissionregistration.k8s.io", "patch"),
+    ("pods/status", "patch"),
+    ("nodes", "list"),
+    ("nodes", "watch"),
+}
+
 
 def rights(role: Document) -> Rights:
     return {
@@ -37,7 +45,9 @@ def rights(role: Document) -> Rights:
     }
 
 
-@pytest.mark.parametrize(("part", "expected"), [("agent", AGENT), ("operator", OPERATOR)])
+@pytest.mark.parametrize(
+    ("part", "expected"), [("agent", AGENT), ("operator", OPERATOR), ("webhook", WEBHOOK)]
+)
 def test_a_part_may_do_what_it_does_and_no_more(
     objects: Objects, part: str, expected: Rights
 ) -> None:
@@ -45,11 +55,23 @@ def test_a_part_may_do_what_it_does_and_no_more(
 
 
 def test_no_right_is_a_wildcard_or_reaches_secrets(objects: Objects) -> None:
-    roles = [one for (kind, _), one in objects.items() if kind in ("ClusterRole", "Role")]
+    roles = [one for (kind, _), one in objects.items() if kind == "ClusterRole"]
     words = {word for role in roles for right in rights(role) for word in right}
 
     assert roles
     assert not [word for word in words if "*" in word or "secret" in word]
+
+
+def test_the_one_secret_is_its_own_and_its_configuration_too(objects: Objects) -> None:
+    (secrets,) = objects["Role", "numalocal-webhook"]["rules"]
+    named = [
+        rule
+        for rule in objects["ClusterRole", "numalocal-webhook"]["rules"]
+        if "mutatingwebhookconfigurations" in rule["resources"]
+    ]
+
+    assert (secrets["resources"], secrets["verbs"]) == (["secrets"], ["get", "update"])
+    assert secrets["resourceNames"] == named[0]["resourceNames"] == ["numalocal-webhook"]
 
 
 @pytest.mark.parametrize(("part", "workload"), [("agent", "DaemonSet"), ("operator", "Deployment")])

@@ -81,12 +81,19 @@ def test_every_image_can_come_from_elsewhere(render: Render) -> None:
     assert "IfNotPresent" not in text
 
 
-def test_the_operator_is_told_the_image_of_the_check(operator: Mapping[str, Any]) -> None:
+def test_the_operator_is_told_the_image_of_the_check_and_where_its_webhook_is(
+    operator: Mapping[str, Any],
+) -> None:
     env = {one["name"]: one["value"] for one in operator["containers"][0]["env"]}
 
     assert env == {
         "NUMALOCAL_BINDER_IMAGE": "docker.io/numalocal/binder:0.1.0",
         "NUMALOCAL_BINDER_PULL_POLICY": "IfNotPresent",
+        "NUMALOCAL_WEBHOOK_NAMESPACE": "numalocal-system",
+        "NUMALOCAL_WEBHOOK_SERVICE": "numalocal-webhook",
+        "NUMALOCAL_WEBHOOK_SECRET": "numalocal-webhook",
+        "NUMALOCAL_WEBHOOK_CONFIGURATION": "numalocal-webhook",
+        "NUMALOCAL_WEBHOOK_CERTIFICATE": "operator",
     }
 
 

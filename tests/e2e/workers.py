@@ -17,7 +17,7 @@ IDLE = ("sleep", "infinity")
 """An engine for tests that ask nothing of one: under emulation a busy one slows everything down."""
 
 # Everything of one container's processes in one go: a shell on the node costs a second.
-_LOOK = """
+LOOK = """
 scope=$(find /sys/fs/cgroup/kubepods.slice -name 'cri-containerd-{id}.scope' -type d)
 echo "@@cgroup"; cat "$scope"/cpuset.cpus.effective "$scope"/cpuset.mems.effective
 for pid in $(cat "$scope"/cgroup.procs); do
@@ -150,7 +150,7 @@ class Workers:
         """Read the node's /proc and /sys for the engine's container."""
         (container,) = self.pod(name)["status"]["containerStatuses"]
         identity = container["containerID"].removeprefix("containerd://")
-        return parse_look(self.lab.node(_LOOK.replace("{id}", identity)))
+        return parse_look(self.lab.node(LOOK.replace("{id}", identity)))
 
 
 def parse_look(text: str) -> Look:

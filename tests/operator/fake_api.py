@@ -18,6 +18,8 @@ Raw = dict[str, Any]
 WORKERS = "/apis/numalocal.io/v1alpha1/namespaces/serving/cpuinferenceworkers"
 PODS = "/api/v1/namespaces/serving/pods"
 EVENTS = "/api/v1/namespaces/serving/events"
+SECRETS = "/api/v1/namespaces/serving/secrets"
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
 @dataclass
@@ -64,12 +66,19 @@ class FakeApi:
                 return self._list(path, parse_qs(parts.query))
             case _ if path not in self.objects:
                 return _status(404, f"{path} not found")
-            case "PATCH":
-                return self._patch_status(parts.path, body)
-            case "DELETE":
-                return self._delete(path, body or {})
-            case _:
+            case "GET":
                 return 200, self.objects[path]
+            case _:
+                return self._change(method, parts.path, body or {})
+
+    def _change(self, method: str, path: str, body: Raw) -> tuple[int, Raw]:
+        match method:
+            case "PATCH":
+                return self._patch(path, body)
+            case "PUT":
+                return self._replace(path, body)
+            case _:
+                return self._delete(path, body)
 
     def _paths(self, collection: str) -> list[str]:
         return [path for path in self.objects if path.rpartition("/")[0] == collection]
@@ -95,11 +104,27 @@ class FakeApi:
         self.put(collection, body)
         return 201, body
 
-    def _patch_status(self, path: str, body: Raw) -> tuple[int, Raw]:
+    def _patch(self, path: str, body: Raw) -> tuple[int, Raw]:
         found = self.objects[path.removesuffix("/status")]
+        if path.startswith(CONFIGURATIONS):
+            _merge(found["webhooks"], body["webhooks"], "name")
+            return 200, found
         assert path.endswith("/status"), "only the status is the operator's to write"
-        found["status"] = {**found.get("status", {}), **body["status"]}
+        status = found.setdefault("status", {})
+        if path.startswith(PODS):  # a strategic merge, as the API server does for its own kinds
+            _merge(status.setdefault("conditions", []), body["status"]["conditions"], "type")
+        else:
+            status.update(body["status"])
         return 200, found
+
+    def _replace(self, path: str, body: Raw) -> tuple[int, Raw]:
+        version = self.objects[path]["metadata"].get("resourceVersion")
+        if body["metadata"].get("resourceVersion") != version:
+            return _status(409, "the object has been modified")
+        self._uids += 1
+        body["metadata"]["resourceVersion"] = f"v{self._uids}"
+        self.objects[path] = body
+        return 200, body
 
     def _delete(self, path: str, options: Raw) -> tuple[int, Raw]:
         wanted = options.get("preconditions", {}).get("uid")
@@ -110,6 +135,20 @@ class FakeApi:
         else:
             self.objects[path]["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:35Z"
         return 200, {}
+
+
+def _merge(found: list[Raw], given: list[Raw], key: str) -> None:
+    """Merge a list by its key: what is there is changed, what is not is added."""
+    for one in given:
+        same = next((other for other in found if other[key] == one[key]), None)
+        if same is None:
+            found.append(one)
+            continue
+        for field_name, value in one.items():
+            if isinstance(value, dict):
+                same[field_name] = {**same.get(field_name, {}), **value}
+            else:
+                same[field_name] = value
 
 
 def _status(code: int, message: str) -> tuple[int, Raw]:
@@ -134,7 +173,7 @@ def serving() -> Iterator[FakeApi]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 # the library's names
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 # the library's names
 
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 # as above
             """Say nothing."""

@@ -1,6 +1,6 @@
 import pytest
 
-from numalocal_operator.config import Config, from_environ
+from numalocal_operator.config import Config, Webhook, from_environ
 
 
 def test_everything_has_a_default() -> None:
@@ -22,6 +22,27 @@ def test_every_variable_is_read() -> None:
         namespace="serving",
         log_level="debug",
     )
+
+
+def test_the_webhook_is_served_where_the_chart_says_where() -> None:
+    environ = {
+        "NUMALOCAL_WEBHOOK_NAMESPACE": "system",
+        "NUMALOCAL_WEBHOOK_SERVICE": "hook",
+        "NUMALOCAL_WEBHOOK_SECRET": "certificate",
+        "NUMALOCAL_WEBHOOK_CONFIGURATION": "hooks",
+        "NUMALOCAL_WEBHOOK_CERTIFICATE": "cert-manager",
+    }
+
+    webhook = from_environ(environ).webhook
+
+    assert webhook == Webhook(
+        namespace="system",
+        service="hook",
+        secret="certificate",
+        configuration="hooks",
+        managed=True,
+    )
+    assert webhook.hosts == ("hook.system.svc", "hook.system.svc.cluster.local")
 
 
 @pytest.mark.parametrize("name", ["NUMALOCAL_BINDER_IMAGE", "NUMALOCAL_LOG_LEVEL"])

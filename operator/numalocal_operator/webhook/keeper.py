@@ -1,0 +1,126 @@
+"""Keep the webhook's certificate: fill the chart's Secret, tell the API server, serve with it."""
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+
+from numalocal_operator.config import Webhook
+from numalocal_operator.webhook.authority import Credentials, renewed
+
+LOOK_S: Final = 60.0
+"""How often the Secret is looked at: another replica may have renewed it."""
+RETRY_S: Final = 2.0
+_CONFLICT: Final = 409
+_TIMEOUT_S: Final = 10
+
+_log = logging.getLogger(__name__)
+
+Serve = Callable[[Credentials], None]
+
+
+class Keeper:
+    """One round after another, on every replica: the API server's versions settle who writes."""
+
+    def __init__(self, place: Webhook, serve: Serve, api: client.ApiClient | None = None) -> None:
+        self._place = place
+        self._serve = serve
+        api = api or client.ApiClient()
+        self._core: Any = client.CoreV1Api(api)
+        self._admission: Any = client.AdmissionregistrationV1Api(api)
+
+    async def run(self) -> None:
+        """Work for ever; cancel it to end."""
+        while True:
+            wait_s = LOOK_S
+            try:
+                await asyncio.to_thread(self.round, datetime.now(UTC))
+            except Exception as error:  # the next round may do better
+                sentence = " ".join(str(error).split())[:500]
+                _log.warning("certificate not kept", extra={"err": sentence, "retry_s": RETRY_S})
+                wait_s = RETRY_S
+            await asyncio.sleep(wait_s)
+
+    def round(self, now: datetime) -> None:
+        """Look once, and do what is to be done.
+
+        The API server is told a new authority before anything is served that it has signed.
+        """
+        held = self._managed() if self._place.managed else self._kept(now)
+        if held is not None:
+            self._serve(held)
+
+    def _managed(self) -> Credentials | None:
+        held = _credentials(self._secret())
+        return held if held.leaf and held.leaf_key else None
+
+    def _kept(self, now: datetime) -> Credentials:
+        while True:
+            secret = self._secret()
+            held = _credentials(secret)
+            made = renewed(held, self._place.hosts, now)
+            if made is not None and not self._write(secret, made):
+                continue  # another replica was first: what it wrote is as good
+            if made is not None:
+                _log.info("certificate renewed", extra={"secret": self._place.secret})
+            self._tell((made or held).ca_bundle)
+            return made or held
+
+    def _secret(self) -> dict[str, Any]:
+        answer = self._core.read_namespaced_secret(
+            self._place.secret,
+            self._place.namespace,
+            _request_timeout=_TIMEOUT_S,
+            _preload_content=False,
+        )
+        return dict(json.loads(answer.data))
+
+    def _write(self, secret: dict[str, Any], made: Credentials) -> bool:
+        data = {name: base64.b64encode(pem).decode("ascii") for name, pem in made.data().items()}
+        try:
+            self._core.replace_namespaced_secret(
+                self._place.secret,
+                self._place.namespace,
+                {**secret, "data": data},
+                _request_timeout=_TIMEOUT_S,
+                _preload_content=False,
+            )
+        except ApiException as error:
+            if error.status == _CONFLICT:
+                return False
+            raise
+        return True
+
+    def _tell(self, bundle: bytes) -> None:
+        """Write the bundle into every webhook of the configuration that has another."""
+        name = self._place.configuration
+        answer = self._admission.read_mutating_webhook_configuration(
+            name, _request_timeout=_TIMEOUT_S, _preload_content=False
+        )
+        told = base64.b64encode(bundle).decode("ascii")
+        stale = [
+            {"name": one["name"], "clientConfig": {"caBundle": told}}
+            for one in json.loads(answer.data)["webhooks"]
+            if one["clientConfig"].get("caBundle") != told
+        ]
+        if stale:
+            self._admission.patch_mutating_webhook_configuration(
+                name, {"webhooks": stale}, _request_timeout=_TIMEOUT_S, _preload_content=False
+            )
+
+
+def _credentials(secret: dict[str, Any]) -> Credentials:
+    """Read the Secret's fields; what is no base64 is not there."""
+    data = {}
+    for name, text in (secret.get("data") or {}).items():
+        try:
+            data[name] = base64.b64decode(text, validate=True)
+        except ValueError:
+            continue
+    return Credentials.of(data)

@@ -1,0 +1,84 @@
+"""Answer one AdmissionReview: what the pod becomes, or why it is refused."""
+
+import base64
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from numalocal.errors import NumalocalError, SpecInvalid
+from numalocal.worker.admission import admit, asks
+from numalocal.worker.inject import CheckImage, PoolNumbers
+
+Raw = Mapping[str, Any]
+
+_INVALID: Final = 422
+_BROKEN: Final = 500
+_MOST_WARNING: Final = 250
+"""The API server cuts what is longer (apiserver/pkg/warning)."""
+_MOST_MESSAGE: Final = 8000
+
+_log = logging.getLogger(__name__)
+
+
+class ReviewInvalid(NumalocalError):
+    """A request that is no AdmissionReview of a pod."""
+
+
+def answer(review: Any, pools: Mapping[str, PoolNumbers], image: CheckImage) -> dict[str, Any]:
+    """Answer a review, the shape of admission.k8s.io/v1.
+
+    Raises:
+        ReviewInvalid: where it is none.
+    """
+    request = review.get("request") if isinstance(review, Mapping) else None
+    if not isinstance(request, Mapping) or not isinstance(request.get("uid"), str):
+        raise ReviewInvalid("must be an AdmissionReview of admission.k8s.io/v1 with a request")
+    pod = request.get("object")
+    if not isinstance(pod, Mapping):
+        raise ReviewInvalid("request.object must be a pod")
+    return {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": {"uid": request["uid"], **_judged(pod, pools, image)},
+    }
+
+
+def _judged(pod: Raw, pools: Mapping[str, PoolNumbers], image: CheckImage) -> dict[str, Any]:
+    if not asks(pod):
+        return {"allowed": True}
+    try:
+        admitted = admit(pod, pools, image)
+    except SpecInvalid as error:
+        message = "; ".join(str(one) for one in error.problems)
+        return _refused(_INVALID, "Invalid", f"numalocal: {message}")
+    except Exception as error:
+        # A pod must get a sentence, and the next pod its answer, whatever is wrong with this one.
+        _log.exception("review failed")
+        kind = type(error).__name__
+        return _refused(_BROKEN, "InternalError", f"numalocal: {kind}; the operator's log has more")
+    allowed: dict[str, Any] = {"allowed": True}
+    if admitted.warnings:
+        allowed["warnings"] = [one[:_MOST_WARNING] for one in admitted.warnings]
+    if operations := patch(pod, admitted.pod):
+        text = json.dumps(operations, separators=(",", ":")).encode()
+        allowed |= {"patchType": "JSONPatch", "patch": base64.b64encode(text).decode("ascii")}
+    return allowed
+
+
+def _refused(code: int, reason: str, message: str) -> dict[str, Any]:
+    status = {"code": code, "reason": reason, "message": message[:_MOST_MESSAGE]}
+    return {"allowed": False, "status": status}
+
+
+def patch(before: Raw, after: Raw) -> list[dict[str, Any]]:
+    """Say what changes, as a JSON patch (RFC 6902) of the fields of spec and metadata.
+
+    A field that stays is not named, so that nothing of it can be lost.
+    """
+    return [
+        {"op": "add", "path": f"/{part}/{field}", "value": value}
+        for part in ("metadata", "spec")
+        for field, value in after[part].items()
+        if (before.get(part) or {}).get(field) != value
+    ]

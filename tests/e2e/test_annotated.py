@@ -1,0 +1,198 @@
+"""Any pod by annotation: on a real API server, scheduler, kubelet and runtime."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from annotated import ASKS, SETS, SHARED, Annotated, container, pod, template, workload
+from installed import NAMESPACE
+from lab.cluster import Lab
+from lab.commands import LabError, wait_for
+
+
+@pytest.fixture
+def annotated(lab: Lab) -> Iterator[Annotated]:
+    made = Annotated(lab)
+    yield made
+    made.delete_all()
+
+
+def operators(lab: Lab, replicas: int) -> None:
+    """Scale the operator, and wait until its webhook answers or is gone."""
+    where = ("--namespace", NAMESPACE, "deployment/numalocal-operator")
+    lab.kubectl("scale", *where, f"--replicas={replicas}")
+
+    def endpoints() -> int:
+        found = lab.kubectl_json("get", "endpointslices", "--namespace", NAMESPACE)["items"]
+        ready = [
+            one
+            for each in found
+            if each["metadata"]["name"].startswith("numalocal-webhook")
+            for one in each.get("endpoints") or ()
+            if one["conditions"].get("ready")
+        ]
+        return len(ready)
+
+    wait_for(f"{replicas} webhooks", lambda: endpoints() == replicas, timeout_s=180, interval_s=1)
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_a_workload_with_the_annotation_alone_is_bound_checked_and_told(
+    kind: str, annotated: Annotated
+) -> None:
+    annotated.create(workload(kind, "any", template("any")))
+    made = annotated.wait_bound("any")
+    look = annotated.look("any")
+    environment = annotated.environment("any")
+
+    assert look.cgroup_cpus in SETS
+    assert list(look.cgroup_mems) == [SETS[look.cgroup_cpus]]
+    assert set(look.thread_cpus) == {look.cgroup_cpus}
+    assert environment["NUMALOCAL_CPUS"] == str(look.cgroup_cpus)
+    assert environment["OMP_NUM_THREADS"] == "1"
+    (engine,) = made["spec"]["containers"]
+    assert engine["resources"]["limits"]["numalocal.io/cpuset"] == "1"
+    assert engine["resources"]["requests"]["cpu"] == "2"
+    assert f"CPUs {look.cgroup_cpus}" in annotated.condition("any")["message"]
+
+
+def test_a_job_whose_pods_never_start_again_is_bound(annotated: Annotated) -> None:
+    decode = ["numalocal-decode", "--weights", "32Mi", "--seconds", "1"]
+    made = template("job", container(command=decode), restartPolicy="Never")
+    annotated.create(workload("Job", "job", made, backoffLimit=0))
+
+    def succeeded() -> bool:
+        return bool(
+            annotated.lab.kubectl_json("get", "job", "job").get("status", {}).get("succeeded")
+        )
+
+    wait_for("the job's end", succeeded, timeout_s=180, interval_s=1)
+
+    (found,) = annotated.pods("job")
+    log = annotated.lab.kubectl("logs", found["metadata"]["name"])
+    assert re.search(r"^start cpus=(2-3 mems=0|6-7 mems=1)$", log, re.MULTILINE)
+    assert annotated.condition("job")["status"] == "True"
+
+
+def test_sidecars_stay_on_shared_cpus_and_init_containers_have_the_engines(
+    annotated: Annotated,
+) -> None:
+    """As Istio injects them: a native sidecar first, behind it the user's own init container."""
+    allowed = ["sh", "-c", "grep Cpus_allowed_list /proc/self/status"]
+    inits = [
+        container("istio-proxy", restartPolicy="Always"),
+        container("fetch", command=allowed),
+    ]
+    annotated.create(pod("mesh", template("mesh", container(), initContainers=inits)))
+    annotated.wait_bound("mesh")
+    engine, sidecar = annotated.look("mesh"), annotated.look("mesh", "istio-proxy")
+    fetched = annotated.lab.kubectl("logs", "mesh", "--container", "fetch")
+
+    assert engine.cgroup_cpus in SETS
+    assert set(sidecar.thread_cpus) == {SHARED}
+    assert fetched.split()[-1] == str(engine.cgroup_cpus)
+
+
+def test_two_ranks_have_a_set_on_each_node(annotated: Annotated) -> None:
+    asks = {"numalocal.io/cpusets": "2", "numalocal.io/memory": "64Mi"}
+    annotated.create(workload("Deployment", "two", template("two", asks=asks)))
+    annotated.wait_bound("two")
+
+    look = annotated.look("two")
+    assert str(look.cgroup_cpus) == "2-3,6-7"
+    assert list(look.cgroup_mems) == [0, 1]
+
+
+def test_a_rolling_update_moves_to_other_sets_and_gives_none_twice(annotated: Annotated) -> None:
+    annotated.create(workload("Deployment", "roll", template("roll")))
+    annotated.wait_bound("roll")
+    before = annotated.look("roll").cgroup_cpus
+    changed = template("roll", container(env=[{"name": "ROUND", "value": "2"}]))
+
+    annotated.create(workload("Deployment", "roll", changed))
+    where = ("rollout", "status", "deployment/roll", "--timeout=180s")
+    annotated.lab.kubectl(*where, timeout_s=200)
+    annotated.wait_bound("roll")
+
+    after = annotated.look("roll").cgroup_cpus
+    assert {before, after} <= set(SETS)
+    assert before != after
+    assert annotated.environment("roll")["ROUND"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("asks", "spec", "said"),
+    [
+        (
+            {"numalocal.io/cpusets": "none", "numalocal.io/engine": "vlm"},
+            {},
+            [
+                "metadata.annotations[numalocal.io/cpusets]: 'none' must be a whole number",
+                "metadata.annotations[numalocal.io/engine]: 'vlm' must be one of",
+            ],
+        ),
+        (
+            {"numalocal.io/cpusets": "1", "numalocal.io/pool": "gone"},
+            {},
+            ["asks for pool gone, which no node offers (offered: cpuset)"],
+        ),
+        (ASKS, {"nodeName": "numalocal-0"}, ["spec.nodeName: 'numalocal-0' must be left out"]),
+    ],
+    ids=["not readable", "no such pool", "nodeName"],
+)
+def test_what_cannot_be_is_refused_at_once_with_all_problems(
+    asks: dict[str, str], spec: dict[str, Any], said: list[str], annotated: Annotated
+) -> None:
+    with pytest.raises(LabError) as refused:
+        annotated.create(pod("refused", template("refused", asks=asks, **spec)))
+
+    assert all(one in str(refused.value) for one in said)
+
+
+def test_what_asked_cannot_be_changed_afterwards(annotated: Annotated) -> None:
+    annotated.create(pod("fixed", template("fixed")))
+
+    for change in ("cpusets=2", "reserved-cores=1", "engine-"):
+        with pytest.raises(LabError, match="immutable"):
+            annotated.lab.kubectl(
+                "annotate", "--overwrite", "pod", "fixed", f"numalocal.io/{change}"
+            )
+    annotated.lab.kubectl("annotate", "pod", "fixed", "example.com/note=free")
+
+
+def test_while_the_webhook_is_away_pods_that_ask_wait_and_no_other_does(
+    annotated: Annotated, lab: Lab
+) -> None:
+    operators(lab, 0)
+    try:
+        annotated.create(pod("others", template("others", asks={})))
+        annotated.create(workload("Deployment", "waits", template("waits")))
+        wait_for(
+            "a pod that cannot be made",
+            lambda: "failed calling webhook" in lab.kubectl("get", "events"),
+            timeout_s=60,
+        )
+        assert annotated.pods("waits") == []
+        wait_for(
+            "a pod that asks for nothing",
+            lambda: annotated.pods("others")[0]["status"]["phase"] == "Running",
+            timeout_s=60,
+        )
+    finally:
+        operators(lab, 1)
+
+    annotated.wait_bound("waits")
+    assert annotated.look("waits").cgroup_cpus in SETS
+
+
+def test_describe_answers_whether_a_pod_is_bound(annotated: Annotated, lab: Lab) -> None:
+    annotated.create(pod("told", template("told")))
+    annotated.wait_bound("told")
+
+    described = lab.kubectl("describe", "pod", "told")
+    events = lab.kubectl("get", "events", "--field-selector", "involvedObject.name=told")
+
+    assert re.search(r"numalocal\.io/Bound\s+True", described)
+    assert events.count("Verified") == 1

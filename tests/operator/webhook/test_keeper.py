@@ -1,0 +1,158 @@
+"""The keeper against a fake API server: who writes what, and in which order."""
+
+import base64
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from numalocal_operator.config import Webhook
+from numalocal_operator.webhook.authority import Credentials
+from numalocal_operator.webhook.keeper import Keeper
+
+from ..fake_api import CONFIGURATIONS, SECRETS, FakeApi
+from .conftest import NOW
+
+NAME = "numalocal-webhook"
+PLACE = Webhook(namespace="serving", service=NAME, secret=NAME, configuration=NAME, managed=False)
+CERT_MANAGER = Webhook(
+    namespace="serving", service=NAME, secret=NAME, configuration=NAME, managed=True
+)
+
+
+@pytest.fixture
+def connection(api: FakeApi) -> Iterator[client.ApiClient]:
+    settings = client.Configuration()
+    settings.host = api.url
+    settings.retries = 0
+    with client.ApiClient(settings) as made:
+        yield made
+
+
+@pytest.fixture
+def served() -> list[Credentials]:
+    return []
+
+
+def install(api: FakeApi) -> None:
+    api.put(SECRETS, {"metadata": {"name": NAME, "resourceVersion": "v0"}})
+    webhook = {"name": "pods.numalocal.io", "clientConfig": {"service": {"name": NAME}}}
+    api.put(CONFIGURATIONS, {"metadata": {"name": NAME}, "webhooks": [webhook]})
+
+
+def secret(api: FakeApi) -> dict[str, bytes]:
+    data = api.objects[f"{SECRETS}/{NAME}"].get("data", {})
+    return {name: base64.b64decode(text) for name, text in data.items()}
+
+
+def bundle(api: FakeApi) -> bytes:
+    (webhook,) = api.objects[f"{CONFIGURATIONS}/{NAME}"]["webhooks"]
+    return base64.b64decode(webhook["clientConfig"].get("caBundle", ""))
+
+
+def test_the_charts_empty_secret_is_filled_told_and_served(
+    api: FakeApi, connection: client.ApiClient, served: list[Credentials]
+) -> None:
+    install(api)
+
+    Keeper(PLACE, served.append, connection).round(NOW)
+
+    (credentials,) = served
+    assert secret(api) == credentials.data()
+    assert bundle(api) == credentials.ca_bundle
+    assert api.writes() == [
+        ("PUT", f"{SECRETS}/{NAME}"),
+        ("PATCH", f"{CONFIGURATIONS}/{NAME}"),
+    ]
+    (webhook,) = api.objects[f"{CONFIGURATIONS}/{NAME}"]["webhooks"]
+    assert webhook["clientConfig"]["service"] == {"name": NAME}
+
+
+def test_what_is_good_is_not_written_again(
+    api: FakeApi, connection: client.ApiClient, served: list[Credentials]
+) -> None:
+    install(api)
+    Keeper(PLACE, served.append, connection).round(NOW)
+    api.requests.clear()
+
+    Keeper(PLACE, served.append, connection).round(NOW + timedelta(days=30))
+
+    assert api.writes() == []
+    assert served[0] == served[1]
+
+
+def test_a_second_replica_serves_what_the_first_has_written(
+    api: FakeApi, connection: client.ApiClient, served: list[Credentials]
+) -> None:
+    install(api)
+    first = Keeper(PLACE, served.append, connection)
+    stale = dict(api.objects[f"{SECRETS}/{NAME}"])
+    first.round(NOW)
+    second = Keeper(PLACE, served.append, connection)
+
+    assert not second._write(stale, served[0])
+    second.round(NOW)
+
+    assert served[0] == served[1]
+
+
+def test_a_bundle_that_somebody_took_away_is_told_again(
+    api: FakeApi, connection: client.ApiClient, served: list[Credentials]
+) -> None:
+    install(api)
+    keeper = Keeper(PLACE, served.append, connection)
+    keeper.round(NOW)
+    (webhook,) = api.objects[f"{CONFIGURATIONS}/{NAME}"]["webhooks"]
+    del webhook["clientConfig"]["caBundle"]
+
+    keeper.round(NOW)
+
+    assert bundle(api) == served[0].ca_bundle
+
+
+def test_the_api_server_knows_a_new_authority_before_it_signs(
+    api: FakeApi, connection: client.ApiClient
+) -> None:
+    install(api)
+    told: list[tuple[bytes, bytes]] = []
+    keeper = Keeper(PLACE, lambda made: told.append((bundle(api), made.ca_bundle)), connection)
+
+    keeper.round(NOW)
+    keeper.round(NOW + timedelta(days=3640))
+
+    assert [known == used for known, used in told] == [True, True]
+    assert told[1][1].count(b"BEGIN CERTIFICATE") == 2
+
+
+def test_a_secret_of_cert_manager_is_read_and_never_written(
+    api: FakeApi,
+    connection: client.ApiClient,
+    served: list[Credentials],
+    credentials: Credentials,
+) -> None:
+    install(api)
+    keeper = Keeper(CERT_MANAGER, served.append, connection)
+    keeper.round(NOW)
+    assert served == []
+    held: dict[str, Any] = api.objects[f"{SECRETS}/{NAME}"]
+    held["data"] = {
+        name: base64.b64encode(credentials.data()[name]).decode() for name in ("tls.crt", "tls.key")
+    }
+
+    keeper.round(NOW)
+
+    assert served[0].leaf == credentials.leaf
+    assert api.writes() == []
+
+
+def test_a_secret_with_nonsense_is_filled_anew(
+    api: FakeApi, connection: client.ApiClient, served: list[Credentials]
+) -> None:
+    install(api)
+    api.objects[f"{SECRETS}/{NAME}"]["data"] = {"tls.crt": "%%%", "ca.crt": "AAAA"}
+
+    Keeper(PLACE, served.append, connection).round(NOW)
+
+    assert secret(api) == served[0].data()
