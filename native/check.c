@@ -1,4 +1,5 @@
 /* numalocal-bind check: options -> report -> its file and the standard output. */
+#include "await.h"
 #include "commands.h"
 #include "die.h"
 #include "inspect.h"
@@ -17,22 +18,50 @@
 struct options {
     const char *root;
     const char *report; /* NULL: the termination log */
+    bool may_wait;
+    unsigned int wait_s;
 };
+
+/* Nobody waits an hour for an agent that comes back in seconds. */
+enum { LONGEST_WAIT_S = 3600 };
+
+static unsigned int parse_wait(const char *text)
+{
+    uint64_t wait_s = 0;
+
+    if (!text_parse_number(text, &wait_s) || wait_s > LONGEST_WAIT_S)
+        die("check: --wait \"%.60s\" is no number of seconds: write 0 to %d; see numalocal-bind "
+            "--help",
+            text, LONGEST_WAIT_S);
+    return (unsigned int)wait_s;
+}
+
+static void take_option(struct options *options, int option)
+{
+    switch (option) {
+    case 'o':
+        options->root = optarg;
+        break;
+    case 'r':
+        options->report = optarg;
+        break;
+    default:
+        options->may_wait = true;
+        options->wait_s = parse_wait(optarg);
+    }
+}
 
 static void parse_options(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
         {"root", required_argument, NULL, 'o'},
         {"report", required_argument, NULL, 'r'},
+        {"wait", required_argument, NULL, 'w'},
         {NULL, 0, NULL, 0},
     };
 
-    for (int option; (option = option_next(argc, argv, known)) != -1;) {
-        if (option == 'o')
-            options->root = optarg;
-        else
-            options->report = optarg;
-    }
+    for (int option; (option = option_next(argc, argv, known)) != -1;)
+        take_option(options, option);
     if (optind != argc)
         die("check: unexpected argument %.60s; see numalocal-bind --help", argv[optind]);
 }
@@ -81,7 +110,10 @@ int check_command(int argc, char **argv)
 
     parse_options(&options, argc, argv);
     signal(SIGPIPE, SIG_IGN); /* an error of write(2) */
-    inspect(&inspection, options.root);
+    if (options.may_wait)
+        await_binding(&inspection, options.root, options.wait_s);
+    else
+        inspect(&inspection, options.root, false);
     struct report *report = &inspection.report;
     report->mempolicy = probe_mempolicy();
     note_mempolicy(&report->notes, &report->mempolicy);

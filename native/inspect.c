@@ -2,6 +2,7 @@
 
 #include "budget.h"
 #include "die.h"
+#include "late.h"
 #include "quota.h"
 #include "text.h"
 
@@ -9,6 +10,9 @@
 
 static const char CHECK_AGENT[] = "check that the numalocal agent is ready on this node and that "
                                   "its container runtime has NRI enabled";
+
+static const char AWAY[] = ", by its cgroup, as the numalocal agent was away when this container "
+                           "was created";
 
 static void compare(struct sentences *problems, const char *kind, const struct idlist *planned,
                     const struct idlist *allowed)
@@ -38,7 +42,7 @@ static struct rank_report *report_ranks(const struct plan *plan)
 }
 
 /* "bound to CPUs 2-3 and NUMA node 0; 1 rank of 64.0 MiB fits". */
-static char *format_verified(const struct plan *plan)
+static char *format_verified(const struct plan *plan, bool late)
 {
     const struct amount each = text_bytes(plan->memory_per_rank_bytes);
     const bool one = plan->rank_count == 1;
@@ -48,9 +52,9 @@ static char *format_verified(const struct plan *plan)
                        ? text_format("no memory per rank is asked for")
                        : text_format("%zu rank%s of %s %s", plan->rank_count,
                                      plural(plan->rank_count), each.text, one ? "fits" : "fit");
-    char *message = text_format("bound to CPU%s %s and NUMA node%s %s; %s",
+    char *message = text_format("bound %sto CPU%s %s and NUMA node%s %s%s; %s", late ? "late " : "",
                                 plural(idlist_size(&plan->cpus)), cpus,
-                                plural(idlist_size(&plan->mems)), mems, memory);
+                                plural(idlist_size(&plan->mems)), mems, late ? AWAY : "", memory);
 
     free(memory);
     free(mems);
@@ -108,17 +112,55 @@ static void compare_plan(struct inspection *inspection, const char *root)
     inspection->ranks = report_ranks(plan);
     compare(&report->problems, "CPU", &plan->cpus, report->cpus);
     compare(&report->problems, "NUMA node", &plan->mems, report->mems);
+    inspection->bound = report->problems.count == 0;
     budget_check(plan, root, report->mems, &report->limit, inspection->ranks, &report->problems,
                  &report->notes);
     note_quota(&report->notes, plan, root);
     note_interleaving(&report->notes, inspection->ranks, plan->rank_count, report->mems);
     report->ranks = inspection->ranks;
-    report->rank_count = plan->rank_count;
-    inspection->verified_message = format_verified(plan);
+    report->rank_count = plan->shares_known ? plan->rank_count : 0;
+    inspection->verified_message = format_verified(plan, inspection->late);
     report->verified_message = inspection->verified_message;
 }
 
-void inspect(struct inspection *inspection, const char *root)
+/* Takes for the plan what the agent has set this container's cgroup to since it began. */
+static enum plan_result read_late(struct inspection *inspection, const char *root)
+{
+    const struct status *status = &inspection->status;
+    struct idlist cpus;
+    struct idlist mems;
+    enum plan_result result = PLAN_MISSING;
+
+    if (late_binding(&cpus, &mems, root) && idlist_equal(&cpus, &status->cpus_allowed) &&
+        idlist_equal(&mems, &status->mems_allowed)) {
+        inspection->late = true;
+        result = plan_of_binding(&inspection->plan, &cpus, &mems, &inspection->malformed);
+    }
+    idlist_free(&mems);
+    idlist_free(&cpus);
+    return result;
+}
+
+static enum plan_result read_plan(struct inspection *inspection, const char *root,
+                                  bool may_be_late)
+{
+    const enum plan_result result = plan_read(&inspection->plan, &inspection->malformed);
+
+    return result == PLAN_MISSING && may_be_late ? read_late(inspection, root) : result;
+}
+
+/* What a check of a late binding cannot know. */
+static void note_late(struct sentences *notes, const struct plan *plan)
+{
+    sentences_add(notes,
+                  text_format("NUMALOCAL_CPUS is not set in this container, so that its CPUs and "
+                              "NUMA nodes could be compared with its cgroup alone and not with "
+                              "its plan%s; the engine's container is created later, and the "
+                              "agent binds it then or refuses it",
+                              plan->shares_known ? "" : ", and which rank has which is not known"));
+}
+
+void inspect(struct inspection *inspection, const char *root, bool may_be_late)
 {
     struct report *report = &inspection->report;
 
@@ -127,9 +169,11 @@ void inspect(struct inspection *inspection, const char *root)
     report->cpus = &inspection->status.cpus_allowed;
     report->mems = &inspection->status.mems_allowed;
     memory_limit_read(&report->limit, root);
-    switch (plan_read(&inspection->plan, &inspection->malformed)) {
+    switch (read_plan(inspection, root, may_be_late)) {
     case PLAN_READ:
         compare_plan(inspection, root);
+        if (inspection->late)
+            note_late(&report->notes, &inspection->plan);
         break;
     case PLAN_MISSING:
         sentences_add(&report->problems,

@@ -6,6 +6,8 @@
 #include "report.h"
 #include "status.h"
 
+#include <stdbool.h>
+
 struct inspection {
     struct report report; /* less its mempolicy; points into what follows */
     struct status status;
@@ -13,11 +15,14 @@ struct inspection {
     struct rank_report *ranks;
     char *verified_message;
     char *malformed; /* why the plan cannot be read; NULL: it can */
+    bool bound;      /* to the CPUs and nodes of its plan, whatever else is wrong */
+    bool late;       /* its plan is not in the environment: it is what its cgroup was set to */
 };
 
-/* Reads the plan in the environment, and /proc and /sys below the root. Ends the program where the
- * kernel does not say what this process may use. */
-void inspect(struct inspection *inspection, const char *root);
+/* Reads the plan in the environment, and /proc and /sys below the root. With `may_be_late` a
+ * container without a plan may have been bound since it began. Ends the program where the kernel
+ * does not say what this process may use. */
+void inspect(struct inspection *inspection, const char *root, bool may_be_late);
 void inspection_free(struct inspection *inspection);
 
 #endif

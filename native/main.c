@@ -10,7 +10,7 @@ static const char USAGE[] =
     "Usage:\n"
     "  numalocal-bind exec [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "  numalocal-bind run [--policy NAME] [--openmp NAME] -- COMMAND [ARGUMENT...]\n"
-    "  numalocal-bind check [--root DIR] [--report FILE]\n"
+    "  numalocal-bind check [--wait SECONDS] [--root DIR] [--report FILE]\n"
     "  numalocal-bind --help | --version\n"
     "\n"
     "exec binds this process, reads back that the kernel did it, and becomes COMMAND.\n"
@@ -52,6 +52,11 @@ static const char USAGE[] =
     "  --report FILE  write the object here too; by default to /dev/termination-log, if there is\n"
     "                 one\n"
     "  --root DIR     read /proc and /sys below DIR\n"
+    "  --wait SECONDS\n"
+    "                 look again for as long, at most 3600, while the CPUs or nodes are not the\n"
+    "                 plan's, or there is none: the agent may come back and bind the container.\n"
+    "                 It cannot tell a container that runs its plan any more, so then the plan is\n"
+    "                 what the container's own cgroup was set to. SIGTERM and SIGINT end the wait\n"
     "  Exit status: 0 verified, 1 refused, 125 the plan cannot be read, or the object could not\n"
     "  be written to both the file and the standard output.\n";
 

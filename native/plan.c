@@ -172,6 +172,14 @@ static char *check_rank(const struct plan *plan, const struct rank *rank, size_t
     return error;
 }
 
+static char *parse_rank_count(const char *text, uint64_t *count)
+{
+    if (!text_parse_number(text, count) || *count == 0 || *count > MOST_RANKS)
+        return text_format("NUMALOCAL_RANKS \"%.60s\" is no count: write 1 to %d", text,
+                           MOST_RANKS);
+    return NULL;
+}
+
 static char *read_rank_count(struct plan *plan)
 {
     const char *text = getenv("NUMALOCAL_RANKS");
@@ -180,9 +188,9 @@ static char *read_rank_count(struct plan *plan)
 
     if (text == NULL)
         return text_format("NUMALOCAL_RANKS is not set: %s", SET_BY);
-    if (!text_parse_number(text, &count) || count == 0 || count > MOST_RANKS)
-        return text_format("NUMALOCAL_RANKS \"%.60s\" is no count: write 1 to %d", text,
-                           MOST_RANKS);
+    char *error = parse_rank_count(text, &count);
+    if (error != NULL)
+        return error;
     if (shares != NULL && count != count_parts(shares))
         return text_format("NUMALOCAL_RANKS says %" PRIu64 " but NUMALOCAL_RANK_CPUS \"%.60s\" has "
                            "%zu parts: write one per rank, with | between",
@@ -231,9 +239,51 @@ static char *read_overflow(struct plan *plan)
     return text_format("%s \"%.60s\" is unknown: write Refuse or Interleave", NAME, text);
 }
 
-enum plan_result plan_read(struct plan *plan, char **error)
+static void copy(struct idlist *to, const struct idlist *from)
+{
+    static const struct idlist NOTHING;
+
+    idlist_subtract(to, from, &NOTHING);
+}
+
+/* As many ranks as a variable says that the agent has not written; each may have the whole. */
+static char *take_ranks(struct plan *plan)
+{
+    const char *text = getenv("NUMALOCAL_RANKS");
+    uint64_t count = 1;
+    char *error = text == NULL ? NULL : parse_rank_count(text, &count);
+
+    if (error != NULL)
+        return error;
+    plan->ranks = allocate(NULL, (size_t)count, sizeof *plan->ranks);
+    for (plan->rank_count = 0; plan->rank_count < count; plan->rank_count++) {
+        struct rank *rank = &plan->ranks[plan->rank_count];
+
+        *rank = (struct rank){0};
+        copy(&rank->cpus, &plan->cpus);
+        copy(&rank->mems, &plan->mems);
+    }
+    plan->shares_known = text != NULL && count == 1;
+    return NULL;
+}
+
+enum plan_result plan_of_binding(struct plan *plan, const struct idlist *cpus,
+                                 const struct idlist *mems, char **error)
 {
     *plan = (struct plan){0};
+    copy(&plan->cpus, cpus);
+    copy(&plan->mems, mems);
+    *error = take_ranks(plan);
+    if (*error == NULL)
+        *error = read_memory(plan);
+    if (*error == NULL)
+        *error = read_overflow(plan);
+    return *error == NULL ? PLAN_READ : PLAN_MALFORMED;
+}
+
+enum plan_result plan_read(struct plan *plan, char **error)
+{
+    *plan = (struct plan){.shares_known = true};
     *error = NULL;
     if (getenv("NUMALOCAL_CPUS") == NULL)
         return PLAN_MISSING;

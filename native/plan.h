@@ -21,12 +21,19 @@ struct plan {
     struct rank *ranks;             /* NUMALOCAL_RANKS of them */
     size_t rank_count;
     uint64_t memory_per_rank_bytes; /* NUMALOCAL_MEMORY_PER_RANK_BYTES; 0: not asked for */
+    bool shares_known;              /* false: every rank has the whole, as its own share is not told */
     bool may_interleave;            /* NUMALOCAL_ON_OVERFLOW: where a node cannot hold its ranks */
 };
 
 /* Reads the whole plan. PLAN_MALFORMED: *error is a sentence, to be freed by the caller. */
 enum plan_result { PLAN_READ, PLAN_MISSING, PLAN_MALFORMED };
 enum plan_result plan_read(struct plan *plan, char **error);
+
+/* Makes a plan of what a container is bound to that was told none. Its ranks are as many as
+ * NUMALOCAL_RANKS says, one without it, and each has all CPUs and nodes; the rest is read as by
+ * plan_read. Never PLAN_MISSING. */
+enum plan_result plan_of_binding(struct plan *plan, const struct idlist *cpus,
+                                 const struct idlist *mems, char **error);
 void plan_free(struct plan *plan);
 
 /* Reads one rank's share. NULL, or a sentence to be freed by the caller. */

@@ -42,7 +42,7 @@ int main(void)
 
         line[length - 1] = '\0';
         read_environment(line);
-        inspect(&inspection, line);
+        inspect(&inspection, line, true);
         report_format(&inspection.report, json);
         fputs(json, stdout);
         fflush(stdout);
