@@ -100,7 +100,7 @@ def check_container(engine: Manifest, ask: Ask, image: CheckImage, *, restarts: 
         "image": image.image,
         "imagePullPolicy": image.pull_policy,
         "args": ["check"] if restarts else ["check", "--wait", f"{_WAIT_S}"],
-        "env": _memory_variable(ask),
+        "env": [*_memory_variable(ask), *(() if restarts else _ranks_variable(ask))],
         "resources": resources,
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -152,6 +152,11 @@ def _memory_variable(ask: Ask) -> list[Manifest]:
         return []
     value = str(ask.memory_per_rank_bytes)
     return [{"name": names.ENV_MEMORY_PER_RANK_BYTES, "value": value}]
+
+
+def _ranks_variable(ask: Ask) -> list[Manifest]:
+    """Say how many ranks there are to a check that may have to do without the agent's plan."""
+    return [{"name": names.ENV_RANKS, "value": str(ask.ranks)}]
 
 
 def _annotations(template: Template, ask: Ask, notes: tuple[str, ...]) -> dict[str, str]:

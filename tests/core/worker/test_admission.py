@@ -121,6 +121,17 @@ def test_a_pod_that_is_never_started_again_waits_for_the_agent() -> None:
     ]
 
 
+def test_a_check_that_may_have_to_do_without_a_plan_is_told_the_number_of_ranks() -> None:
+    asking = {"numalocal.io/cpusets": "2"}
+    told = {"name": "NUMALOCAL_RANKS", "value": "2"}
+
+    never = container(admitted(pod(annotations=asking, restartPolicy="Never")), "numalocal-check")
+    again = container(admitted(pod(annotations=asking)), "numalocal-check")
+
+    assert told in never["env"]
+    assert told not in again["env"]
+
+
 def test_a_pod_that_comes_again_stays_as_it_is() -> None:
     once = admitted(pod(annotations={"numalocal.io/engine": "vllm", "numalocal.io/cpusets": "2"}))
 
