@@ -26,9 +26,11 @@ from numalocal.idset import IdSet
 from numalocal.machine.discovery import discover
 from numalocal.machine.discovery.available import read_available
 from numalocal.machine.discovery.limits import limits_of_mount
+from numalocal.machine.model import Machine
 from numalocal.machine.sysfs import Sysfs
+from numalocal.sets.partition import Partition
 from numalocal.worker import documents
-from numalocal.worker.spec import parse_worker
+from numalocal.worker.spec import Worker, parse_worker
 
 Results = list[tuple[Placement, Outcome]]
 
@@ -46,34 +48,13 @@ def main(arguments: argparse.Namespace) -> int:
     machine = discover(Sysfs())
     parts = sets.cut(machine, arguments.pools)
     with Claims() as claims:
-
-        def placed(*, in_cgroup: bool) -> tuple[Placement, ...]:
-            # A cgroup of its own is made below the mount, and not in what this process is in.
-            around = machine._replace(limits=limits_of_mount(Sysfs())) if in_cgroup else machine
-            available = read_available(Sysfs(), around)
-            return claimed(
-                claims,
-                machine.allowed,
-                lambda held: place(
-                    *(worker, around, parts),
-                    confined=in_cgroup,
-                    held=held,
-                    available_bytes=available,
-                ),
-            )
-
-        placements = placed(in_cgroup=not cgroups.obstacle(os.getuid()))
+        seats = _Seats(worker, machine, parts, claims)
+        placements = seats.taken(in_cgroup=not cgroups.obstacle(os.getuid()))
         print(f"worker   {worker.name}: {arguments.file}")
-        others = usage.users(parts.sets, Path("/proc"))
-        picture.draw(machine, parts, {**others, **users(worker, placements)}, "text")
-        for note in plan.notes(placements):
-            print(f"\nnote: {note}")
-        if limits := claims.limits():
-            print(f"\nnote: CPUs are claimed {limits}")
-        print(flush=True)
+        seats.show(placements)
         with (
             Interrupts() as interrupts,
-            confined(worker.name, placements, lambda: placed(in_cgroup=False)) as held,
+            confined(worker.name, placements, lambda: seats.taken(in_cgroup=False)) as held,
         ):
             run = _Run(binder_path, held, claims.fileno(), interrupts, Outlet(sys.stdout))
             results = run.results(machine.allowed_nodes)
@@ -86,6 +67,46 @@ def main(arguments: argparse.Namespace) -> int:
         output.text(f"\n{table}")
     output.text(f"\nbound by {held.bound_by}\n{closing}")
     return _status(results, interrupts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seats:
+    """Where the replicas of a worker go, and the claims that hold their CPUs."""
+
+    worker: Worker
+    machine: Machine
+    parts: Partition
+    claims: Claims
+
+    def taken(self, *, in_cgroup: bool) -> tuple[Placement, ...]:
+        """Place all replicas on CPUs that no other run holds, and claim these."""
+        # A cgroup of its own is made below the mount, and not in what this process is in.
+        limits = limits_of_mount(Sysfs()) if in_cgroup else self.machine.limits
+        around = self.machine._replace(limits=limits)
+        available_bytes = read_available(Sysfs(), around)
+
+        def placed(held: IdSet) -> tuple[Placement, ...]:
+            return place(
+                self.worker,
+                around,
+                self.parts,
+                confined=in_cgroup,
+                held=held,
+                available_bytes=available_bytes,
+            )
+
+        return claimed(self.claims, self.machine.allowed, placed)
+
+    def show(self, placements: tuple[Placement, ...]) -> None:
+        """Draw the machine with all who use it, and say what the engines are not told."""
+        others = usage.users(self.parts.sets, Path("/proc"))
+        everybody = {**others, **users(self.worker, placements)}
+        picture.draw(self.machine, self.parts, everybody, "text")
+        for note in plan.notes(placements):
+            print(f"\nnote: {note}")
+        if limits := self.claims.limits():
+            print(f"\nnote: CPUs are claimed {limits}")
+        print(flush=True)
 
 
 def _status(results: Results, interrupts: Interrupts) -> int:
