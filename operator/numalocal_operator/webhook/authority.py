@@ -19,6 +19,8 @@ LEAF_DAYS: Final = 90
 RENEW_DAYS: Final = 60
 """How old a leaf is when it is renewed; an authority is renewed when as many days are left."""
 _CLOCKS_DIFFER: Final = timedelta(hours=1)
+_KEPT: Final = 2
+"""Old authorities beside a new one: that of what is served, and one that was about to follow it."""
 
 CA_BUNDLE, CA_KEY, LEAF, LEAF_KEY = "ca.crt", "ca.key", "tls.crt", "tls.key"
 """The Secret's fields; the bundle begins with the authority that signs."""
@@ -53,13 +55,20 @@ class Credentials:
         }
 
 
-def renewed(held: Credentials, hosts: Sequence[str], now: datetime) -> Credentials | None:
-    """Make what is missing, broken, for other hosts or too old; None where all is well."""
+def renewed(
+    held: Credentials, hosts: Sequence[str], now: datetime, *, known: bytes = b""
+) -> Credentials | None:
+    """Make what is missing, broken, for other hosts or too old; None where all is well.
+
+    `known` is the bundle that the API server has been told: in the name of its authorities
+    something may still be served, even where the Secret has lost them.
+    """
     signer = _signer(held, now)
     if signer is None:
         signer = _new_authority(now)
-        known = [one for one in _certificates(held.ca_bundle) if one.not_valid_after_utc > now]
-        bundle = b"".join(_pem(one) for one in (signer[0], *known[:1]))
+        both = (*_certificates(known), *_certificates(held.ca_bundle))
+        valid = [one for one in dict.fromkeys(both) if one.not_valid_after_utc > now]
+        bundle = b"".join(_pem(one) for one in (signer[0], *valid[:_KEPT]))
     else:
         bundle = held.ca_bundle
         if _is_good(held, signer[0], hosts, now):
@@ -71,6 +80,11 @@ def renewed(held: Credentials, hosts: Sequence[str], now: datetime) -> Credentia
         leaf=_pem(leaf),
         leaf_key=_key_pem(leaf_key),
     )
+
+
+def authority(credentials: Credentials) -> bytes:
+    """Give the authority that signs, in PEM; empty where it is not known."""
+    return b"".join(_pem(one) for one in _certificates(credentials.ca_bundle)[:1])
 
 
 _Signer = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]

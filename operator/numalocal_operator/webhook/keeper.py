@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,11 +12,13 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 from numalocal_operator.config import Webhook
-from numalocal_operator.webhook.authority import Credentials, renewed
+from numalocal_operator.webhook.authority import Credentials, authority, renewed
 
 LOOK_S: Final = 60.0
 """How often the Secret is looked at: another replica may have renewed it."""
 RETRY_S: Final = 2.0
+SETTLE_S: Final = 5.0
+"""How long the API server may take to call with a bundle that it has been told."""
 _CONFLICT: Final = 409
 _TIMEOUT_S: Final = 10
 
@@ -31,6 +33,7 @@ class Keeper:
     def __init__(self, place: Webhook, serve: Serve, api: client.ApiClient | None = None) -> None:
         self._place = place
         self._serve = serve
+        self._told: bytes | None = None
         api = api or client.ApiClient()
         self._core: Any = client.CoreV1Api(api)
         self._admission: Any = client.AdmissionregistrationV1Api(api)
@@ -38,23 +41,28 @@ class Keeper:
     async def run(self) -> None:
         """Work for ever; cancel it to end."""
         while True:
-            wait_s = LOOK_S
             try:
-                await asyncio.to_thread(self.round, datetime.now(UTC))
+                wait_s = await asyncio.to_thread(self.round, datetime.now(UTC))
             except Exception as error:  # the next round may do better
                 sentence = " ".join(str(error).split())[:500]
                 _log.warning("certificate not kept", extra={"err": sentence, "retry_s": RETRY_S})
                 wait_s = RETRY_S
             await asyncio.sleep(wait_s)
 
-    def round(self, now: datetime) -> None:
-        """Look once, and do what is to be done.
+    def round(self, now: datetime) -> float:
+        """Look once, and do what is to be done; give the seconds until the next look.
 
-        The API server is told a new authority before anything is served that it has signed.
+        What a new authority has signed is served a round later, as the API server is told of the
+        authority first, and the old one, in whose name is served until then, beside it.
         """
         held = self._managed() if self._place.managed else self._kept(now)
-        if held is not None:
-            self._serve(held)
+        if held is None:
+            return LOOK_S
+        told, self._told = self._told, authority(held)
+        if told not in (None, self._told):
+            return SETTLE_S
+        self._serve(held)
+        return LOOK_S
 
     def _managed(self) -> Credentials | None:
         held = _credentials(self._secret())
@@ -64,12 +72,13 @@ class Keeper:
         while True:
             secret = self._secret()
             held = _credentials(secret)
-            made = renewed(held, self._place.hosts, now)
+            webhooks = self._webhooks()
+            made = renewed(held, self._place.hosts, now, known=_bundle(webhooks))
             if made is not None and not self._write(secret, made):
                 continue  # another replica was first: what it wrote is as good
             if made is not None:
                 _log.info("certificate renewed", extra={"secret": self._place.secret})
-            self._tell((made or held).ca_bundle)
+            self._tell(webhooks, (made or held).ca_bundle)
             return made or held
 
     def _secret(self) -> dict[str, Any]:
@@ -97,22 +106,33 @@ class Keeper:
             raise
         return True
 
-    def _tell(self, bundle: bytes) -> None:
-        """Write the bundle into every webhook of the configuration that has another."""
-        name = self._place.configuration
+    def _webhooks(self) -> list[dict[str, Any]]:
         answer = self._admission.read_mutating_webhook_configuration(
-            name, _request_timeout=_TIMEOUT_S, _preload_content=False
+            self._place.configuration, _request_timeout=_TIMEOUT_S, _preload_content=False
         )
+        return list(json.loads(answer.data)["webhooks"])
+
+    def _tell(self, webhooks: Sequence[Mapping[str, Any]], bundle: bytes) -> None:
+        """Write the bundle into every webhook of the configuration that has another."""
         told = base64.b64encode(bundle).decode("ascii")
         stale = [
             {"name": one["name"], "clientConfig": {"caBundle": told}}
-            for one in json.loads(answer.data)["webhooks"]
+            for one in webhooks
             if one["clientConfig"].get("caBundle") != told
         ]
         if stale:
             self._admission.patch_mutating_webhook_configuration(
-                name, {"webhooks": stale}, _request_timeout=_TIMEOUT_S, _preload_content=False
+                self._place.configuration,
+                {"webhooks": stale},
+                _request_timeout=_TIMEOUT_S,
+                _preload_content=False,
             )
+
+
+def _bundle(webhooks: Sequence[Mapping[str, Any]]) -> bytes:
+    """Give what the API server has been told: it outlives what the Secret has lost."""
+    told = [one["clientConfig"].get("caBundle") for one in webhooks]
+    return base64.b64decode(told[0]) if told and told[0] else b""
 
 
 def _credentials(secret: dict[str, Any]) -> Credentials:

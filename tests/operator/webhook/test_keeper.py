@@ -10,7 +10,7 @@ from kubernetes import client
 
 from numalocal_operator.config import Webhook
 from numalocal_operator.webhook.authority import Credentials
-from numalocal_operator.webhook.keeper import Keeper
+from numalocal_operator.webhook.keeper import LOOK_S, SETTLE_S, Keeper
 
 from ..fake_api import CONFIGURATIONS, SECRETS, FakeApi
 from .conftest import NOW
@@ -112,18 +112,79 @@ def test_a_bundle_that_somebody_took_away_is_told_again(
     assert bundle(api) == served[0].ca_bundle
 
 
-def test_the_api_server_knows_a_new_authority_before_it_signs(
-    api: FakeApi, connection: client.ApiClient
+def authorities(credentials: Credentials) -> list[bytes]:
+    return [
+        f"-----BEGIN{one}".encode()
+        for one in credentials.ca_bundle.decode().split("-----BEGIN")[1:]
+    ]
+
+
+@pytest.mark.parametrize("emptied", [False, True], ids=["near its end", "lost with the Secret"])
+def test_a_new_authority_is_told_beside_the_old_one_and_signs_a_round_later(
+    api: FakeApi,
+    connection: client.ApiClient,
+    served: list[Credentials],
+    emptied: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     install(api)
-    told: list[tuple[bytes, bytes]] = []
-    keeper = Keeper(PLACE, lambda made: told.append((bundle(api), made.ca_bundle)), connection)
+    keeper = Keeper(PLACE, served.append, connection)
+    later = NOW if emptied else NOW + timedelta(days=3640)
 
+    assert keeper.round(NOW) == LOOK_S
+    if emptied:
+        api.objects[f"{SECRETS}/{NAME}"]["data"] = {}
+    assert keeper.round(later) == SETTLE_S
+
+    (old,) = served
+    (was,) = authorities(old)
+    told = bundle(api)
+    assert told.endswith(was)
+    assert told.count(b"BEGIN CERTIFICATE") == 2
+    assert keeper.round(later) == LOOK_S
+    assert served[1].ca_bundle == told == bundle(api)
+    assert authorities(served[1])[0] != was
+
+
+def test_a_replica_that_did_not_renew_serves_its_old_leaf_until_the_api_server_knows(
+    api: FakeApi, connection: client.ApiClient, served: list[Credentials]
+) -> None:
+    install(api)
+    first = Keeper(PLACE, lambda _made: None, connection)
+    second = Keeper(PLACE, served.append, connection)
+    first.round(NOW)
+    second.round(NOW)
+    api.objects[f"{SECRETS}/{NAME}"]["data"] = {}
+    first.round(NOW)
+
+    assert second.round(NOW) == SETTLE_S
+    assert len(served) == 1
+    second.round(NOW)
+    assert secret(api) == served[1].data()
+
+
+def test_a_secret_that_is_lost_again_and_again_loses_no_authority_that_is_served(
+    api: FakeApi, connection: client.ApiClient, served: list[Credentials]
+) -> None:
+    install(api)
+    keeper = Keeper(PLACE, served.append, connection)
     keeper.round(NOW)
-    keeper.round(NOW + timedelta(days=3640))
+    for _ in range(2):
+        api.objects[f"{SECRETS}/{NAME}"]["data"] = {}
+        assert keeper.round(NOW) == SETTLE_S
 
-    assert [known == used for known, used in told] == [True, True]
-    assert told[1][1].count(b"BEGIN CERTIFICATE") == 2
+    assert authorities(served[0])[0] in bundle(api)
+
+
+def test_a_leaf_of_the_same_authority_is_served_at_once(
+    api: FakeApi, connection: client.ApiClient, served: list[Credentials]
+) -> None:
+    install(api)
+    keeper = Keeper(PLACE, served.append, connection)
+    keeper.round(NOW)
+
+    assert keeper.round(NOW + timedelta(days=61)) == LOOK_S
+    assert served[0].leaf != served[1].leaf
+    assert served[0].ca_bundle == served[1].ca_bundle
 
 
 def test_a_secret_of_cert_manager_is_read_and_never_written(
