@@ -7,7 +7,7 @@ from numalocal import names
 from numalocal.engines.compute import thread_variables
 from numalocal.errors import SetsUnavailable
 from numalocal.machine.model import Machine
-from numalocal.sets.assignment import Assignment
+from numalocal.sets.assignment import MAX_SETS, Assignment
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.pools import Preference
 from numalocal.sets.preference import prefer
@@ -58,9 +58,15 @@ def allocate(sets: Sequence[CpuSet], ids: Iterable[str], machine: Machine) -> Al
 
     Raises:
         UnknownDevice: where an id is none of the sets'.
-        SetsUnavailable: where CPUs of a set have gone offline since it was chosen.
+        SetsUnavailable: where CPUs of a set have gone offline since it was chosen, or where one
+            container is to have more sets than its annotation may.
     """
     assignment = Assignment.of(sets_named(sets, ids))
+    if len(assignment.sets) > MAX_SETS:
+        raise SetsUnavailable(
+            f"{len(assignment.sets)} CPU sets are asked for by one container, which can have "
+            f"{MAX_SETS}; ask for fewer, or have them cut larger by the pool's size"
+        )
     for one in assignment.sets:
         if one.missing:
             raise SetsUnavailable(

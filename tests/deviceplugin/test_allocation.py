@@ -39,6 +39,16 @@ def test_the_annotation_carries_the_assignment_to_the_containers_creation() -> N
     assert Assignment.parse(text) == given_sets.assignment
 
 
+def test_more_sets_than_one_container_can_have_are_refused() -> None:
+    machine = make_machine(nodes=2, cores=40)
+    sets = partition(machine, (Pool(name="cpuset", size=1),)).sets
+    ids = [one.id for one in sets]
+
+    assert len(allocate(sets, ids[:64], machine).assignment.sets) == 64
+    with pytest.raises(SetsUnavailable, match="65 CPU sets are asked for by one container"):
+        allocate(sets, ids[:65], machine)
+
+
 def test_unknown_ids_are_all_named_with_what_there_is_and_what_to_do() -> None:
     with pytest.raises(UnknownDevice) as caught:
         allocate(SETS, ["cpuset-n9-c0x2", N0, "old"], MACHINE)
