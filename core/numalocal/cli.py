@@ -59,7 +59,8 @@ def _loaded(argv: Sequence[str] | None) -> tuple[argparse.Namespace, ModuleType]
     """Read the arguments and load the command, and no other: `topology` starts in an instant."""
     gc.disable()  # what is loaded stays, so nothing is gained by looking for what can go
     try:
-        arguments = parser.make().parse_args(argv)
+        given = sys.argv[1:] if argv is None else argv
+        arguments = parser.make(next(iter(given), None)).parse_args(given)
         return arguments, importlib.import_module(f"numalocal.commands.{arguments.command}")
     finally:
         gc.enable()

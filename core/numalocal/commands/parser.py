@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from math import isfinite
 from typing import Final
@@ -14,8 +15,12 @@ _WIDEST: Final = 96
 _MOST_SECONDS: Final = 600
 
 
-def make() -> argparse.ArgumentParser:
-    """Make the parser of the whole command line; completions and the manual are made of it too."""
+def make(command: str | None = None) -> argparse.ArgumentParser:
+    """Make the parser of the whole command line; completions and the manual are made of it too.
+
+    Where the command is known its own arguments are enough: all others take as long to make as a
+    machine to read.
+    """
     parser = argparse.ArgumentParser(
         prog="numalocal",
         description="Give CPU inference workers their own cores and the memory beside them.",
@@ -29,38 +34,23 @@ def make() -> argparse.ArgumentParser:
         dest="command",
         prog="numalocal",  # or argparse formats a usage to find it
     )
-    topology = _command(commands, "topology", "show packages, NUMA nodes, caches, cores, CPU sets")
-    plan = _command(commands, "plan", "show where a CpuInferenceWorker would land, nothing started")
-    run = _command(commands, "run", "run a CpuInferenceWorker on this machine, without a cluster")
-    bench = _command(
-        commands, "bench", "measure this machine: bandwidth of its nodes, rate by threads"
-    )
-    for command in (plan, run):
-        _file(command)
-    for command in (topology, plan, run):
-        _pools(command)
-    for command in (topology, plan):
-        _root(command)
-    _measurement(bench)
-    for command in (topology, plan, bench):
-        _output(command)
-    annotate = _command(
-        commands, "annotate", "print a workload with annotations, and what its pods become"
-    )
-    _file(annotate, "YAML with a Deployment, StatefulSet, Job or the like; - is standard input")
-    _asking(annotate)
-    completion = _command(commands, "completion", "print a shell's completion, to be sourced")
-    completion.add_argument("shell", choices=SHELLS, help="the shell that sources it")
-    about = _command(commands, "help", "show what a command does and takes")
-    about.add_argument("about", nargs="?", choices=tuple(commands.choices), metavar="COMMAND")
+    for name in [one for one in COMMANDS if command in (one, None)] or COMMANDS:
+        summary, arguments = COMMANDS[name]
+        sentence = f"{summary[0].upper()}{summary[1:]}."
+        made = commands.add_parser(
+            name, help=summary, description=sentence, formatter_class=_Formatter
+        )
+        for add in arguments:
+            add(made)
     return parser
 
 
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str
-) -> argparse.ArgumentParser:
-    sentence = f"{summary[0].upper()}{summary[1:]}."
-    return commands.add_parser(name, help=summary, description=sentence, formatter_class=_Formatter)
+def _shell(command: argparse.ArgumentParser) -> None:
+    command.add_argument("shell", choices=SHELLS, help="the shell that sources it")
+
+
+def _about(command: argparse.ArgumentParser) -> None:
+    command.add_argument("about", nargs="?", choices=tuple(COMMANDS), metavar="COMMAND")
 
 
 def _asking(command: argparse.ArgumentParser) -> None:
@@ -77,10 +67,15 @@ def _asking(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{option}", metavar="TEXT", help=words)
 
 
-def _file(
-    command: argparse.ArgumentParser,
-    words: str = "YAML with a CpuInferenceWorker; - is standard input",
-) -> None:
+def _worker(command: argparse.ArgumentParser) -> None:
+    _file(command, "YAML with a CpuInferenceWorker; - is standard input")
+
+
+def _workload(command: argparse.ArgumentParser) -> None:
+    _file(command, "YAML with a Deployment, StatefulSet, Job or the like; - is standard input")
+
+
+def _file(command: argparse.ArgumentParser, words: str) -> None:
     command.add_argument("-f", "--file", required=True, metavar="FILE", help=words)
 
 
@@ -118,6 +113,35 @@ def _seconds(text: str) -> float:
         message = f"{text!r} must be a number of seconds above 0, at most {_MOST_SECONDS}"
         raise argparse.ArgumentTypeError(message)
     return seconds
+
+
+Add = Callable[[argparse.ArgumentParser], None]
+
+COMMANDS: Final[Mapping[str, tuple[str, tuple[Add, ...]]]] = {
+    "topology": (
+        "show packages, NUMA nodes, caches, cores, CPU sets",
+        (_pools, _root, _output),
+    ),
+    "plan": (
+        "show where a CpuInferenceWorker would land, nothing started",
+        (_worker, _pools, _root, _output),
+    ),
+    "run": (
+        "run a CpuInferenceWorker on this machine, without a cluster",
+        (_worker, _pools),
+    ),
+    "bench": (
+        "measure this machine: bandwidth of its nodes, rate by threads",
+        (_measurement, _output),
+    ),
+    "annotate": (
+        "print a workload with annotations, and what its pods become",
+        (_workload, _asking),
+    ),
+    "completion": ("print a shell's completion, to be sourced", (_shell,)),
+    "help": ("show what a command does and takes", (_about,)),
+}
+"""By name what a command does, and its arguments."""
 
 
 class _Version(argparse.Action):
