@@ -10,6 +10,7 @@ KIND = "CpuInferenceWorker"
 # Environment of a bound container. The first seven are written by the device plugin's Allocate, so
 # that they expand in command and args; the first five again by the agent at container creation, for
 # containers that do not request the resource.
+ENV_PREFIX = "NUMALOCAL_"
 ENV_CPUS = "NUMALOCAL_CPUS"
 """All CPUs of the assignment, list format."""
 ENV_MEMS = "NUMALOCAL_MEMS"
@@ -69,6 +70,9 @@ ANNOTATION_POOLS = f"{DOMAIN}/pools"
 """JSON: pool name -> {"sets": number of CPU sets, "cpusPerSet": CPUs of the largest,
 "nodeMemoryBytes": MemTotal of the largest NUMA node that one has memory of}."""
 
+WRITTEN_ANNOTATIONS = (ANNOTATION_BOUND_CONTAINERS, ANNOTATION_ATTEMPT, ANNOTATION_NOTES)
+"""Annotations of a pod that nobody but the operator and the webhook may write."""
+
 POD_ANNOTATIONS = frozenset(
     {
         ANNOTATION_CPUSETS,
@@ -79,9 +83,7 @@ POD_ANNOTATIONS = frozenset(
         ANNOTATION_OPENMP,
         ANNOTATION_RESERVED_CORES,
         ANNOTATION_CONTAINER,
-        ANNOTATION_BOUND_CONTAINERS,
-        ANNOTATION_ATTEMPT,
-        ANNOTATION_NOTES,
+        *WRITTEN_ANNOTATIONS,
     }
 )
 """All annotations of ours that a pod may have."""

@@ -46,7 +46,14 @@ class CheckReport:
                 limit_bytes=_optional(raw, "limitBytes"),
                 message=str(raw["message"]),
             )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise ReportInvalid(f"{text!r} is not a report of numalocal-bind check") from error
 
 

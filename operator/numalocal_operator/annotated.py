@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import kopf
 
@@ -16,6 +16,8 @@ from numalocal_operator.cluster import Cluster
 from numalocal_operator.offers import Offers
 from numalocal_operator.webhook.keeper import Keeper
 from numalocal_operator.webhook.server import Server
+
+_RETRY_S: Final = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +32,10 @@ def register(
     """Put our handlers into kopf's registry."""
     keeping: list[asyncio.Task[None]] = []
 
-    @kopf.on.startup(registry=registry)
+    @kopf.on.startup(registry=registry, backoff=_RETRY_S)
     async def serve(**_: Any) -> None:
+        # The watch tells of one node after another: until the last, a pool could seem to be none's.
+        offers.listed(await asyncio.to_thread(cluster.nodes))
         await server.start()
         keeping.append(asyncio.create_task(keeper.run()))
 

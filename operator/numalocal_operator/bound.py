@@ -7,6 +7,7 @@ from typing import Any, Final
 from numalocal import names
 from numalocal.errors import ReportInvalid
 from numalocal.report import CheckReport
+from numalocal.worker.admission import asks
 from numalocal_operator.observed import ObservedPod, observe
 
 CONDITION: Final = f"{names.DOMAIN}/Bound"
@@ -28,11 +29,16 @@ class Condition:
 
 
 def condition(raw: RawPod) -> Condition | None:
-    """Say whether a pod is bound as it asked; None where that is said on it already."""
+    """Say whether a pod is bound as it asked; None where that is said on it already.
+
+    A label alone, which anybody can put on a pod, is no pod that asked.
+    """
+    if not asks(raw):
+        return None
     found = _judged(observe(raw))
     conditions = (raw.get("status") or {}).get("conditions") or ()
     told = [
-        Condition(*(str(one.get(field)) for field in ("status", "reason", "message")))
+        Condition(*(str(one.get(field, "")) for field in ("status", "reason", "message")))
         for one in conditions
         if one.get("type") == CONDITION
     ]
@@ -49,7 +55,8 @@ def _judged(pod: ObservedPod) -> Condition:
         said = pod.check_message or "the check left no report"
         return Condition("False", REFUSED, said[:_MOST_MESSAGE])
     if not (pod.check_passed and report.verified):
-        return Condition("False", REFUSED, report.message[:_MOST_MESSAGE])
+        said = report.message or "the check did not say why"
+        return Condition("False", REFUSED, said[:_MOST_MESSAGE])
     ranks = "; ".join(
         f"rank {rank} on CPUs {one.cpus}, memory of NUMA node {one.numa_node}"
         for rank, one in enumerate(report.ranks)

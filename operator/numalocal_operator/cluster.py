@@ -12,6 +12,7 @@ from urllib3.exceptions import HTTPError
 from numalocal import names
 from numalocal.errors import NumalocalError
 from numalocal.worker.inject import Manifest, PoolNumbers
+from numalocal_operator.offers import published, together
 
 GROUP: Final = names.DOMAIN
 VERSION: Final = "v1alpha1"
@@ -90,15 +91,13 @@ class Cluster:
 
     def pool_numbers(self, pool: str) -> PoolNumbers:
         """Give the largest that any node says of a pool."""
+        told = together(published(node) for node in self.nodes())
+        return told.get(pool, PoolNumbers())
+
+    def nodes(self) -> list[Raw]:
+        """List all nodes."""
         answer = self._core.list_node(_request_timeout=_TIMEOUT_S, _preload_content=False)
-        found: list[Raw] = json.loads(answer.data)["items"]
-
-        def largest(key: str) -> int | None:
-            return max((_published(node, pool, key) for node in found), default=0) or None
-
-        return PoolNumbers(
-            cpus_per_set=largest("cpusPerSet"), node_bytes=largest("nodeMemoryBytes")
-        )
+        return list(json.loads(answer.data)["items"])
 
     def create_pod(self, manifest: Manifest) -> bool:
         """Create a pod; False where the name is taken.
@@ -207,15 +206,6 @@ class Cluster:
                 return None
             raise
         return dict(json.loads(answer.data))
-
-
-def _published(node: Raw, pool: str, key: str) -> int:
-    """Read what the agent of a node says of a pool; 0 where it says nothing that can be read."""
-    published = (node["metadata"].get("annotations") or {}).get(names.ANNOTATION_POOLS, "{}")
-    try:
-        return int(json.loads(published)[pool][key])
-    except (ValueError, TypeError, KeyError):
-        return 0
 
 
 def _sentence(error: ApiException) -> str:

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from numalocal import names
 
 RawPod = Mapping[str, Any]
+
+_DIGITS: Final = 9
+"""Of a number in an annotation, which anybody may have written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,7 @@ def observe(raw: RawPod) -> ObservedPod:
         owner_kind=str(owner.get("kind", "")),
         replica=int(replica) if replica.isdecimal() else None,
         revision=labels.get(names.LABEL_REVISION, ""),
-        attempt=int(attempt) if attempt.isdecimal() else 0,
+        attempt=int(attempt) if attempt.isdecimal() and len(attempt) <= _DIGITS else 0,
         created_at_s=_seconds(metadata.get("creationTimestamp")),
         ended_at_s=_ended_at(metadata, status),
         terminal=terminal,

@@ -17,6 +17,7 @@ from numalocal_operator.webhook.server import Server
 from .fake_api import EVENTS, PODS, FakeApi
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ASKED = {"numalocal.io/cpusets": "1"}
 REPORT = {
     "verified": True,
     "cpus": "2-3",
@@ -30,7 +31,7 @@ def raw_pod() -> dict[str, Any]:
     ended = {"exitCode": 0, "message": json.dumps(REPORT)}
     check = {"name": "numalocal-check", "state": {"terminated": ended}}
     return {
-        "metadata": {"name": "p", "namespace": "serving", "uid": "u-1"},
+        "metadata": {"name": "p", "namespace": "serving", "uid": "u-1", "annotations": ASKED},
         "spec": {"nodeName": "n"},
         "status": {"initContainerStatuses": [check], "conditions": [{"type": "Ready"}]},
     }
@@ -77,8 +78,8 @@ def handlers(cluster: Cluster, offers: Offers, server: StillServer) -> dict[str,
     return {one.fn.__name__: one for one in found}
 
 
-def test_the_webhook_is_served_as_long_as_the_operator_runs(
-    handlers: dict[str, Any], server: StillServer
+def test_the_webhook_is_served_as_long_as_the_operator_runs_and_the_nodes_are_known(
+    handlers: dict[str, Any], server: StillServer, offers: Offers
 ) -> None:
     async def run() -> None:
         await handlers["serve"].fn()
@@ -87,6 +88,7 @@ def test_the_webhook_is_served_as_long_as_the_operator_runs(
     asyncio.run(run())
 
     assert server.heard == ["start", "stop"]
+    assert offers.pools() == {}
 
 
 def test_nodes_and_their_end_are_followed(handlers: dict[str, Any], offers: Offers) -> None:

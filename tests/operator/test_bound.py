@@ -5,6 +5,7 @@ import pytest
 
 from numalocal_operator.bound import CONDITION, Condition, condition
 
+ASKED = {"numalocal.io/cpusets": "1"}
 REPORT = {
     "verified": True,
     "cpus": "2-3,6-7",
@@ -21,7 +22,7 @@ def pod(message: str | None = None, exit_code: int = 0, **status: Any) -> dict[s
     ended = {"terminated": {"exitCode": exit_code, "message": message}}
     checks = [{"name": "numalocal-check", "state": ended if message is not None else {}}]
     return {
-        "metadata": {"name": "p", "namespace": "serving"},
+        "metadata": {"name": "p", "namespace": "serving", "annotations": ASKED},
         "spec": {"nodeName": "node-a"},
         "status": {"initContainerStatuses": checks, **status},
     }
@@ -62,3 +63,51 @@ def test_until_the_check_has_ended_nothing_is_known() -> None:
 
     assert condition(pod()) == Condition("Unknown", "Checking", "the check has not ended yet")
     assert condition(pod(conditions=[unscheduled])) == Condition("Unknown", "Checking", "0/3 nodes")
+
+
+def test_a_label_alone_says_nothing_of_a_pod() -> None:
+    forged = pod(json.dumps(REPORT))
+    forged["metadata"] |= {"labels": {"numalocal.io/injected": "true"}, "annotations": {}}
+
+    assert condition(forged) is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[" * 4096,
+        "null",
+        "[]",
+        '{"verified": true}',
+        json.dumps({**REPORT, "ranks": [{"cpus": "", "numaNode": float("inf")}]}),
+        json.dumps({**REPORT, "ranks": {"a": 1}}),
+        json.dumps({**REPORT, "ranks": [1]}),
+        json.dumps({**REPORT, "limitBytes": {}}),
+        '{"ranks": ' + "9" * 4000 + "}",
+        "\0\x1b",
+    ],
+)
+def test_what_is_no_report_is_told_as_it_is(message: str) -> None:
+    said = condition(pod(message))
+
+    assert said is not None
+    assert (said.status, said.reason) == ("False", "CheckRefused")
+    assert 0 < len(said.message) <= 1024
+
+
+def test_a_condition_is_never_empty_as_an_empty_one_would_be_told_for_ever() -> None:
+    silent = json.dumps({**REPORT, "verified": False, "message": ""})
+    said = condition(pod(silent, 1))
+    assert said is not None
+
+    told = {"type": CONDITION, "status": said.status, "reason": said.reason}
+    assert condition(pod(silent, 1, conditions=[{**told, "message": said.message}])) is None
+    assert said.message == "the check did not say why"
+
+
+@pytest.mark.parametrize("attempt", ["9" * 5000, "-1", "x", "\u0663"])
+def test_an_attempt_that_somebody_wrote_stops_nothing(attempt: str) -> None:
+    raw = pod()
+    raw["metadata"]["annotations"] = {**ASKED, "numalocal.io/attempt": attempt}
+
+    assert condition(raw) is not None

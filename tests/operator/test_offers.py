@@ -47,3 +47,26 @@ def test_what_cannot_be_read_is_not_offered(told: str) -> None:
     offers.observed(node("a", told))
 
     assert offers.pools() == {}
+
+
+def test_all_nodes_are_listed_before_anything_is_said_of_pools() -> None:
+    offers = Offers()
+    assert offers.pools() is None
+
+    offers.listed([])
+    assert offers.pools() == {}
+
+    offers.listed([node("a", {"cpuset": {"cpusPerSet": 4}}), node("b", {"x": {"cpusPerSet": 2}})])
+    assert offers.pools() == {
+        "cpuset": PoolNumbers(cpus_per_set=4),
+        "x": PoolNumbers(cpus_per_set=2),
+    }
+
+
+@pytest.mark.parametrize("number", ["Infinity", "-1", "1e999", "9" * 4000, "true", '"x"', "[" * 99])
+def test_a_number_that_no_node_can_have_is_not_said(number: str) -> None:
+    offers = Offers()
+    offers.observed(node("a", f'{{"cpuset": {{"cpusPerSet": {number}, "nodeMemoryBytes": -1}}}}'))
+    offers.observed(node("b", {"cpuset": {"cpusPerSet": 8}}))
+
+    assert offers.pools() == {"cpuset": PoolNumbers(cpus_per_set=8)}

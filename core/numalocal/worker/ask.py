@@ -16,6 +16,8 @@ MAX_RANKS: Final = 64
 MAX_RESERVED_CORES: Final = 1024
 _DIGITS: Final = 9
 _LONGEST_WORD: Final = 40
+_MOST: Final = 10
+"""Unknown annotations that are told one by one: nobody reads more."""
 
 ASKING: Final = (
     names.ANNOTATION_CPUSETS,
@@ -88,12 +90,15 @@ def kv_cache_problem(
 
 
 def unknown(annotations: Iterable[str]) -> tuple[str, ...]:
-    """Say of each annotation in our name that nobody reads which one was meant, a sentence each."""
-    return tuple(
-        f"annotation {printable(name)} is not known{_nearest(name)}"
+    """Say of annotations in our name that nobody reads which ones were meant, a sentence each."""
+    found = [
+        name
         for name in annotations
         if name.startswith(f"{names.DOMAIN}/") and name not in names.POD_ANNOTATIONS
-    )
+    ]
+    said = (f"annotation {printable(name)} is not known{_nearest(name)}" for name in found[:_MOST])
+    more = len(found) - _MOST
+    return (*said, *([f"{more} more annotations are not known"] if more > 0 else ()))
 
 
 def _nearest(name: str) -> str:

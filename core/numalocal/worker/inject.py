@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from numalocal import engines, names
+from numalocal.problems import printable
+from numalocal.quantity import parse_quantity
 from numalocal.worker import jobs
 from numalocal.worker.ask import Ask
 from numalocal.worker.podtemplate import Template
@@ -69,17 +71,29 @@ def inject(template: Template, ask: Ask, numbers: PoolNumbers, image: CheckImage
         check_container(engine, ask, image, restarts=spec.get("restartPolicy") != "Never"),
         *(spec.get("initContainers") or ()),
     ]
-    notes = (*template.notes, *told.notes, *_reserved_notes(ask, numbers))
-    return Injected(spec=spec, annotations=_annotations(template, ask, notes), notes=notes)
+    notes = (*template.notes, *told.notes, *_sizing_notes(engine, ask, numbers))
+    written = annotations(template, ask)
+    if notes:
+        written[names.ANNOTATION_NOTES] = "\n".join(notes)
+    return Injected(spec=spec, annotations=written, notes=notes)
 
 
-def _reserved_notes(ask: Ask, numbers: PoolNumbers) -> Iterator[str]:
-    """Say that more cores are reserved than the sets can have, whatever their threads."""
+def _sizing_notes(engine: Manifest, ask: Ask, numbers: PoolNumbers) -> Iterator[str]:
+    """Say what of a pod's own numbers does not go with its sets."""
     reserved, each = ask.engine.reserved_cores or 0, numbers.cpus_per_set
-    if each is not None and reserved > ask.ranks * (each - 1):
+    if each is None:
+        return
+    cpus = ask.ranks * each
+    if reserved > cpus - ask.ranks:  # whatever their threads
         yield (
-            f"{reserved} cores are reserved, and the sets of a replica have {ask.ranks * each} "
-            "CPUs: each rank computes on a core all the same"
+            f"{reserved} cores are reserved, and the sets of a replica have {cpus} CPUs: each rank "
+            "computes on a core all the same"
+        )
+    requested = str(engine["resources"]["requests"]["cpu"])
+    if parse_quantity(requested.strip()) < cpus:
+        yield (
+            f"container {engine['name']} requests {printable(requested)} CPUs, and its CPU sets "
+            f"have {cpus}: the scheduler sells the rest twice"
         )
 
 
@@ -159,21 +173,19 @@ def _ranks_variable(ask: Ask) -> list[Manifest]:
     return [{"name": names.ENV_RANKS, "value": str(ask.ranks)}]
 
 
-def _annotations(template: Template, ask: Ask, notes: tuple[str, ...]) -> dict[str, str]:
-    """Tell the agent of the node what this pod's containers are, and people what it is not told.
+def annotations(template: Template, ask: Ask) -> dict[str, str]:
+    """Tell the agent of the node what this pod's containers are.
 
     Init containers that end have the engine's cores before it; those that stay are others.
     """
     inits = template.init_containers
     bound = (names.CHECK_CONTAINER, *(one.name for one in inits if not one.sidecar))
-    annotations = {
+    told = {
         names.ANNOTATION_ENGINE: ask.engine.name,
         names.ANNOTATION_OPENMP: ask.engine.openmp,
         names.ANNOTATION_CONTAINER: template.engine.name,
         names.ANNOTATION_BOUND_CONTAINERS: ",".join(bound),
     }
     if ask.engine.reserved_cores is not None:
-        annotations[names.ANNOTATION_RESERVED_CORES] = str(ask.engine.reserved_cores)
-    if notes:
-        annotations[names.ANNOTATION_NOTES] = "\n".join(notes)
-    return annotations
+        told[names.ANNOTATION_RESERVED_CORES] = str(ask.engine.reserved_cores)
+    return told

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from numalocal import names
 from numalocal.fields import Fields
+from numalocal.problems import printable
 from numalocal.quantity import parse_quantity
 from numalocal.worker import containers
 from numalocal.worker.ask import Ask
@@ -20,6 +21,10 @@ DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 """The annotation that names the container which kubectl, and people, mean without naming one."""
 KSERVE_CONTAINER: Final = "kserve-container"
 """KServe's name of the model server (pkg/constants)."""
+LIMIT_RANGER: Final = "kubernetes.io/limit-ranger"
+"""The annotation by which the API server says what a LimitRange of the namespace has set."""
+_MOST_NAMES: Final = 300
+"""Characters of all containers' names in a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +108,12 @@ def parse_pod(pod: Fields, ask: Ask, cpus_per_set: int | None) -> Template | Non
             elif resource != ours or str(value) != str(ask.ranks):
                 message = f"contradicts annotation {names.ANNOTATION_CPUSETS}, which asks for "
                 amounts.problem(resource, value, f"{message}{ask.ranks} of {ours}: leave it out")
+    given = pod.below("metadata").below("annotations").raw(LIMIT_RANGER)
+    left_out = "leave it out" if given is None else "ask for it: a LimitRange sets what is left out"
     for limited in (read.spec, read.engine):
-        _check_cpu_limit(limited, ask.ranks, cpus_per_set)
+        _check_cpu_limit(limited, ask.ranks, cpus_per_set, left_out)
         asked = f"{ask.ranks} x annotation {names.ANNOTATION_MEMORY}"
-        _check_memory(limited, asked, ask.memory_bytes)
+        _check_memory(limited, asked, ask.memory_bytes, left_out)
     return read.template
 
 
@@ -132,14 +139,14 @@ def _read(template: Fields, named: str | None) -> _Read | None:
         containers=found,
         init_containers=init_containers,
     )
-    return _Read(made, spec, rest, rest[place])
+    return _Read(made, spec, (*inits, *rest), rest[place])
 
 
 def _engine(metadata: Fields, found: Sequence[str], named: str | None) -> tuple[int, bool]:
     """Find the place of the engine's container, and tell whether nothing names it."""
     annotations = metadata.below("annotations")
     if named is not None and named not in found:
-        message = f"is no container of this pod: {', '.join(found)}"
+        message = f"is no container of this pod: {printable(', '.join(found), _MOST_NAMES)}"
         annotations.problem(names.ANNOTATION_CONTAINER, named, message)
     default = annotations.raw(DEFAULT_CONTAINER)
     for name in (named, ENGINE_CONTAINER, default, KSERVE_CONTAINER):
@@ -181,7 +188,7 @@ def _check_names(all_containers: Iterable[Fields]) -> None:
         seen.add(str(name))
 
 
-def _check_cpu_limit(limited: Fields, ranks: int, cpus_per_set: int | None) -> None:
+def _check_cpu_limit(limited: Fields, ranks: int, cpus_per_set: int | None, left_out: str) -> None:
     """Refuse a CPU quota below the sets: it would throttle threads that own their cores."""
     limits = limited.below("resources").below("limits")
     cpu = limits.raw("cpu")
@@ -195,13 +202,15 @@ def _check_cpu_limit(limited: Fields, ranks: int, cpus_per_set: int | None) -> N
     if not enough:
         cpus = "all CPUs" if least is None else f"the {least} CPUs"
         message = f"throttles threads that own their cores: raise it to {cpus} of the CPU sets, or "
-        limits.problem("cpu", cpu, f"{message}leave it out")
+        limits.problem("cpu", cpu, f"{message}{left_out}")
 
 
-def _check_memory(limited: Fields, asked: str, memory_bytes: int | None) -> None:
+def _check_memory(
+    limited: Fields, asked: str, memory_bytes: int | None, left_out: str = "leave it out"
+) -> None:
     """Refuse less memory than the ranks ask for; `asked` says how that is made up."""
     limits = limited.below("resources").below("limits")
     limit_bytes = containers.memory_bytes(limited.below("resources"), "limits")
     if limit_bytes and memory_bytes and limit_bytes < memory_bytes:
-        message = f"is less than {asked} = {memory_bytes} bytes; raise it, or leave it out"
+        message = f"is less than {asked} = {memory_bytes} bytes; raise it, or {left_out}"
         limits.problem("memory", limits.raw("memory"), message)

@@ -1,5 +1,6 @@
 """HTTPS for the API server: one path that answers reviews, one that says whether it can."""
 
+import asyncio
 import json
 import logging
 import os
@@ -74,9 +75,13 @@ class Server:
         pools = self._pools()
         if pools is None:
             return web.Response(status=503, text="the nodes have not been seen yet; try again")
+        body = await request.read()
+        # Beside the loop: a pod as large as can be takes a second, and others go on meanwhile.
+        return await asyncio.to_thread(self._answer, body, pools)
+
+    def _answer(self, body: bytes, pools: Mapping[str, PoolNumbers]) -> web.Response:
         try:
-            review = await request.json()
-            return web.json_response(answer(review, pools, self._image))
+            return web.json_response(answer(json.loads(body), pools, self._image))
         except (ReviewInvalid, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             return web.Response(status=400, text=f"no AdmissionReview: {type(error).__name__}")
 

@@ -14,6 +14,7 @@ from numalocal.worker.inject import CheckImage, PoolNumbers
 from ..conftest import GIB
 
 IMAGE = CheckImage(image="binder:1", pull_policy="IfNotPresent")
+TOKEN = {"name": "t", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
 POOLS = {"cpuset": PoolNumbers(cpus_per_set=4, node_bytes=64 * GIB)}
 Pod = dict[str, Any]
 
@@ -141,7 +142,7 @@ def test_a_pod_that_comes_again_stays_as_it_is() -> None:
 def test_what_the_api_server_and_other_webhooks_add_to_the_check_is_no_difference() -> None:
     once = admitted(pod())
     check = container(once, "numalocal-check")
-    check |= {"terminationMessagePath": "/dev/termination-log", "volumeMounts": [{"name": "token"}]}
+    check |= {"terminationMessagePath": "/dev/termination-log", "volumeMounts": [TOKEN]}
     check["env"] = [*check["env"], {"name": "INJECTED", "value": "x"}]
     once["spec"]["containers"].append({"name": "istio-proxy"})
 
@@ -165,13 +166,143 @@ def test_the_check_follows_an_engine_whose_memory_somebody_changed() -> None:
         {"command": ["true"]},
         {"args": ["--help"]},
         {"securityContext": {"privileged": True}},
+        {"restartPolicy": "Always"},
+        {"envFrom": [{"configMapRef": {"name": "plan"}}]},
+        {"lifecycle": {"postStart": {"exec": {"command": ["true"]}}}},
+        {"workingDir": "/tmp"},
+        {"terminationMessagePath": "/etc/hostname"},
+        {"terminationMessagePolicy": "FallbackToLogsOnError"},
     ],
+    ids=str,
 )
 def test_a_check_that_is_not_ours_is_refused(change: dict[str, Any]) -> None:
     once = admitted(pod())
     container(once, "numalocal-check").update(change)
 
-    assert "differs from the check that numalocal makes" in refused(once)[0]
+    (said,) = refused(once)
+    (field,) = change
+    assert said.startswith(f"spec.initContainers[numalocal-check].{field}: ")
+    assert "differs from the check that numalocal makes" in said
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "//", "/numalocal-bind", "/proc", "/proc/self/", "/sys/fs/../fs", "/dev", "dev/x"]
+)
+def test_nothing_hides_what_the_check_is_or_reads(path: str) -> None:
+    once = admitted(pod())
+    container(once, "numalocal-check")["volumeMounts"] = [TOKEN, {"name": "v", "mountPath": path}]
+
+    assert "hides what the check is, or reads" in refused(once)[0]
+
+
+@pytest.mark.parametrize("name", ["NUMALOCAL_CPUS", "NUMALOCAL_MEMORY_PER_RANK_BYTES"])
+def test_nobody_else_tells_the_check_its_plan(name: str) -> None:
+    once = admitted(pod(annotations={"numalocal.io/memory": "1Gi"}))
+    check = container(once, "numalocal-check")
+    check["env"] = [*check["env"], {"name": name, "value": "1"}]
+
+    assert "nothing else in its name" in refused(once)[0]
+    check["env"] = []
+    assert "must have what numalocal tells the check" in refused(once)[0]
+
+
+def test_there_is_one_check() -> None:
+    once = admitted(pod())
+    once["spec"]["initContainers"].append(container(once, "numalocal-check"))
+
+    assert refused(once) == ["spec.initContainers: 'numalocal-check' is there twice; leave it out"]
+
+
+@pytest.mark.parametrize("name", ["bound-containers", "notes", "attempt"])
+def test_what_numalocal_writes_nobody_else_does(name: str) -> None:
+    said = refused(pod(annotations={f"numalocal.io/{name}": "a"}))
+
+    assert said == [
+        f"metadata.annotations[numalocal.io/{name}]: 'a' must be left out: numalocal writes it"
+    ]
+
+
+def test_a_pod_that_was_made_to_look_injected_is_not_believed() -> None:
+    once = admitted(pod(initContainers=[{"name": "proxy", "restartPolicy": "Always"}]))
+    right = copy.deepcopy(once)
+    once["metadata"]["labels"] = {}
+    once["metadata"]["annotations"] |= {
+        "numalocal.io/bound-containers": "numalocal-check,proxy",
+        "numalocal.io/container": "server",
+    }
+
+    assert admitted(once) == right
+
+
+def test_init_containers_of_others_that_come_later_are_bound_as_well() -> None:
+    once = admitted(pod())
+    once["spec"]["initContainers"].insert(0, {"name": "istio-init"})
+
+    annotations = admitted(once)["metadata"]["annotations"]
+    assert annotations["numalocal.io/bound-containers"] == "numalocal-check,istio-init"
+
+
+def test_an_init_container_gets_no_sets_of_its_own() -> None:
+    asking = {"name": "fetch", "resources": {"limits": {"numalocal.io/cpuset": "1"}}}
+
+    (said,) = refused(pod(initContainers=[asking]))
+
+    assert said.startswith("spec.initContainers[0].resources.limits[numalocal.io/cpuset]: ")
+    assert "only container server of this pod gets CPU sets" in said
+
+
+def test_labels_that_are_none_are_refused_and_not_replaced() -> None:
+    raw = pod()
+    raw["metadata"]["labels"] = ["app"]
+
+    assert refused(raw) == ["metadata.labels: ['app'] must be a mapping"]
+
+
+def test_a_pod_that_is_too_deep_is_refused() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+
+    assert refused(pod(affinity=deep)) == [
+        "spec: null must not be nested more than 100 levels deep"
+    ]
+
+
+def test_messages_and_warnings_have_an_end_however_large_the_pod_is() -> None:
+    many = [{"name": f"c{number}"} for number in range(5000)]
+    unknown = {f"numalocal.io/x{number}": "" for number in range(5000)}
+
+    (said,) = refused(pod(many, {"numalocal.io/container": "gone"}))
+    warnings = admit(pod(annotations=unknown), POOLS, IMAGE).warnings
+
+    assert len(said) < 500
+    assert len(warnings) == 11
+    assert warnings[-1] == "4990 more annotations are not known"
+
+
+def test_a_limit_that_a_limit_range_has_set_is_told_as_one() -> None:
+    set_by = {"kubernetes.io/limit-ranger": "LimitRanger plugin set: cpu limit for container a"}
+    small = {"limits": {"cpu": "500m", "memory": "512Mi"}}
+
+    said = refused(
+        pod([{"name": "a", "resources": small}], {**set_by, "numalocal.io/memory": "1Gi"})
+    )
+
+    assert len(said) == 2
+    assert all("or ask for it: a LimitRange sets what is left out" in one for one in said)
+
+
+@pytest.mark.parametrize(("cpu", "noted"), [("100m", True), ("4", False), (3.5, True), (8, False)])
+def test_a_request_for_fewer_cpus_than_the_sets_have_is_a_warning(
+    cpu: str | float,
+    noted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    raw = pod([{"name": "a", "args": ["x"], "resources": {"requests": {"cpu": cpu}}}])
+
+    said = [one for one in admit(raw, POOLS, IMAGE).warnings if "the scheduler" in one]
+
+    assert bool(said) == noted
+    assert container(admitted(raw), "a")["resources"]["requests"]["cpu"] == cpu
 
 
 def test_a_check_alone_does_not_pass_for_a_pod_with_sets() -> None:
