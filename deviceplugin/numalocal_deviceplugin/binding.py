@@ -17,39 +17,17 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
 from numalocal_deviceplugin.allocation import sets_named
 from numalocal_deviceplugin.errors import AgentError, BindingRefused
+from numalocal_deviceplugin.pods import (
+    Container,
+    Pod,
+    bound_containers,
+    engine_settings,
+    unserved,
+    where,
+)
 
 DevicesOf = Callable[[str, str], Iterable[str]]
 """Look up the device ids of a pod by its namespace and name; AgentError where that fails."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pod:
-    """A pod as the container runtime knows it."""
-
-    namespace: str
-    name: str
-    annotations: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
-    """A container as the container runtime knows it.
-
-    `annotations` are the container's own, where Allocate put the assignment.  `command` is what it
-    runs, and `variables` is its environment.  `cpus` and `mems` are what its cgroup
-    is set to, empty = inherited.  `live` tells whether it is created or running.  `quota_cpus` is
-    how many whole CPUs its CPU limit is, at least one, None = it has none.
-    """
-
-    id: str
-    name: str
-    annotations: Mapping[str, str]
-    command: tuple[str, ...]
-    variables: Mapping[str, str]
-    cpus: IdSet
-    mems: IdSet
-    live: bool
-    quota_cpus: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +62,10 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """What a runtime's full list of containers calls for; `refusals` could not be bound."""
+    """What a runtime's full list of containers calls for.
+
+    `refusals` say who is not bound as its pod asks.
+    """
 
     needed: tuple[Correction, ...]
     refusals: tuple[AgentError, ...]
@@ -95,11 +76,14 @@ def bind(
 ) -> Binding:
     """Decide what one container is bound to: of its CPU sets, what is online.
 
-    A `new` one needs every core of them, where one that runs keeps what is left.
+    A `new` one needs every core of them, where one that runs keeps what is left, and what its pod
+    asks for by annotation: one that runs without is better off bound as it is.
 
     Raises:
         AgentError: where it must not start; the sentence is for the pod's events.
     """
+    if new and (refusal := unserved(pod, container)):
+        raise refusal
     if names.ANNOTATION_ASSIGNMENT in container.annotations:
         given = _assigned(pod, container)
         assignment = _online(pod, container, given, node, new=new)
@@ -107,7 +91,7 @@ def bind(
         variables = engines.variables(
             job, assignment, node.machine, quota_cpus=container.quota_cpus
         )
-    elif container.name in _bound_containers(pod):
+    elif container.name in bound_containers(pod):
         given = _pods_assignment(pod, container, node, devices_of)
         assignment = _online(pod, container, given, node, new=new)
         job = Job(settings=engine_settings(pod), ranks=len(assignment.sets))
@@ -126,6 +110,7 @@ def corrections(
 ) -> Corrections:
     """Compare every container that is created or running with what it should be bound to.
 
+    One that has not what its pod asks for is reported, and kept off the sets of others.
     Those that are right already are left out: the runtime pays for every update, changed or not.
     """
     needed: list[Correction] = []
@@ -133,6 +118,8 @@ def corrections(
     for pod, container in containers:
         if not container.live:
             continue
+        if refusal := unserved(pod, container):
+            refusals.append(refusal)
         try:
             binding = bind(pod, container, node, devices_of)
         except AgentError as error:
@@ -163,31 +150,11 @@ def foreign_cpus(container: Container, partition: Partition) -> IdSet:
     return union(one.cpus for one in assignment.sets if not one.cpus <= ours.get(one.id, IdSet()))
 
 
-def engine_settings(pod: Pod) -> EngineSettings:
-    """Read the engine's settings from the pod's annotations; absent ones take their defaults.
-
-    Raises:
-        BindingRefused: for a value that is none of the engine's.
-    """
-    name = pod.annotations.get(names.ANNOTATION_ENGINE, "none")
-    openmp = pod.annotations.get(names.ANNOTATION_OPENMP, "auto")
-    reserved = pod.annotations.get(names.ANNOTATION_RESERVED_CORES)
-    _require_one_of(pod, names.ANNOTATION_ENGINE, name, engines.ENGINES)
-    _require_one_of(pod, names.ANNOTATION_OPENMP, openmp, engines.OPENMP_RUNTIMES)
-    if reserved is not None and not (reserved.isascii() and reserved.isdigit()):
-        raise BindingRefused(
-            f"{_pod(pod)}: annotation {names.ANNOTATION_RESERVED_CORES} is {reserved!r}; "
-            "it must be a number of cores such as 1"
-        )
-    cores = None if reserved is None else int(reserved)
-    return EngineSettings(name=name, openmp=openmp, reserved_cores=cores)
-
-
 def _assigned(pod: Pod, container: Container) -> Assignment:
     try:
         return Assignment.parse(container.annotations[names.ANNOTATION_ASSIGNMENT])
     except AssignmentInvalid as error:
-        raise BindingRefused(f"{_where(pod, container)}: {error}") from error
+        raise BindingRefused(f"{where(pod, container)}: {error}") from error
 
 
 def _pods_assignment(
@@ -197,7 +164,7 @@ def _pods_assignment(
     ids = tuple(dict.fromkeys(devices_of(pod.namespace, pod.name)))
     if not ids:
         raise BindingRefused(
-            f"{_where(pod, container)}: annotation {names.ANNOTATION_BOUND_CONTAINERS} names it, "
+            f"{where(pod, container)}: annotation {names.ANNOTATION_BOUND_CONTAINERS} names it, "
             f"but the pod has no CPU set; a container of the pod must request a pool's resource, "
             f"such as {names.resource('cpuset')}"
         )
@@ -235,7 +202,7 @@ def _online(
     nodes = IdSet.of(numa.id for numa in node.machine.nodes)
     if not assignment.mems <= nodes:
         raise BindingRefused(
-            f"{_where(pod, container)}: NUMA node {assignment.mems - nodes} of its CPU sets is "
+            f"{where(pod, container)}: NUMA node {assignment.mems - nodes} of its CPU sets is "
             f"not in this machine (nodes: {nodes}); delete the pod so that it gets other CPU sets"
         )
     return left
@@ -255,31 +222,11 @@ def _not_online(pod: Pod, container: Container, cpus: IdSet, node: Node) -> Bind
     if cpus <= online:
         why = "stays shared for one that is offline"
     return BindingRefused(
-        f"{_where(pod, container)}: CPU {cpus} of its CPU sets {why}; bring it online, or delete "
+        f"{where(pod, container)}: CPU {cpus} of its CPU sets {why}; bring it online, or delete "
         "the pod so that it gets other CPU sets"
     )
-
-
-def _require_one_of(pod: Pod, annotation: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise BindingRefused(
-            f"{_pod(pod)}: annotation {annotation} is {value!r}; known: {', '.join(known)}"
-        )
-
-
-def _bound_containers(pod: Pod) -> frozenset[str]:
-    listed = pod.annotations.get(names.ANNOTATION_BOUND_CONTAINERS, "")
-    return frozenset(name.strip() for name in listed.split(",") if name.strip())
 
 
 def _shared(node: Node) -> IdSet:
     """Keep others off held CPUs as well, unless nothing would be left."""
     return node.partition.shared - node.held or node.partition.shared
-
-
-def _pod(pod: Pod) -> str:
-    return f"pod {pod.namespace}/{pod.name}"
-
-
-def _where(pod: Pod, container: Container) -> str:
-    return f"{_pod(pod)}, container {container.name}"

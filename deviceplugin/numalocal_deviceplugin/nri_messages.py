@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
-from numalocal_deviceplugin.binding import Binding, Container, Correction, Pod
+from numalocal_deviceplugin.binding import Binding, Correction
+from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 _LIVE = (nri.CONTAINER_CREATED, nri.CONTAINER_RUNNING)

@@ -9,8 +9,9 @@ from typing import Final
 from numalocal.idset import IdSet, union
 from numalocal_deviceplugin import binding, nri_messages
 from numalocal_deviceplugin.availability import Availability
-from numalocal_deviceplugin.binding import Binding, Container, Pod
+from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.errors import AgentError, KubeletSilent
+from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.ttrpc import Handler
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 

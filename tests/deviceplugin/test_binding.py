@@ -5,14 +5,13 @@ import pytest
 from numalocal_deviceplugin.allocation import allocate
 from numalocal_deviceplugin.binding import (
     Binding,
-    Container,
     DevicesOf,
     bind,
     corrections,
-    engine_settings,
     foreign_cpus,
 )
-from numalocal_deviceplugin.errors import AgentError, BindingRefused, DevicesUnknown, UnknownDevice
+from numalocal_deviceplugin.errors import BindingRefused, DevicesUnknown, UnknownDevice
+from numalocal_deviceplugin.pods import Container
 
 from .nodes import (
     N0,
@@ -294,25 +293,76 @@ class TestCorrections:
         assert [type(refusal) for refusal in found.refusals] == [BindingRefused]
 
 
-@pytest.mark.parametrize(
-    ("annotations", "sentence"),
-    [
-        ({"engine": "vlm"}, "numalocal.io/engine is 'vlm'; known: llama.cpp, none, ollama"),
-        ({"openmp": "gcc"}, "numalocal.io/openmp is 'gcc'; known: auto, gnu, llvm, intel, none"),
-        ({"reserved_cores": "-1"}, "numalocal.io/reserved-cores is '-1'; it must be a number"),
-    ],
-)
-def test_an_unknown_engine_setting_is_refused(annotations: dict[str, str], sentence: str) -> None:
-    with pytest.raises(AgentError) as caught:
-        engine_settings(make_pod(**annotations))
+class TestAPodThatAsksByAnnotation:
+    missed = make_pod(cpusets="1", container="engine")
+    injected = make_pod(cpusets="1", container="engine", bound_containers="numalocal-check,fetch")
 
-    assert sentence in str(caught.value)
+    @pytest.mark.parametrize(
+        "container",
+        [make_container(), make_container("web"), make_container("engine", assignment=BOTH)],
+        ids=["engine", "other", "with sets of its own"],
+    )
+    def test_and_was_not_injected_starts_no_container(self, container: Container) -> None:
+        with pytest.raises(BindingRefused) as caught:
+            bind(self.missed, container, make_node(), no_devices, new=True)
 
+        assert str(caught.value) == (
+            f"pod default/llama-0, container {container.name}: annotation numalocal.io/cpusets "
+            "asks for CPU sets, but numalocal's webhook did not see the pod when it was made: it "
+            "was away, is disabled, or leaves out this namespace; delete the pod so that it is "
+            "made again while the webhook runs, or leave the annotation out if it is a static "
+            "pod, which no webhook changes"
+        )
 
-def test_absent_engine_settings_take_their_defaults() -> None:
-    settings = engine_settings(make_pod())
+    @pytest.mark.parametrize("text", ["", "0", "no", "x" * 5000])
+    def test_asks_whatever_its_annotation_says(self, text: str) -> None:
+        with pytest.raises(BindingRefused):
+            bind(make_pod(cpusets=text), make_container(), make_node(), no_devices, new=True)
 
-    assert (settings.name, settings.openmp, settings.reserved_cores) == ("none", "auto", None)
+    def test_and_was_injected_is_bound(self) -> None:
+        engine = make_container(assignment=BOTH)
+
+        bound = bind(self.injected, engine, make_node(), no_devices, new=True)
+        fetch = bind(self.injected, make_container("fetch"), make_node(), gives(N0), new=True)
+        sidecar = bind(self.injected, make_container("proxy"), make_node(), no_devices, new=True)
+
+        assert [str(one.cpus) for one in (bound, fetch, sidecar)] == ["2-3,6-7", "2-3", SHARED]
+
+    def test_starts_no_engine_without_its_sets(self) -> None:
+        with pytest.raises(BindingRefused) as caught:
+            bind(self.injected, make_container(), make_node(), no_devices, new=True)
+
+        assert str(caught.value) == (
+            "pod default/llama-0, container engine: annotation numalocal.io/cpusets asks for CPU "
+            "sets and numalocal.io/container for them to be this container's, but the kubelet gave "
+            "it none; delete the pod so that it is made again with what it asks for"
+        )
+
+    def test_of_a_worker_is_bound_without_the_annotation(self) -> None:
+        """The operator makes the pod, and nobody can have missed it."""
+        worker = make_pod(container="engine", bound_containers="numalocal-check")
+
+        assert str(bind(worker, make_container(), make_node(), no_devices, new=True).cpus) == SHARED
+
+    def test_and_runs_all_the_same_is_reported_and_kept_off_the_sets_of_others(self) -> None:
+        containers = [
+            (self.missed, make_container("stray")),
+            (self.missed, make_container("served", assignment=BOTH)),
+            (self.injected, make_container("engine")),
+            (make_pod(), make_container("web")),
+        ]
+
+        found = corrections(containers, make_node(), no_devices)
+
+        assert [(one.container.name, str(one.binding.cpus)) for one in found.needed] == [
+            ("stray", SHARED),
+            ("served", "2-3,6-7"),
+            ("engine", SHARED),
+            ("web", SHARED),
+        ]
+        assert [str(refusal).split(":")[0] for refusal in found.refusals] == [
+            f"pod default/llama-0, container {name}" for name in ("stray", "served", "engine")
+        ]
 
 
 @pytest.mark.parametrize(

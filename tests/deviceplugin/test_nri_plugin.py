@@ -231,6 +231,35 @@ def test_synchronize_corrects_workers_and_others_and_nobody_else(plugin: Plugin)
     assert plugin.synchronized.is_set()
 
 
+def test_synchronize_gives_nodes_to_a_check_and_to_nobody_that_is_not_bound(
+    availability: Availability,
+) -> None:
+    """A check that waits tells by this, and nothing else, that it has been bound since."""
+    plugin = Plugin(availability, lambda namespace, name, timeout_s: [N1])
+
+    response = synchronize(plugin, container("numalocal-check"), container("sidecar"))
+
+    assert updated(response) == {"id-numalocal-check": ("6-7", "1"), "id-sidecar": (SHARED, "")}
+
+
+def test_synchronize_reports_a_pod_that_was_made_past_the_webhook_and_goes_on(
+    plugin: Plugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    missed = nri.PodSandbox(id="p3", name="x", annotations={"numalocal.io/cpusets": "1"})
+    request = nri.SynchronizeRequest(
+        pods=[missed, POD],
+        containers=[container("app", pod="p3"), container("engine", assignment=ASSIGNED)],
+    )
+
+    answer = plugin.synchronize(request.SerializeToString(), BUDGET_S)
+
+    response = nri.SynchronizeResponse.FromString(answer)
+    assert updated(response) == {"id-app": (SHARED, ""), "id-engine": ("2-3", "0")}
+    assert "running container is not bound" in caplog.text
+    with pytest.raises(BindingRefused, match="webhook did not see the pod"):
+        create(plugin, container("app"), missed)
+
+
 def test_synchronize_collects_a_list_that_comes_in_parts(plugin: Plugin) -> None:
     first = synchronize(plugin, container("web", pod="p2"), more=True)
 

@@ -1,0 +1,118 @@
+"""Pods and containers as the container runtime knows them, and what their annotations say.
+
+Annotations are anybody's text: what is read of them is a value, or refused with a sentence.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from numalocal import engines, names
+from numalocal.engines import EngineSettings
+from numalocal.idset import IdSet
+from numalocal.problems import shown
+from numalocal_deviceplugin.errors import BindingRefused
+
+_DIGITS: Final = 9
+"""No machine has as many cores; int() would raise for thousands of digits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """A pod as the container runtime knows it."""
+
+    namespace: str
+    name: str
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A container as the container runtime knows it.
+
+    `annotations` are the container's own, where Allocate put the assignment.  `command` is what it
+    runs, and `variables` is its environment.  `cpus` and `mems` are what its cgroup
+    is set to, empty = inherited.  `live` tells whether it is created or running.  `quota_cpus` is
+    how many whole CPUs its CPU limit is, at least one, None = it has none.
+    """
+
+    id: str
+    name: str
+    annotations: Mapping[str, str]
+    command: tuple[str, ...]
+    variables: Mapping[str, str]
+    cpus: IdSet
+    mems: IdSet
+    live: bool
+    quota_cpus: int | None = None
+
+
+def engine_settings(pod: Pod) -> EngineSettings:
+    """Read the engine's settings from the pod's annotations; absent ones take their defaults.
+
+    Raises:
+        BindingRefused: for a value that is none of the engine's.
+    """
+    name = pod.annotations.get(names.ANNOTATION_ENGINE, "none")
+    openmp = pod.annotations.get(names.ANNOTATION_OPENMP, "auto")
+    _require_one_of(pod, names.ANNOTATION_ENGINE, name, engines.ENGINES)
+    _require_one_of(pod, names.ANNOTATION_OPENMP, openmp, engines.OPENMP_RUNTIMES)
+    return EngineSettings(name=name, openmp=openmp, reserved_cores=_reserved_cores(pod))
+
+
+def bound_containers(pod: Pod) -> frozenset[str]:
+    """Name the containers that are bound to the pod's CPU sets without requesting any."""
+    listed = pod.annotations.get(names.ANNOTATION_BOUND_CONTAINERS, "")
+    return frozenset(name.strip() for name in listed.split(",") if name.strip())
+
+
+def unserved(pod: Pod, container: Container) -> BindingRefused | None:
+    """Tell why a container has not what its pod asks for by annotation; None where it has.
+
+    The webhook gives a pod what it asks for, and names the containers that are bound: without it
+    nothing is guessed.
+    """
+    if names.ANNOTATION_CPUSETS not in pod.annotations:
+        return None
+    if names.ANNOTATION_BOUND_CONTAINERS not in pod.annotations:
+        return BindingRefused(
+            f"{where(pod, container)}: annotation {names.ANNOTATION_CPUSETS} asks for CPU sets, "
+            "but numalocal's webhook did not see the pod when it was made: it was away, is "
+            "disabled, or leaves out this namespace; delete the pod so that it is made again while "
+            "the webhook runs, or leave the annotation out if it is a static pod, which no webhook "
+            "changes"
+        )
+    engines_own = pod.annotations.get(names.ANNOTATION_CONTAINER) == container.name
+    if engines_own and names.ANNOTATION_ASSIGNMENT not in container.annotations:
+        return BindingRefused(
+            f"{where(pod, container)}: annotation {names.ANNOTATION_CPUSETS} asks for CPU sets "
+            f"and {names.ANNOTATION_CONTAINER} for them to be this container's, but the kubelet "
+            "gave it none; delete the pod so that it is made again with what it asks for"
+        )
+    return None
+
+
+def where(pod: Pod, container: Container) -> str:
+    """Name a container as sentences begin."""
+    return f"{_named(pod)}, container {container.name}"
+
+
+def _reserved_cores(pod: Pod) -> int | None:
+    text = pod.annotations.get(names.ANNOTATION_RESERVED_CORES)
+    if text is None or (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+        return None if text is None else int(text)
+    raise BindingRefused(
+        f"{_named(pod)}: annotation {names.ANNOTATION_RESERVED_CORES} is {shown(text)}; "
+        "it must be a number of cores such as 1"
+    )
+
+
+def _require_one_of(pod: Pod, annotation: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise BindingRefused(
+            f"{_named(pod)}: annotation {annotation} is {shown(value)}; known: {', '.join(known)}"
+        )
+
+
+def _named(pod: Pod) -> str:
+    return f"pod {pod.namespace}/{pod.name}"

@@ -1,0 +1,155 @@
+"""What pods may say by annotation, and that what anybody else writes there is a refusal."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from numalocal import engines, names
+from numalocal_deviceplugin.allocation import allocate
+from numalocal_deviceplugin.binding import bind, corrections, foreign_cpus
+from numalocal_deviceplugin.errors import AgentError
+from numalocal_deviceplugin.pods import Container, Pod, bound_containers, engine_settings
+
+from .nodes import N0, N1, make_container, make_machine, make_node, make_partition, make_pod
+
+LONGEST_SENTENCE = 1000
+
+
+@pytest.mark.parametrize(
+    ("annotations", "sentence"),
+    [
+        ({"engine": "vlm"}, "numalocal.io/engine is 'vlm'; known: llama.cpp, none, ollama"),
+        ({"engine": "x" * 5000}, "xxx...xxx"),
+        ({"openmp": "gcc"}, "numalocal.io/openmp is 'gcc'; known: auto, gnu, llvm, intel, none"),
+        ({"openmp": "gnu\x1b[2J"}, "numalocal.io/openmp is 'gnu\\x1b[2J'; known"),
+        ({"reserved_cores": "-1"}, "numalocal.io/reserved-cores is '-1'; it must be a number"),
+        ({"reserved_cores": ""}, "numalocal.io/reserved-cores is ''; it must be a number"),
+        ({"reserved_cores": "\u0661"}, "numalocal.io/reserved-cores is '\u0661'; it must be"),
+        ({"reserved_cores": "9" * 5000}, "999...999"),
+        ({"reserved_cores": "1" + "0" * 9}, "reserved-cores is '1000000000'; it must be"),
+    ],
+)
+def test_an_unknown_engine_setting_is_refused(annotations: dict[str, str], sentence: str) -> None:
+    with pytest.raises(AgentError) as caught:
+        engine_settings(make_pod(**annotations))
+
+    assert sentence in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < LONGEST_SENTENCE
+
+
+def test_absent_engine_settings_take_their_defaults() -> None:
+    settings = engine_settings(make_pod())
+
+    assert (settings.name, settings.openmp, settings.reserved_cores) == ("none", "auto", None)
+
+
+def test_as_many_cores_as_can_be_written_are_a_number() -> None:
+    assert engine_settings(make_pod(reserved_cores="9" * 9)).reserved_cores == 999_999_999
+
+
+@pytest.mark.parametrize(
+    ("text", "listed"), [("", set()), (" ,, ", set()), ("a, b,,a", {"a", "b"})]
+)
+def test_bound_containers_are_a_list_with_commas(text: str, listed: set[str]) -> None:
+    assert bound_containers(make_pod(bound_containers=text)) == listed
+
+
+ASSIGNED = allocate(make_partition().sets, [N0, N1], make_machine()).assignment.to_json()
+ONE = {"id": N0, "pool": "cpuset", "cpus": "2-3", "numaNode": 0, "memoryBytes": 5}
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=6,
+)
+cpu_lists = st.lists(st.integers(0, 9), min_size=1, max_size=9).map(
+    lambda ids: ",".join(map(str, ids))
+)
+near_sets = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from([N0, N1, "other"]) | json_values,
+        "pool": st.just("cpuset"),
+        "cpus": cpu_lists,
+        "numaNode": st.integers(0, 9) | json_values,
+        "memoryBytes": st.integers(0, 1 << 64),
+    },
+    optional={"memoryNodes": cpu_lists, "threadsPerCore": st.integers(0, 9) | json_values},
+)
+assignments = (
+    st.sampled_from(
+        [
+            ASSIGNED,
+            "[" * 60_000,
+            '{"sets":["x"]}',
+            json.dumps({"sets": [{**ONE, "numaNode": 1e999}]}),
+        ]
+    )
+    | st.text()
+    | json_values.map(lambda value: json.dumps({"sets": value}))
+    | st.lists(near_sets, max_size=3).map(lambda sets: json.dumps({"sets": sets}))
+)
+words = st.text(max_size=20) | st.sampled_from(
+    ["9" * 5000, "engine", "1", "auto", "-1", "x" * 9999]
+)
+pods = st.dictionaries(
+    st.sampled_from(sorted(names.POD_ANNOTATIONS)), words
+) | st.fixed_dictionaries(
+    {
+        names.ANNOTATION_ENGINE: st.sampled_from(sorted(engines.ENGINES)),
+        names.ANNOTATION_CONTAINER: st.sampled_from(["engine", "fetch"]),
+        names.ANNOTATION_BOUND_CONTAINERS: st.sampled_from(["numalocal-check,fetch", ""]) | words,
+    },
+    optional={
+        names.ANNOTATION_CPUSETS: words,
+        names.ANNOTATION_OPENMP: st.sampled_from(sorted(engines.OPENMP_RUNTIMES)),
+        names.ANNOTATION_RESERVED_CORES: st.integers(0, 1 << 40).map(str),
+    },
+)
+containers = st.builds(
+    make_container,
+    name=st.sampled_from(["engine", "fetch", "web"]),
+    assignment=st.just("") | assignments,
+    command=st.lists(st.text(max_size=9) | st.sampled_from(["vllm", "serve", "sh", "-c"])),
+    env=st.lists(st.sampled_from(["OMP_NUM_THREADS", "NUMALOCAL_CPUS", "LD_PRELOAD"])),
+)
+
+
+@given(
+    annotations=pods,
+    container=containers,
+    online=st.sampled_from(["0-7", "0-3", "0-2,4-5,7", "0"]),
+    new=st.booleans(),
+)
+def test_whatever_annotations_say_a_container_is_bound_or_refused_with_a_sentence(
+    annotations: dict[str, str], container: Container, online: str, *, new: bool
+) -> None:
+    pod = Pod(namespace="default", name="llama-0", annotations=annotations)
+    node = make_node(online=online)
+
+    try:
+        bound = bind(pod, container, node, lambda namespace, name: (N0, N1), new=new)
+    except AgentError as error:
+        refusal = str(error)
+    else:
+        refusal = "pod default/llama-0 is not refused"
+        assert bound.cpus <= node.machine.online
+        assert bound.mems <= {0, 1}
+    assert "pod default/llama-0" in refusal
+    assert refusal.isprintable()
+    assert len(refusal) < LONGEST_SENTENCE
+
+
+@given(pods, containers)
+def test_nobodys_annotations_stop_the_binding_of_others(
+    annotations: dict[str, str], container: Container
+) -> None:
+    hostile = Pod(namespace="default", name="bad", annotations=annotations)
+    listed = [(hostile, container), (make_pod(), make_container("web"))]
+
+    found = corrections(listed, make_node(), lambda namespace, name: (N0,))
+
+    assert found.needed[-1].container.name == "web"
+    assert foreign_cpus(container, make_partition()) <= set(range(8192))
