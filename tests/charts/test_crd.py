@@ -1,4 +1,5 @@
 import copy
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numalocal import engines
 from numalocal.engines import ENGINES, OPENMP_RUNTIMES
 from numalocal.errors import SpecInvalid
 from numalocal.quantity import parse_bytes
@@ -255,3 +257,18 @@ def test_kubectl_explain_has_a_sentence_for_every_field() -> None:
 
     assert len(fields) > 30
     assert silent == []
+
+
+def test_the_api_server_says_at_once_what_its_rules_can_say() -> None:
+    """What these rules do was tried on an API server; here they are held against the parser's."""
+    (told,) = SPEC["x-kubernetes-validations"]
+    (below,) = SPEC["properties"]["memory"]["x-kubernetes-validations"]
+    able = [name for name in ENGINES if engines.adapter(name).kv_cache]
+
+    assert re.findall(r"engine\.name == '([^']*)'", told["rule"]) == able
+    assert told["message"].endswith(f"are {', '.join(able)})")
+    for memory in ({"kvCache": "1Gi"}, {"perRank": "16Gi", "kvCache": "16Gi"}):
+        with pytest.raises(SpecInvalid, match=re.escape(below["fieldPath"].strip("."))):
+            parse_worker(
+                worker(engine={"name": "vllm" if "perRank" in memory else "sglang"}, memory=memory)
+            )
