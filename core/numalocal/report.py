@@ -3,9 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from numalocal.errors import ReportInvalid
+from numalocal.problems import shown
+
+_MOST_BYTES: Final = (1 << 63) - 1
+_MOST_NODES: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,7 @@ class CheckReport:
 
     @classmethod
     def parse(cls, text: str) -> "CheckReport":
-        """Read what `numalocal-bind check` wrote.
+        """Read what `numalocal-bind check` wrote, from a text that any container may have left.
 
         Raises:
             ReportInvalid: where the text is anything else, such as a message of the kubelet.
@@ -46,21 +50,14 @@ class CheckReport:
                 limit_bytes=_optional(raw, "limitBytes"),
                 message=str(raw["message"]),
             )
-        except (
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            RecursionError,
-            TypeError,
-            ValueError,
-        ) as error:
-            raise ReportInvalid(f"{text!r} is not a report of numalocal-bind check") from error
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise ReportInvalid(f"{shown(text)} is not a report of numalocal-bind check") from error
 
 
 def _rank(entry: Mapping[str, Any]) -> RankReport:
     return RankReport(
         cpus=str(entry["cpus"]),
-        numa_node=int(entry["numaNode"]),
+        numa_node=_whole(entry["numaNode"], _MOST_NODES),
         memory_bytes=_optional(entry, "memoryBytes"),
         available_bytes=_optional(entry, "availableBytes"),
     )
@@ -68,4 +65,11 @@ def _rank(entry: Mapping[str, Any]) -> RankReport:
 
 def _optional(raw: Mapping[str, Any], key: str) -> int | None:
     value = raw.get(key)
-    return None if value is None else int(value)
+    return None if value is None else _whole(value, _MOST_BYTES)
+
+
+def _whole(value: object, most: int) -> int:
+    """Take a number that a status can hold: for any other the API server refuses the whole."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise ValueError(f"{shown(value)} is no whole number from 0 to {most}")
+    return value

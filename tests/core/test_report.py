@@ -29,11 +29,34 @@ def test_a_report_is_read_as_it_was_written() -> None:
         "container exited",
         '{"verified":true}',
         '{"verified":true,"cpus":"","mems":"","ranks":[1],"message":""}',
+        REPORT.replace("64", "Infinity"),
+        REPORT.replace("64", "1e999"),
+        REPORT.replace("64", "NaN"),
+        REPORT.replace("64", "6.5"),
+        REPORT.replace("64", "true"),
+        REPORT.replace("64", '"64"'),
+        REPORT.replace("64", "-1"),
+        REPORT.replace("64", str(1 << 63)),
+        REPORT.replace("64", "9" * 4000),
+        REPORT.replace("null", "9" * 4000),
+        REPORT.replace('"numaNode":0', '"numaNode":4294967296'),
+        REPORT.replace("[", "[" * 4000),
+        "[" * 4096,
+        '{"ranks":' * 400,
+        "\x1b[2J",
     ],
 )
 def test_a_text_of_someone_else_is_no_report(text: str) -> None:
     with pytest.raises(ReportInvalid, match="is not a report of numalocal-bind check"):
         CheckReport.parse(text)
+
+
+def test_a_text_of_someone_else_is_shown_in_one_short_line() -> None:
+    with pytest.raises(ReportInvalid) as caught:
+        CheckReport.parse("\x1b[2J\n" * 500)
+
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200
 
 
 def test_only_a_true_true_is_verified() -> None:
