@@ -39,8 +39,9 @@ test-vllm: $(VENV)/.dev native ## Run vLLM itself, two engines beside each other
 	@setup/vllm.sh engine
 	@$(BIN)/pytest -v -s -m vllm tests/engines
 
-hostile: $(VENV)/.dev ## Spoil a hundred thousand machines and look that each ends in findings or a sentence
+hostile: $(VENV)/.dev ## Spoil a hundred thousand machines, and as many pods: each ends in findings or a sentence
 	@NUMALOCAL_HOSTILE_TREES=100000 $(BIN)/pytest -q tests/core/commands/test_hostile_trees.py
+	@NUMALOCAL_HOSTILE_PODS=100000 $(BIN)/pytest -q tests/core/worker/test_hostile_pods.py
 
 bench: $(VENV)/.dev native ## Time discovery beside lstopo and lscpu, and two workers with and without sets
 	@$(BIN)/python tests/benchmarks/discovery.py

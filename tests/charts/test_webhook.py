@@ -106,5 +106,12 @@ def test_annotations_that_asked_cannot_be_changed_afterwards(objects: Objects) -
     binding = objects["ValidatingAdmissionPolicyBinding", NAME]["spec"]
 
     (rule,) = policy["matchConstraints"]["resourceRules"]
-    assert (rule["operations"], rule["resources"]) == (["UPDATE"], ["pods"])
+    assert (rule["operations"], rule["resources"]) == (["CREATE", "UPDATE"], ["pods"])
+    assert [
+        one["message"].partition(" of ")[0].partition(" is ")[0] for one in policy["validations"]
+    ] == [
+        "annotations numalocal.io/*",
+        "label numalocal.io/injected",
+        "the image",
+    ]
     assert binding == {"policyName": NAME, "validationActions": ["Deny"]}

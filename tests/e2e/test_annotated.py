@@ -1,12 +1,27 @@
 """Any pod by annotation: on a real API server, scheduler, kubelet and runtime."""
 
+import base64
+import json
+import math
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from annotated import ASKS, SETS, SHARED, Annotated, container, pod, template, workload
+from annotated import (
+    ASKS,
+    DECODE_IMAGE,
+    SETS,
+    SHARED,
+    Annotated,
+    container,
+    pod,
+    template,
+    workload,
+)
 from installed import NAMESPACE
 from lab.cluster import Lab
 from lab.commands import LabError, wait_for
@@ -160,6 +175,57 @@ def test_what_asked_cannot_be_changed_afterwards(annotated: Annotated) -> None:
                 "annotate", "--overwrite", "pod", "fixed", f"numalocal.io/{change}"
             )
     annotated.lab.kubectl("annotate", "pod", "fixed", "example.com/note=free")
+    annotated.lab.kubectl("label", "pod", "fixed", "example.com/label=free")
+
+
+def test_nobody_else_says_that_a_pod_was_injected_or_changes_its_check(
+    annotated: Annotated, lab: Lab
+) -> None:
+    forged = template("forged", asks={})
+    forged["metadata"]["labels"]["numalocal.io/injected"] = "true"
+    with pytest.raises(LabError, match="is written by numalocal alone"):
+        annotated.create(pod("forged", forged))
+
+    annotated.create(pod("plain", template("plain", asks={})))
+    with pytest.raises(LabError, match="is written by numalocal alone"):
+        lab.kubectl("label", "pod", "plain", "numalocal.io/injected=true")
+
+    annotated.create(pod("held", template("held", schedulingGates=[{"name": "example.com/wait"}])))
+    with pytest.raises(LabError, match="numalocal-check is immutable"):
+        lab.kubectl("set", "image", "pod/held", f"numalocal-check={DECODE_IMAGE}")
+
+
+def authorities(lab: Lab) -> list[str]:
+    """Give the certificates by which the API server believes the webhook."""
+    found = lab.kubectl_json("get", "mutatingwebhookconfiguration", "numalocal-webhook")
+    told = base64.b64decode(found["webhooks"][0]["clientConfig"]["caBundle"]).decode()
+    return told.split("-----BEGIN CERTIFICATE-----")[1:]
+
+
+def test_none_of_200_pods_is_refused_while_the_authority_is_lost_and_made_anew(lab: Lab) -> None:
+    """By server-side dry runs, which call the webhook all the same, four at a time."""
+    (before, *_) = authorities(lab)
+    asking = [pod(f"load-{number}", template("load")) for number in range(10)]
+    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": asking})
+    where = ("--namespace", NAMESPACE, "secret", "numalocal-webhook")
+    made, settled, ends = 0, math.inf, time.monotonic() + 200
+
+    def create(_: int) -> int:
+        said = lab.kubectl("create", "--dry-run=server", "--filename", "-", stdin=document)
+        return said.count("created (server dry run)")
+
+    lab.kubectl("patch", *where, "--type=merge", "--patch", '{"data": null}')
+    with ThreadPoolExecutor(4) as pool:
+        while made < 200 or time.monotonic() < settled:
+            assert time.monotonic() < ends, f"{made} pods, and the authority is the old one"
+            made += sum(pool.map(create, range(4)))
+            if settled == math.inf and authorities(lab)[0] != before:
+                settled = time.monotonic() + 20
+
+    new, *known = authorities(lab)
+    assert new != before
+    assert before in known
+    assert made % 40 == 0
 
 
 def test_while_the_webhook_is_away_pods_that_ask_wait_and_no_other_does(

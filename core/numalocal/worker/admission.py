@@ -51,7 +51,7 @@ def admit(
         _refuse_written(metadata.below("annotations"))
     read = injected.without_ours(pod) if is_injected else pod
     template = parse_pod(Fields(read, "", problems), ask, numbers.cpus_per_set)
-    labels = metadata.below("labels").whole
+    labels = metadata.table("labels")
     if problems or template is None:
         raise SpecInvalid(problems)
     warnings = unknown(metadata.below("annotations").names())

@@ -112,6 +112,7 @@ class _Annotations:
     """Reads annotations, whose values are anybody's text; blanks around one are no part of it."""
 
     def __init__(self, metadata: Fields) -> None:
+        metadata.table("annotations")  # notes what is no text
         self._annotations = metadata.below("annotations")
 
     def number(self, name: str, *, least: int, most: int) -> int | None:
@@ -156,23 +157,22 @@ class _Annotations:
 
     def pool(self) -> str:
         text = self._text(names.ANNOTATION_POOL)
-        if text is not None and not poolfile.is_name(text):
-            self._problem(names.ANNOTATION_POOL, poolfile.NAME_RULE)
-        return DEFAULT_POOL if text is None else text
+        if text is None or poolfile.is_name(text):
+            return DEFAULT_POOL if text is None else text
+        self._problem(names.ANNOTATION_POOL, poolfile.NAME_RULE)
+        return DEFAULT_POOL
 
     def container(self) -> str | None:
         text = self._text(names.ANNOTATION_CONTAINER)
         if text is not None and not names.is_label(text):
             message = f"is no container's name, which {names.LABEL_RULE}"
             self._problem(names.ANNOTATION_CONTAINER, message)
+            return None
         return text
 
     def _text(self, name: str) -> str | None:
         value = self._annotations.raw(name)
-        if value is not None and not isinstance(value, str):
-            self._problem(name, "must be text: quote it")
-            return None
-        return None if value is None else value.strip()
+        return value.strip() if isinstance(value, str) else None
 
     def _problem(self, name: str, message: str) -> None:
         self._annotations.problem(name, self._annotations.raw(name), message)

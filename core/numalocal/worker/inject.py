@@ -104,10 +104,11 @@ def check_container(engine: Manifest, ask: Ask, image: CheckImage, *, restarts: 
     and app containers): its cgroup then has the limit that it is to check.  It never has a device,
     ours or another's: a kubelet restart would then fail the running pod (kubernetes#138446).
     """
+    asked = engine.get("resources") or {}
     resources = {
-        kind: {name: amounts[name] for name in ("cpu", "memory") if name in amounts}
-        for kind, amounts in engine["resources"].items()
-        if kind in ("limits", "requests")
+        kind: {name: one for name, one in _given(asked[kind]).items() if name in ("cpu", "memory")}
+        for kind in ("limits", "requests")
+        if kind in asked
     }
     return {
         "name": names.CHECK_CONTAINER,

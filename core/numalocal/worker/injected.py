@@ -4,7 +4,7 @@ Whoever makes a pod can write by hand what makes it look so: nothing of it is be
 """
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from numalocal import names
@@ -54,10 +54,13 @@ def again(pod: Mapping[str, Any], template: Template, ask: Ask, image: CheckImag
         SpecInvalid: where the check, or the request for CPU sets, is not what we would make.
     """
     spec: Manifest = dict(pod["spec"])
+    problems: list[Problem] = []
     (engine,) = (one for one in spec["containers"] if one["name"] == template.engine.name)
     requested = (engine.get("resources") or {}).get("limits") or {}
     ours = check_container(engine, ask, image, restarts=spec.get("restartPolicy") != "Never")
-    problems = [problem for one in checks(pod) for problem in _differences(one, ours)]
+    for one in checks(pod):
+        path = f"spec.initContainers[{names.CHECK_CONTAINER}]"
+        _compare(Fields(one, path, problems), ours)
     if len(checks(pod)) > 1:
         message = "is there twice; leave it out"
         problems.append(Problem("spec.initContainers", names.CHECK_CONTAINER, message))
@@ -74,35 +77,25 @@ def again(pod: Mapping[str, Any], template: Template, ask: Ask, image: CheckImag
     return spec
 
 
-def _differences(given: Mapping[str, Any], ours: Manifest) -> Iterator[Problem]:
-    """Say what of a check is neither ours nor what others add to every container."""
-    path = f"spec.initContainers[{names.CHECK_CONTAINER}]"
-    for field in dict.fromkeys((*ours, *given)):
-        expected = ours.get(field, _DEFAULTS.get(field))
-        may_be_absent = field in _DEFAULTS and given.get(field) is None
-        if field in _MAY_FOLLOW or may_be_absent or given.get(field) == expected:
-            continue
-        message = "differs from the check that numalocal makes of this pod; leave the check out"
-        yield Problem(f"{path}.{field}", given.get(field), message)
-    if hidden := sorted(one for one in _mounted(given) if _hides(one)):
-        message = "hides what the check is, or reads: mount nothing there"
-        yield Problem(f"{path}.volumeMounts", hidden, message)
-    variables = given.get("env") or []
-    if not all(one in variables for one in ours["env"]) or _forged(variables, ours["env"]):
-        message = "must have what numalocal tells the check, and nothing else in its name"
-        yield Problem(f"{path}.env", variables, message)
-
-
-def _mounted(container: Mapping[str, Any]) -> Iterator[str]:
-    for one in container.get("volumeMounts") or ():
-        yield posixpath.normpath(f"/{one.get('mountPath') or ''}").replace("//", "/")
-
-
-def _hides(mounted: str) -> bool:
-    return any(mounted in ("/", path) or mounted.startswith(f"{path}/") for path in _READ)
-
-
-def _forged(variables: list[Mapping[str, Any]], ours: list[Manifest]) -> bool:
-    """Tell whether others speak in our name: the check takes its plan from variables."""
+def _compare(given: Fields, ours: Manifest) -> None:
+    """Note what of a check is neither ours nor what others add to every container."""
+    for field in dict.fromkeys((*ours, *given.names())):
+        value, expected = given.raw(field), ours.get(field, _DEFAULTS.get(field))
+        may_be_absent = field in _DEFAULTS and value is None
+        if field not in _MAY_FOLLOW and not may_be_absent and value != expected:
+            message = "differs from the check that numalocal makes of this pod; leave the check out"
+            given.problem(field, value, message)
+    mounts = [one.text("mountPath") or "" for one in given.each("volumeMounts")]
+    if hidden := [one for one in mounts if _hides(one)]:
+        given.problem("volumeMounts", hidden, "hides what the check is, or reads: mount none there")
+    variables = [one.whole for one in given.each("env")]
+    # The check takes its plan from variables: nobody else may speak in our name.
     own = [one for one in variables if str(one.get("name")).startswith(names.ENV_PREFIX)]
-    return len(own) > len(ours)
+    if not all(one in own for one in ours["env"]) or len(own) > len(ours["env"]):
+        message = "must have what numalocal tells the check, and nothing else in its name"
+        given.problem("env", variables, message)
+
+
+def _hides(path: str) -> bool:
+    mounted = posixpath.normpath(f"/{path.lstrip('/')}")
+    return any(mounted in ("/", one) or mounted.startswith(f"{one}/") for one in _READ)

@@ -47,11 +47,12 @@ def hostile(seed: int) -> bytes:
     document: Any = copy.deepcopy(random.choice(_EXAMPLES))
     for _ in range(random.choice((1, 1, 2, 3, 5))):
         if not is_deeper(document, 50):  # or it could not be written
-            document = _changed(random, document)
+            document = changed(random, document)
     return _written(random, document)
 
 
-def _changed(random: Random, document: Any) -> Any:
+def changed(random: Random, document: Any) -> Any:
+    """Spoil one thing of a document, in place where it can be."""
     places = list(_places(document))
     if not places:
         return random.choice(ODD)
