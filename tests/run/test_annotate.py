@@ -7,6 +7,7 @@ import yaml
 
 from .conftest import Run
 
+ANNOTATED = Path(__file__).parents[2] / "examples" / "annotated"
 DEPLOYMENT = """
 apiVersion: apps/v1
 kind: Deployment
@@ -71,3 +72,15 @@ def test_a_file_in_which_nothing_asks_says_how_to_ask(numalocal: Run, file: Path
 
     assert done.returncode == 2
     assert "holds no workload that asks; --cpusets asks for all of: CronJob" in done.stderr
+
+
+@pytest.mark.parametrize("example", sorted(ANNOTATED.glob("*.yaml")), ids=lambda one: one.stem)
+def test_an_example_asks_already_and_is_told_what_its_pods_become(
+    numalocal: Run, example: Path
+) -> None:
+    done = numalocal("annotate", "-f", example)
+
+    assert done.returncode == 0
+    assert list(yaml.safe_load_all(done.stdout)) == list(yaml.safe_load_all(example.read_text()))
+    assert "becomes:" in done.stdout
+    assert "# note:" not in done.stdout

@@ -11,7 +11,7 @@ from numalocal import names
 from numalocal.commands import statuses
 from numalocal.commands.sources import source
 from numalocal.errors import SpecInvalid
-from numalocal.problems import Problem
+from numalocal.problems import Problem, printable
 from numalocal.worker import documents, workloads
 from numalocal.worker.admission import Admitted, admit, asks
 from numalocal.worker.inject import CheckImage
@@ -55,9 +55,11 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _comment(workload: Mapping[str, Any], found: workloads.Found) -> str:
     admitted = _admitted(found)
-    name = (workload.get("metadata") or {}).get("name", "")
+    metadata = workload.get("metadata")
+    name = metadata.get("name", "") if isinstance(metadata, Mapping) else ""
+    where = found.path or "the object itself"
     lines = [
-        f"A pod of {workload.get('kind')} {name} ({found.path or 'the object itself'}) becomes:",
+        f"A pod of {workload.get('kind')} {printable(str(name))} ({where}) becomes:",
         *_yaml(admitted.pod).splitlines(),
         *(f"note: {one}" for one in admitted.warnings),
     ]

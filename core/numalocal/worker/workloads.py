@@ -47,12 +47,19 @@ class Found:
 
 
 def annotated(workload: Object, annotations: Mapping[str, str]) -> Object:
-    """Put annotations into all pod templates of a workload; what has them already keeps its own."""
+    """Put annotations into all pod templates of a workload; what has them already keeps its own.
+
+    What is no mapping where there must be one stays, for whoever reads the pod to refuse.
+    """
     made = deepcopy(dict(workload))
     for path in _paths(made):
         template = _at(made, path)
-        metadata = template["metadata"] = dict(template.get("metadata") or {})
-        metadata["annotations"] = {**annotations, **(metadata.get("annotations") or {})}
+        metadata = template.get("metadata")
+        if not isinstance(metadata, Mapping | None):
+            continue
+        metadata = template["metadata"] = dict(metadata or {})
+        if isinstance(own := metadata.get("annotations"), Mapping | None):
+            metadata["annotations"] = {**annotations, **(own or {})}
     return made
 
 
@@ -60,17 +67,18 @@ def pods(workload: Object) -> Iterator[Found]:
     """Give the pods that would be made of a workload; none of a kind that is not known."""
     for path in _paths(workload):
         template = _at(workload, path)
-        spec = template.get("spec") or {}
-        where = ".".join(path)
+        spec, where = template.get("spec"), ".".join(path)
         if workload.get("kind") == PREDICTOR:
-            predictor = spec.get("predictor") or {}
+            predictor = _at(workload, ("spec", "predictor"))
+            if not isinstance(predictor, Mapping) or not predictor.get("containers"):
+                continue  # KServe makes its container of a runtime that only the cluster knows
             spec = {name: one for name, one in predictor.items() if name not in _PREDICTORS_OWN}
             where = "spec.predictor"
-            if not spec.get("containers"):
-                continue  # KServe makes its container of a runtime that only the cluster knows
-        metadata = template.get("metadata") or {}
-        kept = {name: metadata[name] for name in ("labels", "annotations") if name in metadata}
-        yield Found(where, {"metadata": kept, "spec": spec})
+        metadata = template.get("metadata")
+        if isinstance(metadata, Mapping):
+            both = ("labels", "annotations")
+            metadata = {name: metadata[name] for name in both if name in metadata}
+        yield Found(where, {"metadata": metadata, "spec": spec})
 
 
 def _paths(workload: Object) -> list[tuple[str, ...]]:
