@@ -96,6 +96,9 @@ class Hostile:
             self._lay(f"{folder}/{name}", self._number(str(64 * GIB)))
         for name in self._some(("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")):
             self._lay(f"{folder}/{name}", self._number("50000 100000"))
+        if self._chance.random() < 0.7:
+            self._lay(f"{folder}/cpuset.cpus", self._cpus)
+            self._lay(f"{folder}/cpuset.mems", self._mems)
         stat = f"inactive_file {self._chance.choice(NUMBERS)}\ntotal_active_file 1\n"
         self._lay(f"{folder}/memory.stat", stat, absent=0.5)
         self._lay(f"{folder}/memory.use_hierarchy", self._chance.choice(NUMBERS), absent=0.7)
@@ -147,6 +150,8 @@ class Hostile:
             "ON_OVERFLOW": self._number(self._chance.choice(("Refuse", "Interleave"))),
         }
         kept = {name: one for name, one in entries.items() if self._chance.random() < 0.97}
+        if self._chance.random() < 0.1:
+            kept.pop("CPUS", None)
         raw = {name: value.encode() for name, value in kept.items()}
         if kept and self._chance.random() < 0.1:
             name = self._chance.choice(list(kept))
