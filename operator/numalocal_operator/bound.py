@@ -61,4 +61,6 @@ def _judged(pod: ObservedPod) -> Condition:
         f"rank {rank} on CPUs {one.cpus}, memory of NUMA node {one.numa_node}"
         for rank, one in enumerate(report.ranks)
     )
-    return Condition("True", VERIFIED, f"{ranks} of node {pod.node}"[:_MOST_MESSAGE])
+    # A check that was bound late knows all its CPUs, and not whose rank's they are.
+    said = f"{ranks} of node {pod.node}" if ranks else report.message
+    return Condition("True", VERIFIED, said[:_MOST_MESSAGE])

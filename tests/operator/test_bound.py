@@ -111,3 +111,11 @@ def test_an_attempt_that_somebody_wrote_stops_nothing(attempt: str) -> None:
     raw["metadata"]["annotations"] = {**ASKED, "numalocal.io/attempt": attempt}
 
     assert condition(raw) is not None
+
+
+def test_a_check_that_does_not_know_its_ranks_says_what_it_knows() -> None:
+    late = {**REPORT, "ranks": [], "message": "bound late to CPUs 2-3,6-7"}
+
+    found = condition(pod(json.dumps(late)))
+
+    assert found == Condition("True", "Verified", "bound late to CPUs 2-3,6-7")
