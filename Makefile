@@ -43,8 +43,9 @@ hostile: $(VENV)/.dev ## Spoil a hundred thousand machines, and as many pods: ea
 	@NUMALOCAL_HOSTILE_TREES=100000 $(BIN)/pytest -q tests/core/commands/test_hostile_trees.py
 	@NUMALOCAL_HOSTILE_PODS=100000 $(BIN)/pytest -q tests/core/worker/test_hostile_pods.py
 
-bench: $(VENV)/.dev native ## Time discovery beside lstopo and lscpu, and two workers with and without sets
+bench: $(VENV)/.dev native ## Time discovery beside lstopo and lscpu, the webhook, and two workers with and without sets
 	@$(BIN)/python tests/benchmarks/discovery.py
+	@$(BIN)/python tests/benchmarks/webhook.py
 	@$(BIN)/python tests/benchmarks/contention.py
 
 bare: ## Pass `make run` and `make test` on a Debian with python3, make and git alone (SUITE=trixie)

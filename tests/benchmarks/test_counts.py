@@ -1,9 +1,14 @@
-"""What discovery costs, counted and not timed: no busy machine can fail it."""
+"""What discovery and the webhook cost, counted and not timed: no busy machine can fail it."""
 
 import subprocess
 import sys
+from collections.abc import Callable
+from types import FrameType
 
+from numalocal_operator.webhook.review import answer
 from simulated import MACHINES, written
+
+from .webhook import IMAGE, POOLS, review
 
 COUNTED = """
 import sys
@@ -32,3 +37,30 @@ def test_eight_times_the_cpus_are_eight_times_the_files() -> None:
 
     assert small > len(MACHINES["cpus-256"].cores)
     assert large <= 8.5 * small
+
+
+def calls(function: Callable[[], object]) -> int:
+    """Count the calls of Python functions."""
+    count = 0
+
+    def called(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(called)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_a_review_costs_in_proportion_to_its_pod() -> None:
+    def reviewed(size: int) -> int:
+        one = review(size)
+        return calls(lambda: answer(one, POOLS, IMAGE))
+
+    small, large = reviewed(20_000), reviewed(80_000)
+
+    assert small < 20_000
+    assert large <= 4.5 * small
