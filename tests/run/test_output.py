@@ -161,3 +161,25 @@ def test_a_document_can_come_from_standard_input(command: str) -> None:
     assert told[command] in done.stderr
     closed = run(command, "-f", "-", shell='"$@" <&-')
     assert (closed.returncode, b"Traceback" in closed.stderr) == (2, False)
+
+
+def test_sentences_break_on_a_terminal_and_are_one_line_elsewhere(tmp_path: Path) -> None:
+    worker = tmp_path / "worker.yaml"
+    worker.write_text(
+        "kind: CpuInferenceWorker\nmetadata: {name: w}\nspec:\n  engine: {name: llama.cpp}\n"
+        "  template: {spec: {containers: [{name: e, command: [sh, -c, llama-server]}]}}\n"
+    )
+    pools = tmp_path / "pools.yaml"
+    pools.write_text("[{name: cpuset, reserve: 0}]")
+    arguments = ["plan", "-f", str(worker), "--pools", str(pools)]
+
+    piped = run(*arguments).stdout.decode()
+    shell = f"script -qec '{' '.join(CLI)} {' '.join(arguments)}' /dev/null"
+    seen = run(shell=shell, env={"COLUMNS": "60", "TERM": "dumb"}).stdout.decode()
+
+    (note,) = (line for line in piped.splitlines() if line.startswith("note: "))
+    assert len(note) > 100
+    at = seen.index("note: ")
+    shown = [line for line in seen[at:].splitlines() if line][:-1]
+    assert max(map(len, shown)) <= 60
+    assert " ".join(line.strip() for line in shown) == note

@@ -2,7 +2,7 @@
 
 import argparse
 
-from numalocal.commands import output, picture, sets, statuses
+from numalocal.commands import output, picture, sentences, sets, statuses
 from numalocal.commands.sources import source
 from numalocal.host import plan
 from numalocal.host.placement import place, users
@@ -29,5 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
         title = f"Where worker {worker.name} would land"
         picture.draw(machine, parts, users(worker, placements), arguments.output, title)
     if arguments.output == "text":
-        output.text(f"\n{plan.text(worker, placements, shortages, width=output.width())}")
+        width = output.width()
+        told = plan.text(worker, placements, shortages, width=width, sentence=sentences.shown)
+        output.text(f"\n{told}")
     return statuses.NOT_AS_ASKED if shortages else statuses.OK

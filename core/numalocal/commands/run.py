@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 
-from numalocal.commands import output, picture, sets, statuses
+from numalocal.commands import output, picture, sentences, sets, statuses
 from numalocal.commands.sources import source
 from numalocal.host import binder, cgroups, launch, lines, plan, tables, usage
 from numalocal.host.board import Board
@@ -65,7 +65,7 @@ def main(arguments: argparse.Namespace) -> int:
     for placement, outcome in results:
         table = tables.replica_table(worker, placement, outcome, width=output.width())
         output.text(f"\n{table}")
-    output.text(f"\nbound by {held.bound_by}\n{closing}")
+    output.text(f"\nbound by {held.bound_by}\n{sentences.shown(closing)}")
     return _status(results, interrupts)
 
 
@@ -103,9 +103,9 @@ class _Seats:
         everybody = {**others, **users(self.worker, placements)}
         picture.draw(self.machine, self.parts, everybody, "text")
         for note in plan.notes(placements):
-            print(f"\nnote: {note}")
+            print(f"\n{sentences.shown(f'note: {note}')}")
         if limits := self.claims.limits():
-            print(f"\nnote: CPUs are claimed {limits}")
+            print(f"\n{sentences.shown(f'note: CPUs are claimed {limits}')}")
         print(flush=True)
 
 

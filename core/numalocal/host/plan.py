@@ -1,7 +1,7 @@
 """Where a worker would land: its ranks, what each engine is told, and what memory is short."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from numalocal import names
@@ -143,9 +143,17 @@ def document(
 
 
 def text(
-    worker: Worker, placements: Sequence[Placement], short: Sequence[str], *, width: int
+    worker: Worker,
+    placements: Sequence[Placement],
+    short: Sequence[str],
+    *,
+    width: int,
+    sentence: Callable[[str], str] = str,
 ) -> str:
-    """Show a plan as a table of ranks, the engine's environment, and whether memory fits."""
+    """Show a plan as a table of ranks, the engine's environment, and whether memory fits.
+
+    `sentence` breaks sentences as the reader wants them; what the engine is told stays whole.
+    """
     rows = [("replica", "rank", "set", "CPUs", "compute on", "node", "memory")]
     for placed in placements:
         computing = _compute_cpus(placed)
@@ -170,9 +178,10 @@ def text(
         told = [f"{name}={value}" for name, value in sorted(placed.environment.items())]
         told += [shlex.join(placed.command)] if placed.command else []
         lines += [f"  {escaped(one, but=_IN_SCRIPTS)}" for one in told]
-    said = [f"note: {one}" for one in notes(placements)]
+    said = [sentence(f"note: {one}") for one in notes(placements)]
     lines += ["", *said] if said else []
-    lines += ["", *(f"does not fit: {one}" for one in short)] if short else ["", "fits"]
+    unfit = [sentence(f"does not fit: {one}") for one in short]
+    lines += ["", *(unfit or ["fits"])]
     return "\n".join(lines)
 
 
