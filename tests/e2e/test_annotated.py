@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,10 @@ from annotated import (
 from installed import NAMESPACE
 from lab.cluster import Lab
 from lab.commands import LabError, wait_for
+from numalocal.worker.documents import load_objects
+from numalocal.worker.workloads import pods
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "annotated"
 
 
 @pytest.fixture
@@ -108,6 +113,46 @@ def test_sidecars_stay_on_shared_cpus_and_init_containers_have_the_engines(
     assert engine.cgroup_cpus in SETS
     assert set(sidecar.thread_cpus) == {SHARED}
     assert fetched.split()[-1] == str(engine.cgroup_cpus)
+
+
+def made_by(example: str) -> dict[str, Any]:
+    """Make the pod template of an example's controller, with an engine that only waits."""
+    (found,) = (one for each in load_objects(EXAMPLES / example) for one in pods(each))
+    asks = {**found.pod["metadata"]["annotations"], "numalocal.io/memory": "64Mi"}
+    (engine,) = found.pod["spec"]["containers"]
+    return template("made", container(engine["name"]), asks=asks)
+
+
+def test_a_predictor_of_kserve_is_bound_and_its_queue_proxy_is_not(annotated: Annotated) -> None:
+    """As Knative and KServe make it: queue-proxy first, a storage initializer before both."""
+    made = made_by("kserve.yaml")
+    made["spec"]["containers"].insert(0, container("queue-proxy"))
+    made["spec"]["initContainers"] = [container("storage-initializer", command=["true"])]
+    annotated.create(pod("made", made))
+    annotated.wait_bound("made")
+
+    engine, proxy = (
+        annotated.look("made", "kserve-container"),
+        annotated.look("made", "queue-proxy"),
+    )
+    assert engine.cgroup_cpus in SETS
+    assert set(proxy.thread_cpus) == {SHARED}
+
+
+def test_leader_and_worker_of_a_leader_worker_set_have_sets_of_their_own(
+    annotated: Annotated,
+) -> None:
+    """As its StatefulSets make them: two pods of one template, told their places by variables."""
+    for index in ("0", "1"):
+        made = made_by("leaderworkerset.yaml")
+        made["metadata"]["labels"] = {"app": f"lws-{index}"}
+        made["spec"]["containers"][0]["env"] = [{"name": "LWS_WORKER_INDEX", "value": index}]
+        annotated.create(pod(f"lws-{index}", made))
+    for index in ("0", "1"):
+        annotated.wait_bound(f"lws-{index}")
+
+    assert {annotated.look(f"lws-{index}").cgroup_cpus for index in ("0", "1")} == set(SETS)
+    assert annotated.environment("lws-1")["LWS_WORKER_INDEX"] == "1"
 
 
 def test_two_ranks_have_a_set_on_each_node(annotated: Annotated) -> None:

@@ -5,7 +5,7 @@ beside the old one before anything is signed by it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,6 +19,7 @@ LEAF_DAYS: Final = 90
 RENEW_DAYS: Final = 60
 """How old a leaf is when it is renewed; an authority is renewed when as many days are left."""
 _CLOCKS_DIFFER: Final = timedelta(hours=1)
+_KEPT_DAYS: Final = 1
 _KEPT: Final = 2
 """Old authorities beside a new one: that of what is served, and one that was about to follow it."""
 
@@ -72,7 +73,7 @@ def renewed(
     else:
         bundle = held.ca_bundle
         if _is_good(held, signer[0], hosts, now):
-            return None
+            return _without_old(held, signer[0], now)
     leaf, leaf_key = _new_leaf(signer, hosts, now)
     return Credentials(
         ca_bundle=bundle,
@@ -80,6 +81,14 @@ def renewed(
         leaf=_pem(leaf),
         leaf_key=_key_pem(leaf_key),
     )
+
+
+def _without_old(held: Credentials, signer: x509.Certificate, now: datetime) -> Credentials | None:
+    """Take out old authorities that nobody serves by: who has their keys could answer for us."""
+    served_since = x509.load_pem_x509_certificate(held.leaf).not_valid_before_utc + _CLOCKS_DIFFER
+    if len(_certificates(held.ca_bundle)) == 1 or now < served_since + timedelta(days=_KEPT_DAYS):
+        return None
+    return replace(held, ca_bundle=_pem(signer))
 
 
 def authority(credentials: Credentials) -> bytes:

@@ -59,6 +59,22 @@ def test_a_new_authority_is_told_beside_the_old_one(credentials: Credentials) ->
     assert renewed(made, HOSTS, later) is None
 
 
+def test_an_old_authority_is_believed_for_a_day_after_the_new_one_has_signed(
+    credentials: Credentials,
+) -> None:
+    made = renewed(Credentials(), HOSTS, NOW, known=credentials.ca_bundle)
+    assert made is not None
+    assert len(authorities(made)) == 2
+
+    assert renewed(made, HOSTS, NOW + timedelta(hours=23)) is None
+    after = renewed(made, HOSTS, NOW + timedelta(hours=25))
+
+    assert after is not None
+    assert after == replace(made, ca_bundle=after.ca_bundle)
+    assert authorities(after) == authorities(made)[:1]
+    assert renewed(after, HOSTS, NOW + timedelta(hours=26)) is None
+
+
 def test_other_hosts_need_another_leaf(credentials: Credentials) -> None:
     made = renewed(credentials, ("elsewhere.svc",), NOW)
 

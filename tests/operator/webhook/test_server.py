@@ -125,6 +125,27 @@ def test_without_a_certificate_there_is_no_handshake() -> None:
     asyncio.run(run())
 
 
+def test_a_pod_as_large_as_can_be_holds_up_nobody_else() -> None:
+    others = [{"name": f"c{number}", "image": "x" * 100} for number in range(10_000)]
+    large = review({**POD, "spec": {"containers": others}})
+
+    async def run() -> None:
+        server, held = Server(lambda: POOLS, IMAGE, port=0), made()
+        server.serve_with(held)
+        await server.start()
+        caller = Caller(server, held.ca_bundle)
+        try:
+            asked = asyncio.create_task(caller.post(large))
+            await asyncio.sleep(0.05)  # the body is on its way first
+            assert (await caller.post(review(POD)))[0] == 200
+            assert not asked.done()
+            assert (await asked)[0] == 200
+        finally:
+            await server.stop()
+
+    asyncio.run(run())
+
+
 def test_a_new_authority_takes_over_without_a_pause() -> None:
     """Under load: those who know both authorities are never refused, before or after."""
 
