@@ -1,6 +1,8 @@
 """The server behind real TLS on loopback."""
 
 import asyncio
+import io
+import json
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -41,7 +43,9 @@ class Caller:
     async def post(self, body: bytes) -> tuple[int, Any]:
         async with (
             aiohttp.ClientSession() as session,
-            session.post(f"{self._url}/mutate", data=body, ssl=self._context) as response,
+            session.post(
+                f"{self._url}/mutate", data=io.BytesIO(body), ssl=self._context
+            ) as response,
         ):
             is_json = response.content_type == "application/json"
             return response.status, await (response.json() if is_json else response.text())
@@ -55,7 +59,7 @@ class Caller:
 
 
 def review(pod: Any) -> bytes:
-    return aiohttp.JsonPayload({"request": {"uid": "u", "object": pod}})._value
+    return json.dumps({"request": {"uid": "u", "object": pod}}).encode()
 
 
 def test_a_review_is_answered() -> None:
