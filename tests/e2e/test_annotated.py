@@ -55,7 +55,18 @@ def operators(lab: Lab, replicas: int) -> None:
         ]
         return len(ready)
 
-    wait_for(f"{replicas} webhooks", lambda: endpoints() == replicas, timeout_s=180, interval_s=1)
+    def pods() -> int:
+        # One that is being ended still answers on connections that the API server has kept.
+        selector = ("--selector", "app.kubernetes.io/component=operator")
+        found = lab.kubectl_json("get", "pods", "--namespace", NAMESPACE, *selector)["items"]
+        return len(found)
+
+    wait_for(
+        f"{replicas} webhooks",
+        lambda: endpoints() == pods() == replicas,
+        timeout_s=180,
+        interval_s=1,
+    )
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
