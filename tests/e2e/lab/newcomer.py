@@ -20,8 +20,6 @@ from lab.node_image import SUITE
 __all__ = ["SUITE", "run_commands"]
 
 _PACKAGES = "ca-certificates,git,make,python3"
-_MIRROR = "http://deb.debian.org/debian/"
-"""mmdebstrap's own choice, to which it adds updates."""
 _FILES = (
     "/etc/hosts",
     "/etc/pip.conf",
@@ -103,9 +101,8 @@ def apt_options(dump: str) -> list[str]:
 
 
 def mirror(addresses: Iterable[str]) -> str | None:
-    """Choose the mirror of Debian among the addresses of apt's sources; None: the usual one."""
-    ours = sorted(one for one in set(addresses) if one.rstrip("/").endswith("/debian"))
-    return None if not ours or _MIRROR in ours else ours[0]
+    """Choose the mirror of Debian among the addresses of apt's sources; None: mmdebstrap's own."""
+    return min((one for one in addresses if one.rstrip("/").endswith("/debian")), default=None)
 
 
 def _root(suite: str) -> Path:
