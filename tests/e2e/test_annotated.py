@@ -247,6 +247,8 @@ def test_nobody_else_says_that_a_pod_was_injected_or_changes_its_check(
         lab.kubectl("label", "pod", "plain", "numalocal.io/injected=true")
 
     annotated.create(pod("held", template("held", schedulingGates=[{"name": "example.com/wait"}])))
+    with pytest.raises(LabError, match="is written by numalocal alone"):
+        lab.kubectl("label", "pod", "held", "numalocal.io/injected-")
     with pytest.raises(LabError, match="numalocal-check is immutable"):
         lab.kubectl("set", "image", "pod/held", f"numalocal-check={DECODE_IMAGE}")
 
