@@ -123,8 +123,8 @@ def of(*sets: object) -> str:
         (of({**ONE, "id": "\ud800"}), "'\\ud800' is the name of no pool or set"),
         (of({**ONE, "pool": ["p"]}), "['p'] is the name of no pool or set"),
         (of({**ONE, "numaNode": 0}).replace("0", "9" * 5000), "Exceeds the limit"),
-        ("[" * 60_000, "recursion"),
-        ('{"sets":' * 8000, "recursion"),
+        ("[" * 60_000, "is not an assignment"),
+        ('{"sets":' * 8000, "is not an assignment"),  # how deep is too deep is Python's to say
         (" " * (1 << 16) + of(ONE), "more than 65536"),
     ],
 )
