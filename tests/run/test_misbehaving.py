@@ -115,7 +115,9 @@ def test_a_full_disk_does_not_end_the_engine(
     path = worker("[sh, -c, 'seq 99999; sleep 0.7; touch done']")
     limited = ("sh", "-c", 'ulimit -f 8; exec "$@" >log', "sh")
 
-    status, closing = start("run", "-f", path, before=limited).end(END_S)
+    # Without what measures coverage, which would write more than the limit as well.
+    running = start("run", "-f", path, before=limited, environment=ENVIRONMENT)
+    status, closing = running.end(END_S)
 
     assert (tmp_path / "done").exists()
     assert status == 2
