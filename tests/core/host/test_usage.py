@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,9 @@ def test_a_set_is_used_by_the_process_that_was_given_it(tmp_path: Path) -> None:
     environment = {"NUMALOCAL_RANK_CPUS": f"8100|{mine}"}
     with subprocess.Popen(["/bin/sleep", "60"], env=environment) as process:
         try:
+            # It is started while its program still is being put in place, without variables.
+            while not Path(f"/proc/{process.pid}/environ").read_bytes():
+                time.sleep(0.001)
             (tmp_path / str(process.pid)).symlink_to(f"/proc/{process.pid}")
             found = users([cpu_set(str(mine)), cpu_set("8100-8103"), cpu_set("8108")], tmp_path)
         finally:
