@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import ssl
 from collections.abc import Callable, Mapping
@@ -19,8 +18,6 @@ PATH: Final = "/mutate"
 READY: Final = "/readyz"
 _MOST_BYTES: Final = 8 << 20
 """A pod has at most 1.5 MiB in etcd; a review holds it once, and its old self."""
-
-_log = logging.getLogger(__name__)
 
 Pools = Callable[[], Mapping[str, PoolNumbers] | None]
 """Gives what nodes offer now, None while they have not been seen yet."""
