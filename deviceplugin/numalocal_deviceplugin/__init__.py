@@ -1,11 +1,11 @@
 """The node agent: one process that is device plugin and NRI plugin of its node.
 
-Two halves stand on the functional core (`numalocal`):
+Rooms that know nothing of each other, between which only plain values pass:
 
-    kubelet:  supervisor -> kubelet (serve, register, watch) -> service -> allocation, devices
-    runtime:  nri (connect, register) -> ttrpc -> frames
-              nri_plugin -> nri_messages -> binding; podresources for containers without devices
+    kubelet:  registration -> service -> allocation, offers; podresources
+    runtime:  nri (connect, register) -> ttrpc -> frames; plugin -> messages
+    node:     what only the node itself can tell, and what others are told of it
 
-`availability` is the only state they share: whether a CPU set may be given out now.
-Pure, without clock, file, network or log: allocation, backoff, binding, devices, frames.
+`state` is all that they share.  `binding` decides what a container gets.  `supervisor` runs the
+parts.
 """

@@ -15,7 +15,7 @@ from numalocal.machine.sysfs import Sysfs
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import default_pools
 from numalocal_deviceplugin import config, supervisor
-from numalocal_deviceplugin.availability import Availability
+from numalocal_deviceplugin.state import Availability
 
 log = logging.getLogger("numalocal_deviceplugin")
 

@@ -15,8 +15,8 @@ from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
-from numalocal_deviceplugin.allocation import sets_named
 from numalocal_deviceplugin.errors import AgentError, BindingRefused
+from numalocal_deviceplugin.kubelet.allocation import sets_named
 from numalocal_deviceplugin.pods import (
     Container,
     Pod,

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from numalocal.errors import MachineUnreadable, PoolUnmet
 from numalocal.machine.discovery import online_cpus
 from numalocal.machine.sysfs import Sysfs
-from numalocal_deviceplugin import kubelet, node, nri
-from numalocal_deviceplugin.availability import Availability
 from numalocal_deviceplugin.config import Config
 from numalocal_deviceplugin.errors import KubeletSilent
-from numalocal_deviceplugin.podresources import PodResources
+from numalocal_deviceplugin.kubelet import registration
+from numalocal_deviceplugin.kubelet.podresources import PodResources
+from numalocal_deviceplugin.node import publisher
+from numalocal_deviceplugin.runtime import nri
+from numalocal_deviceplugin.state import Availability
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +84,7 @@ class NodeWatch:
 class Timing:
     """How often each part looks and tries, and how long it waits, in seconds."""
 
-    pools: kubelet.Timing = kubelet.Timing()  # noqa: RUF009 - frozen
+    pools: registration.Timing = registration.Timing()  # noqa: RUF009 - frozen
     runtime: nri.Timing = nri.Timing()  # noqa: RUF009 - frozen
     health_interval_s: float = 10.0
     policy_limit_s: float = 1.0
@@ -117,7 +119,7 @@ def run(
         watch.look()  # before the first registration: a node that pins is never advertised
         parts.append(_thread("node-watch", watch.run, stop, timing.health_interval_s))
         for pool in availability.partition.pools:
-            server = kubelet.PoolServer(
+            server = registration.PoolServer(
                 pool.name, config.device_plugin_dir, availability, registered, timing.pools
             )
             parts.append(_thread(f"pool-{pool.name}", server.run, stop))
@@ -132,12 +134,12 @@ def run(
 def _publishing(
     config: Config, availability: Availability, wanted: threading.Event, stop: threading.Event
 ) -> list[threading.Thread]:
-    publisher = node.in_cluster(config.node_name, os.environ)
-    if publisher is None:
+    found = publisher.in_cluster(config.node_name, os.environ)
+    if found is None:
         log.info("node is not annotated: no node name or no service account")
         return []
-    annotation = node.pools_annotation(availability.partition, availability.machine)
-    return [_thread("node", node.run, publisher, annotation, wanted, stop)]
+    annotation = publisher.pools_annotation(availability.partition, availability.machine)
+    return [_thread("node", publisher.run, found, annotation, wanted, stop)]
 
 
 def _thread(name: str, run: Callable[..., None], *arguments: object) -> threading.Thread:

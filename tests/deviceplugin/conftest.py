@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from numalocal_deviceplugin.availability import Availability
+from numalocal_deviceplugin.state import Availability
 
 from .nodes import make_availability
 

@@ -7,9 +7,9 @@ from numalocal.idset import IdSet
 from numalocal.machine.model import Core, Machine, NumaNode, Package
 from numalocal.sets.partition import Partition, partition
 from numalocal.sets.pools import Pool
-from numalocal_deviceplugin.availability import Availability
 from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.pods import Container, Pod
+from numalocal_deviceplugin.state import Availability
 
 N0 = "cpuset-n0-c2x2"  # CPUs 2-3 on node 0
 N1 = "cpuset-n1-c6x2"  # CPUs 6-7 on node 1

@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from numalocal_deviceplugin.allocation import allocate
 from numalocal_deviceplugin.binding import (
     Binding,
     DevicesOf,
@@ -11,6 +10,7 @@ from numalocal_deviceplugin.binding import (
     foreign_cpus,
 )
 from numalocal_deviceplugin.errors import BindingRefused, DevicesUnknown, UnknownDevice
+from numalocal_deviceplugin.kubelet.allocation import allocate
 from numalocal_deviceplugin.pods import Container
 
 from .nodes import (

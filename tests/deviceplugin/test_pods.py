@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numalocal import engines, names
-from numalocal_deviceplugin.allocation import allocate
 from numalocal_deviceplugin.binding import bind, corrections, foreign_cpus
 from numalocal_deviceplugin.errors import AgentError
+from numalocal_deviceplugin.kubelet.allocation import allocate
 from numalocal_deviceplugin.pods import Container, Pod, bound_containers, engine_settings
 
 from .nodes import N0, N1, make_container, make_machine, make_node, make_partition, make_pod

@@ -6,10 +6,12 @@ import pytest
 
 from numalocal.idset import IdSet
 from numalocal.machine.sysfs import Sysfs
-from numalocal_deviceplugin import kubelet, nri, supervisor
-from numalocal_deviceplugin.availability import Availability
+from numalocal_deviceplugin import supervisor
 from numalocal_deviceplugin.config import Config, parse
-from numalocal_deviceplugin.podresources import PodResources
+from numalocal_deviceplugin.kubelet import registration
+from numalocal_deviceplugin.kubelet.podresources import PodResources
+from numalocal_deviceplugin.runtime import nri
+from numalocal_deviceplugin.state import Availability
 from numalocal_deviceplugin.supervisor import NodeWatch
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
@@ -20,7 +22,7 @@ from .nodes import N0, N1, make_availability, make_machine, write_sysfs
 from .waiting import until
 
 QUICK = supervisor.Timing(
-    pools=kubelet.Timing(
+    pools=registration.Timing(
         register_s=0.2, poll_s=0.005, patience_s=0.1, retry_first_s=0.01, retry_ceiling_s=0.02
     ),
     runtime=nri.Timing(retry_first_s=0.01, retry_ceiling_s=0.02, poll_s=0.005),

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from numalocal_deviceplugin import backoff
-from numalocal_deviceplugin.availability import Availability
 from numalocal_deviceplugin.errors import AgentError
-from numalocal_deviceplugin.nri_plugin import DevicesWithin, Plugin
-from numalocal_deviceplugin.ttrpc import Connection
+from numalocal_deviceplugin.runtime.plugin import DevicesWithin, Plugin
+from numalocal_deviceplugin.runtime.ttrpc import Connection
+from numalocal_deviceplugin.state import Availability
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 log = logging.getLogger(__name__)

@@ -7,14 +7,14 @@ from pathlib import Path
 import grpc
 import pytest
 
-from numalocal_deviceplugin import kubelet as kubelet_module
-from numalocal_deviceplugin.availability import Availability
-from numalocal_deviceplugin.kubelet import PoolServer, Timing, identity
+from numalocal_deviceplugin.kubelet import registration
+from numalocal_deviceplugin.kubelet.registration import PoolServer, Timing, identity
+from numalocal_deviceplugin.state import Availability
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
 
-from .fake_kubelet import FakeKubelet, Plugin
-from .nodes import N0, N1
-from .waiting import until
+from ..fake_kubelet import FakeKubelet, Plugin
+from ..nodes import N0, N1
+from ..waiting import until
 
 QUICK = Timing(
     register_s=0.2, poll_s=0.005, patience_s=0.1, retry_first_s=0.01, retry_ceiling_s=0.02
@@ -310,4 +310,4 @@ def test_sockets_are_told_apart_by_inode_and_change_time(run_dir: Path) -> None:
 
 
 def test_a_registration_is_given_three_seconds() -> None:
-    assert kubelet_module.Timing().register_s == 3
+    assert registration.Timing().register_s == 3

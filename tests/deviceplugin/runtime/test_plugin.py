@@ -2,14 +2,14 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from numalocal_deviceplugin import nri_messages
-from numalocal_deviceplugin.allocation import allocate
-from numalocal_deviceplugin.availability import Availability
 from numalocal_deviceplugin.errors import BindingRefused, DevicesUnknown, KubeletSilent
-from numalocal_deviceplugin.nri_plugin import Plugin
+from numalocal_deviceplugin.kubelet.allocation import allocate
+from numalocal_deviceplugin.runtime import messages
+from numalocal_deviceplugin.runtime.plugin import Plugin
+from numalocal_deviceplugin.state import Availability
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
-from .nodes import N0, N1, SHARED, make_machine, make_partition
+from ..nodes import N0, N1, SHARED, make_machine, make_partition
 
 BUDGET_S = 2.0
 ANNOTATION = "numalocal.io/assignment"
@@ -125,8 +125,8 @@ def test_a_cpu_limit_is_read_in_whole_cpus(quota_us: int, period_us: int, cpus: 
     one.linux.resources.cpu.quota.value = quota_us
     one.linux.resources.cpu.period.value = period_us
 
-    assert nri_messages.container(one).quota_cpus == cpus
-    assert nri_messages.container(container("engine")).quota_cpus is None
+    assert messages.container(one).quota_cpus == cpus
+    assert messages.container(container("engine")).quota_cpus is None
 
 
 def test_any_other_container_is_born_on_the_shared_cpus(plugin: Plugin) -> None:

@@ -11,8 +11,8 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from numalocal.errors import NumalocalError
-from numalocal_deviceplugin import frames
 from numalocal_deviceplugin.errors import CallFailed, ConnectionLost, FrameInvalid
+from numalocal_deviceplugin.runtime import frames
 from numalocal_deviceplugin.wire import ttrpc_pb2
 
 log = logging.getLogger(__name__)

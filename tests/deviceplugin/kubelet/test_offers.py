@@ -1,9 +1,9 @@
 import pytest
 
 from numalocal.idset import IdSet
-from numalocal_deviceplugin.devices import Conditions, Device, devices
+from numalocal_deviceplugin.kubelet.offers import Conditions, Device, devices
 
-from .nodes import N0, N1, make_node, make_partition
+from ..nodes import N0, N1, make_node, make_partition
 
 SETS = make_partition().sets
 

@@ -21,8 +21,8 @@ import grpc
 
 from numalocal import names
 from numalocal_deviceplugin import backoff
-from numalocal_deviceplugin.availability import Availability
-from numalocal_deviceplugin.service import OPTIONS, DevicePluginService
+from numalocal_deviceplugin.kubelet.service import OPTIONS, DevicePluginService
+from numalocal_deviceplugin.state import Availability
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2_grpc
 

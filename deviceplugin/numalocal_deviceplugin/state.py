@@ -10,8 +10,8 @@ from numalocal.machine.model import Machine
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.partition import Partition
 from numalocal.sets.partition import partition as cut
-from numalocal_deviceplugin import devices
 from numalocal_deviceplugin.binding import Node
+from numalocal_deviceplugin.kubelet import offers as devices
 
 RUNTIME_GRACE_S = 30.0
 """How long sets stay available without the runtime: its restart takes seconds, not this."""

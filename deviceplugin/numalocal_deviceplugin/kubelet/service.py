@@ -9,9 +9,9 @@ import grpc
 
 from numalocal.errors import NumalocalError
 from numalocal.sets.cpusets import CpuSet
-from numalocal_deviceplugin import allocation
-from numalocal_deviceplugin.availability import Availability
-from numalocal_deviceplugin.devices import Device
+from numalocal_deviceplugin.kubelet import allocation
+from numalocal_deviceplugin.kubelet.offers import Device
+from numalocal_deviceplugin.state import Availability
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2_grpc
 

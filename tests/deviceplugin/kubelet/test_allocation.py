@@ -6,10 +6,10 @@ from numalocal.errors import SetsUnavailable
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import PREFERENCES, Pool, Preference
-from numalocal_deviceplugin.allocation import allocate, preferred_ids
 from numalocal_deviceplugin.errors import UnknownDevice
+from numalocal_deviceplugin.kubelet.allocation import allocate, preferred_ids
 
-from .nodes import N0, N1, make_machine, make_node, make_partition
+from ..nodes import N0, N1, make_machine, make_node, make_partition
 
 SETS = make_partition().sets
 MACHINE = make_machine()

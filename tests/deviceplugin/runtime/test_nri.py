@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from numalocal_deviceplugin import nri
-from numalocal_deviceplugin.allocation import allocate
-from numalocal_deviceplugin.availability import Availability
+from numalocal_deviceplugin.kubelet.allocation import allocate
+from numalocal_deviceplugin.runtime import nri
+from numalocal_deviceplugin.state import Availability
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
-from .fake_runtime import FakeRuntime, Session
-from .nodes import N0, SHARED, make_availability, make_machine, make_partition
-from .waiting import until
+from ..fake_runtime import FakeRuntime, Session
+from ..nodes import N0, SHARED, make_availability, make_machine, make_partition
+from ..waiting import until
 
 QUICK = nri.Timing(
     register_s=0.3, connect_s=0.3, retry_first_s=0.01, retry_ceiling_s=0.02, poll_s=0.005

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from numalocal_deviceplugin.errors import BindingRefused, CallFailed, ConnectionLost
-from numalocal_deviceplugin.ttrpc import Connection
+from numalocal_deviceplugin.runtime.ttrpc import Connection
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
-from .fake_runtime import PLUGIN, PLUGIN_SERVICE, RUNTIME, Answer, Session
+from ..fake_runtime import PLUGIN, PLUGIN_SERVICE, RUNTIME, Answer, Session
 
 RELEASE = threading.Event()
 BUDGETS: list[float] = []

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from numalocal.idset import IdSet, union
-from numalocal_deviceplugin import binding, nri_messages
-from numalocal_deviceplugin.availability import Availability
+from numalocal_deviceplugin import binding
 from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.errors import AgentError, KubeletSilent
 from numalocal_deviceplugin.pods import Container, Pod
-from numalocal_deviceplugin.ttrpc import Handler
+from numalocal_deviceplugin.runtime import messages
+from numalocal_deviceplugin.runtime.ttrpc import Handler
+from numalocal_deviceplugin.state import Availability
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ class Plugin:
         self._containers += request.containers
         if request.more:
             return nri.SynchronizeResponse(more=True).SerializeToString()
-        containers = tuple(nri_messages.with_pods(self._pods, self._containers))
+        containers = tuple(messages.with_pods(self._pods, self._containers))
         self._pods, self._containers = [], []
         self._hold_again(containers)
         found = binding.corrections(
@@ -92,16 +93,16 @@ class Plugin:
         )
         _log_corrections(found, total=len(containers))
         self.synchronized.set()
-        return nri_messages.synchronization(found.needed).SerializeToString()
+        return messages.synchronization(found.needed).SerializeToString()
 
     def create_container(self, payload: bytes, budget_s: float) -> bytes:
         """Bind a container before its first instruction, or refuse it with a sentence."""
         request = nri.CreateContainerRequest.FromString(payload)
-        pod, container = nri_messages.pod(request.pod), nri_messages.container(request.container)
+        pod, container = messages.pod(request.pod), messages.container(request.container)
         self._hold(container)
         bound = self._bind(pod, container, budget_s, new=True)
         _log_bound("bound", pod, container, bound)
-        return nri_messages.adjustment(bound).SerializeToString()
+        return messages.adjustment(bound).SerializeToString()
 
     def update_container(self, payload: bytes, budget_s: float) -> bytes:
         """Keep a container's binding whatever else is updated.
@@ -109,15 +110,15 @@ class Plugin:
         The kubelet's static CPU manager writes its own CPUs every 10 s.
         """
         request = nri.UpdateContainerRequest.FromString(payload)
-        pod, container = nri_messages.pod(request.pod), nri_messages.container(request.container)
+        pod, container = messages.pod(request.pod), messages.container(request.container)
         bound = self._bind(pod, container, budget_s)
-        asked = nri_messages.ids(request.linux_resources.cpu.cpus)
+        asked = messages.ids(request.linux_resources.cpu.cpus)
         if asked and not asked <= bound.cpus:
             log.warning(
                 "update of CPUs overruled",
                 extra=_fields(pod, container) | {"asked": str(asked), "cpus": str(bound.cpus)},
             )
-        return nri_messages.update(container.id, bound).SerializeToString()
+        return messages.update(container.id, bound).SerializeToString()
 
     def stop_container(self, payload: bytes, _budget_s: float) -> bytes:
         """Release what a container of another pool configuration held."""

@@ -4,10 +4,10 @@ import pytest
 
 from numalocal.idset import IdSet
 from numalocal_deviceplugin.errors import DevicesUnknown, KubeletSilent
-from numalocal_deviceplugin.podresources import PodResources
+from numalocal_deviceplugin.kubelet.podresources import PodResources
 
-from .fake_kubelet import FakePodResources
-from .nodes import N0, N1
+from ..fake_kubelet import FakePodResources
+from ..nodes import N0, N1
 
 POD = {
     "default/llama-0": [

@@ -12,12 +12,11 @@ from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
-from numalocal_deviceplugin import node
 from numalocal_deviceplugin.errors import PublishFailed
-from numalocal_deviceplugin.node import Publisher, in_cluster, pools_annotation
+from numalocal_deviceplugin.node.publisher import Publisher, in_cluster, pools_annotation, run
 
-from .nodes import make_machine, make_partition
-from .waiting import until
+from ..nodes import make_machine, make_partition
+from ..waiting import until
 
 
 class ApiServer(BaseHTTPRequestHandler):
@@ -124,7 +123,7 @@ def test_publishing_goes_on_until_it_is_done_and_again_when_wanted(publisher: Pu
     ApiServer.answers.extend([(500, ""), (500, "")])
     wanted, stop = threading.Event(), threading.Event()
     thread = threading.Thread(
-        target=node.run,
+        target=run,
         args=(publisher, "{}", wanted, stop),
         kwargs={"retry_first_s": 0.01, "retry_ceiling_s": 0.01},
     )

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numalocal_deviceplugin.errors import FrameInvalid
-from numalocal_deviceplugin.frames import Decoder, Frame, encode
+from numalocal_deviceplugin.runtime.frames import Decoder, Frame, encode
 
 FRAMES = st.lists(
     st.builds(

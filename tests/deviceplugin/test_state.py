@@ -4,7 +4,7 @@ import pytest
 
 from numalocal.errors import PoolUnmet
 from numalocal.idset import IdSet
-from numalocal_deviceplugin.availability import Availability
+from numalocal_deviceplugin.state import Availability
 
 from .nodes import N0, N1, make_availability
 

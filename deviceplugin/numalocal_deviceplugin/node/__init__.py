@@ -1,0 +1,1 @@
+"""What only the node itself can tell, and what of it others are told."""
