@@ -33,8 +33,8 @@ ENV_MEMORY_PER_RANK_BYTES = "NUMALOCAL_MEMORY_PER_RANK_BYTES"
 """Memory that each rank asks for; written by the operator and by `numalocal run`."""
 
 # Container annotation: seen by the container runtime and NRI plugins only, never in the pod.
-ANNOTATION_ASSIGNMENT = f"{DOMAIN}/assignment"
-"""The assignment as JSON; written by Allocate."""
+ASSIGNMENT_PREFIX = f"assignment.{DOMAIN}/"
+"""Then the pool: its CPU sets as JSON; written by Allocate, one annotation for each pool."""
 
 # Pod annotations by which a user asks for CPU sets; for a worker's pod the operator writes them.
 ANNOTATION_CPUSETS = f"{DOMAIN}/cpusets"
@@ -92,6 +92,11 @@ CHECK_CONTAINER = "numalocal-check"
 """Name of the init container that runs the binder's check."""
 SHM_VOLUME = "numalocal-shm"
 """Name of the volume that the ranks of a replica share as /dev/shm."""
+
+
+def assignment(pool: str) -> str:
+    """Name the container annotation that carries the assignment of a pool's CPU sets."""
+    return f"{ASSIGNMENT_PREFIX}{pool}"
 
 
 def resource(pool: str) -> str:

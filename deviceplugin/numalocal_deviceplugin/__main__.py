@@ -15,7 +15,7 @@ from numalocal.machine.sysfs import Sysfs
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import default_pools
 from numalocal_deviceplugin import config, supervisor
-from numalocal_deviceplugin.state import Availability
+from numalocal_deviceplugin.state import State
 
 log = logging.getLogger("numalocal_deviceplugin")
 
@@ -26,18 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = config.parse(sys.argv[1:] if arguments is None else arguments, os.environ)
         logs.configure(settings.log_level)
-        availability = _availability(settings)
+        state = _state(settings)
     except NumalocalError as error:
         log.error("the agent cannot start", extra={"err": str(error)})  # noqa: TRY400
         return 1
     stop = threading.Event()
     _stop_on_signals(stop)
-    supervisor.run(settings, availability, stop, supervisor.Timing())
+    supervisor.run(settings, state, stop, supervisor.Timing())
     log.info("stopped")
     return 0
 
 
-def _availability(settings: config.Config) -> Availability:
+def _state(settings: config.Config) -> State:
     """Cut the whole machine: what confines the agent's own pod is no limit of the node's."""
     machine = discover(Sysfs(settings.root)).unconfined()
     parts = partition(machine, settings.pools or default_pools(machine))
@@ -53,7 +53,7 @@ def _availability(settings: config.Config) -> Availability:
             "sets": {one.id: str(one.cpus) for one in parts.sets},
         },
     )
-    return Availability(machine, parts)
+    return State(machine, parts)
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

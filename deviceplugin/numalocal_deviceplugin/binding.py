@@ -1,22 +1,24 @@
 """What every container of this node is bound to: pod, container and node -> Binding.
 
 A CPU set belongs to the container that it was assigned to, and to the containers of the same pod
-that the pod names as bound.  Every other container gets the shared CPUs and keeps its memory nodes:
-taking a node away would move its memory at once.
+that the pod names as bound.  Every other container gets the node's other CPUs and keeps its memory
+nodes: taking a node away would move its memory at once.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from numalocal import engines, names
 from numalocal.engines import EngineSettings, Job
-from numalocal.errors import AssignmentInvalid
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
-from numalocal_deviceplugin.errors import AgentError, BindingRefused
-from numalocal_deviceplugin.kubelet.allocation import sets_named
+from numalocal_deviceplugin import assigning
+from numalocal_deviceplugin.assigning import DevicesOf
+from numalocal_deviceplugin.errors import BindingRefused
+from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import (
     Container,
     Pod,
@@ -25,21 +27,37 @@ from numalocal_deviceplugin.pods import (
     unserved,
     where,
 )
+from numalocal_deviceplugin.refusals import Refusal
 
-DevicesOf = Callable[[str, str], Iterable[str]]
-"""Look up the device ids of a pod by its namespace and name; AgentError where that fails."""
+
+class Idle(StrEnum):
+    """What becomes of CPU sets that nobody has."""
+
+    SHARED = "shared"
+    EXCLUSIVE = "exclusive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """This node at one moment.
 
-    `held` are CPUs of running containers whose sets are none of the partition's.
+    `lent` are CPUs of sets that nobody holds, and that others may use until somebody does.
+    `left_alone` are namespaces whose containers are moved nowhere.  `barred` says why nobody is
+    adjusted now, None = the agent binds.
     """
 
     machine: Machine
     partition: Partition
-    held: IdSet
+    ledger: Ledger
+    lent: IdSet = IdSet()  # noqa: RUF009 - immutable
+    left_alone: frozenset[str] = frozenset()
+    barred: Refusal | None = None
+
+    @property
+    def others(self) -> IdSet:
+        """The CPUs of all that holds none: never empty while a CPU is free, and all online."""
+        free = self.machine.online - self.ledger.held
+        return (self.partition.shared | self.lent) & free or free
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,110 +69,84 @@ class Binding:
     environment: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
-    """A running container and what it should be bound to."""
-
-    pod: Pod
-    container: Container
-    binding: Binding
-
-
-@dataclass(frozen=True, slots=True)
-class Corrections:
-    """What a runtime's full list of containers calls for.
-
-    `refusals` say who is not bound as its pod asks.
-    """
-
-    needed: tuple[Correction, ...]
-    refusals: tuple[AgentError, ...]
-
-
-def bind(
-    pod: Pod, container: Container, node: Node, devices_of: DevicesOf, *, new: bool = False
-) -> Binding:
-    """Decide what one container is bound to: of its CPU sets, what is online.
-
-    A `new` one needs every core of them, where one that runs keeps what is left, and what its pod
-    asks for by annotation: one that runs without is better off bound as it is.
+def assignment_of(
+    pod: Pod, container: Container, node: Node, devices_of: DevicesOf
+) -> Assignment | None:
+    """Give the CPU sets that a container is to have; None for one that has none.
 
     Raises:
-        AgentError: where it must not start; the sentence is for the pod's events.
+        AgentError: where what it is said to have cannot be believed or found out.
     """
-    if new and (refusal := unserved(pod, container)):
+    given = assigning.told(pod, container)
+    if given is not None:
+        return assigning.vouched(pod, container, given, node.partition.sets, devices_of)
+    if container.name in bound_containers(pod):
+        return _pods_assignment(pod, container, node, devices_of)
+    return None
+
+
+def refuse_unserved(pod: Pod, container: Container, given: Assignment | None, node: Node) -> None:
+    """Refuse a new container that is to have CPU sets and does not, or that nobody may bind now.
+
+    Raises:
+        BindingRefused: with what to do.
+    """
+    if refusal := unserved(pod, container):
         raise refusal
-    if names.ANNOTATION_ASSIGNMENT in container.annotations:
-        given = _assigned(pod, container)
-        assignment = _online(pod, container, given, node, new=new)
-        job = _job(pod, container, assignment)
-        variables = engines.variables(
-            job, assignment, node.machine, quota_cpus=container.quota_cpus
+    tenant = node.ledger.tenants.get(pod.uid)
+    if given is None and tenant is not None and container.name in tenant.claims:
+        raise BindingRefused(
+            f"{where(pod, container)}: it had CPU {tenant.claims[container.name].cpus}, and the "
+            "kubelet has forgotten that it gave them; delete the pod so that it gets other CPU sets"
         )
-    elif container.name in bound_containers(pod):
-        given = _pods_assignment(pod, container, node, devices_of)
-        assignment = _online(pod, container, given, node, new=new)
+    if given is not None and node.barred is not None:
+        raise BindingRefused(f"{where(pod, container)}: {node.barred.message}")
+
+
+def place(
+    pod: Pod, container: Container, given: Assignment | None, node: Node, *, new: bool = False
+) -> Binding | None:
+    """Decide where one container runs: of its CPU sets, what is online; None = left alone.
+
+    A `new` one needs every core of them, where one that runs keeps what is left.
+
+    Raises:
+        BindingRefused: where it must not start; the sentence is for the pod's events.
+    """
+    if given is None:
+        if node.barred or pod.namespace in node.left_alone or not node.others:
+            return None
+        return Binding(cpus=node.others, mems=IdSet(), environment={})
+    if node.barred:
+        return None
+    left = _online(pod, container, given, node, new=new)
+    return Binding(cpus=left.cpus, mems=left.mems, environment={})
+
+
+def environment(pod: Pod, container: Container, given: Assignment, node: Node) -> Mapping[str, str]:
+    """Give what a container is told of its CPU sets, in its engine's language if it is the engine.
+
+    Raises:
+        BindingRefused: where the pod's annotations say what is none of an engine's.
+    """
+    assignment = given.on(node.machine.online)
+    if container.name in bound_containers(pod):
         job = Job(settings=engine_settings(pod), ranks=len(assignment.sets))
-        variables = _own_variables(job, container, assignment, node)
-    else:
-        return Binding(cpus=_shared(node), mems=IdSet(), environment={})
-    return Binding(
-        cpus=assignment.cpus,
-        mems=assignment.mems,
-        environment=variables,
-    )
+        return _own_variables(job, container, assignment, node)
+    job = _job(pod, container, assignment)
+    return engines.variables(job, assignment, node.machine, quota_cpus=container.quota_cpus)
 
 
-def corrections(
-    containers: Iterable[tuple[Pod, Container]], node: Node, devices_of: DevicesOf
-) -> Corrections:
-    """Compare every container that is created or running with what it should be bound to.
+def born(pod: Pod, container: Container, given: Assignment | None, node: Node) -> Binding | None:
+    """Decide what a new container is bound to and told.
 
-    One that has not what its pod asks for is reported, and kept off the sets of others.
-    Those that are right already are left out: the runtime pays for every update, changed or not.
+    Raises:
+        BindingRefused: where it must not start.
     """
-    needed: list[Correction] = []
-    refusals: list[AgentError] = []
-    for pod, container in containers:
-        if not container.live:
-            continue
-        if refusal := unserved(pod, container):
-            refusals.append(refusal)
-        try:
-            binding = bind(pod, container, node, devices_of)
-        except AgentError as error:
-            refusals.append(error)
-            continue
-        if not is_bound(container.cpus, container.mems, binding):
-            needed.append(Correction(pod=pod, container=container, binding=binding))
-    return Corrections(tuple(needed), tuple(refusals))
-
-
-def is_bound(cpus: IdSet, mems: IdSet, binding: Binding) -> bool:
-    """Tell whether these CPUs and memory nodes are the binding's."""
-    return cpus == binding.cpus and (not binding.mems or mems == binding.mems)
-
-
-def foreign_cpus(container: Container, partition: Partition) -> IdSet:
-    """Give the CPUs that a container holds by sets that the partition does not have.
-
-    They are left from another configuration of the pools, and may overlap the sets of this one.
-    An assignment that cannot be read holds nothing: its container is refused where it starts.
-    """
-    try:
-        assignment = Assignment.parse(container.annotations[names.ANNOTATION_ASSIGNMENT])
-    except (KeyError, AssignmentInvalid):
-        return IdSet()
-    # Not by the CPUs online then, nor by memory_bytes, which change with the kernel and huge pages.
-    ours = {one.id: one.present for one in partition.sets}
-    return union(one.cpus for one in assignment.sets if not one.cpus <= ours.get(one.id, IdSet()))
-
-
-def _assigned(pod: Pod, container: Container) -> Assignment:
-    try:
-        return Assignment.parse(container.annotations[names.ANNOTATION_ASSIGNMENT])
-    except AssignmentInvalid as error:
-        raise BindingRefused(f"{where(pod, container)}: {error}") from error
+    placed = place(pod, container, given, node, new=True)
+    if given is None or placed is None:
+        return placed
+    return replace(placed, environment=environment(pod, container, given, node))
 
 
 def _pods_assignment(
@@ -168,7 +160,7 @@ def _pods_assignment(
             f"but the pod has no CPU set; a container of the pod must request a pool's resource, "
             f"such as {names.resource('cpuset')}"
         )
-    return Assignment.of(sets_named(node.partition.sets, ids))
+    return Assignment.of(assigning.sets_named(node.partition.sets, ids))
 
 
 def _job(pod: Pod, container: Container, assignment: Assignment) -> Job:
@@ -225,8 +217,3 @@ def _not_online(pod: Pod, container: Container, cpus: IdSet, node: Node) -> Bind
         f"{where(pod, container)}: CPU {cpus} of its CPU sets {why}; bring it online, or delete "
         "the pod so that it gets other CPU sets"
     )
-
-
-def _shared(node: Node) -> IdSet:
-    """Keep others off held CPUs as well, unless nothing would be left."""
-    return node.partition.shared - node.held or node.partition.shared

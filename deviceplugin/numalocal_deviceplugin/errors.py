@@ -4,6 +4,7 @@ NumalocalError
 └── AgentError
     ├── UnknownDevice       device ids that are no CPU set of this node: the kubelet is told
     ├── BindingRefused      a container that must not start as it is: the runtime is told
+    │   └── CpusHeld        its CPUs are another pod's still: retried by the runtime
     ├── DevicesUnknown      the kubelet knows no such pod: retried by the runtime
     ├── KubeletSilent       the kubelet did not answer in time: retried by the runtime
     ├── FrameInvalid        bytes that are not our protocol: the connection is given up
@@ -25,6 +26,10 @@ class UnknownDevice(AgentError):
 
 class BindingRefused(AgentError):
     """A container that cannot be bound as its pod says."""
+
+
+class CpusHeld(BindingRefused):
+    """A container whose CPUs another pod holds."""
 
 
 class DevicesUnknown(AgentError):

@@ -19,8 +19,10 @@ _DIGITS: Final = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """A pod as the container runtime knows it."""
+    """A pod as the container runtime knows it; `id` is its sandbox's, which may change."""
 
+    id: str
+    uid: str
     namespace: str
     name: str
     annotations: Mapping[str, str]
@@ -31,9 +33,11 @@ class Container:
     """A container as the container runtime knows it.
 
     `annotations` are the container's own, where Allocate put the assignment.  `command` is what it
-    runs, and `variables` is its environment.  `cpus` and `mems` are what its cgroup
-    is set to, empty = inherited.  `live` tells whether it is created or running.  `quota_cpus` is
-    how many whole CPUs its CPU limit is, at least one, None = it has none.
+    runs, and `variables` is its environment.  `cpus` and `mems` are what its cgroup is set to,
+    empty = inherited; `cgroup` is where that is, as OCI's `cgroupsPath` says it.  `live` tells that
+    it is not stopped: created, running, paused and unknown ones all may run; `runs` that it was
+    started.  `quota_cpus` is how many whole CPUs its CPU limit is, at least one, None = it has no
+    limit.
     """
 
     id: str
@@ -44,6 +48,8 @@ class Container:
     cpus: IdSet
     mems: IdSet
     live: bool
+    runs: bool = True
+    cgroup: str = ""
     quota_cpus: int | None = None
 
 
@@ -83,7 +89,7 @@ def unserved(pod: Pod, container: Container) -> BindingRefused | None:
             "changes"
         )
     engines_own = pod.annotations.get(names.ANNOTATION_CONTAINER) == container.name
-    if engines_own and names.ANNOTATION_ASSIGNMENT not in container.annotations:
+    if engines_own and not has_assignment(container):
         return BindingRefused(
             f"{where(pod, container)}: annotation {names.ANNOTATION_CPUSETS} asks for CPU sets "
             f"and {names.ANNOTATION_CONTAINER} for them to be this container's, but the kubelet "
@@ -92,9 +98,24 @@ def unserved(pod: Pod, container: Container) -> BindingRefused | None:
     return None
 
 
+def has_assignment(container: Container) -> bool:
+    """Tell whether the kubelet gave a container CPU sets, whatever it says of them."""
+    return any(key.startswith(names.ASSIGNMENT_PREFIX) for key in container.annotations)
+
+
+def was_born_bound(container: Container) -> bool:
+    """Tell whether the agent answered when a container was created: it always leaves a variable."""
+    return names.ENV_RANK_COMPUTE_CPUS in container.variables
+
+
 def where(pod: Pod, container: Container) -> str:
     """Name a container as sentences begin."""
     return f"{_named(pod)}, container {container.name}"
+
+
+def subject(pod: Pod, container: Container) -> str:
+    """Name a container as refusals do."""
+    return f"{pod.namespace}/{pod.name}/{container.name}"
 
 
 def _reserved_cores(pod: Pod) -> int | None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from numalocal_deviceplugin.state import Availability
+from numalocal_deviceplugin.state import State
 
-from .nodes import make_availability
+from .nodes import make_state
 
 
 @pytest.fixture
@@ -17,5 +17,5 @@ def run_dir() -> Iterator[Path]:
 
 
 @pytest.fixture
-def availability() -> Availability:
-    return make_availability()
+def state() -> State:
+    return make_state()

@@ -1,6 +1,6 @@
 """The node that most tests stand on: 2 NUMA nodes x 2 cores x 2 threads, one core each shared."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from numalocal.idset import IdSet
@@ -8,8 +8,10 @@ from numalocal.machine.model import Core, Machine, NumaNode, Package
 from numalocal.sets.partition import Partition, partition
 from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.binding import Node
+from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import Container, Pod
-from numalocal_deviceplugin.state import Availability
+from numalocal_deviceplugin.standing import Policy
+from numalocal_deviceplugin.state import Settings, State
 
 N0 = "cpuset-n0-c2x2"  # CPUs 2-3 on node 0
 N1 = "cpuset-n1-c6x2"  # CPUs 6-7 on node 1
@@ -53,28 +55,40 @@ def make_partition(pools: Iterable[Pool] = (Pool(name="cpuset"),)) -> Partition:
     return partition(make_machine(), tuple(pools))
 
 
-def make_availability(
-    *, bindable: bool = True, grace_s: float = 30, clock: Callable[[], float] = lambda: 0.0
-) -> Availability:
-    availability = Availability(make_machine(), make_partition(), grace_s=grace_s, clock=clock)
-    if bindable:
-        availability.runtime_synchronized()
-    return availability
+def make_state(
+    *,
+    synchronized: bool = True,
+    policy: Policy = Policy.NONE,
+    settings: Settings | None = None,
+) -> State:
+    """Make a state in which everything can be given and bound, unless said otherwise."""
+    state = State(make_machine(), make_partition(), settings)
+    state.set_policy(policy)
+    if synchronized:
+        state.runtime_synchronized("containerd", "2.4.2")
+    return state
 
 
-def make_node(*, online: str = "0-7", held: str = "") -> Node:
+def make_node(*, online: str = "0-7", ledger: Ledger | None = None, lent: str = "") -> Node:
     machine = make_machine().with_online(IdSet.parse(online))
     return Node(
         machine=machine,
         partition=partition(machine, (Pool(name="cpuset"),)),
-        held=IdSet.parse(held),
+        ledger=ledger or Ledger(),
+        lent=IdSet.parse(lent),
     )
 
 
-def make_pod(**annotations: str) -> Pod:
+def make_pod(name: str = "llama-0", /, **annotations: str) -> Pod:
     """Make pod default/llama-0; `bound_containers` is annotation numalocal.io/bound-containers."""
     named = {f"numalocal.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
-    return Pod(namespace="default", name="llama-0", annotations=named)
+    return Pod(
+        id=f"sandbox-of-{name}",
+        uid=f"uid-of-{name}",
+        namespace="default",
+        name=name,
+        annotations=named,
+    )
 
 
 def make_container(
@@ -90,7 +104,7 @@ def make_container(
     return Container(
         id=f"id-of-{name}",
         name=name,
-        annotations={"numalocal.io/assignment": assignment} if assignment else {},
+        annotations={"assignment.numalocal.io/cpuset": assignment} if assignment else {},
         command=tuple(command),
         variables=dict.fromkeys(env, "x"),
         cpus=IdSet.parse(cpus),

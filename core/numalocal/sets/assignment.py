@@ -46,8 +46,8 @@ class Assignment:
         except (ValueError, KeyError, RecursionError) as error:
             why = f"it has no {error}" if isinstance(error, KeyError) else error
             raise AssignmentInvalid(
-                f"annotation {names.ANNOTATION_ASSIGNMENT}: {shown(text)} is not an assignment "
-                f"({why}); delete the pod so that it gets a new one"
+                f"{shown(text)} is not an assignment ({why}); delete the pod so that it gets a new "
+                "one"
             ) from error
 
     @property

@@ -12,7 +12,7 @@ from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.pools import Preference
 from numalocal.sets.preference import prefer
 from numalocal.sets.setstate import why_not
-from numalocal_deviceplugin.errors import UnknownDevice
+from numalocal_deviceplugin.assigning import sets_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,8 @@ def preferred_ids(
     return tuple(one.id for one in chosen)
 
 
-def allocate(sets: Sequence[CpuSet], ids: Iterable[str], machine: Machine) -> Allocation:
-    """Turn the ids that the kubelet chose, in any order, into an assignment.
+def assign(sets: Sequence[CpuSet], ids: Iterable[str], machine: Machine) -> Assignment:
+    """Turn the ids that somebody chose, in any order, into an assignment.
 
     Raises:
         UnknownDevice: where an id is none of the sets'.
@@ -73,26 +73,13 @@ def allocate(sets: Sequence[CpuSet], ids: Iterable[str], machine: Machine) -> Al
                 f"device {one.id}: {why_not(one, machine)}; bring it online, or delete the pod so "
                 "that it gets other CPU sets"
             )
+    return assignment
+
+
+def answer(pool: str, assignment: Assignment, machine: Machine) -> Allocation:
+    """Say in the kubelet's terms what a container gets for its sets of a pool."""
     return Allocation(
         assignment=assignment,
         environment={**assignment.environment(), **thread_variables(assignment, machine)},
-        annotations={names.ANNOTATION_ASSIGNMENT: assignment.to_json()},
+        annotations={names.assignment(pool): assignment.to_json()},
     )
-
-
-def sets_named(sets: Sequence[CpuSet], ids: Iterable[str]) -> tuple[CpuSet, ...]:
-    """Find sets by their ids, in the order of the ids.
-
-    Raises:
-        UnknownDevice: naming every id that is none of the sets'.
-    """
-    by_id = {one.id: one for one in sets}
-    wanted = tuple(ids)
-    unknown = sorted({device for device in wanted if device not in by_id})
-    if unknown:
-        raise UnknownDevice(
-            f"device {', '.join(unknown)} is not a CPU set of this node "
-            f"(it has {', '.join(by_id) or 'none'}); if the pools were changed, delete the pod "
-            "so that it gets a set of the new ones"
-        )
-    return tuple(by_id[device] for device in wanted)

@@ -1,50 +1,33 @@
-"""CPU sets -> devices: id, NUMA node and whether a new container may have it."""
+"""CPU sets -> offers: which sets of a pool a new container may have, and why not the others."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from numalocal.idset import IdSet
 from numalocal.sets.cpusets import CpuSet
+from numalocal_deviceplugin.refusals import NOBODY_IS_ADJUSTED, NOTHING_IS_GIVEN, Refusal
+from numalocal_deviceplugin.state import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
-    """One device as the kubelet sees it."""
+class Offer:
+    """One set of a pool; it is healthy where there is no refusal."""
 
-    id: str
-    numa_node: int
-    healthy: bool
+    set: CpuSet
+    refusal: Refusal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
-    """What decides at one moment which sets can be given out.
+def offers(pool: str, now: Snapshot) -> tuple[Offer, ...]:
+    """List a pool's sets in their order, as they are cut now.
 
-    `held` are CPUs of running containers whose
-    sets were cut by another configuration of the pools.  `bindable` tells whether the container
-    runtime would let us bind a new container.  `pinning_kubelet` tells whether the kubelet's own
-    CPU manager hands out exclusive CPUs.
+    A set that cannot be given out stays in the list: the kubelet reports a device that vanished
+    from the list as healthy.  Only where another may pin CPUs is the list empty: two pinners must
+    not share a node.
     """
-
-    held: IdSet = IdSet()  # noqa: RUF009 - immutable
-    bindable: bool = False
-    pinning_kubelet: bool = False
-
-
-def devices(sets: Iterable[CpuSet], conditions: Conditions) -> tuple[Device, ...]:
-    """List the devices of a pool in the order of its sets, as they are cut now.
-
-    A set that cannot be given out stays in the list as unhealthy: the kubelet reports a device
-    that vanished from the list as healthy.  Only where the kubelet pins CPUs itself is the list
-    empty: two pinners must not share a node.
-    """
-    if conditions.pinning_kubelet:
+    whole = [one for one in now.refusals if one.subject in ("", pool)]
+    if any(one.reason in NOBODY_IS_ADJUSTED for one in whole):
         return ()
+    of_all = next((one for one in whole if one.reason in NOTHING_IS_GIVEN), None)
+    of_set = {one.subject: one for one in now.refusals}
     return tuple(
-        Device(id=one.id, numa_node=one.numa_node, healthy=_healthy(one, conditions))
-        for one in sets
+        Offer(set=one, refusal=of_all or of_set.get(one.id))
+        for one in now.node.partition.of_pool(pool)
     )
-
-
-def _healthy(one: CpuSet, conditions: Conditions) -> bool:
-    return conditions.bindable and not one.missing and one.cpus.isdisjoint(conditions.held)

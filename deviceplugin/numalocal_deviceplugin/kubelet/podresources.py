@@ -10,6 +10,7 @@ import grpc
 from numalocal import names
 from numalocal.idset import IdSet
 from numalocal_deviceplugin.errors import DevicesUnknown, KubeletSilent
+from numalocal_deviceplugin.settling import Listing
 from numalocal_deviceplugin.wire import podresources_v1_pb2, podresources_v1_pb2_grpc
 
 _OPTIONS: Final = (
@@ -61,14 +62,27 @@ class PodResources:
             raise DevicesUnknown(
                 f"{where}: the kubelet says {error.details()!r} ({error.code().name})"
             ) from error
-        prefix = names.resource("")
-        return [
-            device
-            for container in answer.pod_resources.containers
-            for devices in container.devices
-            if devices.resource_name.startswith(prefix)
-            for device in devices.device_ids
-        ]
+        return _ours(answer.pod_resources)
+
+    def listing(self, timeout_s: float) -> Listing:
+        """List the ids of all our devices of all pods.
+
+        Raises:
+            KubeletSilent: where the kubelet does not answer in time, or not to this question.
+        """
+        request = podresources_v1_pb2.ListPodResourcesRequest()
+        try:
+            answer = self._stub.List(request, timeout=timeout_s, wait_for_ready=True)
+        except grpc.RpcError as error:
+            raise KubeletSilent(
+                "the kubelet's PodResources API does not list the pods' devices: "
+                f"{error.details()!r} ({error.code().name})"
+            ) from error
+        return {
+            (pod.namespace, pod.name): ids
+            for pod in answer.pod_resources
+            if (ids := frozenset(_ours(pod)))
+        }
 
     def exclusive_cpus(self, timeout_s: float) -> IdSet:
         """Give the CPUs from which the kubelet's own CPU manager pins; empty where it does not.
@@ -87,3 +101,14 @@ class PodResources:
                 f"{error.details()!r} ({error.code().name})"
             ) from error
         return IdSet.of(answer.cpu_ids)
+
+
+def _ours(pod: podresources_v1_pb2.PodResources) -> list[str]:
+    prefix = names.resource("")
+    return [
+        device
+        for container in pod.containers
+        for devices in container.devices
+        if devices.resource_name.startswith(prefix)
+        for device in devices.device_ids
+    ]

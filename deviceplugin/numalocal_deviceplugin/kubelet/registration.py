@@ -22,7 +22,7 @@ import grpc
 from numalocal import names
 from numalocal_deviceplugin import backoff
 from numalocal_deviceplugin.kubelet.service import OPTIONS, DevicePluginService
-from numalocal_deviceplugin.state import Availability
+from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2_grpc
 
@@ -70,14 +70,14 @@ class PoolServer:
         self,
         pool: str,
         directory: Path,
-        availability: Availability,
+        state: State,
         registered: Callable[[], None],
         timing: Timing,
     ) -> None:
         self._pool = pool
         self._socket = directory / f"numalocal-{pool}.sock"
         self._kubelet_socket = directory / KUBELET_SOCKET
-        self._availability = availability
+        self._state = state
         self._registered = registered
         self._timing = timing
 
@@ -96,7 +96,7 @@ class PoolServer:
             stop.wait(next(waits))
 
     def _run_once(self, stop: threading.Event) -> None:
-        service = DevicePluginService(self._pool, self._availability)
+        service = DevicePluginService(self._pool, self._state)
         with _serving(service, self._socket):
             own = identity(self._socket)
             kubelet = self._register(own, stop)

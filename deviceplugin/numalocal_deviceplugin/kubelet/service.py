@@ -8,10 +8,9 @@ from typing import Any, Final, NoReturn
 import grpc
 
 from numalocal.errors import NumalocalError
-from numalocal.sets.cpusets import CpuSet
 from numalocal_deviceplugin.kubelet import allocation
-from numalocal_deviceplugin.kubelet.offers import Device
-from numalocal_deviceplugin.state import Availability
+from numalocal_deviceplugin.kubelet.offers import Offer, offers
+from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2_grpc
 
@@ -22,16 +21,17 @@ log = logging.getLogger(__name__)
 
 OPTIONS: Final = wire.DevicePluginOptions(get_preferred_allocation_available=True)
 
-_WAIT_S = 5.0
+_HEALTHY: Final = "Healthy"
+_WAIT_S: Final = 5.0
 """How often a stream looks again unasked: it notices the end of the runtime's grace."""
 
 
 class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
     """Serve one pool on one socket; a socket that is served again gets a new service."""
 
-    def __init__(self, pool: str, availability: Availability, wait_s: float = _WAIT_S) -> None:
+    def __init__(self, pool: str, state: State, wait_s: float = _WAIT_S) -> None:
         self._pool = pool
-        self._availability = availability
+        self._state = state
         self._wait_s = wait_s
         self._lock = threading.Lock()
         self._streams = 0
@@ -52,7 +52,7 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         self, _request: wire.Empty, context: grpc.ServicerContext
     ) -> Iterator[wire.ListAndWatchResponse]:
         """Send all devices now and at every change, until the stream or the server ends."""
-        if not context.add_callback(self._availability.wake):
+        if not context.add_callback(self._state.wake):
             return
         with self._lock:
             self._streams += 1
@@ -91,39 +91,40 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         return wire.PreStartContainerResponse()
 
     def _changes(self, context: Any) -> Iterator[wire.ListAndWatchResponse]:
-        last: tuple[Device, ...] | None = None
+        last: list[wire.Device] | None = None
         while context.is_active():
-            version = self._availability.version
-            now = self._availability.devices(self._sets())
-            if now != last:
-                last = now
-                healthy = sum(device.healthy for device in now)
+            now = self._state.snapshot()
+            devices = [_device(one) for one in offers(self._pool, now)]
+            if devices != last:
+                last = devices
+                healthy = sum(one.health == _HEALTHY for one in devices)
                 log.info(
                     "devices",
-                    extra={"pool": self._pool, "devices": len(now), "healthy": healthy},
+                    extra={"pool": self._pool, "devices": len(devices), "healthy": healthy},
                 )
-                yield wire.ListAndWatchResponse(devices=[_device(device) for device in now])
+                yield wire.ListAndWatchResponse(devices=devices)
             else:
-                self._availability.wait(version, self._wait_s)
-
-    def _sets(self) -> tuple[CpuSet, ...]:
-        return self._availability.partition.of_pool(self._pool)
+                self._state.wait(now.version, self._wait_s)
 
     def _preferred(
         self, request: wire.ContainerPreferredAllocationRequest
     ) -> wire.ContainerPreferredAllocationResponse:
+        node = self._state.snapshot().node
         ids = allocation.preferred_ids(
-            self._sets(),
+            node.partition.of_pool(self._pool),
             request.available_deviceIDs,
             must_include=request.must_include_deviceIDs,
             size=request.allocation_size,
-            machine=self._availability.machine,
-            placement=self._availability.partition.pool(self._pool).placement,
+            machine=node.machine,
+            placement=node.partition.pool(self._pool).placement,
         )
         return wire.ContainerPreferredAllocationResponse(deviceIDs=ids)
 
     def _allocate(self, request: wire.ContainerAllocateRequest) -> wire.ContainerAllocateResponse:
-        given = allocation.allocate(self._sets(), request.devices_ids, self._availability.machine)
+        node = self._state.snapshot().node
+        sets = node.partition.of_pool(self._pool)
+        assignment = allocation.assign(sets, request.devices_ids, node.machine)
+        given = allocation.answer(self._pool, assignment, node.machine)
         log.info(
             "allocated",
             extra={
@@ -136,11 +137,11 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         return wire.ContainerAllocateResponse(envs=given.environment, annotations=given.annotations)
 
 
-def _device(device: Device) -> wire.Device:
+def _device(offer: Offer) -> wire.Device:
     return wire.Device(
-        ID=device.id,
-        health="Healthy" if device.healthy else "Unhealthy",
-        topology=wire.TopologyInfo(nodes=[wire.NUMANode(ID=device.numa_node)]),
+        ID=offer.set.id,
+        health=_HEALTHY if offer.refusal is None else "Unhealthy",
+        topology=wire.TopologyInfo(nodes=[wire.NUMANode(ID=offer.set.numa_node)]),
     )
 
 

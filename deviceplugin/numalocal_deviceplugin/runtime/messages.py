@@ -1,20 +1,23 @@
 """Our values <-> the container runtime's messages."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
-from numalocal_deviceplugin.binding import Binding, Correction
+from numalocal_deviceplugin.binding import Binding
+from numalocal_deviceplugin.correcting import Correction
 from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
-
-_LIVE = (nri.CONTAINER_CREATED, nri.CONTAINER_RUNNING)
 
 
 def pod(message: nri.PodSandbox) -> Pod:
     """Read a pod."""
     return Pod(
-        namespace=message.namespace, name=message.name, annotations=dict(message.annotations)
+        id=message.id,
+        uid=message.uid,
+        namespace=message.namespace,
+        name=message.name,
+        annotations=dict(message.annotations),
     )
 
 
@@ -29,7 +32,9 @@ def container(message: nri.Container) -> Container:
         variables={name: value for name, _, value in (one.partition("=") for one in message.env)},
         cpus=ids(cpu.cpus),
         mems=ids(cpu.mems),
-        live=message.state in _LIVE,
+        live=message.state != nri.CONTAINER_STOPPED,
+        runs=message.state != nri.CONTAINER_CREATED,
+        cgroup=message.linux.cgroups_path,
         quota_cpus=_quota_cpus(cpu),
     )
 
@@ -49,21 +54,36 @@ def ids(text: str) -> IdSet:
 
 def with_pods(
     pods: Iterable[nri.PodSandbox], containers: Iterable[nri.Container]
-) -> Iterator[tuple[Pod, Container]]:
-    """Pair every container with its pod; one whose pod is not listed is passed over."""
+) -> tuple[tuple[Pod, ...], tuple[tuple[Pod, Container], ...]]:
+    """Read a full list: the pods, and every container with its pod, if that is listed."""
     by_id: Mapping[str, Pod] = {message.id: pod(message) for message in pods}
-    for message in containers:
-        if message.pod_sandbox_id in by_id:
-            yield by_id[message.pod_sandbox_id], container(message)
-
-
-def adjustment(binding: Binding) -> nri.CreateContainerResponse:
-    """Write the answer to a container's creation."""
-    adjust = nri.ContainerAdjustment(
-        env=[nri.KeyValue(key=key, value=value) for key, value in binding.environment.items()],
-        linux=nri.LinuxContainerAdjustment(resources=_resources(binding)),
+    paired = tuple(
+        (by_id[message.pod_sandbox_id], container(message))
+        for message in containers
+        if message.pod_sandbox_id in by_id
     )
-    return nri.CreateContainerResponse(adjust=adjust)
+    return tuple(by_id.values()), paired
+
+
+def creation(
+    binding: Binding | None, taken_back: Iterable[Correction]
+) -> nri.CreateContainerResponse:
+    """Write the answer to a container's creation; None leaves it as it is.
+
+    A container that ends meanwhile must not fail the creation: what is not taken back is seen by
+    the watch over the kernel's own files.
+    """
+    answer = nri.CreateContainerResponse(update=_corrected(taken_back))
+    if binding is not None:
+        answer.adjust.CopyFrom(
+            nri.ContainerAdjustment(
+                env=[
+                    nri.KeyValue(key=key, value=value) for key, value in binding.environment.items()
+                ],
+                linux=nri.LinuxContainerAdjustment(resources=_resources(binding)),
+            )
+        )
+    return answer
 
 
 def update(container_id: str, binding: Binding) -> nri.UpdateContainerResponse:
@@ -77,9 +97,16 @@ def synchronization(corrections: Iterable[Correction]) -> nri.SynchronizeRespons
     Failures are ignored by the runtime: a container that ended meanwhile would otherwise have the
     whole plugin turned away.
     """
-    return nri.SynchronizeResponse(
-        update=[_update(one.container.id, one.binding, ignore_failure=True) for one in corrections]
-    )
+    return nri.SynchronizeResponse(update=_corrected(corrections))
+
+
+def unasked(corrections: Iterable[Correction]) -> nri.UpdateContainersRequest:
+    """Write a request to bind containers otherwise that the runtime did not ask about."""
+    return nri.UpdateContainersRequest(update=_corrected(corrections))
+
+
+def _corrected(corrections: Iterable[Correction]) -> list[nri.ContainerUpdate]:
+    return [_update(one.container.id, one.binding, ignore_failure=True) for one in corrections]
 
 
 def _update(

@@ -3,16 +3,18 @@
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from numalocal_deviceplugin import backoff
-from numalocal_deviceplugin.errors import AgentError
+from numalocal_deviceplugin.correcting import Correction
+from numalocal_deviceplugin.errors import AgentError, ConnectionLost
+from numalocal_deviceplugin.runtime import messages
 from numalocal_deviceplugin.runtime.plugin import DevicesWithin, Plugin
 from numalocal_deviceplugin.runtime.ttrpc import Connection
-from numalocal_deviceplugin.state import Availability
+from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 log = logging.getLogger(__name__)
@@ -35,56 +37,81 @@ class Timing:
     connect_s: float = 3.0
     retry_first_s: float = 0.5
     retry_ceiling_s: float = 10.0
-    poll_s: float = 0.5
+    poll_s: float = 0.2
+    update_s: float = 30.0
 
 
-def run(
-    path: Path,
-    availability: Availability,
-    devices_within: DevicesWithin,
-    stop: threading.Event,
-    timing: Timing,
-) -> None:
-    """Keep the plugin registered with the runtime until told to stop."""
-    waits = _waits(timing)
-    while not stop.is_set():
-        plugin = Plugin(availability, devices_within)
+class Link:
+    """Keep the plugin registered with the container runtime, and call it."""
+
+    def __init__(
+        self, path: Path, state: State, devices_within: DevicesWithin, timing: Timing, index: str
+    ) -> None:
+        self._path = path
+        self._state = state
+        self._devices_within = devices_within
+        self._timing = timing
+        self._index = index
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Connect, register and serve until told to stop; again whenever that ends."""
+        waits = self._waits()
+        while not stop.is_set():
+            plugin = Plugin(self._state, self._devices_within)
+            try:
+                self._session(plugin, stop)
+                log.warning("nri connection ended", extra={"socket": str(self._path)})
+            except (OSError, AgentError) as error:
+                log.error(  # noqa: TRY400 - the refusal says what to do
+                    "the container runtime's NRI is not available",
+                    extra={"socket": str(self._path), "err": str(error)},
+                )
+            self._state.runtime_lost()
+            if plugin.synchronized.is_set():
+                waits = self._waits()
+            stop.wait(next(waits))
+
+    def update(self, corrections: Iterable[Correction]) -> None:
+        """Bind containers otherwise, unasked; never to be called from a handler.
+
+        Raises:
+            ConnectionLost: where there is no synchronized connection.
+            CallFailed: where the runtime refuses, or does not answer in time.
+        """
+        with self._lock:
+            connection = self._connection
+        if connection is None:
+            raise ConnectionLost("the container runtime is not connected")
+        payload = messages.unasked(corrections).SerializeToString()
+        timeout_s = self._timing.update_s
+        connection.call(_SERVICE, "UpdateContainers", payload, timeout_s=timeout_s)
+
+    def _session(self, plugin: Plugin, stop: threading.Event) -> None:
+        """Serve one connection until either side ends it.
+
+        Raises:
+            OSError: where the socket cannot be connected to.
+            AgentError: where the runtime does not take the plugin.
+        """
+        connection = Connection(_connect(self._path, self._timing.connect_s), plugin.methods())
         try:
-            _session(path, plugin, availability, stop, timing)
-            log.warning("nri connection ended", extra={"socket": str(path)})
-        except (OSError, AgentError) as error:
-            _log_unreachable(path, error)
-        availability.runtime_lost()
-        if plugin.synchronized.is_set():
-            waits = _waits(timing)
-        stop.wait(next(waits))
+            _register(connection, self._index, self._timing.register_s)
+            log.info("registered with the container runtime", extra={"socket": str(self._path)})
+            while not stop.is_set() and not connection.wait_closed(self._timing.poll_s):
+                # Announced from here and not from the handler, which may outlive its connection.
+                if plugin.synchronized.is_set() and self._connection is None:
+                    with self._lock:
+                        self._connection = connection
+                    self._state.runtime_synchronized(*plugin.runtime)
+        finally:
+            with self._lock:
+                self._connection = None
+            connection.close()
 
-
-def _session(
-    path: Path,
-    plugin: Plugin,
-    availability: Availability,
-    stop: threading.Event,
-    timing: Timing,
-) -> None:
-    """Serve one connection until either side ends it.
-
-    Raises:
-        OSError: where the socket cannot be connected to.
-        AgentError: where the runtime does not take the plugin.
-    """
-    connection = Connection(_connect(path, timing.connect_s), plugin.methods())
-    try:
-        _register(connection, timing.register_s)
-        log.info("registered with the container runtime", extra={"socket": str(path)})
-        announced = False
-        while not stop.is_set() and not connection.wait_closed(timing.poll_s):
-            # Announced from here and not from the handler, which may outlive its connection.
-            if plugin.synchronized.is_set() and not announced:
-                announced = True
-                availability.runtime_synchronized()
-    finally:
-        connection.close()
+    def _waits(self) -> Iterator[float]:
+        return backoff.delays(self._timing.retry_first_s, self._timing.retry_ceiling_s)
 
 
 def _connect(path: Path, timeout_s: float) -> socket.socket:
@@ -99,24 +126,8 @@ def _connect(path: Path, timeout_s: float) -> socket.socket:
     return sock
 
 
-def _register(connection: Connection, timeout_s: float) -> None:
+def _register(connection: Connection, index: str, timeout_s: float) -> None:
     """Register; the runtime calls Configure before it answers."""
-    request = nri.RegisterPluginRequest(plugin_name=PLUGIN_NAME, plugin_idx=PLUGIN_INDEX)
+    request = nri.RegisterPluginRequest(plugin_name=PLUGIN_NAME, plugin_idx=index)
     payload = request.SerializeToString()
     connection.call(_SERVICE, "RegisterPlugin", payload, timeout_s=timeout_s)
-
-
-def _waits(timing: Timing) -> Iterator[float]:
-    return backoff.delays(timing.retry_first_s, timing.retry_ceiling_s)
-
-
-def _log_unreachable(path: Path, error: Exception) -> None:
-    log.error(
-        "the container runtime's NRI is not available; no CPU set is given out without it",
-        extra={
-            "socket": str(path),
-            "fix": "enable NRI in the runtime (containerd 1.7: plugins."
-            '"io.containerd.nri.v1.nri" disable = false) and mount its socket directory',
-            "err": str(error),
-        },
-    )

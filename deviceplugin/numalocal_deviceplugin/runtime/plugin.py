@@ -2,18 +2,19 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
-from numalocal.idset import IdSet, union
-from numalocal_deviceplugin import binding
+from numalocal import names
+from numalocal_deviceplugin import binding, correcting
+from numalocal_deviceplugin.assigning import DevicesOf
 from numalocal_deviceplugin.binding import Binding
-from numalocal_deviceplugin.errors import AgentError, KubeletSilent
+from numalocal_deviceplugin.errors import AgentError
 from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.runtime import messages
 from numalocal_deviceplugin.runtime.ttrpc import Handler
-from numalocal_deviceplugin.state import Availability
+from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ DevicesWithin = Callable[[str, str, float], Iterable[str]]
 SERVICE: Final = "nri.pkg.api.v1alpha1.Plugin"
 
 EVENTS: Final = (
+    nri.STOP_POD_SANDBOX,
+    nri.REMOVE_POD_SANDBOX,
     nri.CREATE_CONTAINER,
     nri.UPDATE_CONTAINER,
     nri.STOP_CONTAINER,
@@ -31,23 +34,23 @@ EVENTS: Final = (
 )
 LOOKUP_LIMIT_S: Final = 1.0
 """Longest wait for the kubelet; the runtime's own limit is 2 s, after which it starts unbound."""
+_MOST_LISTED: Final = 100_000
+"""Pods or containers of one list: no node has as many."""
 
 
 class Plugin:
     """Answer one connection's calls; a new connection needs a new plugin, as all state is resent.
 
-    The only state is the list under way in Synchronize and the CPUs that containers of another
-    pool configuration hold, by container id.  `synchronized` is set once the runtime's full list
-    was answered.
+    Its own state is the list under way in Synchronize.  `synchronized` is set once the runtime's
+    full list was answered; `runtime` is the name and version that it told.
     """
 
-    def __init__(self, availability: Availability, devices_within: DevicesWithin) -> None:
-        self._availability = availability
+    def __init__(self, state: State, devices_within: DevicesWithin) -> None:
+        self._state = state
         self._devices_within = devices_within
         self._pods: list[nri.PodSandbox] = []
         self._containers: list[nri.Container] = []
-        self._lock = threading.Lock()
-        self._held: dict[str, IdSet] = {}
+        self.runtime = ("", "")
         self.synchronized = threading.Event()
 
     def methods(self) -> Mapping[str, Handler]:
@@ -65,53 +68,66 @@ class Plugin:
         return {f"{SERVICE}/{name}": handler for name, handler in handlers.items()}
 
     def configure(self, payload: bytes, _budget_s: float) -> bytes:
-        """Subscribe to the events that the agent needs.
-
-        Where the runtime can, it refuses a container that the agent did not answer for in time.
-        """
+        """Subscribe to the events that the agent needs."""
         request = nri.ConfigureRequest.FromString(payload)
+        self.runtime = request.runtime_name, request.runtime_version
         log.info(
             "runtime configured us",
             extra={"runtime": request.runtime_name, "version": request.runtime_version},
         )
         events = sum(1 << (event - 1) for event in EVENTS)
-        policy = nri.FailurePolicy(fail_request=True)
-        return nri.ConfigureResponse(events=events, failure_policy=policy).SerializeToString()
+        return nri.ConfigureResponse(events=events).SerializeToString()
 
-    def synchronize(self, payload: bytes, budget_s: float) -> bytes:
-        """Collect all containers, then answer with those that are bound to the wrong CPUs."""
+    def synchronize(self, payload: bytes, _budget_s: float) -> bytes:
+        """Collect all containers, then answer with those that are bound to the wrong CPUs.
+
+        What moves memory is left to the node's own watch: the runtime waits for this answer.
+        """
         request = nri.SynchronizeRequest.FromString(payload)
         self._pods += request.pods
         self._containers += request.containers
-        if request.more:
+        if request.more and len(self._pods) + len(self._containers) < _MOST_LISTED:
             return nri.SynchronizeResponse(more=True).SerializeToString()
-        containers = tuple(messages.with_pods(self._pods, self._containers))
+        pods, containers = messages.with_pods(self._pods, self._containers)
         self._pods, self._containers = [], []
-        self._hold_again(containers)
-        found = binding.corrections(
-            containers, self._availability.node(), self._lookup_until_silent(budget_s)
-        )
-        _log_corrections(found, total=len(containers))
+        now = self._state.rebuild(pods, containers)
+        found = correcting.corrections(now.node, undecided=now.undecided)
+        needed = tuple(one.at_once for one in found.needed)
+        self._state.applied(needed)
+        for one in found.needed:
+            _log_bound("rebound", one.pod, one.container, one.binding)
+        for refusal in now.refusals:
+            log.error("not served", extra={"reason": refusal.reason, "err": refusal.message})
+        log.info("synchronized", extra={"containers": len(containers), "rebound": len(needed)})
         self.synchronized.set()
-        return messages.synchronization(found.needed).SerializeToString()
+        return messages.synchronization(needed).SerializeToString()
 
     def create_container(self, payload: bytes, budget_s: float) -> bytes:
-        """Bind a container before its first instruction, or refuse it with a sentence."""
+        """Bind a container before its first instruction, or refuse it with a sentence.
+
+        The answer also takes its CPUs from the containers that they were lent to.
+        """
         request = nri.CreateContainerRequest.FromString(payload)
         pod, container = messages.pod(request.pod), messages.container(request.container)
-        self._hold(container)
-        bound = self._bind(pod, container, budget_s, new=True)
-        _log_bound("bound", pod, container, bound)
-        return messages.adjustment(bound).SerializeToString()
+        try:
+            bound, back = self._born(pod, container, budget_s)
+        except AgentError as error:
+            log.error("container refused", extra=_fields(pod, container) | {"err": str(error)})  # noqa: TRY400
+            raise
+        if bound is not None:
+            _log_bound("bound", pod, container, bound)
+        return messages.creation(bound, back).SerializeToString()
 
-    def update_container(self, payload: bytes, budget_s: float) -> bytes:
-        """Keep a container's binding whatever else is updated.
-
-        The kubelet's static CPU manager writes its own CPUs every 10 s.
-        """
+    def update_container(self, payload: bytes, _budget_s: float) -> bytes:
+        """Keep a container's binding whatever else is updated."""
         request = nri.UpdateContainerRequest.FromString(payload)
         pod, container = messages.pod(request.pod), messages.container(request.container)
-        bound = self._bind(pod, container, budget_s)
+        now = self._state.snapshot()
+        tenant = now.node.ledger.tenants.get(pod.uid)
+        claim = None if tenant is None else tenant.claims.get(container.name)
+        bound = binding.place(pod, container, claim, now.node)
+        if bound is None or container.id in now.undecided:
+            return nri.UpdateContainerResponse().SerializeToString()
         asked = messages.ids(request.linux_resources.cpu.cpus)
         if asked and not asked <= bound.cpus:
             log.warning(
@@ -121,20 +137,24 @@ class Plugin:
         return messages.update(container.id, bound).SerializeToString()
 
     def stop_container(self, payload: bytes, _budget_s: float) -> bytes:
-        """Release what a container of another pool configuration held."""
-        self._release(nri.StopContainerRequest.FromString(payload).container.id)
+        """Forget a container; what its pod holds stays the pod's."""
+        request = nri.StopContainerRequest.FromString(payload)
+        self._state.stopped(request.pod.uid, request.container.id)
         return nri.StopContainerResponse().SerializeToString()
 
     def remove_container(self, payload: bytes, _budget_s: float) -> bytes:
-        """Release what was held by a container that ended of itself."""
-        self._release(nri.RemoveContainerRequest.FromString(payload).container.id)
+        """Forget a container that ended of itself."""
+        request = nri.RemoveContainerRequest.FromString(payload)
+        self._state.stopped(request.pod.uid, request.container.id)
         return nri.RemoveContainerResponse().SerializeToString()
 
     def state_change(self, payload: bytes, _budget_s: float) -> bytes:
-        """Take events that have no method of their own; most are of no interest."""
+        """Take events that have no method of their own; of others than these we hear nothing."""
         event = nri.StateChangeEvent.FromString(payload)
         if event.event in (nri.STOP_CONTAINER, nri.REMOVE_CONTAINER):
-            self._release(event.container.id)
+            self._state.stopped(event.pod.uid, event.container.id)
+        elif event.event in (nri.STOP_POD_SANDBOX, nri.REMOVE_POD_SANDBOX):
+            self._state.gone(messages.pod(event.pod))
         return nri.Empty().SerializeToString()
 
     def shutdown(self, _payload: bytes, _budget_s: float) -> bytes:
@@ -142,83 +162,33 @@ class Plugin:
         log.info("runtime shuts down")
         return nri.Empty().SerializeToString()
 
-    def _bind(
-        self, pod: Pod, container: Container, budget_s: float, *, new: bool = False
-    ) -> Binding:
-        limit_s = _limit_s(budget_s)
-        try:
-            return binding.bind(
-                pod,
-                container,
-                self._availability.node(),
-                lambda namespace, name: self._devices_within(namespace, name, limit_s),
-                new=new,
-            )
-        except AgentError as error:
-            log.error("container refused", extra=_fields(pod, container) | {"err": str(error)})  # noqa: TRY400
-            raise
+    def _born(
+        self, pod: Pod, container: Container, budget_s: float
+    ) -> tuple[Binding | None, tuple[correcting.Correction, ...]]:
+        node = self._state.snapshot().node
+        given = binding.assignment_of(pod, container, node, self._lookup(budget_s))
+        node = self._state.admit(pod, container, given).node
+        bound = binding.born(pod, container, given, node)
+        back = correcting.taken_back(node) if given is not None else ()
+        self._state.created(pod, _as_born(container, bound))
+        self._state.applied(back)
+        return bound, back
 
-    def _lookup_until_silent(self, budget_s: float) -> binding.DevicesOf:
-        """Ask the kubelet for as long as it answers: all pods together share one limit."""
-        deadline_s = time.monotonic() + _limit_s(budget_s)
-
-        def look_up(namespace: str, name: str) -> Iterable[str]:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise KubeletSilent(
-                    f"pod {namespace}/{name}: its devices were not asked for, "
-                    "as the kubelet is slow to answer for other pods"
-                )
-            return self._devices_within(namespace, name, left_s)
-
-        return look_up
-
-    def _hold_again(self, containers: Iterable[tuple[Pod, Container]]) -> None:
-        partition = self._availability.partition
-        with self._lock:
-            self._held = {
-                container.id: binding.foreign_cpus(container, partition)
-                for _, container in containers
-                if container.live
-            }
-        self._publish_held()
-
-    def _hold(self, container: Container) -> None:
-        cpus = binding.foreign_cpus(container, self._availability.partition)
-        if cpus:
-            with self._lock:
-                self._held[container.id] = cpus
-            self._publish_held()
-
-    def _release(self, container_id: str) -> None:
-        with self._lock:
-            released = self._held.pop(container_id, None)
-        if released:
-            self._publish_held()
-
-    def _publish_held(self) -> None:
-        with self._lock:
-            held = union(self._held.values())
-        self._availability.set_held(held)
+    def _lookup(self, budget_s: float) -> DevicesOf:
+        """Leave half of the runtime's time for everything but the look-up."""
+        limit_s = min(LOOKUP_LIMIT_S, budget_s / 2)
+        return lambda namespace, name: self._devices_within(namespace, name, limit_s)
 
 
-def _limit_s(budget_s: float) -> float:
-    """Leave half of the runtime's time for everything but the look-up."""
-    return min(LOOKUP_LIMIT_S, budget_s / 2)
-
-
-def _log_corrections(found: binding.Corrections, *, total: int) -> None:
-    for one in found.needed:
-        _log_bound("rebound", one.pod, one.container, one.binding)
-    for refusal in found.refusals:
-        log.error("running container is not bound", extra={"err": str(refusal)})
-    log.info(
-        "synchronized",
-        extra={
-            "containers": total,
-            "rebound": len(found.needed),
-            "refused": len(found.refusals),
-        },
+def _as_born(container: Container, bound: Binding | None) -> Container:
+    """Give a container as the runtime will have it, with the answer applied."""
+    if bound is None:
+        return container
+    variables = {**container.variables, **bound.environment}
+    if bound.mems:  # its own variable may hide ours: the answer itself is the proof
+        variables.setdefault(names.ENV_RANK_COMPUTE_CPUS, "")
+    return replace(
+        container, cpus=bound.cpus, mems=bound.mems, variables=variables, live=True, runs=False
     )
 
 

@@ -84,6 +84,7 @@ class Connection:
         with contextlib.suppress(OSError):  # the other side was first
             self._socket.shutdown(socket.SHUT_RDWR)
         self._reader.join()
+        self._workers.shutdown(wait=True)  # a late answer must not undo what the next session says
 
     def _open(self) -> tuple[int, "Future[bytes]"]:
         """Reserve the next stream id: odd, ascending, and never used twice."""

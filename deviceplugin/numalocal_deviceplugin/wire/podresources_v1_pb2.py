@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1numalocal_deviceplugin/wire/podresources_v1.proto\x12\x02v1\"\x1d\n\x1b\x41llocatableResourcesRequest\"/\n\x1c\x41llocatableResourcesResponse\x12\x0f\n\x07\x63pu_ids\x18\x02 \x03(\x03\"A\n\x16GetPodResourcesRequest\x12\x10\n\x08pod_name\x18\x01 \x01(\t\x12\x15\n\rpod_namespace\x18\x02 \x01(\t\"B\n\x17GetPodResourcesResponse\x12\'\n\rpod_resources\x18\x01 \x01(\x0b\x32\x10.v1.PodResources\"[\n\x0cPodResources\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12*\n\ncontainers\x18\x03 \x03(\x0b\x32\x16.v1.ContainerResources\"I\n\x12\x43ontainerResources\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x14.v1.ContainerDevices\"=\n\x10\x43ontainerDevices\x12\x15\n\rresource_name\x18\x01 \x01(\t\x12\x12\n\ndevice_ids\x18\x02 \x03(\t2\xb2\x01\n\x12PodResourcesLister\x12\\\n\x17GetAllocatableResources\x12\x1f.v1.AllocatableResourcesRequest\x1a .v1.AllocatableResourcesResponse\x12>\n\x03Get\x12\x1a.v1.GetPodResourcesRequest\x1a\x1b.v1.GetPodResourcesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1numalocal_deviceplugin/wire/podresources_v1.proto\x12\x02v1\"\x1d\n\x1b\x41llocatableResourcesRequest\"/\n\x1c\x41llocatableResourcesResponse\x12\x0f\n\x07\x63pu_ids\x18\x02 \x03(\x03\"\x19\n\x17ListPodResourcesRequest\"C\n\x18ListPodResourcesResponse\x12\'\n\rpod_resources\x18\x01 \x03(\x0b\x32\x10.v1.PodResources\"A\n\x16GetPodResourcesRequest\x12\x10\n\x08pod_name\x18\x01 \x01(\t\x12\x15\n\rpod_namespace\x18\x02 \x01(\t\"B\n\x17GetPodResourcesResponse\x12\'\n\rpod_resources\x18\x01 \x01(\x0b\x32\x10.v1.PodResources\"[\n\x0cPodResources\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12*\n\ncontainers\x18\x03 \x03(\x0b\x32\x16.v1.ContainerResources\"I\n\x12\x43ontainerResources\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x14.v1.ContainerDevices\"=\n\x10\x43ontainerDevices\x12\x15\n\rresource_name\x18\x01 \x01(\t\x12\x12\n\ndevice_ids\x18\x02 \x03(\t2\xf5\x01\n\x12PodResourcesLister\x12\\\n\x17GetAllocatableResources\x12\x1f.v1.AllocatableResourcesRequest\x1a .v1.AllocatableResourcesResponse\x12\x41\n\x04List\x12\x1b.v1.ListPodResourcesRequest\x1a\x1c.v1.ListPodResourcesResponse\x12>\n\x03Get\x12\x1a.v1.GetPodResourcesRequest\x1a\x1b.v1.GetPodResourcesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,16 +35,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ALLOCATABLERESOURCESREQUEST']._serialized_end=86
   _globals['_ALLOCATABLERESOURCESRESPONSE']._serialized_start=88
   _globals['_ALLOCATABLERESOURCESRESPONSE']._serialized_end=135
-  _globals['_GETPODRESOURCESREQUEST']._serialized_start=137
-  _globals['_GETPODRESOURCESREQUEST']._serialized_end=202
-  _globals['_GETPODRESOURCESRESPONSE']._serialized_start=204
-  _globals['_GETPODRESOURCESRESPONSE']._serialized_end=270
-  _globals['_PODRESOURCES']._serialized_start=272
-  _globals['_PODRESOURCES']._serialized_end=363
-  _globals['_CONTAINERRESOURCES']._serialized_start=365
-  _globals['_CONTAINERRESOURCES']._serialized_end=438
-  _globals['_CONTAINERDEVICES']._serialized_start=440
-  _globals['_CONTAINERDEVICES']._serialized_end=501
-  _globals['_PODRESOURCESLISTER']._serialized_start=504
-  _globals['_PODRESOURCESLISTER']._serialized_end=682
+  _globals['_LISTPODRESOURCESREQUEST']._serialized_start=137
+  _globals['_LISTPODRESOURCESREQUEST']._serialized_end=162
+  _globals['_LISTPODRESOURCESRESPONSE']._serialized_start=164
+  _globals['_LISTPODRESOURCESRESPONSE']._serialized_end=231
+  _globals['_GETPODRESOURCESREQUEST']._serialized_start=233
+  _globals['_GETPODRESOURCESREQUEST']._serialized_end=298
+  _globals['_GETPODRESOURCESRESPONSE']._serialized_start=300
+  _globals['_GETPODRESOURCESRESPONSE']._serialized_end=366
+  _globals['_PODRESOURCES']._serialized_start=368
+  _globals['_PODRESOURCES']._serialized_end=459
+  _globals['_CONTAINERRESOURCES']._serialized_start=461
+  _globals['_CONTAINERRESOURCES']._serialized_end=534
+  _globals['_CONTAINERDEVICES']._serialized_start=536
+  _globals['_CONTAINERDEVICES']._serialized_end=597
+  _globals['_PODRESOURCESLISTER']._serialized_start=600
+  _globals['_PODRESOURCESLISTER']._serialized_end=845
 # @@protoc_insertion_point(module_scope)

@@ -16,6 +16,16 @@ class AllocatableResourcesResponse(_message.Message):
     cpu_ids: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, cpu_ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class ListPodResourcesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListPodResourcesResponse(_message.Message):
+    __slots__ = ("pod_resources",)
+    POD_RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    pod_resources: _containers.RepeatedCompositeFieldContainer[PodResources]
+    def __init__(self, pod_resources: _Optional[_Iterable[_Union[PodResources, _Mapping]]] = ...) -> None: ...
+
 class GetPodResourcesRequest(_message.Message):
     __slots__ = ("pod_name", "pod_namespace")
     POD_NAME_FIELD_NUMBER: _ClassVar[int]

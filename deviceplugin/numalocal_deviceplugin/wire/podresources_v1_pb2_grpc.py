@@ -40,6 +40,11 @@ class PodResourcesListerStub(object):
                 request_serializer=numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.AllocatableResourcesRequest.SerializeToString,
                 response_deserializer=numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.AllocatableResourcesResponse.FromString,
                 _registered_method=True)
+        self.List = channel.unary_unary(
+                '/v1.PodResourcesLister/List',
+                request_serializer=numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.ListPodResourcesRequest.SerializeToString,
+                response_deserializer=numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.ListPodResourcesResponse.FromString,
+                _registered_method=True)
         self.Get = channel.unary_unary(
                 '/v1.PodResourcesLister/Get',
                 request_serializer=numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.GetPodResourcesRequest.SerializeToString,
@@ -53,6 +58,13 @@ class PodResourcesListerServicer(object):
 
     def GetAllocatableResources(self, request, context):
         """What the node could give to pods.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def List(self, request, context):
+        """What all pods were given.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +84,11 @@ def add_PodResourcesListerServicer_to_server(servicer, server):
                     servicer.GetAllocatableResources,
                     request_deserializer=numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.AllocatableResourcesRequest.FromString,
                     response_serializer=numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.AllocatableResourcesResponse.SerializeToString,
+            ),
+            'List': grpc.unary_unary_rpc_method_handler(
+                    servicer.List,
+                    request_deserializer=numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.ListPodResourcesRequest.FromString,
+                    response_serializer=numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.ListPodResourcesResponse.SerializeToString,
             ),
             'Get': grpc.unary_unary_rpc_method_handler(
                     servicer.Get,
@@ -107,6 +124,33 @@ class PodResourcesLister(object):
             '/v1.PodResourcesLister/GetAllocatableResources',
             numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.AllocatableResourcesRequest.SerializeToString,
             numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.AllocatableResourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def List(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/v1.PodResourcesLister/List',
+            numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.ListPodResourcesRequest.SerializeToString,
+            numalocal__deviceplugin_dot_wire_dot_podresources__v1__pb2.ListPodResourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,

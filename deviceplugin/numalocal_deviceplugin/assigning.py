@@ -1,0 +1,116 @@
+"""Device ids -> the assignment, and whose word an assignment is.
+
+Only Allocate writes the annotation that carries an assignment, and only the kubelet hands it on.  A
+pod's own annotations are anybody's: some runtimes copy them into its containers, so a pod that has
+the key itself is refused.  Another front end than the device plugin would have its own
+`assignment_of` and share everything behind it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from numalocal import names
+from numalocal.errors import AssignmentInvalid
+from numalocal.problems import shown
+from numalocal.sets.assignment import Assignment
+from numalocal.sets.cpusets import CpuSet
+from numalocal_deviceplugin.errors import BindingRefused, UnknownDevice
+from numalocal_deviceplugin.pods import Container, Pod, where
+
+DevicesOf = Callable[[str, str], Iterable[str]]
+"""Look up the device ids of a pod by its namespace and name; AgentError where that fails."""
+
+_KEYS_SHOWN: Final = 3
+
+
+def sets_named(sets: Sequence[CpuSet], ids: Iterable[str]) -> tuple[CpuSet, ...]:
+    """Find sets by their ids, in the order of the ids.
+
+    Raises:
+        UnknownDevice: naming every id that is none of the sets'.
+    """
+    by_id = {one.id: one for one in sets}
+    wanted = tuple(ids)
+    unknown = sorted({device for device in wanted if device not in by_id})
+    if unknown:
+        raise UnknownDevice(
+            f"device {shown(', '.join(unknown))} is not a CPU set of this node "
+            f"(it has {', '.join(by_id) or 'none'}); if the pools were changed, delete the pod "
+            "so that it gets a set of the new ones"
+        )
+    return tuple(by_id[device] for device in wanted)
+
+
+def told(pod: Pod, container: Container) -> Assignment | None:
+    """Read the assignment that a container was created with; None where it has none.
+
+    Raises:
+        BindingRefused: where the pod wrote it itself, where it is damaged, or where it is of more
+            than one pool: a container gets the sets of one.
+    """
+    forged = sorted(key for key in pod.annotations if key.startswith(names.ASSIGNMENT_PREFIX))
+    if forged:
+        raise BindingRefused(
+            f"{where(pod, container)}: the pod has the annotation {shown(forged[0])}, which only "
+            "the node's agent may write; remove it from the pod"
+        )
+    keys = sorted(key for key in container.annotations if key.startswith(names.ASSIGNMENT_PREFIX))
+    if not keys:
+        return None
+    pools = [key.removeprefix(names.ASSIGNMENT_PREFIX) for key in keys]
+    if len(keys) > 1:
+        raise BindingRefused(
+            f"{where(pod, container)}: it has CPU sets of {len(pools)} pools "
+            f"({shown(', '.join(pools[:_KEYS_SHOWN]))}), and a container can have those of one; "
+            "request one pool's resource in each container"
+        )
+    return _parsed(pod, container, container.annotations[keys[0]], pools[0])
+
+
+def _parsed(pod: Pod, container: Container, text: str, pool: str) -> Assignment:
+    try:
+        assignment = Assignment.parse(text)
+    except AssignmentInvalid as error:
+        raise BindingRefused(f"{where(pod, container)}: {error}") from error
+    others = sorted({one.pool for one in assignment.sets if one.pool != pool})
+    if others:
+        raise BindingRefused(
+            f"{where(pod, container)}: the annotation of pool {shown(pool)} holds CPU sets of "
+            f"{shown(', '.join(others))}; delete the pod so that it gets new ones"
+        )
+    return assignment
+
+
+def vouched(
+    pod: Pod, container: Container, assignment: Assignment, sets: Iterable[CpuSet], of: DevicesOf
+) -> Assignment:
+    """Give the assignment back if every set of it is the node's, or the kubelet's for this pod.
+
+    Sets of other pools than today's are known to the kubelet alone.
+
+    Raises:
+        BindingRefused: naming the sets that nobody vouches for.
+        AgentError: where the kubelet has to be asked and does not tell.
+    """
+    ours = {one.id: one for one in sets}
+    strange = [one for one in assignment.sets if not _same(one, ours.get(one.id))]
+    if not strange:
+        return assignment
+    listed = frozenset(of(pod.namespace, pod.name))
+    unknown = [one.id for one in strange if one.id not in listed]
+    if unknown:
+        raise BindingRefused(
+            f"{where(pod, container)}: CPU set {shown(', '.join(unknown))} is none of this node's, "
+            "nor does the kubelet list it for the pod; delete the pod so that it gets another"
+        )
+    return assignment
+
+
+def _same(told_: CpuSet, ours: CpuSet | None) -> bool:
+    """Compare what does not change with the CPUs online, huge pages or the kernel."""
+    return (
+        ours is not None
+        and told_.cpus <= ours.present
+        and told_.numa_node == ours.numa_node
+        and bool(told_.cpus)
+    )

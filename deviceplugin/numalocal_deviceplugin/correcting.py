@@ -1,0 +1,95 @@
+"""Which live containers are not on the CPUs that they should be on: node -> corrections."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from numalocal.idset import IdSet
+from numalocal_deviceplugin.binding import Binding, Node, place
+from numalocal_deviceplugin.errors import AgentError
+from numalocal_deviceplugin.pods import Container, Pod
+
+
+@dataclass(frozen=True, slots=True)
+class Cpuset:
+    """CPUs and memory nodes of a cgroup."""
+
+    cpus: IdSet
+    mems: IdSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A live container, what it is bound to and what it should be bound to."""
+
+    pod: Pod
+    container: Container
+    now: Cpuset
+    binding: Binding
+
+    @property
+    def at_once(self) -> "Correction":
+        """What can be done without moving memory, which takes seconds for gigabytes."""
+        moves = self.container.runs and self.now.mems != self.binding.mems
+        return replace(self, binding=replace(self.binding, mems=IdSet())) if moves else self
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """`refused` are containers that cannot be bound, by id."""
+
+    needed: tuple[Correction, ...]
+    refused: Mapping[str, AgentError]
+
+
+def corrections(
+    node: Node,
+    *,
+    undecided: Collection[str] = (),
+    seen: Mapping[str, Cpuset] | None = None,
+) -> Corrections:
+    """Compare all live containers but the undecided with what they should be bound to.
+
+    `seen` is what the kernel says, by container id; without it what the runtime was told counts.
+    CPUs that are offline count for nothing: the kernel leaves them out by itself.
+    """
+    needed: list[Correction] = []
+    refused: dict[str, AgentError] = {}
+    for pod, container in node.ledger.containers():
+        if container.id in undecided:
+            continue
+        claim = node.ledger.tenants[pod.uid].claims.get(container.name)
+        try:
+            binding = place(pod, container, claim, node)
+        except AgentError as error:
+            refused[container.id] = error
+            continue
+        now = (seen or {}).get(container.id) or Cpuset(container.cpus, container.mems)
+        if binding is not None and not _right(now, binding, node, is_other=claim is None):
+            needed.append(Correction(pod=pod, container=container, now=now, binding=binding))
+    return Corrections(tuple(needed), refused)
+
+
+def taken_back(node: Node) -> tuple[Correction, ...]:
+    """List the containers that use CPUs which are lent to them no more."""
+    if node.barred or not node.others:
+        return ()
+    narrow = Binding(cpus=node.others, mems=IdSet(), environment={})
+    return tuple(
+        Correction(
+            pod=pod,
+            container=container,
+            now=Cpuset(container.cpus, container.mems),
+            binding=narrow,
+        )
+        for pod, container in node.ledger.containers()
+        if container.name not in node.ledger.tenants[pod.uid].claims
+        and pod.namespace not in node.left_alone
+        and not (container.cpus or node.machine.online) & node.machine.online <= narrow.cpus
+    )
+
+
+def _right(now: Cpuset, binding: Binding, node: Node, *, is_other: bool) -> bool:
+    """Tell whether a cpuset is right; that of others may be unset, which is all that is online."""
+    online = node.machine.online
+    cpus = now.cpus & online or (online if is_other and not now.cpus else now.cpus)
+    return cpus == binding.cpus and (not binding.mems or now.mems == binding.mems)

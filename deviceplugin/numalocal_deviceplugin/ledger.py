@@ -1,0 +1,159 @@
+"""Who holds which CPUs on this node: the only judge.
+
+A pod holds the CPUs of its CPU sets from its first container until its sandbox is stopped: the
+kubelet stops it before it counts the pod's devices as free, while removal may come minutes later.
+What the kubelet believes meanwhile does not matter, nor whether the pod's containers run, are
+paused, or wait in back-off: no CPU is ever held by two pods.
+
+Values in, values out: whoever keeps a ledger replaces it by what the methods return.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from numalocal.idset import IdSet, union
+from numalocal.problems import shown
+from numalocal.sets.assignment import Assignment
+from numalocal_deviceplugin.errors import CpusHeld
+from numalocal_deviceplugin.pods import Container, Pod, where
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A pod whose sandbox runs, and what it holds.
+
+    `sandboxes` are ids: a runtime's full list may name one that was stopped beside the one that
+    took its place.  `claims` are by container name: what each was bound to, whether it still runs
+    or not.  `listed` are CPU sets that the kubelet lists for a pod of which no container told its
+    own.  `containers` are those that are not stopped, by id.
+    """
+
+    pod: Pod
+    sandboxes: frozenset[str]
+    claims: Mapping[str, Assignment] = field(default_factory=dict)
+    listed: Assignment | None = None
+    containers: Mapping[str, Container] = field(default_factory=dict)
+
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """What it holds, several times where containers share it."""
+        return tuple(self.claims.values()) or (() if self.listed is None else (self.listed,))
+
+    @property
+    def cpus(self) -> IdSet:
+        """All CPUs that it holds, online or not."""
+        return union(one.cpus for one in self.assignments)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The tenants of a node, by pod uid."""
+
+    tenants: Mapping[str, Tenant] = field(default_factory=dict)
+
+    @property
+    def held(self) -> IdSet:
+        """All CPUs that some pod holds."""
+        return union(one.cpus for one in self.tenants.values())
+
+    def held_by_others(self, uid: str) -> IdSet:
+        """All CPUs that pods hold other than this one."""
+        return union(one.cpus for key, one in self.tenants.items() if key != uid)
+
+    def containers(self) -> Iterable[tuple[Pod, Container]]:
+        """List all live containers with their pods."""
+        return [
+            (one.pod, container)
+            for one in self.tenants.values()
+            for container in one.containers.values()
+        ]
+
+    def claim(self, pod: Pod, container: Container, assignment: Assignment) -> "Ledger":
+        """Let a pod hold an assignment for one of its containers.
+
+        Raises:
+            CpusHeld: where another pod holds one of its CPUs.
+        """
+        for uid, other in self.tenants.items():
+            if uid != pod.uid and (overlap := other.cpus & assignment.cpus):
+                if _is_namesake(other, pod):
+                    continue
+                raise CpusHeld(
+                    f"{where(pod, container)}: CPU {overlap} of its CPU sets is still held by pod "
+                    f"{other.pod.namespace}/{other.pod.name} ({shown(uid)}), whose sandbox runs; "
+                    "it is tried again until that pod has gone"
+                )
+        claims = {**self._tenant(pod).claims, container.name: assignment}
+        return self._with(replace(self._tenant(pod), claims=claims, listed=None))
+
+    def created(self, pod: Pod, container: Container) -> "Ledger":
+        """Take in a container that is about to live."""
+        tenant = self._tenant(pod)
+        containers = {**tenant.containers, container.id: container}
+        return self._with(replace(tenant, containers=containers))
+
+    def stopped(self, uid: str, container_id: str) -> "Ledger":
+        """Forget a container; its pod goes on holding what it was bound to."""
+        tenant = self.tenants.get(uid)
+        if tenant is None or container_id not in tenant.containers:
+            return self
+        left = {key: one for key, one in tenant.containers.items() if key != container_id}
+        return self._with(replace(tenant, containers=left))
+
+    def gone(self, pod: Pod) -> "Ledger":
+        """Forget a pod whose sandbox was stopped, unless it has another sandbox by now."""
+        tenant = self.tenants.get(pod.uid)
+        if tenant is None or pod.id not in tenant.sandboxes:
+            return self
+        if left := tenant.sandboxes - {pod.id}:
+            return self._with(replace(tenant, sandboxes=left))
+        return Ledger({key: one for key, one in self.tenants.items() if key != pod.uid})
+
+    def listed(self, uid: str, assignment: Assignment | None) -> "Ledger":
+        """Let a pod that claims nothing itself hold what the kubelet lists for it, if it is free.
+
+        Such a pod waits for its crashed container to be created again: runtimes do not list what
+        has exited.
+        """
+        tenant = self.tenants.get(uid)
+        if tenant is None or tenant.claims or tenant.listed == assignment:
+            return self
+        if assignment is not None and self.held_by_others(uid) & assignment.cpus:
+            return self
+        return self._with(replace(tenant, listed=assignment))
+
+    def _tenant(self, pod: Pod) -> Tenant:
+        """Give the tenant that a pod is, in the sandbox that it has now."""
+        known = self.tenants.get(pod.uid, Tenant(pod=pod, sandboxes=frozenset()))
+        return replace(known, pod=pod, sandboxes=frozenset({pod.id}))
+
+    def _with(self, tenant: Tenant) -> "Ledger":
+        return Ledger({**self.tenants, tenant.pod.uid: tenant})
+
+
+def rebuilt(pods: Iterable[Pod], containers: Iterable[tuple[Pod, Container]]) -> Ledger:
+    """Make the ledger of a runtime's full list, in which nobody claims anything yet."""
+    sandboxes: dict[str, list[Pod]] = {}
+    for pod in pods:
+        sandboxes.setdefault(pod.uid, []).append(pod)
+    tenants = {
+        uid: Tenant(pod=some[-1], sandboxes=frozenset(one.id for one in some))
+        for uid, some in sandboxes.items()
+    }
+    live: dict[str, dict[str, Container]] = {}
+    for pod, container in containers:
+        if container.live:
+            live.setdefault(pod.uid, {})[container.id] = container
+            tenants[pod.uid] = replace(
+                tenants[pod.uid], pod=pod, sandboxes=frozenset({pod.id}), containers=live[pod.uid]
+            )
+    return Ledger(tenants)
+
+
+def _is_namesake(tenant: Tenant, pod: Pod) -> bool:
+    """Tell whether a tenant has nothing but the kubelet's word, which knows pods by name alone.
+
+    It is meant for the pod then: the tenant is a predecessor of whose sandbox a record is left.
+    """
+    same = (tenant.pod.namespace, tenant.pod.name) == (pod.namespace, pod.name)
+    return same and not tenant.claims
