@@ -33,40 +33,30 @@ class Correction:
         return replace(self, binding=replace(self.binding, mems=IdSet())) if moves else self
 
 
-@dataclass(frozen=True, slots=True)
-class Corrections:
-    """`refused` are containers that cannot be bound, by id."""
-
-    needed: tuple[Correction, ...]
-    refused: Mapping[str, AgentError]
-
-
 def corrections(
     node: Node,
     *,
     undecided: Collection[str] = (),
     seen: Mapping[str, Cpuset] | None = None,
-) -> Corrections:
+) -> tuple[Correction, ...]:
     """Compare all live containers but the undecided with what they should be bound to.
 
     `seen` is what the kernel says, by container id; without it what the runtime was told counts.
     CPUs that are offline count for nothing: the kernel leaves them out by itself.
     """
     needed: list[Correction] = []
-    refused: dict[str, AgentError] = {}
     for pod, container in node.ledger.containers():
         if container.id in undecided:
             continue
         claim = node.ledger.tenants[pod.uid].claims.get(container.name)
         try:
             binding = place(pod, container, claim, node)
-        except AgentError as error:
-            refused[container.id] = error
-            continue
+        except AgentError:
+            continue  # nothing of its CPU sets is there; `standing` says so
         now = (seen or {}).get(container.id) or Cpuset(container.cpus, container.mems)
         if binding is not None and not _right(now, binding, node, is_other=claim is None):
             needed.append(Correction(pod=pod, container=container, now=now, binding=binding))
-    return Corrections(tuple(needed), refused)
+    return tuple(needed)
 
 
 def taken_back(node: Node) -> tuple[Correction, ...]:

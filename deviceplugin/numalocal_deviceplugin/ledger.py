@@ -92,6 +92,15 @@ class Ledger:
         containers = {**tenant.containers, container.id: container}
         return self._with(replace(tenant, containers=containers))
 
+    def bound(self, uid: str, container_id: str, cpus: IdSet, mems: IdSet) -> "Ledger":
+        """Take what a live container is bound to by now; no memory nodes = as they were."""
+        tenant = self.tenants.get(uid)
+        if tenant is None or container_id not in tenant.containers:
+            return self
+        was = tenant.containers[container_id]
+        now = replace(was, cpus=cpus, mems=mems or was.mems)
+        return self._with(replace(tenant, containers={**tenant.containers, container_id: now}))
+
     def stopped(self, uid: str, container_id: str) -> "Ledger":
         """Forget a container; its pod goes on holding what it was bound to."""
         tenant = self.tenants.get(uid)

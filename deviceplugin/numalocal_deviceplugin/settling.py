@@ -10,9 +10,18 @@ from dataclasses import dataclass
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin import assigning
 from numalocal_deviceplugin.binding import Node, assignment_of
-from numalocal_deviceplugin.errors import AgentError, BindingRefused, KubeletSilent
+from numalocal_deviceplugin.errors import AgentError, CpusHeld, KubeletSilent
 from numalocal_deviceplugin.ledger import Ledger
-from numalocal_deviceplugin.pods import Container, Pod, bound_containers, has_assignment, unserved
+from numalocal_deviceplugin.pods import (
+    Container,
+    Pod,
+    bound_containers,
+    has_assignment,
+    subject,
+    unserved,
+    where,
+)
+from numalocal_deviceplugin.refusals import Reason, Refusal
 
 Listing = Mapping[tuple[str, str], frozenset[str]]
 """What the kubelet lists: (namespace, pod) -> device ids of ours."""
@@ -26,7 +35,7 @@ class Settled:
     """
 
     ledger: Ledger
-    refused: Mapping[str, AgentError]
+    refused: Mapping[str, Refusal]
     undecided: frozenset[str]
 
 
@@ -36,28 +45,34 @@ def settled(node: Node, listing: Listing | None) -> Settled:
     Where two pods have an assignment to the same CPUs, the one that runs on them already holds
     them, then the one that the kubelet lists for them.
     """
-    ledger, refused, undecided = node.ledger, dict[str, AgentError](), set[str]()
+    ledger, refused, undecided = node.ledger, dict[str, Refusal](), set[str]()
     for pod, container in sorted(
         _unclaimed(ledger), key=lambda pair: _rank(pair[0], pair[1], listing)
     ):
         try:
-            if refusal := unserved(pod, container):
-                refused[container.id] = refusal
             given = _believed(pod, container, node, listing)
             if given is not None:
                 ledger = ledger.claim(pod, container, given)
+            elif refusal := unserved(pod, container):
+                raise refusal
         except KubeletSilent:
             undecided.add(container.id)
-        except AgentError as error:
-            refused[container.id] = error
         except Exception as error:
-            refused[container.id] = BindingRefused(
-                f"pod {pod.namespace}/{pod.name}, container {container.name}: it cannot be "
-                f"judged ({type(error).__name__})"
-            )
+            refused[container.id] = _refusal(pod, container, error)
     if listing is not None:
         ledger = _with_listed(ledger, node, listing)
     return Settled(ledger=ledger, refused=refused, undecided=frozenset(undecided))
+
+
+def _refusal(pod: Pod, container: Container, error: Exception) -> Refusal:
+    message = str(error)
+    if not isinstance(error, AgentError):
+        message = f"{where(pod, container)}: it cannot be judged ({type(error).__name__})"
+    return Refusal(
+        reason=Reason.CPUS_HELD if isinstance(error, CpusHeld) else Reason.NOT_BOUND,
+        message=message,
+        subject=subject(pod, container),
+    )
 
 
 def _unclaimed(ledger: Ledger) -> Iterable[tuple[Pod, Container]]:

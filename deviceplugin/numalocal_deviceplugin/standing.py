@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
+from numalocal.sets.assignment import Assignment
 from numalocal.sets.setstate import why_not
-from numalocal_deviceplugin.binding import Node
-from numalocal_deviceplugin.errors import AgentError, CpusHeld
-from numalocal_deviceplugin.pods import subject, was_born_bound
+from numalocal_deviceplugin.binding import Node, place
+from numalocal_deviceplugin.errors import BindingRefused
+from numalocal_deviceplugin.pods import Container, Pod, subject, was_born_bound, where
 from numalocal_deviceplugin.refusals import Reason, Refusal
 
 
@@ -57,31 +58,38 @@ def of_sets(node: Node, contested: Mapping[str, str]) -> Iterator[Refusal]:
             yield Refusal(reason=Reason.SET_CONTESTED, message=contested[one.id], subject=one.id)
 
 
-def of_containers(node: Node, refused: Mapping[str, AgentError]) -> Iterator[Refusal]:
+def of_containers(node: Node, refused: Mapping[str, Refusal]) -> Iterator[Refusal]:
     """Say of every live container that has not what it is to have why."""
     for pod, container in node.ledger.containers():
-        if error := refused.get(container.id):
-            reason = Reason.CPUS_HELD if isinstance(error, CpusHeld) else Reason.NOT_BOUND
-            yield Refusal(reason=reason, message=str(error), subject=subject(pod, container))
-        elif container.name in node.ledger.tenants[pod.uid].claims and not was_born_bound(
-            container
-        ):
-            yield Refusal(
-                reason=Reason.STARTED_UNBOUND,
-                message=f"pod {pod.namespace}/{pod.name}, container {container.name}: it was "
-                "created while the agent was away, and will never have its engine's variables; "
-                "delete the pod so that it is made again",
-                subject=subject(pod, container),
-            )
+        claim = node.ledger.tenants[pod.uid].claims.get(container.name)
+        if container.id in refused:
+            yield refused[container.id]
+        elif claim is not None:
+            yield from _of_bound(pod, container, claim, node)
 
 
 def refusals(
     of_node: Iterable[Refusal],
     node: Node,
     contested: Mapping[str, str],
-    refused: Mapping[str, AgentError],
+    refused: Mapping[str, Refusal],
 ) -> Iterator[Refusal]:
     """List all, the node's own first, then those of sets, then those of containers."""
     yield from of_node
     yield from of_sets(node, contested)
     yield from of_containers(node, refused)
+
+
+def _of_bound(pod: Pod, container: Container, claim: Assignment, node: Node) -> Iterator[Refusal]:
+    named = subject(pod, container)
+    try:
+        place(pod, container, claim, node)
+    except BindingRefused as error:
+        yield Refusal(reason=Reason.NOT_BOUND, message=str(error), subject=named)
+    if not was_born_bound(container):
+        yield Refusal(
+            reason=Reason.STARTED_UNBOUND,
+            message=f"{where(pod, container)}: it was created while the agent was away, and will "
+            "never have its engine's variables; delete the pod so that it is made again",
+            subject=named,
+        )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from numalocal.sets.cpusets import CpuSet
 from numalocal_deviceplugin.refusals import NOBODY_IS_ADJUSTED, NOTHING_IS_GIVEN, Refusal
-from numalocal_deviceplugin.state import Snapshot
+from numalocal_deviceplugin.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 
 from numalocal_deviceplugin.correcting import Correction, corrections
 from numalocal_deviceplugin.errors import AgentError
-from numalocal_deviceplugin.state import Phase, State
+from numalocal_deviceplugin.snapshot import Phase
+from numalocal_deviceplugin.state import State
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +41,9 @@ class Repair:
     def once(self) -> None:
         """Correct what can be corrected now."""
         now = self._state.snapshot()
-        if now.runtime.phase is not Phase.SYNCHRONIZED or now.node.barred:
+        if now.facts.runtime.phase is not Phase.SYNCHRONIZED or now.node.barred:
             return
-        for one in corrections(now.node, undecided=now.undecided).needed:
+        for one in corrections(now.node, undecided=now.facts.undecided):
             try:
                 self._update([one])
             except AgentError as error:

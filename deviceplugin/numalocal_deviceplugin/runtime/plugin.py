@@ -91,10 +91,10 @@ class Plugin:
         pods, containers = messages.with_pods(self._pods, self._containers)
         self._pods, self._containers = [], []
         now = self._state.rebuild(pods, containers)
-        found = correcting.corrections(now.node, undecided=now.undecided)
-        needed = tuple(one.at_once for one in found.needed)
+        found = correcting.corrections(now.node, undecided=now.facts.undecided)
+        needed = tuple(one.at_once for one in found)
         self._state.applied(needed)
-        for one in found.needed:
+        for one in found:
             _log_bound("rebound", one.pod, one.container, one.binding)
         for refusal in now.refusals:
             log.error("not served", extra={"reason": refusal.reason, "err": refusal.message})
@@ -126,7 +126,7 @@ class Plugin:
         tenant = now.node.ledger.tenants.get(pod.uid)
         claim = None if tenant is None else tenant.claims.get(container.name)
         bound = binding.place(pod, container, claim, now.node)
-        if bound is None or container.id in now.undecided:
+        if bound is None or container.id in now.facts.undecided:
             return nri.UpdateContainerResponse().SerializeToString()
         asked = messages.ids(request.linux_resources.cpu.cpus)
         if asked and not asked <= bound.cpus:

@@ -1,0 +1,131 @@
+"""One frozen view of the node: what is known -> what follows from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from itertools import chain
+
+from numalocal.idset import IdSet, union
+from numalocal.machine.model import Machine
+from numalocal.sets.partition import Partition
+from numalocal_deviceplugin import standing
+from numalocal_deviceplugin.binding import Idle, Node
+from numalocal_deviceplugin.ledger import Ledger
+from numalocal_deviceplugin.refusals import NOBODY_IS_ADJUSTED, NOTHING_IS_GIVEN, Refusal
+from numalocal_deviceplugin.settling import Listing
+from numalocal_deviceplugin.standing import Policy
+
+
+class Phase(Enum):
+    """Where the container runtime stands."""
+
+    NEVER_SEEN = "never seen"
+    SYNCHRONIZED = "synchronized"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """The container runtime; `name` and `version` are what it says, empty before it did."""
+
+    phase: Phase = Phase.NEVER_SEEN
+    lost_at_s: float = 0.0
+    name: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What does not change while the agent runs; times are in seconds.
+
+    `grace_s` is how long sets stay available without the runtime, whose restart takes less.
+    `rest_s` is how long CPUs that a pod gave up rest before they are lent: a worker that is made
+    anew is back by then.
+    """
+
+    idle: Idle = Idle.SHARED
+    left_alone: frozenset[str] = frozenset()
+    grace_s: float = 30.0
+    rest_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of the node.
+
+    `contested` are ids of sets that a pod holds for which the kubelet does not list them, with why.
+    `refused` are live containers that have not what they should have, by id, and `undecided` the
+    ids of those that wait for the kubelet's word.  `told` are the refusals of each part of the
+    agent, and `resting` CPUs that were given up, each until a time.
+    """
+
+    machine: Machine
+    partition: Partition
+    ledger: Ledger = field(default_factory=Ledger)
+    policy: Policy = Policy.UNKNOWN
+    listing: Listing | None = None
+    contested: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+    undecided: frozenset[str] = frozenset()
+    runtime: Runtime = Runtime()
+    told: Mapping[str, tuple[Refusal, ...]] = field(default_factory=dict)
+    resting: tuple[tuple[float, IdSet], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The node at one moment, as all parts of the agent see it.
+
+    `refusals` are all that there are: of the node first, then of sets, then of containers.
+    `version` is another one after every change.
+    """
+
+    facts: Facts
+    node: Node
+    idle: Idle
+    refusals: tuple[Refusal, ...]
+    version: int
+
+    @property
+    def gives(self) -> bool:
+        """Whether CPU sets can be given out now."""
+        return not any(one.reason in NOTHING_IS_GIVEN for one in self.refusals)
+
+
+def snapshot(facts: Facts, settings: Settings, version: int, *, binds: bool) -> Snapshot:
+    """Put together what follows from the facts."""
+    node = node_of(facts, settings)
+    of_node = [
+        *standing.of_node(facts.policy, binds=binds),
+        *chain.from_iterable(facts.told.values()),
+    ]
+    barred = next((one for one in of_node if one.reason in NOBODY_IS_ADJUSTED), None)
+    return Snapshot(
+        facts=facts,
+        node=replace(node, barred=barred),
+        idle=settings.idle,
+        refusals=tuple(standing.refusals(of_node, node, facts.contested, facts.refused)),
+        version=version,
+    )
+
+
+def node_of(facts: Facts, settings: Settings) -> Node:
+    """Say what the node is for who binds."""
+    lent = IdSet()
+    if settings.idle is Idle.SHARED:
+        resting = union(cpus for _, cpus in facts.resting)
+        lent = union(one.present for one in facts.partition.sets) - resting - facts.ledger.held
+    return Node(
+        machine=facts.machine,
+        partition=facts.partition,
+        ledger=facts.ledger,
+        lent=lent & facts.machine.online,
+        left_alone=settings.left_alone,
+    )
+
+
+def binds(runtime: Runtime, settings: Settings, now_s: float) -> bool:
+    """Tell whether a new container would be bound."""
+    if runtime.phase is Phase.LOST:
+        return now_s - runtime.lost_at_s < settings.grace_s
+    return runtime.phase is Phase.SYNCHRONIZED
