@@ -11,7 +11,7 @@ from typing import Final
 
 from numalocal import names
 from numalocal.errors import AssignmentInvalid
-from numalocal.problems import shown
+from numalocal.problems import printable, shown
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
 from numalocal_deviceplugin.errors import BindingRefused, UnknownDevice
@@ -34,7 +34,7 @@ def sets_named(sets: Sequence[CpuSet], ids: Iterable[str]) -> tuple[CpuSet, ...]
     unknown = sorted({device for device in wanted if device not in by_id})
     if unknown:
         raise UnknownDevice(
-            f"device {shown(', '.join(unknown))} is not a CPU set of this node "
+            f"device {printable(', '.join(unknown))} is not a CPU set of this node "
             f"(it has {', '.join(by_id) or 'none'}); if the pools were changed, delete the pod "
             "so that it gets a set of the new ones"
         )
@@ -71,7 +71,8 @@ def _parsed(pod: Pod, container: Container, text: str, pool: str) -> Assignment:
     try:
         assignment = Assignment.parse(text)
     except AssignmentInvalid as error:
-        raise BindingRefused(f"{where(pod, container)}: {error}") from error
+        key = printable(names.assignment(pool))
+        raise BindingRefused(f"{where(pod, container)}: annotation {key}: {error}") from error
     others = sorted({one.pool for one in assignment.sets if one.pool != pool})
     if others:
         raise BindingRefused(
@@ -100,7 +101,7 @@ def vouched(
     unknown = [one.id for one in strange if one.id not in listed]
     if unknown:
         raise BindingRefused(
-            f"{where(pod, container)}: CPU set {shown(', '.join(unknown))} is none of this node's, "
+            f"{where(pod, container)}: CPU set {printable(', '.join(unknown))} is none of this node's, "
             "nor does the kubelet list it for the pod; delete the pod so that it gets another"
         )
     return assignment

@@ -74,17 +74,20 @@ class Ledger:
         Raises:
             CpusHeld: where another pod holds one of its CPUs.
         """
-        for uid, other in self.tenants.items():
+        yielded = {
+            uid: replace(one, listed=None) if _is_namesake(one, pod) else one
+            for uid, one in self.tenants.items()
+        }
+        for uid, other in yielded.items():
             if uid != pod.uid and (overlap := other.cpus & assignment.cpus):
-                if _is_namesake(other, pod):
-                    continue
                 raise CpusHeld(
                     f"{where(pod, container)}: CPU {overlap} of its CPU sets is still held by pod "
                     f"{other.pod.namespace}/{other.pod.name} ({shown(uid)}), whose sandbox runs; "
                     "it is tried again until that pod has gone"
                 )
-        claims = {**self._tenant(pod).claims, container.name: assignment}
-        return self._with(replace(self._tenant(pod), claims=claims, listed=None))
+        tenant = self._tenant(pod)
+        claims = {**tenant.claims, container.name: assignment}
+        return Ledger(yielded)._with(replace(tenant, claims=claims, listed=None))
 
     def created(self, pod: Pod, container: Container) -> "Ledger":
         """Take in a container that is about to live."""

@@ -18,7 +18,6 @@ from numalocal_deviceplugin.pods import (
     bound_containers,
     has_assignment,
     subject,
-    unserved,
     where,
 )
 from numalocal_deviceplugin.refusals import Reason, Refusal
@@ -53,8 +52,6 @@ def settled(node: Node, listing: Listing | None) -> Settled:
             given = _believed(pod, container, node, listing)
             if given is not None:
                 ledger = ledger.claim(pod, container, given)
-            elif refusal := unserved(pod, container):
-                raise refusal
         except KubeletSilent:
             undecided.add(container.id)
         except Exception as error:
@@ -87,7 +84,7 @@ def _rank(pod: Pod, container: Container, listing: Listing | None) -> tuple[bool
     """Sort those first that sit on their own CPUs, then those that the kubelet lists."""
     try:
         given = assigning.told(pod, container)
-    except AgentError:
+    except Exception:  # noqa: BLE001 - what is wrong is said when its turn comes
         given = None
     if given is None:
         return True, True, True

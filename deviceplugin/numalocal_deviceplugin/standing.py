@@ -7,7 +7,15 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.setstate import why_not
 from numalocal_deviceplugin.binding import Node, place
 from numalocal_deviceplugin.errors import BindingRefused
-from numalocal_deviceplugin.pods import Container, Pod, subject, was_born_bound, where
+from numalocal_deviceplugin.pods import (
+    Container,
+    Pod,
+    has_assignment,
+    subject,
+    unserved,
+    was_born_bound,
+    where,
+)
 from numalocal_deviceplugin.refusals import Reason, Refusal
 
 
@@ -64,6 +72,9 @@ def of_containers(node: Node, refused: Mapping[str, Refusal]) -> Iterator[Refusa
         claim = node.ledger.tenants[pod.uid].claims.get(container.name)
         if container.id in refused:
             yield refused[container.id]
+        elif error := unserved(pod, container):
+            named = subject(pod, container)
+            yield Refusal(reason=Reason.NOT_BOUND, message=str(error), subject=named)
         elif claim is not None:
             yield from _of_bound(pod, container, claim, node)
 
@@ -86,7 +97,7 @@ def _of_bound(pod: Pod, container: Container, claim: Assignment, node: Node) -> 
         place(pod, container, claim, node)
     except BindingRefused as error:
         yield Refusal(reason=Reason.NOT_BOUND, message=str(error), subject=named)
-    if not was_born_bound(container):
+    if has_assignment(container) and not was_born_bound(container):
         yield Refusal(
             reason=Reason.STARTED_UNBOUND,
             message=f"{where(pod, container)}: it was created while the agent was away, and will "

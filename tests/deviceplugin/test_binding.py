@@ -2,16 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from numalocal_deviceplugin.binding import (
-    Binding,
-    DevicesOf,
-    bind,
-    corrections,
-    foreign_cpus,
-)
+from numalocal.idset import IdSet
+from numalocal.sets.assignment import Assignment
+from numalocal_deviceplugin import binding
+from numalocal_deviceplugin.assigning import DevicesOf, sets_named
+from numalocal_deviceplugin.binding import Binding, Node
 from numalocal_deviceplugin.errors import BindingRefused, DevicesUnknown, UnknownDevice
-from numalocal_deviceplugin.kubelet.allocation import allocate
-from numalocal_deviceplugin.pods import Container
+from numalocal_deviceplugin.ledger import Ledger
+from numalocal_deviceplugin.pods import Container, Pod
+from numalocal_deviceplugin.standing import POLICY_STATIC
 
 from .nodes import (
     N0,
@@ -27,12 +26,41 @@ from .nodes import (
 
 
 def assigned(*ids: str) -> str:
-    return allocate(make_partition().sets, ids, make_machine()).assignment.to_json()
+    return Assignment.of(sets_named(make_partition().sets, ids)).to_json()
+
+
+def bind(pod: Pod, container: Container, node: Node, devices_of: DevicesOf) -> Binding:
+    """Bind a container that runs."""
+    given = binding.assignment_of(pod, container, node, devices_of)
+    bound = binding.place(pod, container, given, node)
+    assert bound is not None
+    if given is None:
+        return bound
+    return replace(bound, environment=binding.environment(pod, container, given, node))
+
+
+def create(pod: Pod, container: Container, node: Node, devices_of: DevicesOf) -> Binding | None:
+    """Bind a container that is about to start."""
+    given = binding.assignment_of(pod, container, node, devices_of)
+    binding.refuse_unserved(pod, container, given, node)
+    return binding.born(pod, container, given, node)
 
 
 def new(container: Container, online: str) -> Binding:
     """Bind a new container while only these CPUs are online."""
-    return bind(make_pod(), container, make_node(online=online), no_devices, new=True)
+    bound = create(make_pod(), container, make_node(online=online), old_listed)
+    assert bound is not None
+    return bound
+
+
+def old_listed(namespace: str, name: str) -> list[str]:
+    return ["cpuset-n0-c1x3"]
+
+
+def held(cpus: str, name: str = "holder") -> Ledger:
+    """Let another pod hold CPUs."""
+    text = OLD.replace("1-3", cpus).replace("x3", f"x{name}")
+    return Ledger().claim(make_pod(name), make_container(), Assignment.parse(text))
 
 
 def gives(*ids: str) -> DevicesOf:
@@ -58,7 +86,7 @@ class TestAContainerWithAnAssignment:
         pod = make_pod(engine="openmp", container="engine")
         container = replace(make_container(assignment=OLD), quota_cpus=quota_cpus)
 
-        told = bind(pod, container, make_node(), no_devices).environment
+        told = bind(pod, container, make_node(), old_listed).environment
 
         assert told["NUMALOCAL_RANK_COMPUTE_CPUS"] == computing
         assert told["OMP_NUM_THREADS"] == threads
@@ -146,7 +174,7 @@ class TestAContainerWithAnAssignment:
         old = OLD.replace("1-3", "1-5")
 
         bound = bind(
-            make_pod(), make_container(assignment=old), make_node(online="0-3"), no_devices
+            make_pod(), make_container(assignment=old), make_node(online="0-3"), old_listed
         )
 
         assert str(bound.cpus) == "1-3"
@@ -159,7 +187,7 @@ class TestAContainerWithAnAssignment:
         pod = make_pod(bound_containers="fetch")
 
         with pytest.raises(BindingRefused, match="CPU 6-7 of its CPU sets is not online"):
-            bind(pod, make_container("fetch"), make_node(online="0-5"), gives(N1), new=True)
+            create(pod, make_container("fetch"), make_node(online="0-5"), gives(N1))
 
     def test_whose_numa_node_is_not_here_is_refused(self) -> None:
         with pytest.raises(BindingRefused, match="NUMA node 5 of its CPU sets is not in this"):
@@ -167,7 +195,7 @@ class TestAContainerWithAnAssignment:
                 make_pod(),
                 make_container(assignment=OLD.replace('"numaNode":0', '"numaNode":5')),
                 make_node(),
-                no_devices,
+                old_listed,
             )
 
     def test_whose_assignment_is_damaged_is_refused_by_name(self) -> None:
@@ -175,7 +203,7 @@ class TestAContainerWithAnAssignment:
             bind(make_pod(), make_container(assignment="{"), make_node(), no_devices)
 
     def test_of_another_pool_configuration_keeps_its_cpus(self) -> None:
-        bound = bind(make_pod(), make_container(assignment=OLD), make_node(), no_devices)
+        bound = bind(make_pod(), make_container(assignment=OLD), make_node(), old_listed)
 
         assert str(bound.cpus) == "1-3"
 
@@ -242,55 +270,71 @@ class TestAnyOtherContainer:
         assert str(bind(pod, make_container("sidecar"), make_node(), no_devices).cpus) == SHARED
 
     def test_is_kept_off_cpus_that_another_configurations_container_holds(self) -> None:
-        bound = bind(make_pod(), make_container("web"), make_node(held="1-3"), no_devices)
+        bound = bind(make_pod(), make_container("web"), make_node(ledger=held("1-3")), no_devices)
 
         assert str(bound.cpus) == "0,4-5"
 
-    def test_gets_the_shared_cpus_even_if_all_of_them_are_held(self) -> None:
-        bound = bind(make_pod(), make_container("web"), make_node(held="0-7"), no_devices)
+    def test_gets_any_cpu_that_is_free_where_no_shared_one_is(self) -> None:
+        bound = bind(make_pod(), make_container("web"), make_node(ledger=held("0-6")), no_devices)
 
-        assert str(bound.cpus) == SHARED
+        assert str(bound.cpus) == "7"
+
+    def test_is_left_alone_where_no_cpu_is_free(self) -> None:
+        node = make_node(ledger=held("0-7"))
+
+        assert create(make_pod(), make_container("web"), node, no_devices) is None
+
+    def test_gets_what_is_lent_of_the_sets_that_nobody_has(self) -> None:
+        node = make_node(ledger=held("2-3"), lent="6-7")
+
+        bound = bind(make_pod(), make_container("web"), node, no_devices)
+
+        assert str(bound.cpus) == "0-1,4-7"
+
+    def test_never_gets_a_list_of_cpus_that_are_all_offline(self) -> None:
+        machine = make_machine().with_online(IdSet.parse("2-3,6-7"))
+        node = replace(make_node(), machine=machine)
+        assert node.partition.shared.isdisjoint(machine.online)
+
+        assert str(bind(make_pod(), make_container("web"), node, no_devices).cpus) == "2-3,6-7"
+
+    def test_of_a_namespace_that_is_left_alone_is(self) -> None:
+        node = replace(make_node(), left_alone=frozenset({"default"}))
+
+        assert create(make_pod(), make_container("web"), node, no_devices) is None
+        bound = bind(make_pod(), make_container(assignment=BOTH), node, no_devices)
+        assert str(bound.cpus) == "2-3,6-7"
 
 
-class TestCorrections:
-    def test_name_who_is_bound_to_the_wrong_cpus(self) -> None:
-        containers = [
-            (make_pod(), make_container("new-worker", assignment=BOTH)),
-            (make_pod(), make_container("worker", assignment=BOTH, cpus="2-3,6-7", mems="0-1")),
-            (make_pod(), make_container("web")),
-            (make_pod(), make_container("moved", cpus="0,1,4,5", mems="0")),
-        ]
+class TestWhereAnotherPins:
+    node = replace(make_node(), barred=POLICY_STATIC)
 
-        found = corrections(containers, make_node(), no_devices)
+    def test_nobody_is_adjusted(self) -> None:
+        assert create(make_pod(), make_container("web"), self.node, no_devices) is None
+        assert binding.place(make_pod(), make_container(), None, self.node) is None
 
-        assert [(one.container.name, str(one.binding.cpus)) for one in found.needed] == [
-            ("new-worker", "2-3,6-7"),
-            ("web", SHARED),
-        ]
-        assert found.refusals == ()
+    def test_nothing_starts_unbound_that_is_to_have_sets(self) -> None:
+        with pytest.raises(BindingRefused, match="container engine: this node's kubelet pins"):
+            create(make_pod(), make_container(assignment=BOTH), self.node, no_devices)
 
-    def test_name_a_worker_with_the_wrong_memory_nodes(self) -> None:
-        worker = make_container(assignment=BOTH, cpus="2-3,6-7", mems="0")
+    def test_a_worker_that_runs_is_left_as_it_is(self) -> None:
+        given = Assignment.parse(BOTH)
 
-        assert len(corrections([(make_pod(), worker)], make_node(), no_devices).needed) == 1
+        assert binding.place(make_pod(), make_container(), given, self.node) is None
 
-    def test_leave_ended_containers_alone(self) -> None:
-        ended = make_container(assignment="{", live=False)
 
-        found = corrections([(make_pod(), ended)], make_node(), no_devices)
+class TestAContainerThatComesBack:
+    def test_without_the_sets_that_it_had_is_refused(self) -> None:
+        pod, engine = make_pod(), make_container()
+        ledger = Ledger().claim(pod, engine, Assignment.parse(BOTH))
 
-        assert (found.needed, found.refusals) == ((), ())
+        with pytest.raises(BindingRefused) as caught:
+            create(pod, engine, make_node(ledger=ledger), no_devices)
 
-    def test_go_on_after_a_container_that_cannot_be_bound(self) -> None:
-        containers = [
-            (make_pod(), make_container("broken", assignment="{")),
-            (make_pod(), make_container("web")),
-        ]
-
-        found = corrections(containers, make_node(), no_devices)
-
-        assert [one.container.name for one in found.needed] == ["web"]
-        assert [type(refusal) for refusal in found.refusals] == [BindingRefused]
+        assert str(caught.value) == (
+            "pod default/llama-0, container engine: it had CPU 2-3,6-7, and the kubelet has "
+            "forgotten that it gave them; delete the pod so that it gets other CPU sets"
+        )
 
 
 class TestAPodThatAsksByAnnotation:
@@ -304,7 +348,7 @@ class TestAPodThatAsksByAnnotation:
     )
     def test_and_was_not_injected_starts_no_container(self, container: Container) -> None:
         with pytest.raises(BindingRefused) as caught:
-            bind(self.missed, container, make_node(), no_devices, new=True)
+            create(self.missed, container, make_node(), no_devices)
 
         assert str(caught.value) == (
             f"pod default/llama-0, container {container.name}: annotation numalocal.io/cpusets "
@@ -317,20 +361,20 @@ class TestAPodThatAsksByAnnotation:
     @pytest.mark.parametrize("text", ["", "0", "no", "x" * 5000])
     def test_asks_whatever_its_annotation_says(self, text: str) -> None:
         with pytest.raises(BindingRefused):
-            bind(make_pod(cpusets=text), make_container(), make_node(), no_devices, new=True)
+            create(make_pod(cpusets=text), make_container(), make_node(), no_devices)
 
     def test_and_was_injected_is_bound(self) -> None:
         engine = make_container(assignment=BOTH)
 
-        bound = bind(self.injected, engine, make_node(), no_devices, new=True)
-        fetch = bind(self.injected, make_container("fetch"), make_node(), gives(N0), new=True)
-        sidecar = bind(self.injected, make_container("proxy"), make_node(), no_devices, new=True)
+        bound = create(self.injected, engine, make_node(), no_devices)
+        fetch = create(self.injected, make_container("fetch"), make_node(), gives(N0))
+        sidecar = create(self.injected, make_container("proxy"), make_node(), no_devices)
 
         assert [str(one.cpus) for one in (bound, fetch, sidecar)] == ["2-3,6-7", "2-3", SHARED]
 
     def test_starts_no_engine_without_its_sets(self) -> None:
         with pytest.raises(BindingRefused) as caught:
-            bind(self.injected, make_container(), make_node(), no_devices, new=True)
+            create(self.injected, make_container(), make_node(), no_devices)
 
         assert str(caught.value) == (
             "pod default/llama-0, container engine: annotation numalocal.io/cpusets asks for CPU "
@@ -342,41 +386,4 @@ class TestAPodThatAsksByAnnotation:
         """The operator makes the pod, and nobody can have missed it."""
         worker = make_pod(container="engine", bound_containers="numalocal-check")
 
-        assert str(bind(worker, make_container(), make_node(), no_devices, new=True).cpus) == SHARED
-
-    def test_and_runs_all_the_same_is_reported_and_kept_off_the_sets_of_others(self) -> None:
-        containers = [
-            (self.missed, make_container("stray")),
-            (self.missed, make_container("served", assignment=BOTH)),
-            (self.injected, make_container("engine")),
-            (make_pod(), make_container("web")),
-        ]
-
-        found = corrections(containers, make_node(), no_devices)
-
-        assert [(one.container.name, str(one.binding.cpus)) for one in found.needed] == [
-            ("stray", SHARED),
-            ("served", "2-3,6-7"),
-            ("engine", SHARED),
-            ("web", SHARED),
-        ]
-        assert [str(refusal).split(":")[0] for refusal in found.refusals] == [
-            f"pod default/llama-0, container {name}" for name in ("stray", "served", "engine")
-        ]
-
-
-@pytest.mark.parametrize(
-    ("assignment", "cpus"),
-    [
-        pytest.param(BOTH, "", id="ours"),
-        pytest.param(BOTH.replace('"memoryBytes":', '"memoryBytes":1'), "", id="more memory"),
-        pytest.param(BOTH.replace('"2-3"', '"3"'), "", id="one was offline then"),
-        pytest.param(OLD, "1-3", id="another configuration's"),
-        pytest.param("{", "", id="damaged"),
-        pytest.param("", "", id="none"),
-    ],
-)
-def test_foreign_cpus_are_those_of_sets_that_this_partition_lacks(
-    assignment: str, cpus: str
-) -> None:
-    assert str(foreign_cpus(make_container(assignment=assignment), make_partition())) == cpus
+        assert str(create(worker, make_container(), make_node(), no_devices).cpus) == SHARED

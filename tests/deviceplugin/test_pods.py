@@ -7,12 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numalocal import engines, names
-from numalocal_deviceplugin.binding import bind, corrections, foreign_cpus
+from numalocal.sets.assignment import Assignment
+from numalocal_deviceplugin import binding
+from numalocal_deviceplugin.assigning import sets_named
+from numalocal_deviceplugin.binding import Idle
+from numalocal_deviceplugin.correcting import corrections
 from numalocal_deviceplugin.errors import AgentError
-from numalocal_deviceplugin.kubelet.allocation import allocate
 from numalocal_deviceplugin.pods import Container, Pod, bound_containers, engine_settings
+from numalocal_deviceplugin.snapshot import Settings
 
-from .nodes import N0, N1, make_container, make_machine, make_node, make_partition, make_pod
+from .nodes import N0, N1, make_container, make_node, make_partition, make_pod, make_state
 
 LONGEST_SENTENCE = 1000
 
@@ -57,7 +61,7 @@ def test_bound_containers_are_a_list_with_commas(text: str, listed: set[str]) ->
     assert bound_containers(make_pod(bound_containers=text)) == listed
 
 
-ASSIGNED = allocate(make_partition().sets, [N0, N1], make_machine()).assignment.to_json()
+ASSIGNED = Assignment.of(sets_named(make_partition().sets, [N0, N1])).to_json()
 ONE = {"id": N0, "pool": "cpuset", "cpus": "2-3", "numaNode": 0, "memoryBytes": 5}
 
 json_values = st.recursive(
@@ -117,24 +121,29 @@ containers = st.builds(
 )
 
 
+def pod_with(annotations: dict[str, str], name: str = "llama-0") -> Pod:
+    return Pod(id=name, uid=name, namespace="default", name=name, annotations=annotations)
+
+
 @given(
     annotations=pods,
     container=containers,
     online=st.sampled_from(["0-7", "0-3", "0-2,4-5,7", "0"]),
-    new=st.booleans(),
 )
 def test_whatever_annotations_say_a_container_is_bound_or_refused_with_a_sentence(
-    annotations: dict[str, str], container: Container, online: str, *, new: bool
+    annotations: dict[str, str], container: Container, online: str
 ) -> None:
-    pod = Pod(namespace="default", name="llama-0", annotations=annotations)
-    node = make_node(online=online)
+    pod, node = pod_with(annotations), make_node(online=online)
 
     try:
-        bound = bind(pod, container, node, lambda namespace, name: (N0, N1), new=new)
+        claim = binding.assignment_of(pod, container, node, lambda namespace, name: (N0, N1))
+        binding.refuse_unserved(pod, container, claim, node)
+        bound = binding.born(pod, container, claim, node)
     except AgentError as error:
         refusal = str(error)
     else:
         refusal = "pod default/llama-0 is not refused"
+        assert bound is not None
         assert bound.cpus <= node.machine.online
         assert bound.mems <= {0, 1}
     assert "pod default/llama-0" in refusal
@@ -146,10 +155,13 @@ def test_whatever_annotations_say_a_container_is_bound_or_refused_with_a_sentenc
 def test_nobodys_annotations_stop_the_binding_of_others(
     annotations: dict[str, str], container: Container
 ) -> None:
-    hostile = Pod(namespace="default", name="bad", annotations=annotations)
-    listed = [(hostile, container), (make_pod(), make_container("web"))]
+    hostile, other = pod_with(annotations, "bad"), make_pod("good")
+    state = make_state(settings=Settings(idle=Idle.EXCLUSIVE))
 
-    found = corrections(listed, make_node(), lambda namespace, name: (N0,))
+    now = state.rebuild([hostile, other], [(hostile, container), (other, make_container("web"))])
 
-    assert found.needed[-1].container.name == "web"
-    assert foreign_cpus(container, make_partition()) <= set(range(8192))
+    found = corrections(now.node, undecided=now.facts.undecided)
+    web = next(one for one in found if one.pod == other)
+    assert web.binding.cpus == now.node.others
+    assert all(one.message.isprintable() for one in now.refusals)
+    assert all(len(one.message) < LONGEST_SENTENCE for one in now.refusals)

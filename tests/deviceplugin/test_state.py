@@ -1,12 +1,37 @@
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from numalocal.errors import PoolUnmet
 from numalocal.idset import IdSet
-from numalocal_deviceplugin.state import Availability
+from numalocal.machine.model import Machine
+from numalocal.sets.assignment import Assignment
+from numalocal_deviceplugin.assigning import sets_named
+from numalocal_deviceplugin.binding import Idle
+from numalocal_deviceplugin.correcting import corrections
+from numalocal_deviceplugin.errors import BindingRefused, CpusHeld
+from numalocal_deviceplugin.ledger import Ledger
+from numalocal_deviceplugin.refusals import Reason, Refusal
+from numalocal_deviceplugin.snapshot import Settings, Snapshot
+from numalocal_deviceplugin.standing import Policy
+from numalocal_deviceplugin.state import State
 
-from .nodes import N0, N1, make_availability
+from .nodes import (
+    N0,
+    N1,
+    SHARED,
+    make_container,
+    make_machine,
+    make_partition,
+    make_pod,
+    make_state,
+)
+
+FIRST = Assignment.of(sets_named(make_partition().sets, [N0]))
+WORKER = make_pod("worker")
+ENGINE = make_container(assignment=FIRST.to_json())
 
 
 class Clock:
@@ -17,128 +42,290 @@ class Clock:
         return self.now_s
 
 
-def healthy(availability: Availability) -> dict[str, bool]:
-    listed = availability.devices(availability.partition.sets)
-    return {device.id: device.healthy for device in listed}
-
-
-def test_no_set_is_given_out_before_the_runtime_is_synchronized() -> None:
-    availability = make_availability(bindable=False)
-    assert healthy(availability) == {N0: False, N1: False}
-
-    availability.runtime_synchronized()
-
-    assert healthy(availability) == {N0: True, N1: True}
-
-
-def test_a_restart_of_the_runtime_is_waited_out_but_not_its_absence() -> None:
+def clocked(settings: Settings | None = None) -> tuple[State, Clock]:
     clock = Clock()
-    availability = make_availability(clock=clock)
-
-    availability.runtime_lost()
-    clock.now_s += 29.9
-    assert all(healthy(availability).values())
-
-    clock.now_s += 0.1
-    assert not any(healthy(availability).values())
+    state = State(make_machine(), make_partition(), settings, clock=clock)
+    state.set_policy(Policy.NONE)
+    state.runtime_synchronized("containerd", "2.4.2")
+    return state, clock
 
 
-def test_the_grace_is_not_renewed_by_failed_tries() -> None:
-    clock = Clock()
-    availability = make_availability(clock=clock)
+def reasons(now: Snapshot) -> dict[str, str]:
+    """Reasons by subject."""
+    return {one.subject: one.reason for one in now.refusals}
 
-    for _ in range(4):
-        availability.runtime_lost()
+
+def machine(online: str) -> Machine:
+    return make_machine().with_online(IdSet.parse(online))
+
+
+class TestGiving:
+    def test_waits_for_the_runtime(self) -> None:
+        state = make_state(synchronized=False)
+        assert not state.snapshot().gives
+
+        state.runtime_synchronized("containerd", "2.4.2")
+
+        assert state.snapshot().gives
+        assert state.snapshot().facts.runtime.version == "2.4.2"
+
+    def test_waits_out_a_restart_of_the_runtime_but_not_its_absence(self) -> None:
+        state, clock = clocked()
+
+        state.runtime_lost()
+        clock.now_s += 29.9
+        assert state.snapshot().gives
+
+        clock.now_s += 0.1
+        assert reasons(state.snapshot()) == {"": Reason.RUNTIME_AWAY}
+
+    def test_gets_no_new_grace_by_failed_tries(self) -> None:
+        state, clock = clocked()
+
+        for _ in range(4):
+            state.runtime_lost()
+            clock.now_s += 10
+
+        assert not state.snapshot().gives
+
+    def test_has_no_grace_before_the_first_synchronization(self) -> None:
+        state = make_state(synchronized=False)
+
+        state.runtime_lost()
+
+        assert not state.snapshot().gives
+
+    @pytest.mark.parametrize(
+        ("policy", "reason"),
+        [(Policy.UNKNOWN, Reason.POLICY_UNKNOWN), (Policy.STATIC, Reason.POLICY_STATIC)],
+    )
+    def test_and_adjusting_end_where_another_may_pin(self, policy: Policy, reason: Reason) -> None:
+        now = make_state(policy=policy).snapshot()
+
+        assert not now.gives
+        assert now.node.barred is not None
+        assert now.node.barred.reason is reason
+
+
+class TestTheMachine:
+    def test_makes_a_set_unavailable_by_an_offline_core_and_back(self) -> None:
+        state = make_state()
+
+        state.set_machine(machine("0-1,4-7"))
+        assert reasons(state.snapshot()) == {N0: Reason.SET_OFFLINE}
+        assert state.snapshot().refusals[0].message == (
+            "CPU 2-3 is offline; bring it online to have the set again"
+        )
+
+        state.set_machine(machine("0-7"))
+        assert reasons(state.snapshot()) == {}
+
+    def test_leaves_of_a_set_what_is_online_under_the_same_name(self) -> None:
+        state = make_state()
+
+        state.set_machine(machine("0-2,4-7,64"))
+
+        node = state.snapshot().node
+        assert [(one.id, str(one.cpus)) for one in node.partition.sets] == [(N0, "2"), (N1, "6-7")]
+
+    def test_that_cuts_nothing_leaves_the_sets_as_they_were(self) -> None:
+        state = make_state()
+
+        with pytest.raises(PoolUnmet):
+            state.set_machine(machine("64"))
+
+        assert str(state.snapshot().node.machine.online) == "0-7"
+
+
+class TestAdmission:
+    def test_makes_the_pod_hold_its_sets(self) -> None:
+        node = make_state().admit(WORKER, ENGINE, FIRST).node
+
+        assert str(node.ledger.held) == "2-3"
+
+    def test_refuses_what_another_pod_holds_until_it_is_gone(self) -> None:
+        state = make_state()
+        state.admit(WORKER, ENGINE, FIRST)
+
+        with pytest.raises(CpusHeld):
+            state.admit(make_pod("late"), ENGINE, FIRST)
+        state.stopped(WORKER.uid, ENGINE.id)
+        with pytest.raises(CpusHeld):
+            state.admit(make_pod("late"), ENGINE, FIRST)
+        state.gone(WORKER)
+        state.admit(make_pod("late"), ENGINE, FIRST)
+
+    def test_refuses_a_container_that_comes_back_without_its_sets(self) -> None:
+        state = make_state()
+        state.admit(WORKER, ENGINE, FIRST)
+
+        with pytest.raises(BindingRefused, match="the kubelet has forgotten"):
+            state.admit(WORKER, make_container(), None)
+
+    def test_of_one_that_may_not_be_bound_holds_nothing(self) -> None:
+        state = make_state(policy=Policy.STATIC)
+
+        with pytest.raises(BindingRefused, match="pins CPUs itself"):
+            state.admit(WORKER, ENGINE, FIRST)
+        assert state.snapshot().node.ledger == Ledger()
+
+
+class TestLending:
+    def test_gives_idle_sets_to_all_others(self) -> None:
+        assert str(make_state().snapshot().node.others) == "0-7"
+
+    def test_ends_with_the_first_container(self) -> None:
+        assert str(make_state().admit(WORKER, ENGINE, FIRST).node.others) == "0-1,4-7"
+
+    def test_begins_again_after_a_rest(self) -> None:
+        state, clock = clocked()
+        state.admit(WORKER, ENGINE, FIRST)
+
+        state.gone(WORKER)
+        assert str(state.snapshot().node.others) == "0-1,4-7"
         clock.now_s += 10
 
-    assert not any(healthy(availability).values())
+        assert str(state.snapshot().node.others) == "0-7"
+
+    def test_is_not_done_where_idle_sets_are_exclusive(self) -> None:
+        state = make_state(settings=Settings(idle=Idle.EXCLUSIVE))
+
+        assert str(state.snapshot().node.others) == SHARED
 
 
-def test_there_is_no_grace_before_the_first_synchronization() -> None:
-    availability = make_availability(bindable=False)
+class TestTheKubeletsList:
+    def test_makes_a_set_unavailable_that_a_pod_holds_for_which_it_is_not_listed(self) -> None:
+        state = make_state()
+        held = state.admit(WORKER, ENGINE, FIRST).node.ledger
 
-    availability.runtime_lost()
+        state.set_listing({("default", "worker"): frozenset({N0})}, held)
+        assert reasons(state.snapshot()) == {}
+        state.set_listing({}, held)
+        assert reasons(state.snapshot()) == {N0: Reason.SET_CONTESTED}
+        state.gone(WORKER)
+        assert reasons(state.snapshot()) == {}
 
-    assert not any(healthy(availability).values())
+    def test_that_was_asked_for_before_a_set_was_given_says_nothing_of_it(self) -> None:
+        state = make_state()
+        before = state.snapshot().node.ledger
+        state.admit(WORKER, ENGINE, FIRST)
 
+        state.set_listing({}, before)
 
-def test_an_offline_cpu_makes_its_set_unhealthy_and_back() -> None:
-    availability = make_availability()
+        assert reasons(state.snapshot()) == {}
 
-    availability.set_online(IdSet.parse("0-1,4-7"))
-    assert healthy(availability) == {N0: False, N1: True}
-    assert str(availability.node().machine.online) == "0-1,4-7"
+    def test_that_says_the_same_wakes_nobody(self) -> None:
+        state = make_state()
+        state.rebuild([WORKER], [(WORKER, make_container(assignment="{"))])
+        state.set_listing({}, Ledger())
+        version = state.version
 
-    availability.set_online(IdSet.parse("0-7"))
-    assert healthy(availability) == {N0: True, N1: True}
+        state.set_listing({}, Ledger())
 
+        assert state.version == version
 
-def test_a_set_gives_what_is_online_of_it_under_the_same_name() -> None:
-    availability = make_availability()
+    def test_settles_what_was_undecided(self) -> None:
+        pod, check = make_pod("x", bound_containers="check"), make_container("check")
+        state = make_state()
+        now = state.rebuild([pod], [(pod, check)])
+        assert corrections(now.node, undecided=now.facts.undecided) == ()
 
-    availability.set_online(IdSet.parse("0-2,4-7,64"))
+        state.set_listing({("default", "x"): frozenset({N1})}, now.node.ledger)
 
-    assert healthy(availability) == {N0: True, N1: True}
-    assert [str(one.cpus) for one in availability.partition.sets] == ["2", "6-7"]
-    assert [str(one.cpus) for one in availability.node().partition.sets] == ["2", "6-7"]
-
-
-def test_what_cuts_nothing_leaves_the_sets_as_they_were() -> None:
-    availability = make_availability()
-
-    with pytest.raises(PoolUnmet):
-        availability.set_online(IdSet.parse("64"))
-
-    assert healthy(availability) == {N0: True, N1: True}
-    assert str(availability.machine.online) == "0-7"
-
-
-def test_held_cpus_reach_the_node_and_the_devices() -> None:
-    availability = make_availability()
-
-    availability.set_held(IdSet.parse("3"))
-
-    assert str(availability.node().held) == "3"
-    assert healthy(availability) == {N0: False, N1: True}
+        (one,) = corrections(state.snapshot().node)
+        assert str(one.binding.cpus) == "6-7"
 
 
-def test_a_pinning_kubelet_gets_no_devices() -> None:
-    availability = make_availability()
+class TestWhatStartedWhileTheAgentWasAway:
+    def test_is_told_for_as_long_as_it_lives(self) -> None:
+        state = make_state()
 
-    availability.set_pinning_kubelet(pinning=True)
+        now = state.rebuild([WORKER], [(WORKER, ENGINE)])
 
-    assert healthy(availability) == {}
+        assert reasons(now) == {"default/worker/engine": Reason.STARTED_UNBOUND}
+        state.stopped(WORKER.uid, ENGINE.id)
+        assert reasons(state.snapshot()) == {}
+
+    def test_is_not_what_was_born_bound(self) -> None:
+        born = replace(ENGINE, variables={"NUMALOCAL_RANK_COMPUTE_CPUS": "3"})
+
+        assert reasons(make_state().rebuild([WORKER], [(WORKER, born)])) == {}
+
+    def test_is_no_container_that_merely_stands_by(self) -> None:
+        pod = make_pod("x", bound_containers="check")
+        state = make_state()
+        state.set_listing({("default", "x"): frozenset({N1})}, Ledger())
+
+        assert reasons(state.rebuild([pod], [(pod, make_container("check"))])) == {}
 
 
-def test_every_change_wakes_who_waits() -> None:
-    availability = make_availability()
-    changes = [
-        lambda: availability.set_online(IdSet.parse("0")),
-        lambda: availability.set_held(IdSet.parse("0")),
-        lambda: availability.set_pinning_kubelet(pinning=True),
-        availability.runtime_lost,
-        availability.runtime_synchronized,
-        availability.wake,
-    ]
-    for change in changes:
-        woken = threading.Event()
-        version = availability.version
+def test_a_container_of_which_nothing_is_online_is_told() -> None:
+    state = make_state()
+    state.rebuild(
+        [WORKER], [(WORKER, replace(ENGINE, variables={"NUMALOCAL_RANK_COMPUTE_CPUS": ""}))]
+    )
 
-        def waiter(seen: int = version, done: threading.Event = woken) -> None:
-            availability.wait(seen, 5)
-            done.set()
+    state.set_machine(machine("0-1,4-7"))
 
-        thread = threading.Thread(target=waiter)
-        thread.start()
-        change()
+    assert reasons(state.snapshot())["default/worker/engine"] == Reason.NOT_BOUND
 
-        assert woken.wait(2)
-        thread.join()
+
+def test_every_part_tells_its_own_refusals_and_takes_them_back() -> None:
+    state = make_state()
+    unmet = Refusal(reason=Reason.POOL_UNMET, message="no", subject="big")
+    state.refuse("pools", [unmet])
+    state.refuse("other", [])
+    assert state.snapshot().refusals == (unmet,)
+
+    state.refuse("pools")
+
+    assert state.snapshot().refusals == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda state: state.set_machine(machine("0-6")), id="machine"),
+        pytest.param(lambda state: state.set_policy(Policy.STATIC), id="policy"),
+        pytest.param(lambda state: state.runtime_lost(), id="runtime"),
+        pytest.param(lambda state: state.admit(WORKER, ENGINE, FIRST), id="admission"),
+        pytest.param(lambda state: state.created(WORKER, ENGINE), id="creation"),
+        pytest.param(lambda state: state.rebuild([WORKER], []), id="list"),
+        pytest.param(lambda state: state.wake(), id="wake"),
+    ],
+)
+def test_every_change_wakes_who_waits(change: Callable[[State], object]) -> None:
+    state, woken = make_state(), threading.Event()
+    version = state.version
+
+    def waiter() -> None:
+        state.wait(version, 5)
+        woken.set()
+
+    thread = threading.Thread(target=waiter)
+    thread.start()
+    change(state)
+
+    assert woken.wait(2)
+    thread.join()
 
 
 def test_a_change_before_the_wait_is_not_slept_through() -> None:
-    availability = make_availability()
-    version = availability.version
-    availability.wake()
+    state = make_state()
+    version = state.version
+    state.wake()
 
-    availability.wait(version, 60)
+    state.wait(version, 60)
+
+
+def test_what_is_the_same_is_no_change() -> None:
+    state = make_state()
+    version = state.version
+
+    state.set_policy(Policy.NONE)
+    state.set_machine(make_machine())
+    state.stopped("nobody", "nothing")
+    state.gone(WORKER)
+
+    assert state.version == version
+    assert state.snapshot() is state.snapshot()

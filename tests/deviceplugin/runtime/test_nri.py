@@ -1,29 +1,36 @@
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from numalocal_deviceplugin.kubelet.allocation import allocate
+from numalocal.idset import IdSet
+from numalocal.sets.assignment import Assignment
+from numalocal_deviceplugin.assigning import sets_named
+from numalocal_deviceplugin.binding import Binding, Idle
+from numalocal_deviceplugin.correcting import Correction, Cpuset
+from numalocal_deviceplugin.errors import CallFailed, ConnectionLost
 from numalocal_deviceplugin.runtime import nri
-from numalocal_deviceplugin.state import Availability
+from numalocal_deviceplugin.snapshot import Settings
+from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
 from ..fake_runtime import FakeRuntime, Session
-from ..nodes import N0, SHARED, make_availability, make_machine, make_partition
+from ..nodes import N0, SHARED, make_container, make_partition, make_pod, make_state
 from ..waiting import until
 
 QUICK = nri.Timing(
     register_s=0.3, connect_s=0.3, retry_first_s=0.01, retry_ceiling_s=0.02, poll_s=0.005
 )
-ASSIGNED = allocate(make_partition().sets, [N0], make_machine()).assignment.to_json()
+ASSIGNED = Assignment.of(sets_named(make_partition().sets, [N0])).to_json()
 WORKER = wire.CreateContainerRequest(
-    pod=wire.PodSandbox(id="p", name="llama-0", namespace="default"),
+    pod=wire.PodSandbox(id="p", uid="u", name="llama-0", namespace="default"),
     container=wire.Container(
         id="c",
         pod_sandbox_id="p",
         name="engine",
-        annotations={"numalocal.io/assignment": ASSIGNED},
+        annotations={"assignment.numalocal.io/cpuset": ASSIGNED},
     ),
 )
 
@@ -32,21 +39,22 @@ def no_devices(namespace: str, name: str, timeout_s: float) -> Sequence[str]:
     raise AssertionError("asked")
 
 
+EXCLUSIVE = Settings(idle=Idle.EXCLUSIVE)
+
+
 class Agent:
     """The NRI half of an agent, running."""
 
-    def __init__(self, path: Path, availability: Availability) -> None:
-        self.availability = availability
+    def __init__(self, path: Path, state: State) -> None:
+        self.state = state
         self.stop = threading.Event()
-        self.thread = threading.Thread(
-            target=nri.run, args=(path, availability, no_devices, self.stop, QUICK)
-        )
+        self.link = nri.Link(path, state, no_devices, QUICK, "10")
+        self.thread = threading.Thread(target=self.link.run, args=(self.stop,))
         self.thread.start()
 
     @property
     def bindable(self) -> bool:
-        sets = self.availability.partition.sets
-        return all(device.healthy for device in self.availability.devices(sets))
+        return self.state.snapshot().gives
 
     def end(self) -> None:
         self.stop.set()
@@ -61,7 +69,7 @@ def path(run_dir: Path) -> Path:
 
 @pytest.fixture
 def agent(path: Path) -> Iterator[Agent]:
-    running = Agent(path, make_availability(bindable=False))
+    running = Agent(path, make_state(synchronized=False, settings=EXCLUSIVE))
     yield running
     running.end()
 
@@ -126,7 +134,7 @@ def test_a_synchronization_in_parts_is_acknowledged_part_by_part(path: Path, age
 
 def test_a_refusal_is_an_error_to_the_runtime(path: Path, agent: Agent) -> None:
     damaged = wire.CreateContainerRequest.FromString(WORKER.SerializeToString())
-    damaged.container.annotations["numalocal.io/assignment"] = "{"
+    damaged.container.annotations["assignment.numalocal.io/cpuset"] = "{"
     with FakeRuntime(path) as runtime:
         session = registered(runtime)
 
@@ -163,7 +171,7 @@ def test_the_plugin_comes_back_after_the_runtime_went_without_a_word(
 
 
 def test_sets_are_not_given_out_once_the_runtime_was_gone_for_the_grace(path: Path) -> None:
-    agent = Agent(path, make_availability(bindable=False, grace_s=0))
+    agent = Agent(path, make_state(synchronized=False, settings=Settings(grace_s=0)))
     with FakeRuntime(path) as runtime:
         registered(runtime).synchronize()
         until(lambda: agent.bindable, "sets are healthy")
@@ -224,7 +232,7 @@ def test_an_absent_runtime_is_reported_and_awaited(
 
 def test_stopping_closes_the_connection_at_once(path: Path) -> None:
     with FakeRuntime(path) as runtime:
-        agent = Agent(path, make_availability(bindable=False))
+        agent = Agent(path, make_state(synchronized=False, settings=EXCLUSIVE))
         session = registered(runtime)
 
         agent.end()
@@ -236,3 +244,45 @@ def test_stopping_closes_the_connection_at_once(path: Path) -> None:
 def test_registration_waits_longer_than_the_runtimes_own_limit() -> None:
     # One plugin that connects and never registers holds up all others for 5 s.
     assert nri.Timing().register_s > 10
+
+
+class TestAnUnaskedUpdate:
+    correction = Correction(
+        pod=make_pod(),
+        container=make_container(),
+        now=Cpuset(IdSet.parse("0-7"), IdSet()),
+        binding=Binding(cpus=IdSet.parse("2-3"), mems=IdSet.parse("0"), environment={}),
+    )
+
+    def test_reaches_the_runtime(self, path: Path, agent: Agent) -> None:
+        with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
+            session = registered(runtime)
+            session.synchronize()
+            until(lambda: agent.bindable, "synchronized")
+
+            done = other.submit(agent.link.update, [self.correction])
+            request = session.request()
+            session.reply(request.stream)
+            done.result(5)
+
+        assert request.method == "UpdateContainers"
+        (one,) = wire.UpdateContainersRequest.FromString(request.payload).update
+        cpu = one.linux.resources.cpu
+        assert (one.container_id, cpu.cpus, cpu.mems) == ("id-of-engine", "2-3", "0")
+        assert one.ignore_failure
+
+    def test_without_a_runtime_fails_at_once(self, agent: Agent) -> None:
+        with pytest.raises(ConnectionLost):
+            agent.link.update([self.correction])
+
+    def test_that_the_runtime_refuses_fails(self, path: Path, agent: Agent) -> None:
+        with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
+            session = registered(runtime)
+            session.synchronize()
+            until(lambda: agent.bindable, "synchronized")
+
+            done = other.submit(agent.link.update, [self.correction])
+            session.reply(session.request().stream, code=2, message="some failed")
+
+            with pytest.raises(CallFailed, match="some failed"):
+                done.result(5)

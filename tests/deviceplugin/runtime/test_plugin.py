@@ -2,22 +2,30 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from numalocal_deviceplugin.errors import BindingRefused, DevicesUnknown, KubeletSilent
-from numalocal_deviceplugin.kubelet.allocation import allocate
+from numalocal.sets.assignment import Assignment
+from numalocal_deviceplugin.assigning import sets_named
+from numalocal_deviceplugin.binding import Idle
+from numalocal_deviceplugin.correcting import corrections
+from numalocal_deviceplugin.errors import BindingRefused, CpusHeld, DevicesUnknown
+from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.runtime import messages
 from numalocal_deviceplugin.runtime.plugin import Plugin
-from numalocal_deviceplugin.state import Availability
+from numalocal_deviceplugin.snapshot import Settings
+from numalocal_deviceplugin.standing import Policy
+from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
-from ..nodes import N0, N1, SHARED, make_machine, make_partition
+from ..nodes import N0, N1, SHARED, make_partition, make_state
 
 BUDGET_S = 2.0
-ANNOTATION = "numalocal.io/assignment"
-ASSIGNED = allocate(make_partition().sets, [N0], make_machine()).assignment.to_json()
+ANNOTATION = "assignment.numalocal.io/cpuset"
+ASSIGNED = Assignment.of(sets_named(make_partition().sets, [N0])).to_json()
+LISTED = {("default", "llama-0"): frozenset({N1})}
 OLD = '{"sets":[{"id":"cpuset-n0-c1x3","pool":"cpuset","cpus":"1-3","numaNode":0,"memoryBytes":1}]}'
 
 POD = nri.PodSandbox(
     id="p1",
+    uid="u1",
     name="llama-0",
     namespace="default",
     annotations={
@@ -26,7 +34,7 @@ POD = nri.PodSandbox(
         "numalocal.io/engine": "openmp",
     },
 )
-OTHER_POD = nri.PodSandbox(id="p2", name="web-0", namespace="default")
+OTHER_POD = nri.PodSandbox(id="p2", uid="u2", name="web-0", namespace="default")
 
 DevicesWithin = Callable[[str, str, float], Sequence[str]]
 
@@ -81,19 +89,47 @@ def updated(response: nri.SynchronizeResponse) -> dict[str, tuple[str, str]]:
     }
 
 
+def update(plugin: Plugin, one: nri.Container, pod: nri.PodSandbox, asked: str = "") -> str:
+    """Give the CPUs that an update is answered with, empty = as it was asked."""
+    request = nri.UpdateContainerRequest(
+        pod=pod,
+        container=one,
+        linux_resources=nri.LinuxResources(cpu=nri.LinuxCPU(cpus=asked)),
+    )
+    answer = plugin.update_container(request.SerializeToString(), BUDGET_S)
+    updates = nri.UpdateContainerResponse.FromString(answer).update
+    assert [one.ignore_failure for one in updates] in ([], [False])
+    return updates[0].linux.resources.cpu.cpus if updates else ""
+
+
+def end_pod(plugin: Plugin, pod: nri.PodSandbox) -> None:
+    event = nri.StateChangeEvent(event=nri.STOP_POD_SANDBOX, pod=pod)
+    plugin.state_change(event.SerializeToString(), BUDGET_S)
+
+
+def stop(plugin: Plugin, name: str, pod: nri.PodSandbox) -> None:
+    request = nri.StopContainerRequest(pod=pod, container=nri.Container(id=f"id-{name}"))
+    plugin.stop_container(request.SerializeToString(), BUDGET_S)
+
+
 @pytest.fixture
-def plugin(availability: Availability) -> Plugin:
-    return Plugin(availability, no_devices)
+def state() -> State:
+    """A node that keeps idle sets empty, so that others have the shared CPUs alone."""
+    return make_state(settings=Settings(idle=Idle.EXCLUSIVE))
 
 
-def test_configure_subscribes_to_four_events_and_asks_to_fail_closed(plugin: Plugin) -> None:
+@pytest.fixture
+def plugin(state: State) -> Plugin:
+    return Plugin(state, no_devices)
+
+
+def test_configure_subscribes_to_six_events(plugin: Plugin) -> None:
     answer = nri.ConfigureResponse.FromString(
         plugin.configure(nri.ConfigureRequest().SerializeToString(), BUDGET_S)
     )
 
-    # CREATE_CONTAINER, UPDATE_CONTAINER, STOP_CONTAINER, REMOVE_CONTAINER
-    assert answer.events == 1 << 3 | 1 << 7 | 1 << 9 | 1 << 10
-    assert answer.failure_policy.fail_request
+    # Sandboxes: STOP, REMOVE.  Containers: CREATE, UPDATE, STOP, REMOVE.
+    assert answer.events == 1 << 1 | 1 << 2 | 1 << 3 | 1 << 7 | 1 << 9 | 1 << 10
 
 
 def test_a_worker_is_born_on_its_cpus_with_its_environment(plugin: Plugin) -> None:
@@ -139,39 +175,39 @@ def test_any_other_container_is_born_on_the_shared_cpus(plugin: Plugin) -> None:
     )
 
 
-def test_an_init_container_is_born_on_its_pods_sets(availability: Availability) -> None:
+def test_an_init_container_is_born_on_its_pods_sets(state: State) -> None:
     asked: list[tuple[str, str, float]] = []
 
     def devices_within(namespace: str, name: str, timeout_s: float) -> list[str]:
         asked.append((namespace, name, timeout_s))
         return [N1]
 
-    adjust = create(Plugin(availability, devices_within), container("numalocal-check"))
+    adjust = create(Plugin(state, devices_within), container("numalocal-check"))
 
     assert adjust.linux.resources.cpu.cpus == "6-7"
     assert asked == [("default", "llama-0", 1.0)]
 
 
-def test_the_kubelet_is_given_half_of_a_shorter_limit(availability: Availability) -> None:
+def test_the_kubelet_is_given_half_of_a_shorter_limit(state: State) -> None:
     limits: list[float] = []
 
     def devices_within(namespace: str, name: str, timeout_s: float) -> list[str]:
         limits.append(timeout_s)
         return [N1]
 
-    create(Plugin(availability, devices_within), container("numalocal-check"), budget_s=0.5)
+    create(Plugin(state, devices_within), container("numalocal-check"), budget_s=0.5)
 
     assert limits == [0.25]
 
 
 def test_an_init_container_whose_sets_are_not_found_is_refused(
-    availability: Availability, caplog: pytest.LogCaptureFixture
+    state: State, caplog: pytest.LogCaptureFixture
 ) -> None:
     def unknown(namespace: str, name: str, timeout_s: float) -> list[str]:
         raise DevicesUnknown("pod default/llama-0: not found")
 
     with pytest.raises(DevicesUnknown):
-        create(Plugin(availability, unknown), container("numalocal-check"))
+        create(Plugin(state, unknown), container("numalocal-check"))
     assert "container refused" in caplog.text
 
 
@@ -183,150 +219,240 @@ def test_a_worker_that_cannot_be_bound_is_refused(plugin: Plugin) -> None:
 def test_an_update_of_a_workers_cpus_is_overruled(
     plugin: Plugin, caplog: pytest.LogCaptureFixture
 ) -> None:
-    request = nri.UpdateContainerRequest(
-        pod=POD,
-        container=container("engine", assignment=ASSIGNED, cpus="2-3", mems="0"),
-        linux_resources=nri.LinuxResources(cpu=nri.LinuxCPU(cpus="0-7")),
-    )
+    engine = container("engine", assignment=ASSIGNED)
+    create(plugin, engine)
 
-    answer = nri.UpdateContainerResponse.FromString(
-        plugin.update_container(request.SerializeToString(), BUDGET_S)
-    )
-
-    (update,) = answer.update
-    cpu = update.linux.resources.cpu
-    assert (update.container_id, cpu.cpus, cpu.mems) == ("id-engine", "2-3", "0")
-    assert not update.ignore_failure
+    assert update(plugin, engine, POD, asked="0-7") == "2-3"
     assert "update of CPUs overruled" in caplog.text
 
 
 def test_an_update_of_something_else_keeps_the_binding_quietly(
     plugin: Plugin, caplog: pytest.LogCaptureFixture
 ) -> None:
-    request = nri.UpdateContainerRequest(pod=OTHER_POD, container=container("web", pod="p2"))
-
-    answer = nri.UpdateContainerResponse.FromString(
-        plugin.update_container(request.SerializeToString(), BUDGET_S)
-    )
-
-    assert answer.update[0].linux.resources.cpu.cpus == SHARED
+    assert update(plugin, container("web", pod="p2"), OTHER_POD) == SHARED
     assert "overruled" not in caplog.text
 
 
-def test_synchronize_corrects_workers_and_others_and_nobody_else(plugin: Plugin) -> None:
-    response = synchronize(
-        plugin,
-        container(
-            "new", assignment=ASSIGNED, state=nri.CONTAINER_CREATED
-        ),  # created while the agent was away
-        container("engine", assignment=ASSIGNED, cpus="2,3", mems="0"),
-        container("web", pod="p2"),
-        container("moved", pod="p2", cpus="0-1,4-5"),
-        container("done", pod="p2", state=nri.CONTAINER_STOPPED),
-        container("orphan", pod="gone"),
-    )
+def test_an_update_is_never_refused_for_a_cpu_that_is_offline(state: State, plugin: Plugin) -> None:
+    engine = container("engine", assignment=ASSIGNED)
+    create(plugin, engine)
+    machine = state.snapshot().node.machine
 
-    assert updated(response) == {"id-new": ("2-3", "0"), "id-web": (SHARED, "")}
-    assert all(update.ignore_failure for update in response.update)
-    assert plugin.synchronized.is_set()
+    state.set_machine(machine.with_online(machine.online - {2}))
+
+    assert update(plugin, engine, POD) == "3"
 
 
-def test_synchronize_gives_nodes_to_a_check_and_to_nobody_that_is_not_bound(
-    availability: Availability,
+class TestSynchronize:
+    def test_corrects_workers_and_others_and_nobody_else(self, plugin: Plugin) -> None:
+        response = synchronize(
+            plugin,
+            container(
+                "new", assignment=ASSIGNED, state=nri.CONTAINER_CREATED
+            ),  # created while the agent was away
+            container("web", pod="p2"),
+            container("moved", pod="p2", cpus="0-1,4-5"),
+            container("done", pod="p2", state=nri.CONTAINER_STOPPED),
+            container("orphan", pod="gone"),
+        )
+
+        assert updated(response) == {"id-new": ("2-3", "0"), "id-web": (SHARED, "")}
+        assert all(one.ignore_failure for one in response.update)
+        assert plugin.synchronized.is_set()
+
+    @pytest.mark.parametrize("state_", [nri.CONTAINER_PAUSED, nri.CONTAINER_UNKNOWN])
+    def test_counts_who_is_paused_or_unknown_as_living(
+        self, plugin: Plugin, state: State, state_: nri.ContainerState
+    ) -> None:
+        synchronize(plugin, container("engine", assignment=ASSIGNED, state=state_))
+
+        assert str(state.snapshot().node.ledger.held) == "2-3"
+
+    def test_leaves_the_memory_of_what_runs_to_later(self, plugin: Plugin, state: State) -> None:
+        """The runtime makes no container until the answer is applied, and moving takes seconds."""
+        response = synchronize(plugin, container("engine", assignment=ASSIGNED))
+
+        assert updated(response) == {"id-engine": ("2-3", "")}
+        (later,) = corrections(state.snapshot().node)
+        assert (str(later.binding.cpus), str(later.binding.mems)) == ("2-3", "0")
+
+    def test_gives_nodes_to_a_check_and_to_nobody_that_is_not_bound(
+        self, plugin: Plugin, state: State
+    ) -> None:
+        """A check that waits tells by this, and nothing else, that it has been bound since."""
+        state.set_listing(LISTED, state.snapshot().node.ledger)
+        check = container("numalocal-check", state=nri.CONTAINER_CREATED)
+
+        response = synchronize(plugin, check, container("sidecar"))
+
+        assert updated(response) == {"id-numalocal-check": ("6-7", "1"), "id-sidecar": (SHARED, "")}
+
+    def test_leaves_alone_whom_only_the_silent_kubelet_knows(self, plugin: Plugin) -> None:
+        response = synchronize(plugin, container("numalocal-check"), container("sidecar"))
+
+        assert updated(response) == {"id-sidecar": (SHARED, "")}
+
+    def test_reports_a_pod_that_was_made_past_the_webhook_and_goes_on(
+        self, plugin: Plugin, state: State, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        missed = nri.PodSandbox(
+            id="p3", uid="u3", name="x", annotations={"numalocal.io/cpusets": ""}
+        )
+        request = nri.SynchronizeRequest(
+            pods=[missed, POD],
+            containers=[
+                container("app", pod="p3"),
+                container("engine", assignment=ASSIGNED, cpus="2-3", mems="0"),
+            ],
+        )
+
+        answer = plugin.synchronize(request.SerializeToString(), BUDGET_S)
+
+        assert updated(nri.SynchronizeResponse.FromString(answer)) == {"id-app": (SHARED, "")}
+        assert "webhook did not see the pod" in caplog.records[-2].__dict__["err"]
+        assert Reason.NOT_BOUND in {one.reason for one in state.snapshot().refusals}
+        with pytest.raises(BindingRefused, match="webhook did not see the pod"):
+            create(plugin, container("app"), missed)
+
+    def test_collects_a_list_that_comes_in_parts(self, plugin: Plugin) -> None:
+        first = synchronize(plugin, container("web", pod="p2"), more=True)
+
+        assert first == nri.SynchronizeResponse(more=True)
+        assert not plugin.synchronized.is_set()
+
+        last = synchronize(plugin, container("engine", assignment=ASSIGNED))
+
+        assert updated(last) == {"id-web": (SHARED, ""), "id-engine": ("2-3", "")}
+        assert not last.more
+        assert updated(synchronize(plugin)) == {}
+
+    def test_binds_all_others_beside_a_hostile_one(self, plugin: Plugin) -> None:
+        hostile = nri.PodSandbox(
+            id="p3", uid="u3", name="x", annotations={"numalocal.io/reserved-cores": "9" * 5000}
+        )
+        request = nri.SynchronizeRequest(
+            pods=[hostile, OTHER_POD],
+            containers=[
+                container("engine", pod="p3", assignment=ASSIGNED),
+                container("web", pod="p2"),
+            ],
+        )
+
+        answer = plugin.synchronize(request.SerializeToString(), BUDGET_S)
+
+        assert "id-web" in updated(nri.SynchronizeResponse.FromString(answer))
+
+    def test_does_not_give_a_claim_of_the_pods_own_any_cpu(self, plugin: Plugin) -> None:
+        forger = nri.PodSandbox(id="p3", uid="u3", name="x", annotations={ANNOTATION: ASSIGNED})
+        request = nri.SynchronizeRequest(
+            pods=[forger], containers=[container("app", pod="p3", assignment=ASSIGNED)]
+        )
+
+        answer = plugin.synchronize(request.SerializeToString(), BUDGET_S)
+
+        assert updated(nri.SynchronizeResponse.FromString(answer)) == {"id-app": (SHARED, "")}
+
+
+class TestNoCpuIsGivenTwice:
+    def test_while_a_pod_runs_whatever_the_kubelet_believes(self, plugin: Plugin) -> None:
+        create(plugin, container("engine", assignment=ASSIGNED))
+
+        with pytest.raises(
+            CpusHeld, match="CPU 2-3 of its CPU sets is still held by pod default/l"
+        ):
+            create(plugin, container("late", pod="p2", assignment=ASSIGNED), OTHER_POD)
+
+    def test_while_its_crashed_container_waits(self, plugin: Plugin) -> None:
+        create(plugin, container("engine", assignment=ASSIGNED))
+        stop(plugin, "engine", POD)
+
+        with pytest.raises(CpusHeld):
+            create(plugin, container("late", pod="p2", assignment=ASSIGNED), OTHER_POD)
+
+    @pytest.mark.parametrize("event", [nri.STOP_POD_SANDBOX, nri.REMOVE_POD_SANDBOX])
+    def test_until_its_sandbox_is_stopped(self, plugin: Plugin, event: nri.Event) -> None:
+        create(plugin, container("engine", assignment=ASSIGNED))
+
+        change = nri.StateChangeEvent(event=event, pod=POD)
+        plugin.state_change(change.SerializeToString(), BUDGET_S)
+
+        late = create(plugin, container("late", pod="p2", assignment=ASSIGNED), OTHER_POD)
+        assert late.linux.resources.cpu.cpus == "2-3"
+
+    def test_to_a_set_of_today_and_one_of_other_pools(self, plugin: Plugin, state: State) -> None:
+        synchronize(plugin, container("old", assignment=OLD, cpus="1-3", mems="0"))
+        stop(plugin, "old", POD)
+
+        with pytest.raises(CpusHeld):
+            create(plugin, container("late", pod="p2", assignment=ASSIGNED), OTHER_POD)
+        web = create(plugin, container("web", pod="p2"), OTHER_POD)
+        assert web.linux.resources.cpu.cpus == "0,4-5"
+
+
+class TestIdleSets:
+    def test_are_everybodys_and_taken_back_in_the_answer_that_makes_the_worker(self) -> None:
+        plugin = Plugin(make_state(), no_devices)
+        web = create(plugin, container("web", pod="p2"), OTHER_POD)
+        assert web.linux.resources.cpu.cpus == "0-7"
+
+        request = nri.CreateContainerRequest(
+            pod=POD, container=container("engine", assignment=ASSIGNED)
+        )
+        answer = nri.CreateContainerResponse.FromString(
+            plugin.create_container(request.SerializeToString(), BUDGET_S)
+        )
+
+        (back,) = answer.update
+        assert (back.container_id, back.linux.resources.cpu.cpus) == ("id-web", "0-1,4-7")
+        assert back.linux.resources.cpu.mems == ""
+        assert back.ignore_failure
+
+    def test_are_not_taken_twice(self) -> None:
+        plugin = Plugin(make_state(), no_devices)
+        create(plugin, container("web", pod="p2"), OTHER_POD)
+        create(plugin, container("engine", assignment=ASSIGNED))
+        stop(plugin, "engine", POD)
+
+        request = nri.CreateContainerRequest(
+            pod=POD, container=container("engine", assignment=ASSIGNED)
+        )
+        answer = plugin.create_container(request.SerializeToString(), BUDGET_S)
+
+        assert not nri.CreateContainerResponse.FromString(answer).update
+
+
+class TestWhereAnotherPins:
+    @pytest.fixture(params=[Policy.UNKNOWN, Policy.STATIC])
+    def barred(self, request: pytest.FixtureRequest) -> Plugin:
+        return Plugin(make_state(policy=request.param), no_devices)
+
+    def test_nobody_is_adjusted(self, barred: Plugin) -> None:
+        web = container("web", pod="p2", cpus="0-7")
+
+        assert create(barred, web, OTHER_POD) == nri.ContainerAdjustment()
+        assert update(barred, web, OTHER_POD, asked="4-5") == ""
+        assert updated(synchronize(barred, web, container("engine", assignment=ASSIGNED))) == {}
+
+    def test_a_worker_does_not_start_unbound(self, barred: Plugin) -> None:
+        with pytest.raises(BindingRefused, match=r"container engine: (this node's|the) kubelet"):
+            create(barred, container("engine", assignment=ASSIGNED))
+
+    def test_what_was_seen_meanwhile_is_bound_when_it_may_be(self) -> None:
+        state = make_state(policy=Policy.UNKNOWN)
+        synchronize(Plugin(state, no_devices), container("engine", assignment=ASSIGNED))
+
+        state.set_policy(Policy.NONE)
+
+        (one,) = corrections(state.snapshot().node)
+        assert str(one.binding.cpus) == "2-3"
+
+
+def test_a_container_that_was_born_bound_is_not_told_as_born_unbound(
+    plugin: Plugin, state: State
 ) -> None:
-    """A check that waits tells by this, and nothing else, that it has been bound since."""
-    plugin = Plugin(availability, lambda namespace, name, timeout_s: [N1])
+    create(plugin, container("engine", assignment=ASSIGNED, env=["NUMALOCAL_CPUS=mine"]))
 
-    response = synchronize(plugin, container("numalocal-check"), container("sidecar"))
-
-    assert updated(response) == {"id-numalocal-check": ("6-7", "1"), "id-sidecar": (SHARED, "")}
-
-
-def test_synchronize_reports_a_pod_that_was_made_past_the_webhook_and_goes_on(
-    plugin: Plugin, caplog: pytest.LogCaptureFixture
-) -> None:
-    missed = nri.PodSandbox(id="p3", name="x", annotations={"numalocal.io/cpusets": "1"})
-    request = nri.SynchronizeRequest(
-        pods=[missed, POD],
-        containers=[container("app", pod="p3"), container("engine", assignment=ASSIGNED)],
-    )
-
-    answer = plugin.synchronize(request.SerializeToString(), BUDGET_S)
-
-    response = nri.SynchronizeResponse.FromString(answer)
-    assert updated(response) == {"id-app": (SHARED, ""), "id-engine": ("2-3", "0")}
-    assert "running container is not bound" in caplog.text
-    with pytest.raises(BindingRefused, match="webhook did not see the pod"):
-        create(plugin, container("app"), missed)
-
-
-def test_synchronize_collects_a_list_that_comes_in_parts(plugin: Plugin) -> None:
-    first = synchronize(plugin, container("web", pod="p2"), more=True)
-
-    assert first == nri.SynchronizeResponse(more=True)
-    assert not plugin.synchronized.is_set()
-
-    last = synchronize(plugin, container("engine", assignment=ASSIGNED))
-
-    assert updated(last) == {"id-web": (SHARED, ""), "id-engine": ("2-3", "0")}
-    assert not last.more
-    assert updated(synchronize(plugin)) == {}
-
-
-def test_synchronize_asks_a_silent_kubelet_for_one_limit_in_all(
-    availability: Availability, caplog: pytest.LogCaptureFixture
-) -> None:
-    limits: list[float] = []
-
-    def silent(namespace: str, name: str, timeout_s: float) -> list[str]:
-        limits.append(timeout_s)
-        raise KubeletSilent("no answer")
-
-    plugin = Plugin(availability, silent)
-    response = synchronize(
-        plugin, container("numalocal-check"), container("numalocal-check"), container("engine")
-    )
-
-    assert updated(response) == {"id-engine": (SHARED, "")}
-    assert limits[0] <= 1.0
-    assert "running container is not bound" in caplog.text
-
-
-def devices(availability: Availability) -> dict[str, bool]:
-    listed = availability.devices(availability.partition.sets)
-    return {one.id: one.healthy for one in listed}
-
-
-def test_cpus_of_another_pool_configuration_are_not_given_out_until_their_container_ends(
-    plugin: Plugin, availability: Availability
-) -> None:
-    synchronize(plugin, container("old", assignment=OLD, cpus="1-3", mems="0"))
-    assert devices(availability) == {N0: False, N1: True}
-    web = create(plugin, container("web", pod="p2"), OTHER_POD)
-    assert web.linux.resources.cpu.cpus == "0,4-5"
-
-    stop = nri.StopContainerRequest(container=nri.Container(id="id-old"))
-    plugin.stop_container(stop.SerializeToString(), BUDGET_S)
-
-    assert devices(availability) == {N0: True, N1: True}
-
-
-@pytest.mark.parametrize("by_name", [True, False], ids=["newer runtime", "older runtime"])
-def test_a_removed_container_holds_nothing_either(
-    plugin: Plugin, availability: Availability, *, by_name: bool
-) -> None:
-    create(plugin, container("old", assignment=OLD))
-    assert devices(availability) == {N0: False, N1: True}
-
-    gone = nri.Container(id="id-old")
-    if by_name:
-        request = nri.RemoveContainerRequest(container=gone)
-        plugin.remove_container(request.SerializeToString(), BUDGET_S)
-    else:
-        event = nri.StateChangeEvent(event=nri.REMOVE_CONTAINER, container=gone)
-        plugin.state_change(event.SerializeToString(), BUDGET_S)
-
-    assert devices(availability) == {N0: True, N1: True}
+    assert state.snapshot().refusals == ()
 
 
 def test_events_of_containers_that_never_started_are_taken(plugin: Plugin) -> None:

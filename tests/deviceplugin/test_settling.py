@@ -1,0 +1,154 @@
+from dataclasses import replace
+
+import pytest
+
+from numalocal.sets.assignment import Assignment
+from numalocal_deviceplugin.assigning import sets_named
+from numalocal_deviceplugin.binding import Node
+from numalocal_deviceplugin.ledger import Ledger, rebuilt
+from numalocal_deviceplugin.pods import Container, Pod
+from numalocal_deviceplugin.refusals import Reason
+from numalocal_deviceplugin.settling import Listing, contested, settled
+
+from .nodes import N0, N1, make_container, make_node, make_partition, make_pod
+
+FIRST = Assignment.of(sets_named(make_partition().sets, [N0]))
+TEXT = FIRST.to_json()
+OLD = '{"sets":[{"id":"cpuset-n0-c1x3","pool":"cpuset","cpus":"1-3","numaNode":0,"memoryBytes":1}]}'
+A, B = make_pod("a"), make_pod("b")
+
+
+def node(*containers: tuple[Pod, Container]) -> Node:
+    return make_node(ledger=rebuilt([pod for pod, _ in containers], containers))
+
+
+def lists(**pods: str) -> Listing:
+    return {("default", name): frozenset(ids.split()) for name, ids in pods.items()}
+
+
+def holders(ledger: Ledger) -> dict[str, str]:
+    return {one.pod.name: str(one.cpus) for one in ledger.tenants.values() if one.cpus}
+
+
+def test_a_container_claims_what_it_was_told() -> None:
+    found = settled(node((A, make_container(assignment=TEXT)), (B, make_container("web"))), {})
+
+    assert holders(found.ledger) == {"a": "2-3"}
+    assert (dict(found.refused), found.undecided) == ({}, frozenset())
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_the_one_that_sits_on_the_cpus_has_them(*, first: bool) -> None:
+    sits = (A, make_container("sits", assignment=TEXT, cpus="2-3"))
+    late = (B, make_container("late", assignment=TEXT))
+
+    found = settled(node(*((sits, late) if first else (late, sits))), lists(b=N0))
+
+    assert holders(found.ledger) == {"a": "2-3"}
+    (refusal,) = found.refused.values()
+    assert (refusal.reason, refusal.subject) == (Reason.CPUS_HELD, "default/b/late")
+
+
+def test_of_two_that_sit_nowhere_the_kubelets_word_counts() -> None:
+    both = node(
+        (A, make_container("x", assignment=TEXT)), (B, make_container("y", assignment=TEXT))
+    )
+
+    assert holders(settled(both, lists(b=N0)).ledger) == {"b": "2-3"}
+
+
+def test_one_that_was_refused_claims_once_the_holder_is_gone() -> None:
+    sits = (A, make_container("sits", assignment=TEXT, cpus="2-3"))
+    found = settled(node(sits, (B, make_container("late", assignment=TEXT))), {})
+
+    later = settled(make_node(ledger=found.ledger.gone(A)), {})
+
+    assert holders(later.ledger) == {"b": "2-3"}
+    assert dict(later.refused) == {}
+
+
+class TestWhileTheKubeletIsSilent:
+    def test_what_only_it_knows_is_undecided(self) -> None:
+        pod = make_pod("a", bound_containers="numalocal-check")
+
+        found = settled(node((pod, make_container("numalocal-check"))), None)
+
+        assert found.undecided == {"id-of-numalocal-check"}
+        assert dict(found.refused) == {}
+
+    def test_a_container_that_lives_is_believed(self) -> None:
+        found = settled(node((A, make_container(assignment=OLD))), None)
+
+        assert holders(found.ledger) == {"a": "1-3"}
+
+
+def test_a_bound_container_claims_what_the_kubelet_lists() -> None:
+    pod = make_pod("a", bound_containers="numalocal-check")
+
+    found = settled(node((pod, make_container("numalocal-check"))), lists(a=N1))
+
+    assert holders(found.ledger) == {"a": "6-7"}
+
+
+def test_sets_that_nobody_vouches_for_are_refused() -> None:
+    found = settled(node((A, make_container(assignment=OLD))), {})
+
+    assert holders(found.ledger) == {}
+    assert "none of this node's" in found.refused["id-of-engine"].message
+
+
+def test_a_pod_that_waits_for_a_crashed_container_holds_what_is_listed() -> None:
+    ledger = rebuilt([A, B], [])
+
+    found = settled(make_node(ledger=ledger), lists(a=f"{N0} unknown"))
+
+    assert holders(found.ledger) == {"a": "2-3"}
+
+
+def test_one_bad_container_stops_nobody() -> None:
+    bad = replace(make_container("bad"), annotations={"assignment.numalocal.io/x": "[" * 60_000})
+
+    found = settled(node((A, bad), (B, make_container(assignment=TEXT))), {})
+
+    assert holders(found.ledger) == {"b": "2-3"}
+    assert found.refused["id-of-bad"].reason is Reason.NOT_BOUND
+
+
+def test_what_nobody_foresaw_is_a_refusal_too() -> None:
+    class Odd(dict[str, str]):
+        def __iter__(self) -> "object":  # type: ignore[override]
+            raise RuntimeError("odd")
+
+    odd = replace(A, annotations=Odd())
+
+    found = settled(node((odd, make_container(assignment=TEXT))), {})
+
+    assert found.refused["id-of-engine"].message == (
+        "pod default/a, container engine: it cannot be judged (RuntimeError)"
+    )
+
+
+class TestContested:
+    now = make_node(ledger=Ledger().claim(A, make_container(), FIRST))
+
+    def test_is_a_set_of_a_pod_for_which_the_kubelet_does_not_list_it(self) -> None:
+        found = contested(self.now, {}, self.now.ledger)
+
+        assert found == {
+            N0: "CPU 2-3 is still held by pod default/a, for which the kubelet does not list it; "
+            "the set is given out again when that pod has gone"
+        }
+
+    def test_is_none_in_rightful_use(self) -> None:
+        assert contested(self.now, lists(a=N0), self.now.ledger) == {}
+
+    def test_is_none_that_was_given_while_the_kubelet_answered(self) -> None:
+        assert contested(self.now, {}, Ledger()) == {}
+
+    def test_is_every_set_that_one_of_other_pools_overlaps(self) -> None:
+        wide = Assignment.parse(OLD.replace("1-3", "1-6"))
+        now = make_node(ledger=Ledger().claim(A, make_container(), wide))
+
+        found = contested(now, lists(a="cpuset-n0-c1x3"), now.ledger)
+
+        assert set(found) == {N0, N1}
