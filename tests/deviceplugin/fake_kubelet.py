@@ -154,25 +154,37 @@ class FakePodResources(_Closing, podresources_v1_pb2_grpc.PodResourcesListerServ
                 grpc.StatusCode.UNKNOWN,
                 f"pod {request.pod_name} in namespace {request.pod_namespace} not found",
             )
-        containers = [
-            podresources_v1_pb2.ContainerResources(
-                name=name,
-                devices=[
-                    podresources_v1_pb2.ContainerDevices(resource_name=resource, device_ids=ids)
-                ],
-            )
-            for name, resource, ids in self.pods[key]
-        ]
-        return podresources_v1_pb2.GetPodResourcesResponse(
-            pod_resources=podresources_v1_pb2.PodResources(
-                name=request.pod_name, namespace=request.pod_namespace, containers=containers
-            )
+        return podresources_v1_pb2.GetPodResourcesResponse(pod_resources=self._pod(key))
+
+    def List(
+        self, request: podresources_v1_pb2.ListPodResourcesRequest, context: Any
+    ) -> podresources_v1_pb2.ListPodResourcesResponse:
+        self.hold.wait(5)
+        self.asked.append("")
+        return podresources_v1_pb2.ListPodResourcesResponse(
+            pod_resources=[self._pod(key) for key in self.pods]
         )
 
     def GetAllocatableResources(
         self, request: podresources_v1_pb2.AllocatableResourcesRequest, context: Any
     ) -> podresources_v1_pb2.AllocatableResourcesResponse:
         return podresources_v1_pb2.AllocatableResourcesResponse(cpu_ids=self.cpu_ids)
+
+    def _pod(self, key: str) -> podresources_v1_pb2.PodResources:
+        namespace, _, name = key.partition("/")
+        return podresources_v1_pb2.PodResources(
+            name=name,
+            namespace=namespace,
+            containers=[
+                podresources_v1_pb2.ContainerResources(
+                    name=container,
+                    devices=[
+                        podresources_v1_pb2.ContainerDevices(resource_name=resource, device_ids=ids)
+                    ],
+                )
+                for container, resource, ids in self.pods[key]
+            ],
+        )
 
     def close(self) -> None:
         self.hold.set()

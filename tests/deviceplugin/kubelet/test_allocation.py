@@ -7,7 +7,7 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import PREFERENCES, Pool, Preference
 from numalocal_deviceplugin.errors import UnknownDevice
-from numalocal_deviceplugin.kubelet.allocation import allocate, preferred_ids
+from numalocal_deviceplugin.kubelet.allocation import answer, assign, preferred_ids
 
 from ..nodes import N0, N1, make_machine, make_node, make_partition
 
@@ -18,7 +18,7 @@ BIG = partition(BIG_MACHINE, (Pool(name="cpuset", size=1),)).sets
 
 
 def test_ids_in_any_order_become_an_assignment_in_rank_order() -> None:
-    given_sets = allocate(SETS, [N1, N0], MACHINE)
+    given_sets = answer("cpuset", assign(SETS, [N1, N0], MACHINE), MACHINE)
 
     assert given_sets.environment == {
         "NUMALOCAL_CPUS": "2-3,6-7",
@@ -32,11 +32,12 @@ def test_ids_in_any_order_become_an_assignment_in_rank_order() -> None:
 
 
 def test_the_annotation_carries_the_assignment_to_the_containers_creation() -> None:
-    given_sets = allocate(SETS, [N0], MACHINE)
+    assignment = assign(SETS, [N0], MACHINE)
 
-    assert list(given_sets.annotations) == ["numalocal.io/assignment"]
-    text = given_sets.annotations["numalocal.io/assignment"]
-    assert Assignment.parse(text) == given_sets.assignment
+    annotations = answer("cpuset", assignment, MACHINE).annotations
+
+    assert list(annotations) == ["assignment.numalocal.io/cpuset"]
+    assert Assignment.parse(annotations["assignment.numalocal.io/cpuset"]) == assignment
 
 
 def test_more_sets_than_one_container_can_have_are_refused() -> None:
@@ -44,17 +45,17 @@ def test_more_sets_than_one_container_can_have_are_refused() -> None:
     sets = partition(machine, (Pool(name="cpuset", size=1),)).sets
     ids = [one.id for one in sets]
 
-    assert len(allocate(sets, ids[:64], machine).assignment.sets) == 64
+    assert len(assign(sets, ids[:64], machine).sets) == 64
     with pytest.raises(SetsUnavailable, match="65 CPU sets are asked for by one container"):
-        allocate(sets, ids[:65], machine)
+        assign(sets, ids[:65], machine)
 
 
 def test_unknown_ids_are_all_named_with_what_there_is_and_what_to_do() -> None:
     with pytest.raises(UnknownDevice) as caught:
-        allocate(SETS, ["cpuset-n9-c0x2", N0, "old"], MACHINE)
+        assign(SETS, ["cpuset-n9-c0x2", N0, "old"], MACHINE)
 
     assert str(caught.value) == (
-        "device cpuset-n9-c0x2, old is not a CPU set of this node "
+        "device 'cpuset-n9-c0x2, old' is not a CPU set of this node "
         "(it has cpuset-n0-c2x2, cpuset-n1-c6x2); if the pools were changed, delete the pod "
         "so that it gets a set of the new ones"
     )
@@ -94,7 +95,7 @@ def test_a_set_whose_core_went_offline_meanwhile_is_not_allocated() -> None:
     node = make_node(online="0-5")
 
     with pytest.raises(SetsUnavailable, match=f"device {N1}: CPU 6-7 is offline; bring it online"):
-        allocate(node.partition.sets, [N1], node.machine)
+        assign(node.partition.sets, [N1], node.machine)
 
 
 def test_an_unknown_available_id_is_an_error() -> None:

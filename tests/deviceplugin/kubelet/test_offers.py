@@ -1,56 +1,85 @@
+"""Which sets are offered, and why not the others: unhealthy only where it should be."""
+
 import pytest
 
 from numalocal.idset import IdSet
-from numalocal_deviceplugin.kubelet.offers import Conditions, Device, devices
+from numalocal.sets.assignment import Assignment
+from numalocal_deviceplugin.kubelet.offers import offers
+from numalocal_deviceplugin.ledger import Ledger
+from numalocal_deviceplugin.refusals import Reason, Refusal
+from numalocal_deviceplugin.standing import Policy
+from numalocal_deviceplugin.state import State
 
-from ..nodes import N0, N1, make_node, make_partition
+from ..nodes import N0, N1, make_container, make_partition, make_pod, make_state
 
-SETS = make_partition().sets
-
-
-def conditions(*, held: str = "", bindable: bool = True, pinning: bool = False) -> Conditions:
-    return Conditions(
-        held=IdSet.parse(held),
-        bindable=bindable,
-        pinning_kubelet=pinning,
-    )
+FIRST = make_partition().sets[0]
 
 
-def healthy(now: Conditions) -> dict[str, bool]:
-    return {device.id: device.healthy for device in devices(SETS, now)}
+def refused(state: State) -> dict[str, Reason | None]:
+    return {
+        one.set.id: None if one.refusal is None else one.refusal.reason
+        for one in offers("cpuset", state.snapshot())
+    }
 
 
-def test_every_set_is_a_device_with_its_numa_node() -> None:
-    assert devices(SETS, conditions()) == (
-        Device(id=N0, numa_node=0, healthy=True),
-        Device(id=N1, numa_node=1, healthy=True),
-    )
+def hold_first(state: State) -> Ledger:
+    """Let a pod hold the first set; the ledger from before is given back."""
+    before = state.snapshot().node.ledger
+    pod = make_pod()
+    container = make_container(assignment=Assignment.of([FIRST]).to_json())
+    state.admit(pod, container, Assignment.of([FIRST]))
+    state.created(pod, container)
+    return before
+
+
+def test_every_set_is_offered_where_nothing_is_refused(state: State) -> None:
+    assert refused(state) == {N0: None, N1: None}
 
 
 @pytest.mark.parametrize(
-    ("online", "holds"),
+    ("online", "of_first"),
     [
-        pytest.param("0-2,4-7", True, id="one thread offline"),
-        pytest.param("0,2,4,6", True, id="every second thread"),
-        pytest.param("0-1,4-7", False, id="a whole core"),
-        pytest.param("2-7", False, id="the core that is reserved"),
+        pytest.param("0-2,4-7", None, id="one thread offline"),
+        pytest.param("0,2,4,6", None, id="every second thread"),
+        pytest.param("0-1,4-7", Reason.SET_OFFLINE, id="a whole core"),
     ],
 )
-def test_a_set_is_healthy_while_its_cores_have_an_online_cpu(online: str, *, holds: bool) -> None:
-    sets = make_node(online=online).partition.sets
+def test_a_set_is_offered_while_its_cores_have_an_online_cpu(
+    state: State, online: str, of_first: Reason | None
+) -> None:
+    state.set_machine(state.snapshot().node.machine.with_online(IdSet.parse(online)))
 
-    listed = devices(sets, conditions())
-
-    assert {device.id: device.healthy for device in listed} == {N0: holds, N1: True}
-
-
-def test_a_set_whose_cpus_another_configurations_container_holds_is_unhealthy() -> None:
-    assert healthy(conditions(held="5-6")) == {N0: True, N1: False}
+    assert refused(state) == {N0: of_first, N1: None}
 
 
-def test_no_set_is_healthy_while_nothing_could_be_bound() -> None:
-    assert healthy(conditions(bindable=False)) == {N0: False, N1: False}
+def test_a_set_that_a_pod_holds_rightfully_is_offered(state: State) -> None:
+    hold_first(state)
+
+    state.set_listing({("default", "llama-0"): frozenset({N0})}, state.snapshot().node.ledger)
+
+    assert refused(state) == {N0: None, N1: None}
 
 
-def test_a_node_whose_kubelet_pins_has_no_devices() -> None:
-    assert devices(SETS, conditions(pinning=True)) == ()
+def test_a_set_that_a_pod_holds_without_the_kubelet_knowing_is_not_offered(state: State) -> None:
+    hold_first(state)
+
+    state.set_listing({}, state.snapshot().node.ledger)
+
+    assert refused(state) == {N0: Reason.SET_CONTESTED, N1: None}
+
+
+def test_no_set_is_given_out_while_nothing_could_be_bound() -> None:
+    state = make_state(synchronized=False)
+
+    assert refused(state) == {N0: Reason.RUNTIME_AWAY, N1: Reason.RUNTIME_AWAY}
+
+
+@pytest.mark.parametrize("policy", [Policy.UNKNOWN, Policy.STATIC])
+def test_nothing_is_listed_where_the_kubelet_pins_or_may(policy: Policy) -> None:
+    assert refused(make_state(policy=policy)) == {}
+
+
+def test_what_is_refused_of_another_pool_is_nothing_to_this_one(state: State) -> None:
+    state.refuse("other", [Refusal(reason=Reason.POOL_UNMET, message="none", subject="big")])
+
+    assert refused(state) == {N0: None, N1: None}

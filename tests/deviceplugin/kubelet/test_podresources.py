@@ -33,6 +33,14 @@ def test_a_pod_without_our_resources_has_no_devices(path: Path) -> None:
         assert resources.devices_of("default", "web", 1) == []
 
 
+def test_the_list_is_of_our_devices_by_pod(path: Path) -> None:
+    pods = {**POD, "default/web": [("web", "nvidia.com/gpu", ["GPU-2"])]}
+    with FakePodResources(path, pods), PodResources(path) as resources:
+        assert resources.listing(1) == {
+            ("default", "llama-0"): frozenset({N1, N0, "big-n0-c8x8"}),
+        }
+
+
 def test_an_unknown_pod_is_told_apart_from_a_silent_kubelet(path: Path) -> None:
     with (
         FakePodResources(path) as kubelet,
@@ -60,6 +68,8 @@ def test_an_absent_kubelet_is_silent(path: Path) -> None:
     with PodResources(path) as resources:
         with pytest.raises(KubeletSilent):
             resources.devices_of("default", "llama-0", 0.05)
+        with pytest.raises(KubeletSilent, match="does not list the pods' devices"):
+            resources.listing(0.05)
         with pytest.raises(KubeletSilent, match="does not tell what it allocates"):
             resources.exclusive_cpus(0.05)
 

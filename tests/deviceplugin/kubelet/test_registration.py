@@ -9,7 +9,8 @@ import pytest
 
 from numalocal_deviceplugin.kubelet import registration
 from numalocal_deviceplugin.kubelet.registration import PoolServer, Timing, identity
-from numalocal_deviceplugin.state import Availability
+from numalocal_deviceplugin.standing import Policy
+from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
 
 from ..fake_kubelet import FakeKubelet, Plugin
@@ -25,10 +26,10 @@ HEALTHY = {N0: "Healthy", N1: "Healthy"}
 class Server:
     """One pool's server, running."""
 
-    def __init__(self, directory: Path, availability: Availability) -> None:
+    def __init__(self, directory: Path, state: State) -> None:
         self.registrations = 0
         self.stop = threading.Event()
-        server = PoolServer("cpuset", directory, availability, self._registered, QUICK)
+        server = PoolServer("cpuset", directory, state, self._registered, QUICK)
         self.thread = threading.Thread(target=server.run, args=(self.stop,))
         self.thread.start()
 
@@ -42,8 +43,8 @@ class Server:
 
 
 @pytest.fixture
-def server(run_dir: Path, availability: Availability) -> Iterator[Server]:
-    running = Server(run_dir, availability)
+def server(run_dir: Path, state: State) -> Iterator[Server]:
+    running = Server(run_dir, state)
     yield running
     running.end()
 
@@ -86,22 +87,21 @@ def test_every_set_is_listed_with_its_numa_node(plugin: Plugin) -> None:
     assert plugin.nodes == {N0: [0], N1: [1]}
 
 
-def test_a_change_of_health_reaches_the_kubelet_at_once(
-    plugin: Plugin, availability: Availability
-) -> None:
-    online = availability.machine.online
-    availability.set_online(online - availability.partition.sets[0].cpus)
+def test_a_change_of_health_reaches_the_kubelet_at_once(plugin: Plugin, state: State) -> None:
+    node = state.snapshot().node
+    gone = node.partition.sets[0].cpus
+    state.set_machine(node.machine.with_online(node.machine.online - gone))
 
     until(lambda: plugin.devices == {N0: "Unhealthy", N1: "Healthy"}, "unhealthy")
-    availability.set_online(online)
+    state.set_machine(node.machine)
 
     until(lambda: plugin.devices == HEALTHY, "healthy again")
 
 
-def test_what_changes_nothing_sends_nothing(plugin: Plugin, availability: Availability) -> None:
+def test_what_changes_nothing_sends_nothing(plugin: Plugin, state: State) -> None:
     for _ in range(5):
-        availability.wake()
-    availability.set_pinning_kubelet(pinning=True)
+        state.wake()
+    state.set_policy(Policy.STATIC)
 
     until(lambda: plugin.devices == {}, "no devices")
     assert plugin.lists == [HEALTHY, {}]
@@ -113,7 +113,7 @@ def test_allocate_answers_every_container_with_environment_and_annotation(plugin
     both, one = response.container_responses
     assert both.envs["NUMALOCAL_RANK_CPUS"] == "2-3|6-7"
     assert one.envs["NUMALOCAL_CPUS"] == "2-3"
-    assert '"id":"cpuset-n0-c2x2"' in one.annotations["numalocal.io/assignment"]
+    assert '"id":"cpuset-n0-c2x2"' in one.annotations["assignment.numalocal.io/cpuset"]
 
 
 def test_an_unknown_device_is_refused_with_the_sentence(plugin: Plugin) -> None:
@@ -121,7 +121,7 @@ def test_an_unknown_device_is_refused_with_the_sentence(plugin: Plugin) -> None:
         allocate(plugin, ["cpuset-n9-c0x2"])
 
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "cpuset-n9-c0x2 is not a CPU set of this node" in caught.value.details()
+    assert "'cpuset-n9-c0x2' is not a CPU set of this node" in caught.value.details()
 
 
 def preferred(plugin: Plugin, available: list[str], must: list[str], size: int) -> list[list[str]]:
@@ -150,22 +150,20 @@ def test_nothing_is_done_before_a_container_starts(plugin: Plugin) -> None:
     assert plugin.stub.PreStartContainer(request) == wire.PreStartContainerResponse()
 
 
-def test_a_stale_socket_of_an_earlier_agent_is_replaced(
-    run_dir: Path, availability: Availability
-) -> None:
+def test_a_stale_socket_of_an_earlier_agent_is_replaced(run_dir: Path, state: State) -> None:
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(run_dir / "numalocal-cpuset.sock"))
     with FakeKubelet(run_dir) as kubelet:
-        server = Server(run_dir, availability)
+        server = Server(run_dir, state)
         until(lambda: kubelet.devices == HEALTHY, "devices are listed")
         server.end()
 
 
 def test_the_end_of_the_server_ends_the_stream_and_removes_the_socket(
-    run_dir: Path, availability: Availability
+    run_dir: Path, state: State
 ) -> None:
     with FakeKubelet(run_dir) as kubelet:
-        server = Server(run_dir, availability)
+        server = Server(run_dir, state)
         until(lambda: kubelet.devices, "devices are listed")
 
         server.end()
@@ -184,11 +182,11 @@ def test_a_kubelet_that_is_not_there_yet_is_awaited(
 
 
 def test_a_dead_kubelets_socket_is_tried_until_a_live_one_answers(
-    run_dir: Path, availability: Availability, caplog: pytest.LogCaptureFixture
+    run_dir: Path, state: State, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(run_dir / "kubelet.sock"))
-    server = Server(run_dir, availability)
+    server = Server(run_dir, state)
     until(lambda: "registration failed" in caplog.text, "tried in vain")
 
     with FakeKubelet(run_dir) as kubelet:
@@ -226,9 +224,7 @@ def test_another_kubelet_socket_is_noticed_even_with_the_old_inode_number(
         ]
 
 
-def test_an_own_socket_wiped_while_registering_is_served_again(
-    run_dir: Path, availability: Availability
-) -> None:
+def test_an_own_socket_wiped_while_registering_is_served_again(run_dir: Path, state: State) -> None:
     wiped = threading.Event()
 
     def wipe_once() -> None:
@@ -237,7 +233,7 @@ def test_an_own_socket_wiped_while_registering_is_served_again(
             (run_dir / "numalocal-cpuset.sock").unlink()
 
     with FakeKubelet(run_dir, before_answer=wipe_once) as kubelet:
-        server = Server(run_dir, availability)
+        server = Server(run_dir, state)
 
         until(lambda: kubelet.devices == HEALTHY, "devices are listed")
         assert wiped.is_set()
@@ -280,10 +276,10 @@ def test_a_kubelet_that_goes_on_reading_is_left_alone(server: Server, run_dir: P
 
 
 def test_a_directory_that_is_missing_is_reported_and_awaited(
-    run_dir: Path, availability: Availability, caplog: pytest.LogCaptureFixture
+    run_dir: Path, state: State, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = run_dir / "device-plugins"
-    server = Server(directory, availability)
+    server = Server(directory, state)
     until(lambda: "device plugin cannot serve" in caplog.text, "reported")
 
     directory.mkdir()
