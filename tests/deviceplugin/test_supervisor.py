@@ -4,21 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from numalocal.idset import IdSet
-from numalocal.machine.sysfs import Sysfs
 from numalocal_deviceplugin import supervisor
 from numalocal_deviceplugin.config import Config, parse
 from numalocal_deviceplugin.kubelet import registration
-from numalocal_deviceplugin.kubelet.podresources import PodResources
 from numalocal_deviceplugin.runtime import nri
-from numalocal_deviceplugin.state import Availability
-from numalocal_deviceplugin.supervisor import NodeWatch
+from numalocal_deviceplugin.standing import Policy
+from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
 from .fake_kubelet import FakeKubelet, FakePodResources
 from .fake_runtime import FakeRuntime
-from .nodes import N0, N1, make_availability, make_machine, write_sysfs
+from .nodes import N0, N1, make_machine, make_state, write_sysfs
 from .waiting import until
 
 QUICK = supervisor.Timing(
@@ -48,21 +45,19 @@ def config(run_dir: Path) -> Config:
 
 
 @pytest.fixture
-def agent(config: Config) -> Iterator[Availability]:
+def agent(config: Config) -> Iterator[State]:
     """A whole agent, running; it starts before kubelet and runtime are there."""
-    availability, stop = make_availability(bindable=False), threading.Event()
-    thread = threading.Thread(
-        target=supervisor.run, args=(config, availability, stop, QUICK), daemon=True
-    )
+    state, stop = make_state(synchronized=False, policy=Policy.UNKNOWN), threading.Event()
+    thread = threading.Thread(target=supervisor.run, args=(config, state, stop, QUICK), daemon=True)
     thread.start()
-    yield availability
+    yield state
     stop.set()
     thread.join(5)
     assert not thread.is_alive()
 
 
 def test_a_worker_is_allocated_by_the_kubelet_and_bound_by_the_runtime(
-    config: Config, agent: Availability
+    config: Config, agent: State
 ) -> None:
     pods = {"default/llama-0": [("engine", "numalocal.io/cpuset", [N1])]}
     with (
@@ -81,6 +76,7 @@ def test_a_worker_is_allocated_by_the_kubelet_and_bound_by_the_runtime(
         ).container_responses[0]
         pod = wire.PodSandbox(
             id="p",
+            uid="uid",
             name="llama-0",
             namespace="default",
             annotations={"numalocal.io/bound-containers": "numalocal-check"},
@@ -102,14 +98,15 @@ def test_a_worker_is_allocated_by_the_kubelet_and_bound_by_the_runtime(
     assert {name: (cpu.cpus, cpu.mems) for name, cpu in bound.items()} == {
         "numalocal-check": ("6-7", "1"),
         "engine": ("6-7", "1"),
-        "sidecar": ("0-1,4-5", ""),
+        "sidecar": ("0-5", ""),
     }
 
 
-def test_devices_are_unhealthy_until_the_runtime_is_there(
-    config: Config, agent: Availability
-) -> None:
-    with FakeKubelet(config.device_plugin_dir) as node:
+def test_devices_are_unhealthy_until_the_runtime_is_there(config: Config, agent: State) -> None:
+    with (
+        FakePodResources(config.pod_resources_socket),
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
         until(lambda: node.devices == dict.fromkeys(HEALTHY, "Unhealthy"), "unhealthy")
         with FakeRuntime(config.nri_socket) as runtime:
             session = runtime.accept()
@@ -119,14 +116,14 @@ def test_devices_are_unhealthy_until_the_runtime_is_there(
 
 
 def test_a_kubelet_that_pins_is_told_nothing_until_it_comes_back_without_pinning(
-    config: Config, agent: Availability, caplog: pytest.LogCaptureFixture
+    config: Config, agent: State
 ) -> None:
     with (
         FakePodResources(config.pod_resources_socket, cpu_ids=range(8)),
         FakeKubelet(config.device_plugin_dir) as node,
     ):
         until(lambda: node.devices == {}, "no devices")
-        assert "two pinners must not fight" in caplog.text
+        until(lambda: agent.snapshot().facts.policy is Policy.STATIC, "the policy is known")
 
     with (
         FakePodResources(config.pod_resources_socket),
@@ -135,42 +132,15 @@ def test_a_kubelet_that_pins_is_told_nothing_until_it_comes_back_without_pinning
         until(lambda: node.devices, "devices are listed")
 
 
-def test_a_cpu_that_goes_offline_is_seen(config: Config, agent: Availability) -> None:
+def test_a_cpu_that_goes_offline_is_seen(config: Config, agent: State) -> None:
     online = config.root / "sys/devices/system/cpu/online"
-    with FakeKubelet(config.device_plugin_dir) as node:
+    with (
+        FakePodResources(config.pod_resources_socket),
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
         until(lambda: node.devices, "devices are listed")
-        agent.runtime_synchronized()
+        agent.runtime_synchronized("containerd", "2.4.2")
 
         online.write_text("0-1,4-7\n")
 
         until(lambda: node.devices == {N0: "Unhealthy", N1: "Healthy"}, "one is unhealthy")
-
-
-def test_what_cannot_be_read_is_left_as_it_was(
-    run_dir: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    availability = make_availability()
-    availability.set_online(IdSet.parse("0-3"))
-    with PodResources(run_dir / "none.sock") as resources:
-        NodeWatch(Sysfs(run_dir), resources, availability, 0.02).look()
-
-    assert str(availability.node().machine.online) == "0-3"
-    assert "online CPUs not read" in caplog.text
-    assert "CPU manager policy not known" in caplog.text
-
-
-def test_the_kubelets_policy_is_asked_for_once_per_kubelet(run_dir: Path) -> None:
-    write_sysfs(run_dir / "root", make_machine())
-    availability = make_availability()
-    socket = run_dir / "pods.sock"
-    with PodResources(socket) as resources, FakePodResources(socket) as pods:
-        watch = NodeWatch(Sysfs(run_dir / "root"), resources, availability, 1.0)
-        watch.look()
-        pods.cpu_ids = [1]
-        watch.look()
-        assert availability.devices(availability.partition.sets)
-
-        watch.kubelet_is_new()
-        watch.look()
-
-        assert not availability.devices(availability.partition.sets)
