@@ -101,8 +101,9 @@ def vouched(
     unknown = [one.id for one in strange if one.id not in listed]
     if unknown:
         raise BindingRefused(
-            f"{where(pod, container)}: CPU set {printable(', '.join(unknown))} is none of this node's, "
-            "nor does the kubelet list it for the pod; delete the pod so that it gets another"
+            f"{where(pod, container)}: CPU set {printable(', '.join(unknown))} is none of this "
+            "node's, nor does the kubelet list it for the pod; delete the pod so that it gets "
+            "another"
         )
     return assignment
 

@@ -87,7 +87,7 @@ class Ledger:
                 )
         tenant = self._tenant(pod)
         claims = {**tenant.claims, container.name: assignment}
-        return Ledger(yielded)._with(replace(tenant, claims=claims, listed=None))
+        return Ledger({**yielded, pod.uid: replace(tenant, claims=claims, listed=None)})
 
     def created(self, pod: Pod, container: Container) -> "Ledger":
         """Take in a container that is about to live."""

@@ -73,14 +73,14 @@ def bound_containers(pod: Pod) -> frozenset[str]:
 
 
 def unserved(pod: Pod, container: Container) -> BindingRefused | None:
-    """Tell why a container has not what its pod asks for by annotation; None where it has.
+    """Tell why a container has not what its pod says it should have; None where it has.
 
-    The webhook gives a pod what it asks for, and names the containers that are bound: without it
-    nothing is guessed.
+    The operator and the webhook give a pod what it asks for, and name the containers that are
+    bound: without that nothing is guessed.
     """
-    if names.ANNOTATION_CPUSETS not in pod.annotations:
-        return None
     if names.ANNOTATION_BOUND_CONTAINERS not in pod.annotations:
+        if names.ANNOTATION_CPUSETS not in pod.annotations:
+            return None
         return BindingRefused(
             f"{where(pod, container)}: annotation {names.ANNOTATION_CPUSETS} asks for CPU sets, "
             "but numalocal's webhook did not see the pod when it was made: it was away, is "
@@ -91,9 +91,9 @@ def unserved(pod: Pod, container: Container) -> BindingRefused | None:
     engines_own = pod.annotations.get(names.ANNOTATION_CONTAINER) == container.name
     if engines_own and not has_assignment(container):
         return BindingRefused(
-            f"{where(pod, container)}: annotation {names.ANNOTATION_CPUSETS} asks for CPU sets "
-            f"and {names.ANNOTATION_CONTAINER} for them to be this container's, but the kubelet "
-            "gave it none; delete the pod so that it is made again with what it asks for"
+            f"{where(pod, container)}: annotation {names.ANNOTATION_CONTAINER} says that it has "
+            "CPU sets, but the kubelet gave it none; delete the pod so that it is made again with "
+            "what it asks for"
         )
     return None
 

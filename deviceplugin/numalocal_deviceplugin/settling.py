@@ -84,7 +84,7 @@ def _rank(pod: Pod, container: Container, listing: Listing | None) -> tuple[bool
     """Sort those first that sit on their own CPUs, then those that the kubelet lists."""
     try:
         given = assigning.told(pod, container)
-    except Exception:  # noqa: BLE001 - what is wrong is said when its turn comes
+    except Exception:
         given = None
     if given is None:
         return True, True, True

@@ -10,8 +10,8 @@ from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import Container, Pod
-from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.snapshot import Settings
+from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 
 N0 = "cpuset-n0-c2x2"  # CPUs 2-3 on node 0

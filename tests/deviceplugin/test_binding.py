@@ -370,20 +370,28 @@ class TestAPodThatAsksByAnnotation:
         fetch = create(self.injected, make_container("fetch"), make_node(), gives(N0))
         sidecar = create(self.injected, make_container("proxy"), make_node(), no_devices)
 
-        assert [str(one.cpus) for one in (bound, fetch, sidecar)] == ["2-3,6-7", "2-3", SHARED]
+        assert [str(one and one.cpus) for one in (bound, fetch, sidecar)] == [
+            "2-3,6-7",
+            "2-3",
+            SHARED,
+        ]
 
     def test_starts_no_engine_without_its_sets(self) -> None:
         with pytest.raises(BindingRefused) as caught:
             create(self.injected, make_container(), make_node(), no_devices)
 
         assert str(caught.value) == (
-            "pod default/llama-0, container engine: annotation numalocal.io/cpusets asks for CPU "
-            "sets and numalocal.io/container for them to be this container's, but the kubelet gave "
-            "it none; delete the pod so that it is made again with what it asks for"
+            "pod default/llama-0, container engine: annotation numalocal.io/container says that it "
+            "has CPU sets, but the kubelet gave it none; delete the pod so that it is made again "
+            "with what it asks for"
         )
 
-    def test_of_a_worker_is_bound_without_the_annotation(self) -> None:
+    def test_of_a_worker_needs_no_annotation_that_asks(self) -> None:
         """The operator makes the pod, and nobody can have missed it."""
         worker = make_pod(container="engine", bound_containers="numalocal-check")
 
-        assert str(create(worker, make_container(), make_node(), no_devices).cpus) == SHARED
+        bound = create(worker, make_container(assignment=BOTH), make_node(), no_devices)
+        assert bound is not None
+        assert str(bound.cpus) == "2-3,6-7"
+        with pytest.raises(BindingRefused, match="but the kubelet gave it none"):
+            create(worker, make_container(), make_node(), no_devices)

@@ -55,7 +55,7 @@ def test_unknown_ids_are_all_named_with_what_there_is_and_what_to_do() -> None:
         assign(SETS, ["cpuset-n9-c0x2", N0, "old"], MACHINE)
 
     assert str(caught.value) == (
-        "device 'cpuset-n9-c0x2, old' is not a CPU set of this node "
+        "device cpuset-n9-c0x2, old is not a CPU set of this node "
         "(it has cpuset-n0-c2x2, cpuset-n1-c6x2); if the pools were changed, delete the pod "
         "so that it gets a set of the new ones"
     )

@@ -121,7 +121,7 @@ def test_an_unknown_device_is_refused_with_the_sentence(plugin: Plugin) -> None:
         allocate(plugin, ["cpuset-n9-c0x2"])
 
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "'cpuset-n9-c0x2' is not a CPU set of this node" in caught.value.details()
+    assert "device cpuset-n9-c0x2 is not a CPU set of this node" in caught.value.details()
 
 
 def preferred(plugin: Plugin, available: list[str], must: list[str], size: int) -> list[list[str]]:
