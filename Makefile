@@ -48,6 +48,9 @@ bench: $(VENV)/.dev native ## Time discovery beside lstopo and lscpu, the webhoo
 	@$(BIN)/python tests/benchmarks/webhook.py
 	@$(BIN)/python tests/benchmarks/contention.py
 
+bench-agent: $(VENV)/.dev ## Measure the node agent: memory, rest, start, and what each call takes
+	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.benchmarks.agent
+
 bare: ## Pass `make run` and `make test` on a Debian with python3, make and git alone (SUITE=trixie)
 	@PYTHONPATH=tests/e2e $(PYTHON) -m lab newcomer $(SUITE)
 
@@ -117,4 +120,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(COMPILE)
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bare e2e lab lab-down check helm build native native-check fmt golden manual protos clean
+.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bare e2e lab lab-down check helm build native native-check fmt golden manual protos clean
