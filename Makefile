@@ -9,6 +9,7 @@ WIRE := numalocal_deviceplugin/wire
 # for users whose environment forbids Python to write byte code.
 COMPILE := $(BIN)/python -m compileall -q core
 GRPC_PROTOS := deviceplugin_v1beta1 podresources_v1
+export N MINUTES SEED FAULT
 EVERYWHERE := not e2e and not engines and not toolchains and not vllm
 
 .DEFAULT_GOAL := help
@@ -56,6 +57,9 @@ bare: ## Pass `make run` and `make test` on a Debian with python3, make and git 
 
 e2e: $(VENV)/.dev native helm ## Run the real lab: a control plane, a node in QEMU, helm install, workers
 	@$(BIN)/pytest -v tests/charts tests/e2e
+
+faults: $(VENV)/.dev ## Do random faults on the lab and judge each by the node's kernel (N=1000, MINUTES=8, SEED, FAULT=kind)
+	@PYTHONPATH=tests/e2e:core $(BIN)/python -m faults
 
 lab: $(VENV)/.dev ## Start the lab, leave it running and print the KUBECONFIG to use
 	@PYTHONPATH=tests/e2e $(BIN)/python -m lab up
@@ -120,4 +124,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(COMPILE)
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bare e2e lab lab-down check helm build native native-check fmt golden manual protos clean
+.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bare e2e faults lab lab-down check helm build native native-check fmt golden manual protos clean
