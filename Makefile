@@ -9,6 +9,7 @@ WIRE := numalocal_deviceplugin/wire
 # for users whose environment forbids Python to write byte code.
 COMPILE := $(BIN)/python -m compileall -q core
 GRPC_PROTOS := deviceplugin_v1beta1 podresources_v1
+export N MINUTES SEED FAULT
 EVERYWHERE := not e2e and not engines and not toolchains and not vllm
 
 .DEFAULT_GOAL := help
@@ -48,11 +49,17 @@ bench: $(VENV)/.dev native ## Time discovery beside lstopo and lscpu, the webhoo
 	@$(BIN)/python tests/benchmarks/webhook.py
 	@$(BIN)/python tests/benchmarks/contention.py
 
+bench-agent: $(VENV)/.dev ## Measure the node agent: memory, rest, start, and what each call takes
+	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.benchmarks.agent
+
 bare: ## Pass `make run` and `make test` on a Debian with python3, make and git alone (SUITE=trixie)
 	@PYTHONPATH=tests/e2e $(PYTHON) -m lab newcomer $(SUITE)
 
 e2e: $(VENV)/.dev native helm ## Run the real lab: a control plane, a node in QEMU, helm install, workers
 	@$(BIN)/pytest -v tests/charts tests/e2e
+
+faults: $(VENV)/.dev ## Do random faults on the lab and judge each by the node's kernel (N=1000, MINUTES=8, SEED, FAULT=kind)
+	@PYTHONPATH=tests/e2e:core $(BIN)/python -m faults
 
 lab: $(VENV)/.dev ## Start the lab, leave it running and print the KUBECONFIG to use
 	@PYTHONPATH=tests/e2e $(BIN)/python -m lab up
@@ -117,4 +124,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(COMPILE)
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bare e2e lab lab-down check helm build native native-check fmt golden manual protos clean
+.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bare e2e faults lab lab-down check helm build native native-check fmt golden manual protos clean

@@ -81,6 +81,14 @@ class IdSet(frozenset[int]):
     def __sub__(self, other: AbstractSet[object]) -> "IdSet":
         return IdSet(frozenset.__sub__(self, other))
 
+    def isdisjoint(self, other: Iterable[object]) -> bool:
+        """Tell whether none is in both.
+
+        The built-in one would walk another IdSet in ascending order, which takes ten times as long,
+        and the agent asks it of each set and core of its machine.
+        """
+        return not frozenset.intersection(self, other)
+
     def __repr__(self) -> str:
         return f"IdSet.parse({str(self)!r})"
 

@@ -6,6 +6,9 @@ from typing import Final, TypeGuard
 DOMAIN = "numalocal.io"
 API_VERSION = f"{DOMAIN}/v1alpha1"
 KIND = "CpuInferenceWorker"
+TOPOLOGY_KIND = "NodeCpuTopology"
+TOPOLOGIES = "nodecputopologies"
+"""The objects of the nodes, each written by the agent of the node whose name it has."""
 
 # Environment of a bound container. The first seven are written by the device plugin's Allocate, so
 # that they expand in command and args; the first five again by the agent at container creation, for
@@ -56,6 +59,12 @@ ANNOTATION_ATTEMPT = f"{DOMAIN}/attempt"
 
 ANNOTATION_NOTES = f"{DOMAIN}/notes"
 """What the engine is not told, and why, a sentence a line; written by the operator."""
+
+PLUGIN = "numalocal"
+"""Name of the agent among the plugins of a node's container runtime (NRI)."""
+ANNOTATION_REQUIRED_PLUGINS = "required-plugins.noderesource.dev"
+"""YAML list of the NRI plugins without which the runtime creates no container of the pod, where it
+is told to look (NRI's default validator); the operator and the webhook add ours to it."""
 
 # Pod labels, written by the operator.
 LABEL_WORKER = f"{DOMAIN}/worker"

@@ -14,6 +14,7 @@ from lab import binaries
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "numalocal"
 EXAMPLES = ROOT / "examples"
+GROUPS = Path(__file__).parent / "node-groups.yaml"
 
 Document = Mapping[str, Any]
 Helm = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -22,13 +23,16 @@ Render = Callable[..., Sequence[Document]]
 
 @pytest.fixture(scope="session")
 def helm() -> Helm:
-    """Run helm with arguments; its exit status is the caller's to judge."""
+    """Run helm with arguments; its exit status is the caller's to judge.
+
+    A helm that is built from its module takes Kubernetes for an old one where no cluster is asked.
+    """
     program = binaries.found_helm(os.environ)
     if program is None:
         pytest.skip("no helm: `make helm` builds one, or name one by NUMALOCAL_HELM")
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [str(program), *map(str, arguments)]
+        command = [str(program), *map(str, arguments), f"--kube-version={binaries.KUBERNETES}"]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     return run
@@ -48,5 +52,10 @@ def render(helm: Helm) -> Render:
 
 @pytest.fixture(scope="session")
 def objects(render: Render) -> Mapping[tuple[str, str], Document]:
-    """Give the objects of the default values by kind and name."""
-    return {(one["kind"], one["metadata"]["name"]): one for one in render()}
+    """Give the objects of the default values."""
+    return by_name(render())
+
+
+def by_name(documents: Sequence[Document]) -> Mapping[tuple[str, str], Document]:
+    """Give objects by kind and name."""
+    return {(one["kind"], one["metadata"]["name"]): one for one in documents}

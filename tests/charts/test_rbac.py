@@ -9,7 +9,11 @@ Objects = Mapping[tuple[str, str], Document]
 Rights = set[tuple[str, str]]
 
 # Every right is one call of the program; a new call needs a line here.
-AGENT = {("nodes", "patch")}
+AGENT = {
+    ("nodes", "patch"),
+    ("nodecputopologies.numalocal.io", "create"),
+    ("nodecputopologies/status.numalocal.io", "patch"),
+}
 OPERATOR = {
     ("cpuinferenceworkers.numalocal.io", "get"),
     ("cpuinferenceworkers.numalocal.io", "list"),
@@ -21,6 +25,8 @@ OPERATOR = {
     ("pods", "create"),
     ("pods", "delete"),
     ("nodes", "list"),
+    ("nodecputopologies.numalocal.io", "list"),
+    ("nodecputopologies.numalocal.io", "watch"),
     ("events", "create"),
     ("customresourcedefinitions.apiextensions.k8s.io", "list"),
     ("customresourcedefinitions.apiextensions.k8s.io", "watch"),

@@ -17,6 +17,10 @@ SECTIONS = (
     "agent.nothing",
     "agent.resources.nothing",
     "agent.tolerations[0].nothing",
+    "nodeGroups.one.nothing",
+    "nodeGroups.one.tolerations[0].nothing",
+    "nodeGroups.one.pools[0].nothing",
+    "webhook.nothing",
     "operator.nothing",
     "operator.resources.nothing",
     "operator.tolerations[0].nothing",
@@ -53,6 +57,15 @@ def test_an_unknown_value_is_refused_by_its_name(helm: Helm, path: str) -> None:
         ("images.agent.repository=", "/images/agent/repository"),
         ("images.agent.tag=1", "/images/agent/tag"),
         ("agent.tolerations[0].effect=Never", "/agent/tolerations/0/effect"),
+        ("agent.maxUnavailable=0", "/agent/maxUnavailable"),
+        ("agent.maxUnavailable=0%", "/agent/maxUnavailable"),
+        ("agent.maxUnavailable=101%", "/agent/maxUnavailable"),
+        ("nodeGroups=null", "nodeGroups"),
+        ("nodeGroups[0].nodeSelector.kind=a", "/nodeGroups"),
+        ("nodeGroups.Epyc.nodeSelector.kind=a", "Epyc"),
+        ("nodeGroups.epyc.pools[0].name=a", "nodeSelector"),
+        ("nodeGroups.epyc.nodeSelector=null", "nodeSelector"),
+        ("nodeGroups.epyc.pools[0].size=4", "/nodeGroups/epyc/pools/0"),
         ("operator.nodeSelector.zone=1", "/operator/nodeSelector/zone"),
         ("operator.resources.limits.memory=true", "/operator/resources/limits/memory"),
     ],
@@ -90,7 +103,7 @@ def test_what_the_agent_reads_of_a_pool_is_taken(helm: Helm, value: str) -> None
 def test_chart_and_agent_know_the_same_fields_of_a_pool() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
 
-    assert tuple(schema["properties"]["pools"]["items"]["properties"]) == FIELDS
+    assert tuple(schema["definitions"]["pools"]["items"]["properties"]) == FIELDS
 
 
 def test_every_value_is_explained() -> None:

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,16 @@ def test_the_algebra_is_that_of_sets(left: frozenset[int], right: frozenset[int]
     assert IdSet(left - right) == IdSet(left) - IdSet(right)
     assert (left <= right) == (IdSet(left) <= IdSet(right))
     assert left.isdisjoint(right) == IdSet(left).isdisjoint(IdSet(right))
+    assert left.isdisjoint(right) == IdSet(left).isdisjoint(iter(right))
+
+
+def test_to_tell_sets_apart_none_is_sorted() -> None:
+    class Unsorted(IdSet):
+        def __iter__(self) -> Iterator[int]:
+            raise AssertionError("it was walked in order")
+
+    assert not IdSet.of([1, 2]).isdisjoint(Unsorted([2, 3]))
+    assert Unsorted([1, 2]).isdisjoint(Unsorted([3]))
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,32 @@ def test_a_process_has_a_session_of_its_own_and_a_log(processes: Processes) -> N
     assert os.getsid(pid(processes, "speaker")) == pid(processes, "speaker") != os.getsid(0)
 
 
+def test_a_process_is_started_again_as_it_was(processes: Processes) -> None:
+    processes.start("speaker", ["sh", "-c", "echo out; exec sleep 60"])
+    log = processes.directory / "speaker.log"
+    wait_for("the log", lambda: log.read_text() == "out\n", timeout_s=5, interval_s=0.01)
+
+    processes.send("speaker", signal.SIGKILL)
+    wait_for("its end", lambda: not processes.alive("speaker"), timeout_s=5, interval_s=0.01)
+    processes.start_again("speaker")
+
+    wait_for("the log", lambda: log.read_text() == "out\nout\n", timeout_s=5, interval_s=0.01)
+    assert processes.alive("speaker")
+
+
+def test_no_signal_is_sent_to_a_process_of_somebody_else(
+    processes: Processes, stranger: subprocess.Popen[bytes]
+) -> None:
+    started = start_time(stranger.pid)
+    assert started is not None
+    record(processes, "old", pid=stranger.pid, start=started - 1)
+
+    processes.send("old", signal.SIGKILL)
+    processes.send("never started", signal.SIGKILL)
+
+    assert stranger.poll() is None
+
+
 def test_a_process_that_ended_by_itself_is_not_alive(processes: Processes) -> None:
     processes.start("short", ["true"])
 

@@ -13,7 +13,7 @@ from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
 from numalocal_operator.pod import manifest, revision
 
-from .builders import CONFIG, NUMBERS, make_worker
+from .builders import CONFIG, NUMBERS, make_worker, raw_worker
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "operator"
@@ -98,7 +98,18 @@ def test_the_agent_is_told_everything_about_the_engine() -> None:
         "numalocal.io/bound-containers": "numalocal-check",
         "numalocal.io/reserved-cores": "0",
         "numalocal.io/attempt": "2",
+        "required-plugins.noderesource.dev": '["numalocal"]',
     }
+
+
+def test_plugins_that_the_template_requires_are_required_beside_ours() -> None:
+    key = "required-plugins.noderesource.dev"
+    raw = raw_worker()
+    raw["spec"]["template"]["metadata"] = {"annotations": {key: "[other]"}}
+
+    annotations = pod_of(parse_worker(raw))["metadata"]["annotations"]
+
+    assert annotations[key] == '["other","numalocal"]'
 
 
 def test_only_the_engine_has_cpu_sets_and_the_check_comes_first() -> None:

@@ -27,3 +27,32 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $image := index .root.Values.images .name -}}
 {{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
 {{- end }}
+
+{{/* What a group of this name adds to names, and to the labels of its agents. */}}
+{{- define "numalocal.suffix" -}}
+{{- if . }}-{{ . }}{{ end }}
+{{- end }}
+
+{{- define "numalocal.agent-labels" -}}
+app.kubernetes.io/component: agent
+{{- if . }}
+numalocal.io/node-group: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* Refuse two groups that one node could belong to: it would have two agents. */}}
+{{- define "numalocal.require-disjoint" -}}
+{{- range $one, $first := .nodeGroups }}
+{{- range $two, $second := $.nodeGroups }}
+{{- $apart := false }}
+{{- range $label, $value := $first.nodeSelector }}
+{{- if and (hasKey $second.nodeSelector $label) (ne $value (get $second.nodeSelector $label)) }}
+{{- $apart = true }}
+{{- end }}
+{{- end }}
+{{- if and (lt $one $two) (not $apart) }}
+{{- fail (printf "nodeGroups: a node could be both of %s and of %s, and would have two agents; give both nodeSelectors one label with different values" $one $two) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -57,7 +57,8 @@ def admit(
     warnings = unknown(metadata.below("annotations").names())
     if is_injected:
         spec = injected.again(pod, template, ask, image)
-        made = Injected(spec=spec, annotations=annotations(template, ask), notes=())
+        written, notes = annotations(template, ask)
+        made = Injected(spec=spec, annotations=written, notes=notes)
     else:
         made = inject(template, ask, numbers, image)
     return Admitted(

@@ -14,6 +14,7 @@ from numalocal.quantity import parse_quantity
 from numalocal.worker import jobs
 from numalocal.worker.ask import Ask
 from numalocal.worker.podtemplate import Template
+from numalocal.worker.required import required_plugins
 
 Manifest = dict[str, Any]
 
@@ -71,8 +72,8 @@ def inject(template: Template, ask: Ask, numbers: PoolNumbers, image: CheckImage
         check_container(engine, ask, image, restarts=spec.get("restartPolicy") != "Never"),
         *(spec.get("initContainers") or ()),
     ]
-    notes = (*template.notes, *told.notes, *_sizing_notes(engine, ask, numbers))
-    written = annotations(template, ask)
+    written, unread = annotations(template, ask)
+    notes = (*template.notes, *told.notes, *_sizing_notes(engine, ask, numbers), *unread)
     if notes:
         written[names.ANNOTATION_NOTES] = "\n".join(notes)
     return Injected(spec=spec, annotations=written, notes=notes)
@@ -174,10 +175,11 @@ def _ranks_variable(ask: Ask) -> list[Manifest]:
     return [{"name": names.ENV_RANKS, "value": str(ask.ranks)}]
 
 
-def annotations(template: Template, ask: Ask) -> dict[str, str]:
-    """Tell the agent of the node what this pod's containers are.
+def annotations(template: Template, ask: Ask) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Tell the agent of the node what this pod's containers are, and the runtime to wait for it.
 
-    Init containers that end have the engine's cores before it; those that stay are others.
+    Give the annotations, and a sentence for each of the pod's own that nobody can read.  Init
+    containers that end have the engine's cores before it; those that stay are others.
     """
     inits = template.init_containers
     bound = (names.CHECK_CONTAINER, *(one.name for one in inits if not one.sidecar))
@@ -189,4 +191,6 @@ def annotations(template: Template, ask: Ask) -> dict[str, str]:
     }
     if ask.engine.reserved_cores is not None:
         told[names.ANNOTATION_RESERVED_CORES] = str(ask.engine.reserved_cores)
-    return told
+    theirs = (template.raw.get("metadata") or {}).get("annotations") or {}
+    required, unread = required_plugins(theirs)
+    return told | required, unread

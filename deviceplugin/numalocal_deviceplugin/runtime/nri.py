@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from numalocal import names
 from numalocal_deviceplugin import backoff
 from numalocal_deviceplugin.correcting import Correction
 from numalocal_deviceplugin.errors import AgentError, ConnectionLost
@@ -19,7 +20,6 @@ from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 log = logging.getLogger(__name__)
 
-PLUGIN_NAME: Final = "numalocal"
 PLUGIN_INDEX: Final = "10"
 
 _SERVICE: Final = "nri.pkg.api.v1alpha1.Runtime"
@@ -128,6 +128,6 @@ def _connect(path: Path, timeout_s: float) -> socket.socket:
 
 def _register(connection: Connection, index: str, timeout_s: float) -> None:
     """Register; the runtime calls Configure before it answers."""
-    request = nri.RegisterPluginRequest(plugin_name=PLUGIN_NAME, plugin_idx=index)
+    request = nri.RegisterPluginRequest(plugin_name=names.PLUGIN, plugin_idx=index)
     payload = request.SerializeToString()
     connection.call(_SERVICE, "RegisterPlugin", payload, timeout_s=timeout_s)

@@ -397,3 +397,11 @@ def test_more_reserved_cores_than_the_sets_can_have_are_a_warning(
     sentence = f"{reserved} cores are reserved, and the sets of a replica have 4 CPUs"
     assert any(sentence in one for one in warnings) == noted
     assert not any("cores are reserved" in one for one in unknown)
+
+
+def test_plugins_that_a_pod_requires_are_required_beside_ours() -> None:
+    key = "required-plugins.noderesource.dev"
+    made = admit(pod(annotations={key: "[other]", f"{key}/pod": "no list"}), POOLS, IMAGE)
+
+    assert made.pod["metadata"]["annotations"][key] == '["other","numalocal"]'
+    assert any(f"annotation {key}/pod stays as it is" in one for one in made.warnings)

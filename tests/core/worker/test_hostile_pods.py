@@ -104,7 +104,8 @@ def untouched(pod: dict[str, Any], engine: str) -> str:
 
 
 def theirs(table: Any) -> dict[str, Any]:
-    return {key: one for key, one in (table or {}).items() if not key.startswith("numalocal.io/")}
+    ours = ("numalocal.io/", "required-plugins.noderesource.dev")
+    return {key: one for key, one in (table or {}).items() if not key.startswith(ours)}
 
 
 def check(pod: Any) -> None:

@@ -1,6 +1,7 @@
 """The whole lab: build, up, down."""
 
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -10,14 +11,14 @@ from pathlib import Path
 from lab import binaries, control_plane, images, network, packages
 from lab import node as machine
 from lab.artifacts import cache, exclusive
-from lab.commands import step, wait_for
+from lab.commands import LabError, step, wait_for
 from lab.handle import Lab
 from lab.image_store import image_store
 from lab.node_image import node_image
 from lab.processes import Processes
 from lab.shape import TWO_NODES, Shape
 
-__all__ = ["Lab", "build", "down", "running", "up"]
+__all__ = ["Lab", "boot_again", "build", "down", "running", "up"]
 
 _BOOT_TIMEOUT_S = 300
 _PROCESSES = ("qemu", "etcd", *(f"kube-{name}" for name in control_plane.SERVERS), "forward")
@@ -87,6 +88,19 @@ def down() -> None:
     """End what `up` started, and only that; nothing where nothing runs."""
     with exclusive("lab"):
         _down()
+
+
+def boot_again(lab: Lab, *, timeout_s: float) -> None:
+    """Wait for the machine's end, which is made after a time, and start it as it was started."""
+    lab.processes.send("ssh", signal.SIGTERM)
+    try:
+        wait_for("the node's end", lambda: not lab.processes.alive("qemu"), timeout_s=timeout_s)
+    except LabError:
+        lab.processes.send("qemu", signal.SIGKILL)
+        wait_for("the node's end", lambda: not lab.processes.alive("qemu"), timeout_s=20)
+    lab.processes.start_again("qemu")
+    _wait_for_shell(lab.processes, lab.shell, lambda: lab.processes.start_again("qemu"))
+    lab.shell.share(lab.processes)
 
 
 def _down() -> None:

@@ -43,7 +43,7 @@ def start(
     folder = authority.folder
     etcd = ["etcd", "--data-dir", str(state / "etcd"), "--unsafe-no-fsync", "--log-level", "warn"]
     processes.start("etcd", [*ENTER, *etcd])
-    api_server = [str(programs / "kube-apiserver"), *_api_server_flags(folder)]
+    api_server = [str(programs / "kube-apiserver"), *api_server_flags(folder)]
     processes.start("kube-apiserver", [*ENTER, *api_server])
     kubectl = [*ENTER, str(programs / "kubectl"), "--kubeconfig", str(admin)]
     wait_for(
@@ -71,12 +71,19 @@ def _let_kube_proxy_in(kubectl: list[str]) -> None:
         run([*kubectl, "create", "clusterrolebinding", name, *flags])
 
 
-def _api_server_flags(folder: Path) -> list[str]:
+def api_server_flags(
+    folder: Path,
+    *,
+    address: str = CONTROL_PLANE,
+    port: int = PORT,
+    etcd: str = "http://127.0.0.1:2379",
+) -> list[str]:
+    """Give the API server's flags, with the certificates in a folder."""
     return [
-        "--etcd-servers=http://127.0.0.1:2379",
-        f"--bind-address={CONTROL_PLANE}",
-        f"--advertise-address={CONTROL_PLANE}",
-        f"--secure-port={PORT}",
+        f"--etcd-servers={etcd}",
+        f"--bind-address={address}",
+        f"--advertise-address={address}",
+        f"--secure-port={port}",
         f"--service-cluster-ip-range={SERVICES}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",

@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.commands import LabError, run
 from lab.node import Shell
+from lab.processes import Processes
 
 _UNITS = ("kubelet", "containerd", "kube-proxy")
 
@@ -60,6 +61,11 @@ class Lab:
             except LabError as error:
                 text = str(error)
             (folder / f"{name}.log").write_text(text)
+
+    @property
+    def processes(self) -> Processes:
+        """What runs on this side."""
+        return Processes(self.state / "run")
 
     @property
     def shell(self) -> Shell:

@@ -39,8 +39,18 @@ class Processes:
                 pass_fds=pass_fds,
             )
         _STARTED.append(process)
-        record = {"pid": process.pid, "start": start_time(process.pid)}
+        record = {"pid": process.pid, "start": start_time(process.pid), "command": process.args}
         (self.directory / f"{name}.pid").write_text(json.dumps(record))
+
+    def start_again(self, name: str) -> None:
+        """Start what was started by this name and has ended, as it was started; no open files."""
+        self.start(name, json.loads((self.directory / f"{name}.pid").read_text())["command"])
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to the process that was started by this name; nothing where it is gone."""
+        if (pid := self._pid(self.directory / f"{name}.pid")) is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def alive(self, name: str) -> bool:
         """Tell whether the process that was started by this name still runs."""

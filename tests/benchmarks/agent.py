@@ -1,0 +1,223 @@
+"""Measure the node agent as a process, over its sockets; exits 1 where a limit is missed.
+
+Percentiles of a busy machine are the machine's: the agent's own CPU time for each call, beside
+them, is not.
+"""
+
+import argparse
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from statistics import mean, median, quantiles
+
+from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
+
+from .fake_node import SETS_64, SETS_512, FakeNode, Shape, container, fake_node, pod
+
+CONTAINERS, WORKERS = 110, 40
+"""As many pods as a kubelet allows, and how many of them hold a CPU set."""
+SYNCHRONIZED = 500
+STARTS, WARMUP, CALLS, LISTS = 5, 50, 1000, 10
+SCRAPE_INTERVAL_S = 15.0
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Figure:
+    name: str
+    unit: str
+    value: float
+    limit: float | None = None
+    note: str = ""
+
+    @property
+    def verdict(self) -> str:
+        if self.limit is None:
+            return ""
+        return "ok" if self.value <= self.limit else "MISSED"
+
+
+class Clock:
+    """Times what is done within it, and what that costs the agent."""
+
+    def __init__(self, node: FakeNode) -> None:
+        self._node = node
+        self.took_ms: list[float] = []
+        self.cpu_ms: list[float] = []
+
+    def __enter__(self) -> None:
+        self._cpu_s, self._started_s = self._node.cpu_s(), time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.took_ms.append((time.perf_counter() - self._started_s) * 1000)
+        self.cpu_ms.append((self._node.cpu_s() - self._cpu_s) * 1000)
+
+
+Once = Callable[[int, Clock], None]
+"""Make the call of this number, within the clock."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--idle-s", type=float, default=60.0, help="seconds of looking at rest")
+    parser.add_argument("--calls", type=int, default=CALLS, help="calls of each kind")
+    options = parser.parse_args()
+    missed = 0
+    for figure in figures(options.calls, options.idle_s):
+        missed += figure.verdict == "MISSED"
+        limit = "" if figure.limit is None else f"<= {figure.limit:g} {figure.unit}"
+        value = f"{figure.value:.2f} {figure.unit}"
+        print(f"{figure.name:<42}{limit:>12}{value:>14}  {figure.verdict:<7}{figure.note}".rstrip())
+        sys.stdout.flush()
+    return 1 if missed else 0
+
+
+def figures(calls: int, idle_s: float) -> Iterator[Figure]:
+    yield from start(SETS_64)
+    yield from start(SETS_512)
+    with fake_node(SETS_64) as (node, _):
+        fill(node)
+        yield from memory(node)
+        yield from idle(node, idle_s)
+    with fake_node(SETS_512) as (node, _):
+        free = fill(node)
+        yield from allocate(node, free, calls)
+        yield from creations(node, free, calls)
+        yield from synchronize(node)
+
+
+def start(shape: Shape) -> Iterator[Figure]:
+    """Start over and over; the first only fills the page cache."""
+    took_s = []
+    for _ in range(STARTS + 1):
+        with fake_node(shape) as (_, seconds):
+            took_s.append(seconds)
+    name = f"start to advertised, {shape.sets} sets"
+    yield Figure(name, "s", median(took_s[1:]), 1.5, f"most {max(took_s[1:]):.2f}")
+
+
+def fill(node: FakeNode) -> list[str]:
+    """Run as many containers as there may be; give the ids of the sets that are left."""
+    ids = list(node.kubelet.devices or ())
+    for number in range(CONTAINERS):
+        mine = ids[number : number + 1] if number < WORKERS else []
+        create_one(node, f"resident-{number}", mine)
+    return ids[WORKERS:]
+
+
+def create_one(
+    node: FakeNode, name: str, ids: Sequence[str]
+) -> tuple[nri.PodSandbox, nri.Container]:
+    given = None
+    owner = pod(name)
+    if ids:
+        node.admit(name, ids)
+        given = node.allocate(ids)
+        owner = worker(name)
+    one = container(owner, "engine", given)
+    node.create(owner, one)
+    return owner, one
+
+
+def worker(name: str) -> nri.PodSandbox:
+    return pod(name, engine="vllm", bound_containers="numalocal-check", container="engine")
+
+
+def memory(node: FakeNode) -> Iterator[Figure]:
+    resident, proportional = node.memory_bytes()
+    name = f"memory, {SETS_64.sets} sets, {CONTAINERS} containers"
+    yield Figure(name, "MiB", resident / MIB, 60, f"PSS {proportional / MIB:.1f}")
+
+
+def idle(node: FakeNode, seconds: float) -> Iterator[Figure]:
+    """Let the agent rest, but for Prometheus."""
+    before_s, scraped, ends = node.cpu_s(), 0, time.monotonic() + seconds
+    while (left_s := ends - time.monotonic()) > 0:
+        scraped += scrape(node)
+        time.sleep(min(SCRAPE_INTERVAL_S, max(left_s, 0)))
+    share = (node.cpu_s() - before_s) / seconds * 100
+    yield Figure("CPU at rest, of one core", "%", share, 0.2, f"{scraped} scrapes")
+
+
+def scrape(node: FakeNode) -> bool:
+    try:
+        with urllib.request.urlopen(f"{node.url}/metrics", timeout=5) as answer:
+            return bool(answer.read())
+    except urllib.error.URLError:
+        return False
+
+
+def allocate(node: FakeNode, free: Sequence[str], calls: int) -> Iterator[Figure]:
+    """Ask for one pair of sets after the other."""
+    pairs = [free[at : at + 2] for at in range(0, len(free) - 1, 2)]
+
+    def once(number: int, clock: Clock) -> None:
+        with clock:
+            node.allocate(pairs[number % len(pairs)])
+
+    yield from timed("Allocate", 2, node, once, calls)
+
+
+def creations(node: FakeNode, free: Sequence[str], calls: int) -> Iterator[Figure]:
+    """Create and end pods one after the other: others', then workers' of two sets and a check."""
+    pairs = [free[at : at + 2] for at in range(0, len(free) - 1, 2)]
+
+    def others(number: int, clock: Clock) -> None:
+        owner = pod(f"other-{number}")
+        one = container(owner, "app")
+        with clock:
+            node.create(owner, one)
+        node.end(owner, [one])
+
+    def workers(number: int, clock: Clock, *, timed: str) -> None:
+        ids, owner = pairs[number % len(pairs)], worker(f"worker-{number}")
+        node.admit(owner.name, ids)
+        given = node.allocate(ids)
+        check, engine = container(owner, "numalocal-check"), container(owner, "engine", given)
+        for one in (check, engine):
+            with clock if one.name == timed else nullcontext():
+                node.create(owner, one)
+        node.end(owner, [check, engine])
+
+    kinds: dict[str, Once] = {
+        "of nobody's": others,
+        "of a check": partial(workers, timed="numalocal-check"),
+        "of an engine": partial(workers, timed="engine"),
+    }
+    for kind, once in kinds.items():
+        yield from timed(f"CreateContainer {kind}", 3, node, once, calls)
+
+
+def synchronize(node: FakeNode) -> Iterator[Figure]:
+    """Tell of many containers of which none is where it should be, as after a first install."""
+    ids = list(node.kubelet.devices or ())
+    request = nri.SynchronizeRequest()
+    for number in range(SYNCHRONIZED):
+        owner, given = pod(f"old-{number}"), None
+        if number < WORKERS:
+            owner, given = worker(f"old-{number}"), node.allocate([ids[number]])
+            node.admit(owner.name, [ids[number]])
+        request.pods.append(owner)
+        request.containers.append(container(owner, "engine", given))
+    took_ms = [node.synchronize_again(request) * 1000 for _ in range(LISTS)]
+    name, note = f"Synchronize, {SYNCHRONIZED} containers", f"most {max(took_ms):.1f}"
+    yield Figure(name, "ms", median(took_ms), 100, f"{note}, {request.ByteSize() >> 10} KiB")
+
+
+def timed(name: str, limit_ms: float, node: FakeNode, once: Once, calls: int) -> Iterator[Figure]:
+    for number in range(WARMUP):
+        once(number, Clock(node))
+    clock = Clock(node)
+    for number in range(calls):
+        once(number, clock)
+    note = f"p50 {median(clock.took_ms):.2f}, its CPU {mean(clock.cpu_ms):.2f}"
+    yield Figure(f"{name}, p99", "ms", quantiles(clock.took_ms, n=100)[-1], limit_ms, note)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
