@@ -15,6 +15,9 @@ from numalocal.machine.sysfs import Sysfs
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import default_pools
 from numalocal_deviceplugin import config, supervisor
+from numalocal_deviceplugin.binding import Idle
+from numalocal_deviceplugin.node import poolfile
+from numalocal_deviceplugin.snapshot import Settings
 from numalocal_deviceplugin.state import State
 
 log = logging.getLogger("numalocal_deviceplugin")
@@ -39,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _state(settings: config.Config) -> State:
     """Cut the whole machine: what confines the agent's own pod is no limit of the node's."""
+    pools = () if settings.pools_file is None else poolfile.read(settings.pools_file)
     machine = discover(Sysfs(settings.root)).unconfined()
-    parts = partition(machine, settings.pools or default_pools(machine))
+    parts = partition(machine, pools or default_pools(machine))
     for finding in machine.findings:
         log.warning("the kernel's files are inconsistent", extra={"finding": str(finding)})
     for note in parts.notes:
@@ -53,7 +57,7 @@ def _state(settings: config.Config) -> State:
             "sets": {one.id: str(one.cpus) for one in parts.sets},
         },
     )
-    return State(machine, parts)
+    return State(machine, parts, Settings(idle=Idle(settings.idle), left_alone=settings.left_alone))
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

@@ -50,7 +50,7 @@ def run(
             announce.set()
 
         link = nri.Link(
-            config.nri_socket, state, resources.devices_of, timing.runtime, nri.PLUGIN_INDEX
+            config.nri_socket, state, resources.devices_of, timing.runtime, config.nri_index
         )
         watch.look()  # first of all: where the kubelet pins, nobody is adjusted
         parts = [

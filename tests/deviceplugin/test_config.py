@@ -2,18 +2,21 @@ from pathlib import Path
 
 import pytest
 
-from numalocal.errors import SpecInvalid
-from numalocal.sets.pools import Pool
-from numalocal_deviceplugin.config import Config, parse
+from numalocal_deviceplugin.config import Address, Config, parse
 
 
 def test_the_defaults_are_the_paths_of_a_node() -> None:
     assert parse([], {}) == Config(
         root=Path("/"),
+        cgroup_root=Path("/sys/fs/cgroup"),
         device_plugin_dir=Path("/var/lib/kubelet/device-plugins"),
         pod_resources_socket=Path("/var/lib/kubelet/pod-resources/kubelet.sock"),
         nri_socket=Path("/var/run/nri/nri.sock"),
-        pools=(),
+        nri_index="10",
+        pools_file=None,
+        idle="shared",
+        left_alone=frozenset(),
+        http_address=Address("", 9461),
         node_name="",
         log_level="info",
     )
@@ -26,50 +29,86 @@ def test_the_node_name_comes_from_the_environment_or_the_flag() -> None:
     assert parse(["--node-name", "worker-2"], environment).node_name == "worker-2"
 
 
-def test_pools_are_read_from_their_file(tmp_path: Path) -> None:
-    file = tmp_path / "pools.yaml"
-    file.write_text("pools:\n- {name: small, size: 4, reserve: 2}\n")
-
-    config = parse(["--pools", str(file)], {})
-
-    assert config.pools == (Pool(name="small", size=4, reserve=2),)
+def test_the_cgroup_tree_is_the_roots_unless_it_is_mounted_elsewhere() -> None:
+    assert parse(["--root=/r"], {}).cgroup_root == Path("/r/sys/fs/cgroup")
+    assert parse(["--root=/r", "--cgroup-root=/host"], {}).cgroup_root == Path("/host")
 
 
-def test_an_empty_list_leaves_the_pools_to_the_machine(tmp_path: Path) -> None:
-    file = tmp_path / "pools.yaml"
-    file.write_text("[]\n")
+def test_namespaces_to_leave_alone_are_given_one_by_one() -> None:
+    config = parse(["--leave-alone=kube-system", "--leave-alone", "gpu-operator"], {})
 
-    assert parse(["--pools", str(file)], {}).pools == ()
+    assert config.left_alone == {"kube-system", "gpu-operator"}
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "address"),
     [
-        ("- {name: Small, size: 0}", "pools[0].size"),
-        ("", "must hold one YAML document, holds 0"),
-        ("[", "is not YAML"),
+        (":9461", Address("", 9461)),
+        (":0", Address("", 0)),
+        ("127.0.0.1:80", Address("127.0.0.1", 80)),
+        ("[::1]:65535", Address("::1", 65535)),
+        ("localhost:9461", Address("localhost", 9461)),
+        ("", None),
     ],
-    ids=["problems", "empty", "malformed"],
 )
-def test_a_pool_file_with_problems_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
-    file = tmp_path / "pools.yaml"
-    file.write_text(text)
-
-    with pytest.raises(SpecInvalid) as caught:
-        parse(["--pools", str(file)], {})
-
-    assert sentence in str(caught.value)
+def test_an_address_to_listen_on_is_read(text: str, address: Address | None) -> None:
+    assert parse([f"--http-address={text}"], {}).http_address == address
 
 
-def test_a_pool_file_that_is_missing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SpecInvalid, match="cannot be read"):
-        parse(["--pools", str(tmp_path / "none.yaml")], {})
-
-
-@pytest.mark.parametrize("arguments", [["--nope"], ["--log-level", "loud"], ["--pool", "x"]])
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--nope",
+        "--pool=x",
+        "--log-level=loud",
+        "--idle=Shared",
+        "--idle=",
+        "--leave-alone=",
+        "--leave-alone=Kube",
+        "--leave-alone=-a",
+        "--leave-alone=a,b",
+        f"--leave-alone={'a' * 64}",
+        "--nri-index=7",
+        "--nri-index=007",
+        "--nri-index=-1",
+        "--nri-index=²²",
+        "--http-address=9461",
+        "--http-address=:",
+        "--http-address=:65536",
+        "--http-address=:9461x",
+        "--http-address=::1:9461",
+        "--http-address=:²",
+        "--http-address=http://a:1",
+    ],
+)
 def test_unknown_flags_and_values_end_the_start(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+    argument: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse([argument], {})
+
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_all_that_is_wrong_with_values_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--idle=no", "--nri-index=1", "--leave-alone=A", "--http-address=x"], {})
+
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error == (
+        "numalocal-deviceplugin: error: --idle: 'no' must be one of shared, exclusive; "
+        "--leave-alone: 'A' must be a namespace, such as kube-system; "
+        "--nri-index: '1' must be two digits, such as 10; "
+        "--http-address: 'x' must be [host]:port, such as :9461, 127.0.0.1:9461 or [::1]:9461, "
+        "or empty"
+    )
+
+
+def test_a_value_of_any_length_is_told_in_one_short_line(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit):
-        parse(arguments, {})
-    assert "usage:" in capsys.readouterr().err
+        parse([f"--nri-index={'1' * 10_000}\n"], {})
+
+    assert len(capsys.readouterr().err.splitlines()[-1]) < 250

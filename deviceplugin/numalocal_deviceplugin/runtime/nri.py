@@ -20,8 +20,6 @@ from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 log = logging.getLogger(__name__)
 
-PLUGIN_INDEX: Final = "10"
-
 _SERVICE: Final = "nri.pkg.api.v1alpha1.Runtime"
 
 

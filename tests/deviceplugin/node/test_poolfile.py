@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from numalocal.errors import SpecInvalid
+from numalocal.sets.pools import Pool
+from numalocal_deviceplugin.node import poolfile
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "pools.yaml"
+
+
+def test_pools_are_read_from_their_file(file: Path) -> None:
+    file.write_text("pools:\n- {name: small, size: 4, reserve: 2}\n")
+
+    assert poolfile.read(file) == (Pool(name="small", size=4, reserve=2),)
+
+
+def test_an_empty_list_leaves_the_pools_to_the_machine(file: Path) -> None:
+    file.write_text("[]\n")
+
+    assert poolfile.read(file) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- {name: Small, size: 0}", "pools[0].size"),
+        ("", "must hold one document, holds 0"),
+        ("[", "is not YAML"),
+    ],
+    ids=["problems", "empty", "malformed"],
+)
+def test_a_file_with_problems_is_refused(file: Path, text: str, sentence: str) -> None:
+    file.write_text(text)
+
+    with pytest.raises(SpecInvalid) as caught:
+        poolfile.read(file)
+
+    assert sentence in str(caught.value)
+
+
+def test_a_file_that_is_missing_is_refused(file: Path) -> None:
+    with pytest.raises(SpecInvalid, match="cannot be read"):
+        poolfile.read(file)
