@@ -45,7 +45,7 @@ def corrections(
     CPUs that are offline count for nothing: the kernel leaves them out by itself.
     """
     needed: list[Correction] = []
-    for pod, container in node.ledger.containers():
+    for pod, container in node.ledger.containers:
         if container.id in undecided:
             continue
         claim = node.ledger.tenants[pod.uid].claims.get(container.name)
@@ -59,8 +59,8 @@ def corrections(
     return tuple(needed)
 
 
-def taken_back(node: Node) -> tuple[Correction, ...]:
-    """List the containers that use CPUs which are lent to them no more."""
+def taken_back(node: Node, claimed: IdSet) -> tuple[Correction, ...]:
+    """List the containers that use CPUs which a pod has claimed just now: they were lent."""
     if node.barred or not node.others:
         return ()
     narrow = Binding(cpus=node.others, mems=IdSet(), environment={})
@@ -71,10 +71,10 @@ def taken_back(node: Node) -> tuple[Correction, ...]:
             now=Cpuset(container.cpus, container.mems),
             binding=narrow,
         )
-        for pod, container in node.ledger.containers()
-        if container.name not in node.ledger.tenants[pod.uid].claims
+        for pod, container in node.ledger.containers
+        if not (container.cpus or node.machine.online).isdisjoint(claimed)
+        and container.name not in node.ledger.tenants[pod.uid].claims
         and pod.namespace not in node.left_alone
-        and not (container.cpus or node.machine.online) & node.machine.online <= narrow.cpus
     )
 
 

@@ -8,8 +8,9 @@ paused, or wait in back-off: no CPU is ever held by two pods.
 Values in, values out: whoever keeps a ledger replaces it by what the methods return.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from numalocal.idset import IdSet, union
 from numalocal.problems import shown
@@ -18,7 +19,7 @@ from numalocal_deviceplugin.errors import CpusHeld
 from numalocal_deviceplugin.pods import Container, Pod, where
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Tenant:
     """A pod whose sandbox runs, and what it holds.
 
@@ -39,19 +40,19 @@ class Tenant:
         """What it holds, several times where containers share it."""
         return tuple(self.claims.values()) or (() if self.listed is None else (self.listed,))
 
-    @property
+    @cached_property
     def cpus(self) -> IdSet:
         """All CPUs that it holds, online or not."""
         return union(one.cpus for one in self.assignments)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ledger:
     """The tenants of a node, by pod uid."""
 
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def held(self) -> IdSet:
         """All CPUs that some pod holds."""
         return union(one.cpus for one in self.tenants.values())
@@ -60,8 +61,9 @@ class Ledger:
         """All CPUs that pods hold other than this one."""
         return union(one.cpus for key, one in self.tenants.items() if key != uid)
 
-    def containers(self) -> Iterable[tuple[Pod, Container]]:
-        """List all live containers with their pods."""
+    @cached_property
+    def containers(self) -> Sequence[tuple[Pod, Container]]:
+        """All live containers with their pods."""
         return [
             (one.pod, container)
             for one in self.tenants.values()

@@ -68,7 +68,9 @@ def engine_settings(pod: Pod) -> EngineSettings:
 
 def bound_containers(pod: Pod) -> frozenset[str]:
     """Name the containers that are bound to the pod's CPU sets without requesting any."""
-    listed = pod.annotations.get(names.ANNOTATION_BOUND_CONTAINERS, "")
+    listed = pod.annotations.get(names.ANNOTATION_BOUND_CONTAINERS)
+    if not listed:
+        return frozenset()
     return frozenset(name.strip() for name in listed.split(",") if name.strip())
 
 

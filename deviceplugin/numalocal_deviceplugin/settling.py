@@ -75,8 +75,9 @@ def _refusal(pod: Pod, container: Container, error: Exception) -> Refusal:
 def _unclaimed(ledger: Ledger) -> Iterable[tuple[Pod, Container]]:
     return (
         (pod, container)
-        for pod, container in ledger.containers()
-        if container.name not in ledger.tenants[pod.uid].claims
+        for pod, container in ledger.containers
+        if (has_assignment(container) or container.name in bound_containers(pod))
+        and container.name not in ledger.tenants[pod.uid].claims
     )
 
 
@@ -100,8 +101,6 @@ def _believed(
 
     Its own annotation is believed while the kubelet is silent: it came by no other way.
     """
-    if not has_assignment(container) and container.name not in bound_containers(pod):
-        return None
 
     def devices_of(namespace: str, name: str) -> Iterable[str]:
         if listing is None:

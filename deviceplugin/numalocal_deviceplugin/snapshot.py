@@ -1,8 +1,9 @@
 """One frozen view of the node: what is known -> what follows from it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from itertools import chain
 
 from numalocal.idset import IdSet, union
@@ -72,39 +73,49 @@ class Facts:
     resting: tuple[tuple[float, IdSet], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """The node at one moment, as all parts of the agent see it.
 
-    `refusals` are all that there are: of the node first, then of sets, then of containers.
-    `version` is another one after every change.
+    `of_node` are the refusals of the node and of its pools.  `version` is another one after every
+    change.
     """
 
     facts: Facts
     node: Node
     idle: Idle
-    refusals: tuple[Refusal, ...]
+    of_node: tuple[Refusal, ...]
     version: int
+
+    @cached_property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """All that there are: of the node first, then of sets, then of containers."""
+        facts = self.facts
+        return (
+            *self.of_node,
+            *standing.of_sets(self.node, facts.contested),
+            *standing.of_containers(self.node, facts.refused),
+        )
 
     @property
     def gives(self) -> bool:
         """Whether CPU sets can be given out now."""
-        return not any(one.reason in NOTHING_IS_GIVEN for one in self.refusals)
+        return not any(one.reason in NOTHING_IS_GIVEN for one in self.of_node)
 
 
 def snapshot(facts: Facts, settings: Settings, version: int, *, binds: bool) -> Snapshot:
     """Put together what follows from the facts."""
     node = node_of(facts, settings)
-    of_node = [
+    of_node = (
         *standing.of_node(facts.policy, binds=binds),
         *chain.from_iterable(facts.told.values()),
-    ]
+    )
     barred = next((one for one in of_node if one.reason in NOBODY_IS_ADJUSTED), None)
     return Snapshot(
         facts=facts,
         node=replace(node, barred=barred),
         idle=settings.idle,
-        refusals=tuple(standing.refusals(of_node, node, facts.contested, facts.refused)),
+        of_node=of_node,
         version=version,
     )
 
@@ -113,15 +124,19 @@ def node_of(facts: Facts, settings: Settings) -> Node:
     """Say what the node is for who binds."""
     lent = IdSet()
     if settings.idle is Idle.SHARED:
-        resting = union(cpus for _, cpus in facts.resting)
-        lent = union(one.present for one in facts.partition.sets) - resting - facts.ledger.held
+        taken = union([facts.partition.shared, facts.ledger.held, *_cpus(facts.resting)])
+        lent = facts.machine.online - taken
     return Node(
         machine=facts.machine,
         partition=facts.partition,
         ledger=facts.ledger,
-        lent=lent & facts.machine.online,
+        lent=lent,
         left_alone=settings.left_alone,
     )
+
+
+def _cpus(resting: Iterable[tuple[float, IdSet]]) -> Iterable[IdSet]:
+    return (cpus for _, cpus in resting)
 
 
 def binds(runtime: Runtime, settings: Settings, now_s: float) -> bool:

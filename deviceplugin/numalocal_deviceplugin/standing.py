@@ -1,6 +1,6 @@
 """Everything that is not served on this node now, and why: the facts -> refusals."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from numalocal.sets.assignment import Assignment
@@ -68,7 +68,7 @@ def of_sets(node: Node, contested: Mapping[str, str]) -> Iterator[Refusal]:
 
 def of_containers(node: Node, refused: Mapping[str, Refusal]) -> Iterator[Refusal]:
     """Say of every live container that has not what it is to have why."""
-    for pod, container in node.ledger.containers():
+    for pod, container in node.ledger.containers:
         claim = node.ledger.tenants[pod.uid].claims.get(container.name)
         if container.id in refused:
             yield refused[container.id]
@@ -77,18 +77,6 @@ def of_containers(node: Node, refused: Mapping[str, Refusal]) -> Iterator[Refusa
             yield Refusal(reason=Reason.NOT_BOUND, message=str(error), subject=named)
         elif claim is not None:
             yield from _of_bound(pod, container, claim, node)
-
-
-def refusals(
-    of_node: Iterable[Refusal],
-    node: Node,
-    contested: Mapping[str, str],
-    refused: Mapping[str, Refusal],
-) -> Iterator[Refusal]:
-    """List all, the node's own first, then those of sets, then those of containers."""
-    yield from of_node
-    yield from of_sets(node, contested)
-    yield from of_containers(node, refused)
 
 
 def _of_bound(pod: Pod, container: Container, claim: Assignment, node: Node) -> Iterator[Refusal]:

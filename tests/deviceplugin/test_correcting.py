@@ -99,7 +99,7 @@ def test_where_another_pins_nothing_is_corrected() -> None:
     )
 
     assert corrections(barred) == ()
-    assert taken_back(barred) == ()
+    assert taken_back(barred, FIRST.cpus) == ()
 
 
 def test_memory_is_moved_at_once_only_where_nothing_runs() -> None:
@@ -123,15 +123,20 @@ class TestWhatIsTakenBack:
             lent="6-7",
         )
 
-        assert named(taken_back(now)) == {"everywhere": "0-1,4-7", "lent": "0-1,4-7"}
+        assert named(taken_back(now, FIRST.cpus)) == {"everywhere": "0-1,4-7", "lent": "0-1,4-7"}
 
     def test_is_nothing_of_a_namespace_that_is_left_alone(self) -> None:
         now = node((WEB, make_container("web")), worker=make_container())
 
-        assert taken_back(replace(now, left_alone=frozenset({"default"}))) == ()
+        assert taken_back(replace(now, left_alone=frozenset({"default"})), FIRST.cpus) == ()
 
     def test_is_nothing_where_no_cpu_is_left_for_others(self) -> None:
         everything = Assignment.parse(FIRST.to_json().replace("2-3", "0-7"))
         ledger = Ledger().claim(WORKER, make_container(), everything)
 
-        assert taken_back(make_node(ledger=ledger.created(WEB, make_container("web")))) == ()
+        assert (
+            taken_back(
+                make_node(ledger=ledger.created(WEB, make_container("web"))), everything.cpus
+            )
+            == ()
+        )

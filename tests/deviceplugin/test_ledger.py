@@ -40,7 +40,7 @@ def test_a_pod_holds_its_cpus_for_all_its_containers() -> None:
 def test_a_pod_whose_containers_have_all_stopped_holds_on() -> None:
     crashed = HELD.stopped("uid-of-a", ENGINE.id)
 
-    assert list(crashed.containers()) == []
+    assert list(crashed.containers) == []
     assert str(crashed.held) == "2-3"
 
 
@@ -70,7 +70,7 @@ def test_a_list_is_taken_without_what_has_stopped() -> None:
 
     ledger = rebuilt([A, B], [(A, ENGINE), (A, ended)])
 
-    assert ledger.containers() == [(A, ENGINE)]
+    assert ledger.containers == [(A, ENGINE)]
     assert ledger.held == IdSet()
     assert set(ledger.tenants) == {"uid-of-a", "uid-of-b"}
 
@@ -106,7 +106,7 @@ def test_what_a_container_is_bound_to_is_kept_with_it() -> None:
     ledger = HELD.bound("uid-of-a", ENGINE.id, IdSet.parse("2"), IdSet.parse("0"))
     ledger = ledger.bound("uid-of-a", ENGINE.id, IdSet.parse("3"), IdSet())
 
-    ((_, now),) = ledger.containers()
+    ((_, now),) = ledger.containers
     assert (str(now.cpus), str(now.mems)) == ("3", "0")
     assert ledger.bound("nobody", "nothing", IdSet(), IdSet()) == ledger
 

@@ -169,7 +169,7 @@ class Plugin:
         given = binding.assignment_of(pod, container, node, self._lookup(budget_s))
         node = self._state.admit(pod, container, given).node
         bound = binding.born(pod, container, given, node)
-        back = correcting.taken_back(node) if given is not None else ()
+        back = () if given is None else correcting.taken_back(node, given.cpus)
         self._state.created(pod, _as_born(container, bound))
         self._state.applied(back)
         return bound, back
