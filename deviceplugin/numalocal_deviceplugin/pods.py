@@ -4,7 +4,7 @@ Annotations are anybody's text: what is read of them is a value, or refused with
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from numalocal import engines, names
@@ -108,6 +108,13 @@ def has_assignment(container: Container) -> bool:
 def was_born_bound(container: Container) -> bool:
     """Tell whether the agent answered when a container was created: it always leaves a variable."""
     return names.ENV_RANK_COMPUTE_CPUS in container.variables
+
+
+def resident(container: Container) -> Container:
+    """Leave out what nobody asks a living container: a node's all together may have much of it."""
+    born = names.ENV_RANK_COMPUTE_CPUS
+    variables = {born: ""} if was_born_bound(container) else {}
+    return replace(container, command=(), variables=variables)
 
 
 def where(pod: Pod, container: Container) -> str:

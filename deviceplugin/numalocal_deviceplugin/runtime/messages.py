@@ -1,23 +1,24 @@
 """Our values <-> the container runtime's messages."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from numalocal import names
 from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
 from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.correcting import Correction
-from numalocal_deviceplugin.pods import Container, Pod
+from numalocal_deviceplugin.pods import Container, Pod, resident
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 
 def pod(message: nri.PodSandbox) -> Pod:
-    """Read a pod."""
+    """Read a pod; one that no kubelet made may have no uid, and is its sandbox then."""
     return Pod(
         id=message.id,
-        uid=message.uid,
+        uid=message.uid or message.id,
         namespace=message.namespace,
         name=message.name,
-        annotations=dict(message.annotations),
+        annotations=_ours(message.annotations),
     )
 
 
@@ -27,7 +28,7 @@ def container(message: nri.Container) -> Container:
     return Container(
         id=message.id,
         name=message.name,
-        annotations=dict(message.annotations),
+        annotations=_ours(message.annotations),
         command=tuple(message.args),
         variables={name: value for name, _, value in (one.partition("=") for one in message.env)},
         cpus=ids(cpu.cpus),
@@ -37,6 +38,11 @@ def container(message: nri.Container) -> Container:
         cgroup=message.linux.cgroups_path,
         quota_cpus=_quota_cpus(cpu),
     )
+
+
+def _ours(annotations: Mapping[str, str]) -> Mapping[str, str]:
+    """Keep what is for us: what others write may be long."""
+    return {key: value for key, value in annotations.items() if names.DOMAIN in key}
 
 
 def _quota_cpus(cpu: nri.LinuxCPU) -> int | None:
@@ -52,17 +58,10 @@ def ids(text: str) -> IdSet:
         return IdSet()
 
 
-def with_pods(
-    pods: Iterable[nri.PodSandbox], containers: Iterable[nri.Container]
-) -> tuple[tuple[Pod, ...], tuple[tuple[Pod, Container], ...]]:
-    """Read a full list: the pods, and every container with its pod, if that is listed."""
-    by_id: Mapping[str, Pod] = {message.id: pod(message) for message in pods}
-    paired = tuple(
-        (by_id[message.pod_sandbox_id], container(message))
-        for message in containers
-        if message.pod_sandbox_id in by_id
-    )
-    return tuple(by_id.values()), paired
+def residents(containers: Iterable[nri.Container]) -> Iterator[tuple[str, Container]]:
+    """Read containers that live already, each with the id of its pod's sandbox."""
+    for message in containers:
+        yield message.pod_sandbox_id, resident(container(message))
 
 
 def creation(

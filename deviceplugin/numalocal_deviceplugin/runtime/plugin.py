@@ -11,7 +11,7 @@ from numalocal_deviceplugin import binding, correcting
 from numalocal_deviceplugin.assigning import DevicesOf
 from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.errors import AgentError
-from numalocal_deviceplugin.pods import Container, Pod
+from numalocal_deviceplugin.pods import Container, Pod, resident
 from numalocal_deviceplugin.runtime import messages
 from numalocal_deviceplugin.runtime.ttrpc import Handler
 from numalocal_deviceplugin.state import State
@@ -48,8 +48,8 @@ class Plugin:
     def __init__(self, state: State, devices_within: DevicesWithin) -> None:
         self._state = state
         self._devices_within = devices_within
-        self._pods: list[nri.PodSandbox] = []
-        self._containers: list[nri.Container] = []
+        self._pods: dict[str, Pod] = {}
+        self._containers: list[tuple[str, Container]] = []
         self.runtime = ("", "")
         self.synchronized = threading.Event()
 
@@ -84,13 +84,15 @@ class Plugin:
         What moves memory is left to the node's own watch: the runtime waits for this answer.
         """
         request = nri.SynchronizeRequest.FromString(payload)
-        self._pods += request.pods
-        self._containers += request.containers
+        self._pods |= {message.id: messages.pod(message) for message in request.pods}
+        self._containers += messages.residents(request.containers)
         if request.more and len(self._pods) + len(self._containers) < _MOST_LISTED:
             return nri.SynchronizeResponse(more=True).SerializeToString()
-        pods, containers = messages.with_pods(self._pods, self._containers)
-        self._pods, self._containers = [], []
-        now = self._state.rebuild(pods, containers)
+        # Only now: a container may have come in an earlier part than its pod.
+        pods, listed = self._pods, self._containers
+        self._pods, self._containers = {}, []
+        containers = [(pods[sandbox], one) for sandbox, one in listed if sandbox in pods]
+        now = self._state.rebuild(pods.values(), containers)
         found = correcting.corrections(now.node, undecided=now.facts.undecided)
         needed = tuple(one.at_once for one in found)
         self._state.applied(needed)
@@ -183,13 +185,11 @@ class Plugin:
 def _as_born(container: Container, bound: Binding | None) -> Container:
     """Give a container as the runtime will have it, with the answer applied."""
     if bound is None:
-        return container
-    variables = {**container.variables, **bound.environment}
-    if bound.mems:  # its own variable may hide ours: the answer itself is the proof
-        variables.setdefault(names.ENV_RANK_COMPUTE_CPUS, "")
-    return replace(
-        container, cpus=bound.cpus, mems=bound.mems, variables=variables, live=True, runs=False
-    )
+        return resident(container)
+    # Its own variable may hide ours: the answer itself is the proof that it was born bound.
+    variables = {names.ENV_RANK_COMPUTE_CPUS: ""} if bound.mems else {}
+    born = replace(container, cpus=bound.cpus, mems=bound.mems, variables=variables)
+    return replace(resident(born), live=True, runs=False)
 
 
 def _log_bound(message: str, pod: Pod, container: Container, bound: Binding) -> None:

@@ -326,6 +326,21 @@ class TestSynchronize:
         assert not last.more
         assert updated(synchronize(plugin)) == {}
 
+    def test_pairs_a_container_with_a_pod_of_a_later_part(self, plugin: Plugin) -> None:
+        engine = container("engine", assignment=ASSIGNED, state=nri.CONTAINER_CREATED)
+        early = nri.SynchronizeRequest(containers=[engine], more=True)
+        plugin.synchronize(early.SerializeToString(), BUDGET_S)
+
+        assert updated(synchronize(plugin)) == {"id-engine": ("2-3", "0")}
+
+    def test_keeps_little_of_what_lives(self, plugin: Plugin, state: State) -> None:
+        engine = container("engine", assignment=ASSIGNED, env=["LONG=" + "x" * 100_000])
+        engine.annotations["other.example/long"] = "x" * 100_000
+
+        synchronize(plugin, engine, container("web", pod="p2", env=["LONG=" + "x" * 100_000]))
+
+        assert len(repr(state.snapshot().node.ledger)) < 10_000
+
     def test_binds_all_others_beside_a_hostile_one(self, plugin: Plugin) -> None:
         hostile = nri.PodSandbox(
             id="p3", uid="u3", name="x", annotations={"numalocal.io/reserved-cores": "9" * 5000}
@@ -445,6 +460,14 @@ class TestWhereAnotherPins:
 
         (one,) = corrections(state.snapshot().node)
         assert str(one.binding.cpus) == "2-3"
+
+
+def test_pods_without_a_uid_are_told_apart_by_their_sandboxes(plugin: Plugin) -> None:
+    one, other = (nri.PodSandbox(id=name, name=name, namespace="x") for name in ("s1", "s2"))
+    create(plugin, container("engine", assignment=ASSIGNED), one)
+
+    with pytest.raises(CpusHeld):
+        create(plugin, container("engine", assignment=ASSIGNED), other)
 
 
 def test_a_container_that_was_born_bound_is_not_told_as_born_unbound(
