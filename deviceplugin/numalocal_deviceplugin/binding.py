@@ -8,6 +8,7 @@ nodes: taking a node away would move its memory at once.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 
 from numalocal import engines, names
 from numalocal.engines import EngineSettings, Job
@@ -37,7 +38,7 @@ class Idle(StrEnum):
     EXCLUSIVE = "exclusive"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """This node at one moment.
 
@@ -53,7 +54,7 @@ class Node:
     left_alone: frozenset[str] = frozenset()
     barred: Refusal | None = None
 
-    @property
+    @cached_property
     def others(self) -> IdSet:
         """The CPUs of all that holds none: never empty while a CPU is free, and all online."""
         free = self.machine.online - self.ledger.held
@@ -202,7 +203,8 @@ def _online(
 
 def _missing(assignment: Assignment, node: Node) -> IdSet:
     """Give the CPUs of cores that the sets need and lack; one of other pools needs all it had."""
-    ours = {one.id: one.missing for one in node.partition.sets}
+    ids = {one.id for one in assignment.sets}
+    ours = {one.id: one.missing for one in node.partition.sets if one.id in ids}
     cores = node.machine.cores_of_cpus(assignment.cpus)
     gone = union(core.cpus for core in cores if core.cpus.isdisjoint(node.machine.online))
     return union(ours.get(one.id, one.cpus & gone) for one in assignment.sets)

@@ -80,8 +80,9 @@ class Ledger:
             uid: replace(one, listed=None) if _is_namesake(one, pod) else one
             for uid, one in self.tenants.items()
         }
+        wanted = assignment.cpus
         for uid, other in yielded.items():
-            if uid != pod.uid and (overlap := other.cpus & assignment.cpus):
+            if uid != pod.uid and (overlap := other.cpus & wanted):
                 raise CpusHeld(
                     f"{where(pod, container)}: CPU {overlap} of its CPU sets is still held by pod "
                     f"{other.pod.namespace}/{other.pod.name} ({shown(uid)}), whose sandbox runs; "
@@ -97,14 +98,21 @@ class Ledger:
         containers = {**tenant.containers, container.id: container}
         return self._with(replace(tenant, containers=containers))
 
-    def bound(self, uid: str, container_id: str, cpus: IdSet, mems: IdSet) -> "Ledger":
-        """Take what a live container is bound to by now; no memory nodes = as they were."""
-        tenant = self.tenants.get(uid)
-        if tenant is None or container_id not in tenant.containers:
-            return self
-        was = tenant.containers[container_id]
-        now = replace(was, cpus=cpus, mems=mems or was.mems)
-        return self._with(replace(tenant, containers={**tenant.containers, container_id: now}))
+    def bound(self, places: Iterable[tuple[str, str, IdSet, IdSet]]) -> "Ledger":
+        """Take what live containers are bound to by now.
+
+        `places` are a pod's uid, a container's id, CPUs and memory nodes; of these none = as they
+        were.
+        """
+        tenants = dict(self.tenants)
+        for uid, container_id, cpus, mems in places:
+            tenant = tenants.get(uid)
+            was = None if tenant is None else tenant.containers.get(container_id)
+            if tenant is not None and was is not None:
+                now = replace(was, cpus=cpus, mems=mems or was.mems)
+                containers = {**tenant.containers, container_id: now}
+                tenants[uid] = replace(tenant, containers=containers)
+        return Ledger(tenants)
 
     def stopped(self, uid: str, container_id: str) -> "Ledger":
         """Forget a container; its pod goes on holding what it was bound to."""

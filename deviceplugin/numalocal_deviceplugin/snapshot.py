@@ -88,14 +88,15 @@ class Snapshot:
     version: int
 
     @cached_property
+    def of_sets(self) -> tuple[Refusal, ...]:
+        """The refusals of CPU sets, which are asked for more often than those of containers."""
+        return tuple(standing.of_sets(self.node, self.facts.contested))
+
+    @cached_property
     def refusals(self) -> tuple[Refusal, ...]:
         """All that there are: of the node first, then of sets, then of containers."""
-        facts = self.facts
-        return (
-            *self.of_node,
-            *standing.of_sets(self.node, facts.contested),
-            *standing.of_containers(self.node, facts.refused),
-        )
+        of_containers = standing.of_containers(self.node, self.facts.refused)
+        return (*self.of_node, *self.of_sets, *of_containers)
 
     @property
     def gives(self) -> bool:

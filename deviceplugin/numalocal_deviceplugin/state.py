@@ -151,12 +151,11 @@ class State:
     def applied(self, corrections: Iterable[Correction]) -> None:
         """Take what containers are bound to by now."""
         with self._changed:
-            ledger = self._facts.ledger
-            for one in corrections:
-                ledger = ledger.bound(
-                    one.pod.uid, one.container.id, one.binding.cpus, one.binding.mems
-                )
-            self._take(ledger=ledger)
+            places = [
+                (one.pod.uid, one.container.id, one.binding.cpus, one.binding.mems)
+                for one in corrections
+            ]
+            self._take(ledger=self._facts.ledger.bound(places))
 
     def stopped(self, uid: str, container_id: str) -> None:
         """Forget a container that has stopped."""

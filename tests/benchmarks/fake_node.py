@@ -22,6 +22,7 @@ from ..deviceplugin.fake_runtime import FakeRuntime, Session
 from ..deviceplugin.nodes import make_machine, write_sysfs
 from ..deviceplugin.waiting import until
 
+ROOT = Path(__file__).parents[2]
 POOL = "cpuset"
 HTTP = "127.0.0.1:9461"
 START_LIMIT_S = 30.0
@@ -195,5 +196,6 @@ def _command(directory: Path) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Give what a pod's container has: no variable of this process that Python or gRPC reads."""
-    return {"PATH": os.environ["PATH"], "GRPC_VERBOSITY": "NONE"}
+    """Give what a pod's container has, and where this tree's code is."""
+    sources = os.pathsep.join(str(ROOT / source) for source in ("core", "deviceplugin"))
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": sources, "GRPC_VERBOSITY": "NONE"}

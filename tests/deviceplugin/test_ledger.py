@@ -103,12 +103,12 @@ class TestWhatTheKubeletLists:
 
 
 def test_what_a_container_is_bound_to_is_kept_with_it() -> None:
-    ledger = HELD.bound("uid-of-a", ENGINE.id, IdSet.parse("2"), IdSet.parse("0"))
-    ledger = ledger.bound("uid-of-a", ENGINE.id, IdSet.parse("3"), IdSet())
+    ledger = HELD.bound([("uid-of-a", ENGINE.id, IdSet.parse("2"), IdSet.parse("0"))])
+    ledger = ledger.bound([("uid-of-a", ENGINE.id, IdSet.parse("3"), IdSet())])
 
     ((_, now),) = ledger.containers
     assert (str(now.cpus), str(now.mems)) == ("3", "0")
-    assert ledger.bound("nobody", "nothing", IdSet(), IdSet()) == ledger
+    assert ledger.bound([("nobody", "nothing", IdSet(), IdSet())]) == ledger
 
 
 @given(

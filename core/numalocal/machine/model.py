@@ -210,7 +210,8 @@ class Machine(NamedTuple):
 
     def cores_of_cpus(self, cpus: IdSet) -> tuple[Core, ...]:
         """List the cores that have any of these CPUs, by lowest CPU."""
-        return tuple(core for core in self.cores if not core.cpus.isdisjoint(cpus))
+        wanted, apart = frozenset(cpus), frozenset.isdisjoint  # the fastest that there is
+        return tuple(core for core in self.cores if not apart(core.cpus, wanted))
 
     def node(self, node: int) -> NumaNode:
         """Find a node by its id; KeyError where there is none."""

@@ -22,11 +22,11 @@ def offers(pool: str, now: Snapshot) -> tuple[Offer, ...]:
     from the list as healthy.  Only where another may pin CPUs is the list empty: two pinners must
     not share a node.
     """
-    whole = [one for one in now.refusals if one.subject in ("", pool)]
+    whole = [one for one in now.of_node if one.subject in ("", pool)]
     if any(one.reason in NOBODY_IS_ADJUSTED for one in whole):
         return ()
     of_all = next((one for one in whole if one.reason in NOTHING_IS_GIVEN), None)
-    of_set = {one.subject: one for one in now.refusals}
+    of_set = {one.subject: one for one in now.of_sets}
     return tuple(
         Offer(set=one, refusal=of_all or of_set.get(one.id))
         for one in now.node.partition.of_pool(pool)

@@ -194,6 +194,8 @@ def _as_born(container: Container, bound: Binding | None) -> Container:
 
 def _log_bound(message: str, pod: Pod, container: Container, bound: Binding) -> None:
     level = logging.INFO if bound.mems else logging.DEBUG
+    if not log.isEnabledFor(level):
+        return
     extra = _fields(pod, container) | {"cpus": str(bound.cpus), "mems": str(bound.mems)}
     log.log(level, message, extra=extra)
 
