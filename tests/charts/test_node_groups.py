@@ -64,7 +64,14 @@ def test_every_group_has_pools_of_its_own(groups: Objects) -> None:
         assert parse_pools(yaml.safe_load(text)) == expected[group]
 
 
-def test_a_group_has_what_it_does_not_say_from_the_values(render: Render) -> None:
+def test_a_group_has_what_it_does_not_say_from_the_values(groups: Objects, render: Render) -> None:
+    flags = {
+        name: one["template"]["spec"]["containers"][0]["args"]
+        for name, one in agents(groups).items()
+    }
+    assert "--idle=exclusive" in flags["-epyc"]
+    assert "--idle=shared" in flags["-grace"]
+
     made = render(
         "--set=nodeGroups.one.nodeSelector.kind=one",
         "--set=nodeGroups.two.nodeSelector.kind=two",

@@ -9,6 +9,7 @@ import yaml
 
 from numalocal.sets.poolfile import parse_pools
 from numalocal.sets.pools import Pool
+from numalocal_deviceplugin import config
 
 from .conftest import CHART, GROUPS, ROOT, Document, Helm, Render, by_name
 
@@ -142,8 +143,15 @@ def test_the_agent_sees_of_the_node_what_it_needs_and_no_more(agent: Mapping[str
         "device-plugins": ("/var/lib/kubelet/device-plugins", "Directory"),
         "pod-resources": ("/var/lib/kubelet/pod-resources", "Directory"),
         "nri": ("/var/run/nri", "DirectoryOrCreate"),
+        "cgroup": ("/sys/fs/cgroup", "Directory"),
     }
-    assert all(mounts[name]["mountPath"] == path for name, (path, _) in paths.items())
+    cgroup = mounts.pop("cgroup")
+    assert all(
+        one["mountPath"] in (paths.get(name, ("",))[0], "/etc/numalocal")
+        for name, one in mounts.items()
+    )
+    assert cgroup["readOnly"] is True
+    assert f"--cgroup-root={cgroup['mountPath']}" in agent["containers"][0]["args"]
     assert not {"hostNetwork", "hostPID", "hostIPC"} & agent.keys()
 
 
@@ -193,6 +201,35 @@ def test_a_rollout_takes_as_many_nodes_as_the_values_say(render: Render, nodes: 
     strategy = made["DaemonSet", "numalocal-agent"]["spec"]["updateStrategy"]
 
     assert str(strategy["rollingUpdate"]["maxUnavailable"]) == nodes
+
+
+def test_the_port_is_the_one_that_is_served(render: Render) -> None:
+    made = by_name(render("--set=agent.httpPort=9000"))
+    (container,) = pod_spec(made["DaemonSet", "numalocal-agent"])["containers"]
+
+    assert container["ports"] == [{"name": "http", "containerPort": 9000}]
+    assert "--http-address=:9000" in container["args"]
+
+
+def test_the_agent_takes_what_the_values_say_and_nothing_that_it_does_not_know(
+    render: Render,
+) -> None:
+    made = by_name(
+        render(
+            "--set=agent.idle=exclusive",
+            "--set=agent.leaveAlone={kube-system,monitoring}",
+            "--set-string=agent.nriIndex=07",
+        )
+    )
+    (container,) = pod_spec(made["DaemonSet", "numalocal-agent"])["containers"]
+
+    taken = config.parse(container["args"], {})
+
+    assert (taken.idle, taken.nri_index) == ("exclusive", "07")
+    assert taken.left_alone == frozenset({"kube-system", "monitoring"})
+    assert taken.cgroup_root == Path("/host/sys/fs/cgroup")
+    assert taken.pools_file == Path("/etc/numalocal/pools.yaml")
+    assert taken.http_address == config.Address("", 9461)
 
 
 def test_the_agent_leaves_tainted_nodes_alone_and_is_evicted_last(
