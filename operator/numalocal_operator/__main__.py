@@ -12,11 +12,12 @@ from kubernetes import config as kubernetes_config
 
 from numalocal import log
 from numalocal_operator import annotated
+from numalocal_operator.annotated import Injected
 from numalocal_operator.cluster import Cluster
 from numalocal_operator.config import from_environ
 from numalocal_operator.controller import Controller
 from numalocal_operator.handlers import register
-from numalocal_operator.offers import Offers
+from numalocal_operator.topologies import Topologies
 from numalocal_operator.webhook.keeper import Keeper
 from numalocal_operator.webhook.server import Server
 
@@ -42,12 +43,14 @@ def main() -> int:
     logging.getLogger("numalocal_operator").info("starting", extra=asdict(config))
     registry = kopf.OperatorRegistry()
     cluster = Cluster()
-    register(registry, Controller(cluster, config))
+    topologies = Topologies()
+    injected = Injected(cluster, topologies)
+    controller = Controller(cluster, config, topologies)
+    register(registry, cluster, controller, topologies, [injected.told])
     if config.webhook is not None:
-        offers = Offers()
-        server = Server(offers.pools, config.check)
+        server = Server(topologies.pools, config.check)
         keeper = Keeper(config.webhook, server.serve_with)
-        annotated.register(registry, cluster, offers, server, keeper)
+        annotated.register(registry, injected, server, keeper)
     asyncio.run(
         kopf.operator(
             registry=registry,

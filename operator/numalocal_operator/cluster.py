@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from kubernetes import client
@@ -11,8 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from numalocal import names
 from numalocal.errors import NumalocalError
-from numalocal.worker.inject import Manifest, PoolNumbers
-from numalocal_operator.offers import published, together
+from numalocal.worker.inject import Manifest
 
 GROUP: Final = names.DOMAIN
 VERSION: Final = "v1alpha1"
@@ -26,6 +25,8 @@ _CONFLICT: Final = 409
 _REFUSALS: Final = (400, 403, 422)
 """Statuses of a manifest that the API server will refuse again as it stands."""
 _TIMEOUT_S: Final = 20
+_PAGE: Final = 100
+"""Nodes in one answer: what a large one tells is 100 KB."""
 
 _log = logging.getLogger(__name__)
 
@@ -89,15 +90,29 @@ class Cluster:
         others = (self._pod(namespace, name) for name in wanted if name not in known)
         return [*found, *(one for one in others if one is not None)]
 
-    def pool_numbers(self, pool: str) -> PoolNumbers:
-        """Give the largest that any node says of a pool."""
-        told = together(published(node) for node in self.nodes())
-        return told.get(pool, PoolNumbers())
-
-    def nodes(self) -> list[Raw]:
-        """List all nodes."""
-        answer = self._core.list_node(_request_timeout=_TIMEOUT_S, _preload_content=False)
-        return list(json.loads(answer.data)["items"])
+    def topologies(self) -> Iterator[Raw]:
+        """List the NodeCpuTopology of all nodes; none where there is no such kind."""
+        following = ""
+        while True:
+            try:
+                found = self._custom.list_cluster_custom_object(
+                    GROUP,
+                    VERSION,
+                    names.TOPOLOGIES,
+                    limit=_PAGE,
+                    _continue=following,
+                    _request_timeout=_TIMEOUT_S,
+                )
+            except ApiException as error:
+                if error.status == _NOT_FOUND:
+                    crd = f"{names.TOPOLOGIES}.{GROUP}"
+                    _log.error("no node is heard: install the CRD", extra={"crd": crd})
+                    return
+                raise
+            yield from found["items"]
+            following = found.get("metadata", {}).get("continue") or ""
+            if not following:
+                return
 
     def create_pod(self, manifest: Manifest) -> bool:
         """Create a pod; False where the name is taken.
@@ -150,9 +165,8 @@ class Cluster:
             if error.status != _NOT_FOUND:
                 raise
 
-    def tell_pod(self, pod: Raw, condition: Mapping[str, str]) -> None:
+    def tell_pod(self, metadata: Raw, condition: Mapping[str, str]) -> None:
         """Put a condition of ours beside a pod's others; nothing where the pod is gone."""
-        metadata = pod["metadata"]
         try:
             self._core.patch_namespaced_pod_status(
                 metadata["name"],

@@ -9,6 +9,7 @@ from typing import Final
 from numalocal_operator.cluster import TROUBLE, Cluster
 from numalocal_operator.config import Config
 from numalocal_operator.reconcile import reconcile
+from numalocal_operator.topologies import Pods, Topologies
 from numalocal_operator.worklist import Key, Worklist
 
 RESYNC_S: Final = 300.0
@@ -20,11 +21,19 @@ _log = logging.getLogger(__name__)
 class Controller:
     """Feeds the worklist from events and works it off, one worker at a time."""
 
-    def __init__(self, cluster: Cluster, config: Config, resync_s: float = RESYNC_S) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        config: Config,
+        topologies: Topologies,
+        resync_s: float = RESYNC_S,
+    ) -> None:
         self._cluster = cluster
         self._config = config
+        self._topologies = topologies
         self._resync_s = resync_s
         self._worklist = Worklist()
+        self._worker_of: dict[str, Key] = {}
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -41,6 +50,19 @@ class Controller:
         """Note that a worker, or something of it, has changed."""
         self._worklist.add(key, self._now())
         self._changed.set()
+
+    def pod_observed(self, uid: str, key: Key, *, gone: bool) -> None:
+        """Note that a pod of a worker has changed, or is gone."""
+        if gone:
+            self._worker_of.pop(uid, None)
+        else:
+            self._worker_of[uid] = key
+        self.observed(key)
+
+    def told(self, pods: Pods) -> None:
+        """Note that a node tells something new of pods, the workers' among them."""
+        for uid in pods & self._worker_of.keys():
+            self.observed(self._worker_of[uid])
 
     async def run(self) -> None:
         """Work for ever; cancel it to end."""
@@ -62,7 +84,9 @@ class Controller:
 
     async def _reconcile(self, key: Key) -> None:
         try:
-            again_s = await asyncio.to_thread(reconcile, self._cluster, self._config, *key)
+            again_s = await asyncio.to_thread(
+                reconcile, self._cluster, self._config, self._topologies, key
+            )
         except Exception as error:  # one worker's trouble must not stop the others
             delay_s = self._worklist.failed(key, self._now())
             fields = {"namespace": key[0], "worker": key[1], "retry_s": delay_s}

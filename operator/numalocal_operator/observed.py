@@ -1,6 +1,6 @@
 """What of a pod matters to us: raw pod in, ObservedPod out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -8,6 +8,11 @@ from typing import Any, Final
 from numalocal import names
 
 RawPod = Mapping[str, Any]
+Started = Callable[[str, str, str], bool | None]
+"""Tells of node, pod uid and container id whether the container was created with its binding."""
+
+STARTED_UNBOUND: Final = "StartedUnbound"
+"""Reason of conditions and events for an engine that was created while its agent was away."""
 
 _DIGITS: Final = 9
 """Of a number in an annotation, which anybody may have written."""
@@ -21,6 +26,9 @@ class ObservedPod:
     `replica` is None where its label is no number.  `ready` pods serve and are to go on serving.
     `ended_at_s` counts for terminal pods only.  `check_message` is the termination message of the
     last check that ended, `check_passed` whether it ended well, None while none has.
+    `engine` is the name of its engine's container, and `engine_id` the container that runs now, as
+    the runtime names it, empty where none does.  `started` tells whether that one was created with
+    its binding, None where its node has not said so.
     `unschedulable` is the scheduler's message; `failure` says why the pod failed, or why a
     container of it cannot start.  Both are empty where nothing is wrong.  `notes` say what its
     engine is not told.
@@ -41,13 +49,16 @@ class ObservedPod:
     node: str
     check_passed: bool | None
     check_message: str
+    engine: str
+    engine_id: str
+    started: bool | None
     unschedulable: str
     failure: str
     notes: tuple[str, ...]
 
 
-def observe(raw: RawPod) -> ObservedPod:
-    """Read a pod as the API server gives it."""
+def observe(raw: RawPod, started: Started) -> ObservedPod:
+    """Read a pod as the API server gives it, and what its node tells of its engine's start."""
     metadata, status = raw["metadata"], raw.get("status") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     replica = labels.get(names.LABEL_REPLICA, "")
@@ -56,9 +67,12 @@ def observe(raw: RawPod) -> ObservedPod:
     deleting = "deletionTimestamp" in metadata
     owner = _controller(metadata)
     check_passed, check_message = _check(status)
+    uid, node = metadata.get("uid", ""), (raw.get("spec") or {}).get("nodeName", "")
+    engine = annotations.get(names.ANNOTATION_CONTAINER, "")
+    engine_id = _running(status, engine)
     return ObservedPod(
         name=metadata["name"],
-        uid=metadata.get("uid", ""),
+        uid=uid,
         owner_uid=str(owner.get("uid", "")),
         owner_kind=str(owner.get("kind", "")),
         replica=int(replica) if replica.isdecimal() else None,
@@ -69,13 +83,34 @@ def observe(raw: RawPod) -> ObservedPod:
         terminal=terminal,
         deleting=deleting,
         ready=not (terminal or deleting) and _condition(status, "Ready").get("status") == "True",
-        node=(raw.get("spec") or {}).get("nodeName", ""),
+        node=node,
         check_passed=check_passed,
         check_message=check_message,
+        engine=engine,
+        engine_id=engine_id,
+        started=started(node, uid, engine_id) if engine_id else None,
         unschedulable=_unschedulable(status),
         failure=_failure(status) if terminal else _stuck(status),
         notes=tuple(annotations.get(names.ANNOTATION_NOTES, "").splitlines()),
     )
+
+
+def started_unbound(pod: ObservedPod) -> str:
+    """Say what is wrong with an engine that was created while its agent was away."""
+    return (
+        f"container {pod.engine} was created while the agent of node {pod.node} was away, and "
+        "lacks the variables of its CPU sets for good"
+    )
+
+
+def unverified(pod: ObservedPod) -> str:
+    """Say why nothing shows that the engine runs as its check has seen it; empty where it does."""
+    if not pod.engine_id:
+        return f"container {pod.engine} does not run"
+    if pod.started is None:
+        told = f"the NodeCpuTopology of node {pod.node} does not say yet"
+        return f"{told} how container {pod.engine} was started"
+    return "" if pod.started else started_unbound(pod)
 
 
 def _controller(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -93,6 +128,14 @@ def _check(status: Mapping[str, Any]) -> tuple[bool | None, str]:
             if ended:
                 return ended.get("exitCode") == 0, str(ended.get("message") or "")
     return None, ""
+
+
+def _running(status: Mapping[str, Any], name: str) -> str:
+    """Find the id of a container that runs, without the scheme of its runtime; empty where none."""
+    for container in status.get("containerStatuses") or ():
+        if container.get("name") == name and (container.get("state") or {}).get("running"):
+            return str(container.get("containerID") or "").rpartition("://")[2]
+    return ""
 
 
 def _unschedulable(status: Mapping[str, Any]) -> str:

@@ -106,7 +106,7 @@ def _surplus(pod: ObservedPod, worker: Worker) -> bool:
 def _outdated(
     worker: Worker, ours: Sequence[ObservedPod], *, settled: bool
 ) -> tuple[ObservedPod, ...]:
-    """Pick the one pod to give up for a new revision, if it is time.
+    """Pick the one pod to give up for a new revision, or a start with its binding, if it is time.
 
     One at a time, and what does not serve goes first; a pod that serves is given up only while
     all others serve.  CPU sets are scarce, so the old pod goes before the new one comes.
@@ -115,7 +115,7 @@ def _outdated(
     if not settled or any(pod.deleting for pod in live):
         return ()
     wanted = revision(worker)
-    outdated = [pod for pod in live if pod.revision != wanted]
+    outdated = [pod for pod in live if pod.revision != wanted or pod.started is False]
     idle = [pod for pod in outdated if not pod.ready]
     if idle:
         return (idle[0],)

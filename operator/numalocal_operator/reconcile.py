@@ -13,9 +13,10 @@ from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator import status as statuses
 from numalocal_operator.cluster import TROUBLE, Cluster, PodRefused, Raw
 from numalocal_operator.config import Config
-from numalocal_operator.observed import observe
+from numalocal_operator.observed import observe, started_unbound
 from numalocal_operator.plan import Creation, Plan, plan
 from numalocal_operator.pod import manifest, pod_name
+from numalocal_operator.topologies import Topologies
 
 REFUSED_RETRY_S: Final = 60.0
 """How often to try a pod that the API server refuses: a quota may be raised without an event."""
@@ -31,18 +32,23 @@ _log = logging.getLogger(__name__)
 
 
 def reconcile(
-    cluster: Cluster, config: Config, namespace: str, name: str, now: datetime | None = None
+    cluster: Cluster,
+    config: Config,
+    topologies: Topologies,
+    key: tuple[str, str],
+    now: datetime | None = None,
 ) -> float | None:
     """Bring a worker one step further; return after how many seconds to look again, if at all.
 
+    `key` is its namespace and name.
     The events of what the step changes bring the next round.  A worker that is gone or going needs
     nothing: its pods have it as owner, and the garbage collector removes them.  What nobody foresaw
     is raised, and told in the status as well.
     """
-    raw = cluster.worker(namespace, name)
+    raw = cluster.worker(*key)
     if raw is None or "deletionTimestamp" in raw["metadata"]:
         return None
-    one = _Round(cluster, config, raw, now or datetime.now(UTC))
+    one = _Round(cluster, config, topologies, raw, now or datetime.now(UTC))
     try:
         return one.run()
     except TROUBLE:
@@ -59,6 +65,7 @@ class _Round:
 
     cluster: Cluster
     config: Config
+    topologies: Topologies
     raw: Raw
     now: datetime
 
@@ -72,7 +79,7 @@ class _Round:
             return None
         wanted = [pod_name(worker, replica) for replica in range(worker.replicas)]
         found = self.cluster.pods(worker.namespace, worker.name, wanted)
-        pods = [observe(pod) for pod in found]
+        pods = [observe(pod, self.topologies.started) for pod in found]
         step = plan(worker, pods, self.now.timestamp())
         refusals, retry_s = self._apply(worker, step)
         stamp = self._timestamp()
@@ -97,12 +104,13 @@ class _Round:
         """
         for pod in step.delete:
             self.cluster.delete_pod(worker.namespace, pod.name, pod.uid)
-            self._tell(POD_DELETED, f"deleted pod {pod.name}")
+            why = f": {started_unbound(pod)}" if pod.started is False else ""
+            self._tell(POD_DELETED, f"deleted pod {pod.name}{why}")
         if not step.create:
             return (), None
         refusals: list[str] = []
         waits: list[float] = []
-        numbers = self.cluster.pool_numbers(worker.pool)
+        numbers = (self.topologies.pools() or {}).get(worker.pool, PoolNumbers())
         for creation in step.create:
             try:
                 if not self._create(worker, creation, numbers):

@@ -6,7 +6,7 @@ from typing import Any, Final
 from numalocal.errors import ReportInvalid, SpecInvalid
 from numalocal.report import CheckReport
 from numalocal.worker.spec import Worker
-from numalocal_operator.observed import ObservedPod
+from numalocal_operator.observed import STARTED_UNBOUND, ObservedPod, started_unbound, unverified
 from numalocal_operator.plan import Plan
 from numalocal_operator.pod import revision, selector
 
@@ -136,17 +136,25 @@ def _degraded(
         taken = ", ".join(plan.conflicts)
         message = f"pods that are not this worker's have its names: {taken}; delete them"
         return True, NAME_TAKEN, message
-    for pod in ours:
-        if pod.failure:
-            reason = REPLICA_FAILED if pod.terminal else CONTAINER_WAITING
-            return True, reason, f"pod {pod.name}: {pod.failure}"
-        if pod.check_passed and not _verified(pod):
-            said = f"its check passed, but its report says nothing of it: {pod.check_message!r}"
-            return True, REPORT_UNREADABLE, f"pod {pod.name}: {said}"
-    return False, AS_PLANNED, "nothing is wrong"
+    troubles = (_trouble(pod) for pod in ours)
+    return next((one for one in troubles if one), (False, AS_PLANNED, "nothing is wrong"))
 
 
-def _verified(pod: ObservedPod) -> bool:
+def _trouble(pod: ObservedPod) -> Verdict | None:
+    """Tell what is wrong with one pod whose check has not refused; None where nothing is."""
+    if pod.started is False:
+        return True, STARTED_UNBOUND, f"pod {pod.name}: {started_unbound(pod)}; it is replaced"
+    if pod.failure:
+        reason = REPLICA_FAILED if pod.terminal else CONTAINER_WAITING
+        return True, reason, f"pod {pod.name}: {pod.failure}"
+    if pod.check_passed and not _reported(pod):
+        said = f"its check passed, but its report says nothing of it: {pod.check_message!r}"
+        return True, REPORT_UNREADABLE, f"pod {pod.name}: {said}"
+    return None
+
+
+def _reported(pod: ObservedPod) -> bool:
+    """Tell whether the check has seen everything as planned."""
     try:
         return bool(pod.check_passed) and CheckReport.parse(pod.check_message).verified
     except ReportInvalid:
@@ -161,13 +169,15 @@ def _placement(pod: ObservedPod) -> list[Status]:
     try:
         report = CheckReport.parse(pod.check_message)
     except ReportInvalid:
-        return [{**placed, "ranks": [], "verified": False}]
+        why = _sentence(pod.check_message)
+        return [{**placed, "ranks": [], "verified": False, "message": why[:MAX_MESSAGE]}]
     ranks = [
         {"cpus": rank.cpus, "numaNode": rank.numa_node}
         | ({} if rank.memory_bytes is None else {"memoryBytes": rank.memory_bytes})
         for rank in report.ranks
     ]
-    return [{**placed, "ranks": ranks, "verified": _verified(pod)}]
+    why = unverified(pod) if _reported(pod) else report.message or "the check did not say why"
+    return [{**placed, "ranks": ranks, "verified": not why} | ({"message": why} if why else {})]
 
 
 def _sentence(message: str) -> str:

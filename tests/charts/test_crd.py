@@ -213,7 +213,10 @@ def test_the_operators_status_fits_the_schema() -> None:
         "updatedReplicas": 1,
         "selector": "numalocal.io/worker=llama",
         "conditions": [condition],
-        "placements": [{**placed, "ranks": [rank, {"cpus": "6-7", "numaNode": 1}]}],
+        "placements": [
+            {**placed, "ranks": [rank, {"cpus": "6-7", "numaNode": 1}]},
+            {**placed, "ranks": [], "verified": False, "message": "container engine does not run"},
+        ],
     }
 
     VALIDATOR.validate({**worker(), "status": status})

@@ -52,6 +52,9 @@ def make_pod(worker: Worker, replica: int = 0, **changed: Any) -> ObservedPod:
         "node": "node-a",
         "check_passed": None,
         "check_message": "",
+        "engine": "engine",
+        "engine_id": "c-1",
+        "started": True,
         "unschedulable": "",
         "failure": "",
         "notes": (),
@@ -64,6 +67,24 @@ def raw_pod(worker: Worker, replica: int = 0, **status: Any) -> dict[str, Any]:
     pod = manifest(worker, replica, numbers=NUMBERS, attempt=0, config=CONFIG)
     pod["metadata"] |= {"uid": f"p-{replica}", "creationTimestamp": NOW}
     return {**pod, "status": status}
+
+
+def topology(name: str = "node-a", **status: Any) -> dict[str, Any]:
+    """Make the object of a node."""
+    return {"metadata": {"name": name}, "status": status}
+
+
+def owned(pod_uid: str, container_id: str, started: str = "Bound", rank: int = 0) -> dict[str, Any]:
+    """Make a set that a container of a pod holds."""
+    owner = {"namespace": "serving", "pod": "p", "uid": pod_uid, "container": "engine"}
+    owner |= {"containerID": container_id, "started": started}
+    return {"id": f"n0-{rank}", "state": "Held", "owner": {**owner, "rank": rank}}
+
+
+def running(container_id: str = "c-1", name: str = "engine") -> dict[str, Any]:
+    """Give the status of a container that runs."""
+    state = {"running": {"startedAt": NOW}}
+    return {"name": name, "containerID": f"containerd://{container_id}", "state": state}
 
 
 def ended_check(message: str, exit_code: int = 0) -> dict[str, Any]:

@@ -19,6 +19,7 @@ WORKERS = "/apis/numalocal.io/v1alpha1/namespaces/serving/cpuinferenceworkers"
 PODS = "/api/v1/namespaces/serving/pods"
 EVENTS = "/api/v1/namespaces/serving/events"
 SECRETS = "/api/v1/namespaces/serving/secrets"
+TOPOLOGIES = "/apis/numalocal.io/v1alpha1/nodecputopologies"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
@@ -84,6 +85,8 @@ class FakeApi:
         return [path for path in self.objects if path.rpartition("/")[0] == collection]
 
     def _list(self, collection: str, query: Mapping[str, list[str]]) -> tuple[int, Raw]:
+        if collection == TOPOLOGIES:
+            return 200, self._page(collection, query)
         if collection.startswith("/apis") and "/namespaces/" not in collection:
             found = [one for path, one in self.objects.items() if path.startswith("/apis")]
             return 200, {"items": found}
@@ -92,6 +95,13 @@ class FakeApi:
         if key:
             found = [one for one in found if one["metadata"].get("labels", {}).get(key) == value]
         return 200, {"items": found}
+
+    def _page(self, collection: str, query: Mapping[str, list[str]]) -> Raw:
+        """Give as many as are asked for, and where the next page begins."""
+        start, limit = int(query.get("continue", ["0"])[0]), int(query["limit"][0])
+        found = [self.objects[path] for path in self._paths(collection)]
+        rest = {"continue": str(start + limit)} if len(found) > start + limit else {}
+        return {"items": found[start : start + limit], "metadata": rest}
 
     def _create(self, collection: str, body: Raw) -> tuple[int, Raw]:
         self._uids += 1

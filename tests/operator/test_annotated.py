@@ -1,23 +1,26 @@
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import kopf
 import pytest
 
-from numalocal.worker.inject import PoolNumbers
 from numalocal_operator import annotated
+from numalocal_operator.annotated import Injected
 from numalocal_operator.bound import CONDITION, Condition
 from numalocal_operator.cluster import Cluster
-from numalocal_operator.offers import Offers
+from numalocal_operator.topologies import Topologies
 from numalocal_operator.webhook.keeper import Keeper
 from numalocal_operator.webhook.server import Server
 
+from .builders import owned, running, topology
 from .fake_api import EVENTS, PODS, FakeApi
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-ASKED = {"numalocal.io/cpusets": "1"}
+ASKED = {"numalocal.io/cpusets": "1", "numalocal.io/container": "engine"}
+NAMED = {"name": "p", "namespace": "serving", "uid": "u-1"}
 REPORT = {
     "verified": True,
     "cpus": "2-3",
@@ -27,13 +30,18 @@ REPORT = {
 }
 
 
-def raw_pod() -> dict[str, Any]:
+def raw_pod(container_id: str = "c-1", *, said: Any = None) -> dict[str, Any]:
     ended = {"exitCode": 0, "message": json.dumps(REPORT)}
     check = {"name": "numalocal-check", "state": {"terminated": ended}}
+    conditions = [{"type": "Ready"}, *([said] if said else [])]
     return {
-        "metadata": {"name": "p", "namespace": "serving", "uid": "u-1", "annotations": ASKED},
-        "spec": {"nodeName": "n"},
-        "status": {"initContainerStatuses": [check], "conditions": [{"type": "Ready"}]},
+        "metadata": {**NAMED, "annotations": ASKED},
+        "spec": {"nodeName": "node-a"},
+        "status": {
+            "initContainerStatuses": [check],
+            "containerStatuses": [running(container_id)],
+            "conditions": conditions,
+        },
     }
 
 
@@ -61,8 +69,13 @@ class StillKeeper(Keeper):
 
 
 @pytest.fixture
-def offers() -> Offers:
-    return Offers()
+def topologies() -> Topologies:
+    return Topologies()
+
+
+@pytest.fixture
+def injected(cluster: Cluster, topologies: Topologies) -> Injected:
+    return Injected(cluster, topologies)
 
 
 @pytest.fixture
@@ -71,15 +84,41 @@ def server() -> StillServer:
 
 
 @pytest.fixture
-def handlers(cluster: Cluster, offers: Offers, server: StillServer) -> dict[str, Any]:
+def handlers(injected: Injected, server: StillServer) -> dict[str, Any]:
     registry = kopf.OperatorRegistry()
-    annotated.register(registry, cluster, offers, server, StillKeeper())
+    annotated.register(registry, injected, server, StillKeeper())
     found: list[Any] = [*registry._activities._handlers, *registry._watching._handlers]
     return {one.fn.__name__: one for one in found}
 
 
-def test_the_webhook_is_served_as_long_as_the_operator_runs_and_the_nodes_are_known(
-    handlers: dict[str, Any], server: StillServer, offers: Offers
+def bound(api: FakeApi) -> dict[str, Any]:
+    """Give the condition that stands on the pod."""
+    conditions = api.objects[f"{PODS}/p"]["status"]["conditions"]
+    found: list[dict[str, Any]] = [one for one in conditions if one["type"] == CONDITION]
+    return found[0] if found else {}
+
+
+def events(api: FakeApi) -> list[tuple[str, str]]:
+    return [
+        (one["type"], one["reason"]) for path, one in api.objects.items() if path.startswith(EVENTS)
+    ]
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+def played(scene: Callable[[], Awaitable[None]]) -> None:
+    async def run() -> None:
+        await scene()
+
+    asyncio.run(run())
+
+
+def test_the_webhook_is_served_as_long_as_the_operator_runs(
+    handlers: dict[str, Any], server: StillServer
 ) -> None:
     async def run() -> None:
         await handlers["serve"].fn()
@@ -88,18 +127,6 @@ def test_the_webhook_is_served_as_long_as_the_operator_runs_and_the_nodes_are_kn
     asyncio.run(run())
 
     assert server.heard == ["start", "stop"]
-    assert offers.pools() == {}
-
-
-def test_nodes_and_their_end_are_followed(handlers: dict[str, Any], offers: Offers) -> None:
-    told = {"numalocal.io/pools": json.dumps({"cpuset": {"cpusPerSet": 4}})}
-    node = {"metadata": {"name": "n", "annotations": told}}
-
-    asyncio.run(handlers["node_changed"].fn(type=None, body=node))
-    assert offers.pools() == {"cpuset": PoolNumbers(cpus_per_set=4)}
-
-    asyncio.run(handlers["node_changed"].fn(type="DELETED", body=node))
-    assert offers.pools() == {}
 
 
 def test_only_pods_that_were_given_sets_by_annotation_are_watched(
@@ -109,32 +136,98 @@ def test_only_pods_that_were_given_sets_by_annotation_are_watched(
 
 
 def test_a_bound_pod_gets_its_condition_beside_the_others_and_one_event(
-    api: FakeApi, handlers: dict[str, Any]
+    api: FakeApi, handlers: dict[str, Any], topologies: Topologies
 ) -> None:
+    topologies.observed(topology(sets=[owned("u-1", "c-1")]))
     api.put(PODS, raw_pod())
 
     asyncio.run(handlers["injected_changed"].fn(type="MODIFIED", body=raw_pod()))
 
-    ready, bound = api.objects[f"{PODS}/p"]["status"]["conditions"]
+    ready, said = api.objects[f"{PODS}/p"]["status"]["conditions"]
     assert ready == {"type": "Ready"}
-    assert (bound["type"], bound["status"]) == (CONDITION, "True")
+    assert (said["type"], said["status"]) == (CONDITION, "True")
     (event,) = (one for path, one in api.objects.items() if path.startswith(EVENTS))
-    assert event["involvedObject"] == {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "name": "p",
-        "namespace": "serving",
-        "uid": "u-1",
-    }
+    assert event["involvedObject"] == {"apiVersion": "v1", "kind": "Pod", **NAMED}
     assert (event["type"], event["reason"]) == ("Normal", "Verified")
 
 
-def test_a_pod_that_goes_is_left_alone(api: FakeApi, handlers: dict[str, Any]) -> None:
+def test_what_is_told_already_is_not_told_again(
+    api: FakeApi, injected: Injected, topologies: Topologies
+) -> None:
+    topologies.observed(topology(sets=[owned("u-1", "c-1")]))
+    api.put(PODS, raw_pod())
+
+    async def scene() -> None:
+        await injected.observed(raw_pod(), gone=False)
+        await injected.observed(raw_pod(said=bound(api)), gone=False)
+        injected.told(frozenset({"u-1"}))
+        await asyncio.sleep(0.05)
+
+    played(scene)
+
+    assert [method for method, _ in api.requests] == ["PATCH", "POST"]
+
+
+def test_a_pods_event_may_come_before_its_nodes(
+    api: FakeApi, injected: Injected, topologies: Topologies
+) -> None:
+    api.put(PODS, raw_pod())
+
+    async def scene() -> None:
+        await injected.observed(raw_pod(), gone=False)
+        assert (bound(api)["status"], bound(api)["reason"]) == ("Unknown", "Starting")
+        injected.told(topologies.observed(topology(sets=[owned("u-1", "c-1")])))
+        await until(lambda: bound(api)["status"] == "True")
+        await injected.observed(raw_pod("c-2"), gone=False)
+        assert bound(api)["status"] == "Unknown", "the engine started anew"
+        injected.told(topologies.observed(topology(sets=[owned("u-1", "c-2", "Unbound")])))
+        await until(lambda: bound(api)["status"] == "False")
+        await until(lambda: len(events(api)) == 2)
+
+    played(scene)
+
+    assert bound(api)["reason"] == "StartedUnbound"
+    assert events(api) == [("Normal", "Verified"), ("Warning", "StartedUnbound")]
+
+
+def test_what_a_node_takes_back_is_told_of_a_pod_that_was_bound(
+    api: FakeApi, injected: Injected, topologies: Topologies
+) -> None:
+    topologies.observed(topology(sets=[owned("u-1", "c-1")]))
+    api.put(PODS, raw_pod())
+
+    async def scene() -> None:
+        await injected.observed(raw_pod(), gone=False)
+        injected.told(topologies.observed(topology(sets=[owned("u-1", "c-1", "Unbound")])))
+        await until(lambda: bound(api)["reason"] == "StartedUnbound")
+
+    played(scene)
+
+
+def test_a_pod_that_goes_is_left_alone(
+    api: FakeApi, injected: Injected, topologies: Topologies
+) -> None:
     going = raw_pod()
     going["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z"
+    api.put(PODS, raw_pod())
 
-    asyncio.run(handlers["injected_changed"].fn(type="DELETED", body=raw_pod()))
-    asyncio.run(handlers["injected_changed"].fn(type="MODIFIED", body=going))
+    async def scene() -> None:
+        await injected.observed(raw_pod(), gone=True)
+        await injected.observed(going, gone=False)
+        injected.told(topologies.observed(topology(sets=[owned("u-1", "c-1")])))
+        await asyncio.sleep(0.05)
+
+    played(scene)
+
+    assert api.requests == []
+
+
+def test_a_label_alone_says_nothing_of_a_pod(api: FakeApi, injected: Injected) -> None:
+    forged = raw_pod()
+    forged["metadata"] |= {"labels": {"numalocal.io/injected": "true"}, "annotations": {}}
+    api.put(PODS, forged)
+
+    played(lambda: injected.observed(forged, gone=False))
 
     assert api.requests == []
 
@@ -142,7 +235,7 @@ def test_a_pod_that_goes_is_left_alone(api: FakeApi, handlers: dict[str, Any]) -
 def test_what_is_not_known_yet_is_no_event(api: FakeApi, cluster: Cluster) -> None:
     api.put(PODS, raw_pod())
 
-    annotated.tell(cluster, raw_pod(), Condition("Unknown", "Checking", "waits"), NOW)
+    annotated.tell(cluster, NAMED, Condition("Unknown", "Checking", "waits"), NOW)
 
     assert [method for method, _ in api.requests] == ["PATCH"]
 
@@ -153,6 +246,6 @@ def test_an_api_server_that_refuses_stops_nobody(
     api.put(PODS, raw_pod())
     api.refusals["PATCH", f"{PODS}/p/status"] = (500, "etcd is away")
 
-    annotated.tell(cluster, raw_pod(), Condition("True", "Verified", "bound"), NOW)
+    annotated.tell(cluster, NAMED, Condition("True", "Verified", "bound"), NOW)
 
     assert caplog.records[0].getMessage() == "condition not told"

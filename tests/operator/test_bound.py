@@ -3,9 +3,13 @@ from typing import Any
 
 import pytest
 
-from numalocal_operator.bound import CONDITION, Condition, condition
+from numalocal_operator import bound
+from numalocal_operator.bound import CONDITION, Condition
+from numalocal_operator.observed import observe
 
-ASKED = {"numalocal.io/cpusets": "1"}
+from .builders import running
+
+ASKED = {"numalocal.io/cpusets": "1", "numalocal.io/container": "engine"}
 REPORT = {
     "verified": True,
     "cpus": "2-3,6-7",
@@ -22,10 +26,18 @@ def pod(message: str | None = None, exit_code: int = 0, **status: Any) -> dict[s
     ended = {"terminated": {"exitCode": exit_code, "message": message}}
     checks = [{"name": "numalocal-check", "state": ended if message is not None else {}}]
     return {
-        "metadata": {"name": "p", "namespace": "serving", "annotations": ASKED},
+        "metadata": {"name": "p", "namespace": "serving", "uid": "p-0", "annotations": ASKED},
         "spec": {"nodeName": "node-a"},
-        "status": {"initContainerStatuses": checks, **status},
+        "status": {
+            "initContainerStatuses": checks,
+            "containerStatuses": [running("c-1")],
+            **status,
+        },
     }
+
+
+def condition(raw: dict[str, Any], *, started: bool | None = True) -> Condition:
+    return bound.condition(observe(raw, lambda *_: started))
 
 
 def test_a_pod_whose_check_has_passed_is_bound() -> None:
@@ -37,12 +49,46 @@ def test_a_pod_whose_check_has_passed_is_bound() -> None:
     )
 
 
-def test_what_is_told_already_is_not_told_again() -> None:
+def test_a_passed_check_is_the_past_until_the_node_shows_how_the_engine_started() -> None:
+    waits = condition(pod(json.dumps(REPORT)), started=None)
+
+    assert waits == Condition(
+        "Unknown",
+        "Starting",
+        "the NodeCpuTopology of node node-a does not say yet how container engine was started",
+    )
+
+
+def test_an_engine_that_does_not_run_is_not_bound() -> None:
+    crashing = {
+        "name": "engine",
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+    }
+
+    starting = condition(pod(json.dumps(REPORT), containerStatuses=[]))
+    failing = condition(pod(json.dumps(REPORT), containerStatuses=[crashing]))
+
+    assert starting == Condition("Unknown", "Starting", "container engine does not run")
+    assert failing.message == "container engine: CrashLoopBackOff: back-off 10s"
+
+
+def test_an_engine_that_started_unbound_says_what_to_do() -> None:
+    found = condition(pod(json.dumps(REPORT)), started=False)
+
+    assert (found.status, found.reason) == ("False", "StartedUnbound")
+    assert found.message == (
+        "container engine was created while the agent of node node-a was away, and lacks the "
+        "variables of its CPU sets for good: delete the pod, and its controller makes another"
+    )
+
+
+def test_what_stands_on_a_pod_is_read_as_it_is_told() -> None:
     said = condition(pod(json.dumps(REPORT)))
-    assert said is not None
     told = {"type": CONDITION, "status": "True", "reason": said.reason, "message": said.message}
 
-    assert condition(pod(json.dumps(REPORT), conditions=[{"type": "Ready"}, told])) is None
+    assert bound.said(pod(conditions=[{"type": "Ready"}, told])) == said
+    assert bound.said(pod(conditions=[{"type": "Ready"}])) is None
+    assert bound.said(pod(conditions=None)) is None
 
 
 @pytest.mark.parametrize(
@@ -65,13 +111,6 @@ def test_until_the_check_has_ended_nothing_is_known() -> None:
     assert condition(pod(conditions=[unscheduled])) == Condition("Unknown", "Checking", "0/3 nodes")
 
 
-def test_a_label_alone_says_nothing_of_a_pod() -> None:
-    forged = pod(json.dumps(REPORT))
-    forged["metadata"] |= {"labels": {"numalocal.io/injected": "true"}, "annotations": {}}
-
-    assert condition(forged) is None
-
-
 @pytest.mark.parametrize(
     "message",
     [
@@ -90,19 +129,14 @@ def test_a_label_alone_says_nothing_of_a_pod() -> None:
 def test_what_is_no_report_is_told_as_it_is(message: str) -> None:
     said = condition(pod(message))
 
-    assert said is not None
     assert (said.status, said.reason) == ("False", "CheckRefused")
     assert 0 < len(said.message) <= 1024
 
 
 def test_a_condition_is_never_empty_as_an_empty_one_would_be_told_for_ever() -> None:
     silent = json.dumps({**REPORT, "verified": False, "message": ""})
-    said = condition(pod(silent, 1))
-    assert said is not None
 
-    told = {"type": CONDITION, "status": said.status, "reason": said.reason}
-    assert condition(pod(silent, 1, conditions=[{**told, "message": said.message}])) is None
-    assert said.message == "the check did not say why"
+    assert condition(pod(silent, 1)).message == "the check did not say why"
 
 
 @pytest.mark.parametrize("attempt", ["9" * 5000, "-1", "x", "\u0663"])
@@ -110,7 +144,7 @@ def test_an_attempt_that_somebody_wrote_stops_nothing(attempt: str) -> None:
     raw = pod()
     raw["metadata"]["annotations"] = {**ASKED, "numalocal.io/attempt": attempt}
 
-    assert condition(raw) is not None
+    assert condition(raw).status == "Unknown"
 
 
 def test_a_check_that_does_not_know_its_ranks_says_what_it_knows() -> None:

@@ -1,20 +1,12 @@
-import json
 import logging
 
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from numalocal import names
-from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.cluster import Cluster, PodRefused
 
-from .builders import NOW, make_worker, raw_pod, raw_worker
-from .fake_api import EVENTS, PODS, WORKERS, FakeApi
-
-
-def node(name: str, annotation: str | None = None) -> dict[str, object]:
-    annotations = {} if annotation is None else {names.ANNOTATION_POOLS: annotation}
-    return {"metadata": {"name": name, "annotations": annotations}}
+from .builders import NOW, make_worker, raw_pod, raw_worker, topology
+from .fake_api import EVENTS, PODS, TOPOLOGIES, WORKERS, FakeApi
 
 
 def test_a_worker_is_read_as_it_stands(api: FakeApi, cluster: Cluster) -> None:
@@ -70,24 +62,31 @@ def test_a_pod_that_cannot_be_looked_up_is_the_callers(api: FakeApi, cluster: Cl
         cluster.pods("serving", "llama", ["llama-0"])
 
 
-def test_the_largest_set_of_any_node_counts(api: FakeApi, cluster: Cluster) -> None:
-    for name, cpus in (("a", 8), ("b", 28), ("c", 4)):
-        pool = {"sets": 2, "cpusPerSet": cpus, "nodeMemoryBytes": 256 - cpus}
-        published = json.dumps({"cpuset": pool})
-        api.put("/api/v1/nodes", node(name, published))
-    api.put("/api/v1/nodes", node("d"))
+def test_what_nodes_tell_is_listed_page_by_page(api: FakeApi, cluster: Cluster) -> None:
+    for number in range(250):
+        api.put(TOPOLOGIES, topology(f"node-{number}"))
 
-    assert cluster.pool_numbers("cpuset") == PoolNumbers(cpus_per_set=28, node_bytes=252)
-    assert cluster.pool_numbers("big") == PoolNumbers()
+    found = [one["metadata"]["name"] for one in cluster.topologies()]
+
+    assert found == [f"node-{number}" for number in range(250)]
+    assert api.requests == [("GET", TOPOLOGIES)] * 3
 
 
-@pytest.mark.parametrize("text", ["", "none", "[]", '{"cpuset": 4}', '{"cpuset": {}}', "null"])
-def test_what_a_node_says_unreadably_says_nothing(
-    api: FakeApi, cluster: Cluster, text: str
+def test_without_the_crd_no_node_tells_anything_and_the_log_says_why(
+    api: FakeApi, cluster: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api.put("/api/v1/nodes", node("a", text))
+    api.refusals["GET", TOPOLOGIES] = (404, "not found")
 
-    assert cluster.pool_numbers("cpuset") == PoolNumbers()
+    assert list(cluster.topologies()) == []
+
+    assert vars(caplog.records[0])["crd"] == "nodecputopologies.numalocal.io"
+
+
+def test_a_list_of_nodes_that_fails_is_the_callers(api: FakeApi, cluster: Cluster) -> None:
+    api.refusals["GET", TOPOLOGIES] = (500, "etcd is away")
+
+    with pytest.raises(ApiException):
+        list(cluster.topologies())
 
 
 def test_a_pod_is_created_as_planned(api: FakeApi, cluster: Cluster) -> None:

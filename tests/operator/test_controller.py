@@ -9,6 +9,7 @@ import pytest
 
 from numalocal_operator.cluster import Cluster
 from numalocal_operator.controller import Controller
+from numalocal_operator.topologies import Topologies
 
 from .builders import CONFIG, make_worker, raw_pod, raw_worker
 from .fake_api import PODS, WORKERS, FakeApi
@@ -40,7 +41,7 @@ async def seen(condition: Callable[[], bool], timeout_s: float = 10) -> None:
 
 def test_a_worker_that_was_observed_is_reconciled(api: FakeApi, cluster: Cluster) -> None:
     api.put(WORKERS, raw_worker())
-    controller = Controller(cluster, CONFIG)
+    controller = Controller(cluster, CONFIG, Topologies())
 
     async def act() -> None:
         await asyncio.sleep(0.05)
@@ -61,7 +62,7 @@ def test_what_changes_without_an_event_is_seen_by_the_resync(
     async def act() -> None:
         await seen(lambda: "status" in api.objects[WORKER])
 
-    while_running(Controller(cluster, CONFIG, resync_s=0.05), act)
+    while_running(Controller(cluster, CONFIG, Topologies(), resync_s=0.05), act)
 
 
 def test_a_failed_call_is_tried_again_with_a_line_in_the_log(
@@ -69,7 +70,7 @@ def test_a_failed_call_is_tried_again_with_a_line_in_the_log(
 ) -> None:
     api.put(WORKERS, raw_worker())
     api.refusals["GET", WORKER] = (503, "busy")
-    controller = Controller(cluster, CONFIG)
+    controller = Controller(cluster, CONFIG, Topologies())
 
     def failures() -> list[dict[str, Any]]:
         return [vars(one) for one in caplog.records if one.getMessage() == "reconcile failed"]
@@ -101,7 +102,7 @@ def test_a_worker_is_looked_at_again_when_its_round_asked_for_it(
     created = datetime.now(UTC) - timedelta(seconds=9.3)
     pod["metadata"]["creationTimestamp"] = created.isoformat()
     api.put(PODS, pod)
-    controller = Controller(cluster, CONFIG)
+    controller = Controller(cluster, CONFIG, Topologies())
 
     async def act() -> None:
         controller.observed(LLAMA)
@@ -119,7 +120,7 @@ def test_a_worker_that_nobody_foresaw_does_not_stop_the_others(
 ) -> None:
     api.put(WORKERS, raw_worker())
     api.objects[f"{WORKERS}/broken"] = {"kind": "CpuInferenceWorker"}
-    controller = Controller(cluster, CONFIG)
+    controller = Controller(cluster, CONFIG, Topologies())
 
     async def act() -> None:
         controller.observed(("serving", "broken"))
@@ -147,4 +148,30 @@ def test_a_resync_that_fails_is_followed_by_another(
         await seen(lambda: "status" in api.objects[WORKER])
 
     with caplog.at_level(logging.WARNING):
-        while_running(Controller(cluster, CONFIG, resync_s=0.05), act)
+        while_running(Controller(cluster, CONFIG, Topologies(), resync_s=0.05), act)
+
+
+def test_what_a_node_tells_of_a_workers_pod_is_looked_at_whichever_event_comes_first(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    api.put(WORKERS, raw_worker())
+    controller = Controller(cluster, CONFIG, Topologies())
+
+    def rounds() -> int:
+        return api.requests.count(("GET", WORKER))
+
+    async def act() -> None:
+        controller.told(frozenset({"p-0"}))
+        await asyncio.sleep(0.05)
+        assert rounds() == 0, "nobody knows whose pod that is yet"
+        controller.pod_observed("p-0", LLAMA, gone=False)
+        await seen(lambda: rounds() == 1)
+        controller.told(frozenset({"p-0", "of-nobody"}))
+        await seen(lambda: rounds() == 2)
+        controller.pod_observed("p-0", LLAMA, gone=True)
+        await seen(lambda: rounds() == 3)
+        controller.told(frozenset({"p-0"}))
+        await asyncio.sleep(0.05)
+        assert rounds() == 3
+
+    while_running(controller, act)

@@ -4,9 +4,15 @@ from typing import Any
 import kopf
 import pytest
 
+from numalocal.worker.inject import PoolNumbers
+from numalocal_operator.cluster import Cluster
 from numalocal_operator.controller import Controller
 from numalocal_operator.handlers import register
+from numalocal_operator.topologies import Pods, Topologies
 from numalocal_operator.worklist import Key
+
+from .builders import owned, topology
+from .fake_api import TOPOLOGIES, FakeApi
 
 
 class Listener(Controller):
@@ -24,6 +30,12 @@ class Listener(Controller):
     def observed(self, key: Key) -> None:
         self.heard.append(key)
 
+    def pod_observed(self, uid: str, key: Key, *, gone: bool) -> None:
+        self.heard.append(f"{uid} of {'/'.join(key)} {'gone' if gone else 'there'}")
+
+    def told(self, pods: Pods) -> None:
+        self.heard.append(f"told of {', '.join(sorted(pods))}")
+
 
 @pytest.fixture
 def listener() -> Listener:
@@ -31,9 +43,22 @@ def listener() -> Listener:
 
 
 @pytest.fixture
-def registry(listener: Listener) -> kopf.OperatorRegistry:
+def topologies() -> Topologies:
+    return Topologies()
+
+
+@pytest.fixture
+def others() -> list[Pods]:
+    """What the hearer beside the controller is told."""
+    return []
+
+
+@pytest.fixture
+def registry(
+    listener: Listener, cluster: Cluster, topologies: Topologies, others: list[Pods]
+) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
-    register(registry, listener)
+    register(registry, cluster, listener, topologies, [others.append])
     return registry
 
 
@@ -51,7 +76,7 @@ def test_kopf_has_no_reason_to_write_on_our_objects(registry: kopf.OperatorRegis
     assert list(registry._indexing._handlers) == []
 
 
-def test_workers_and_the_pods_of_workers_are_watched_and_nothing_else(
+def test_workers_their_pods_and_nodes_are_watched_and_nothing_else(
     registry: kopf.OperatorRegistry,
 ) -> None:
     watched: list[Any] = list(registry._watching._handlers)
@@ -59,6 +84,7 @@ def test_workers_and_the_pods_of_workers_are_watched_and_nothing_else(
     assert [(one.selector.group, one.selector.any_name, one.labels) for one in watched] == [
         ("numalocal.io", "cpuinferenceworkers", None),
         (None, "pods", {"numalocal.io/worker": kopf.PRESENT}),
+        ("numalocal.io", "nodecputopologies", None),
     ]
 
 
@@ -73,14 +99,34 @@ def test_an_event_of_a_pod_names_its_worker(
 ) -> None:
     labels = {"numalocal.io/worker": "llama", "app": "llama"}
 
-    call(registry, "pod_changed", namespace="serving", labels=labels, name="llama-0")
+    for event in ("MODIFIED", "DELETED"):
+        call(registry, "pod_changed", type=event, namespace="serving", labels=labels, uid="p-0")
 
-    assert listener.heard == [("serving", "llama")]
+    assert listener.heard == ["p-0 of serving/llama there", "p-0 of serving/llama gone"]
+
+
+def test_what_a_node_tells_is_known_before_anybody_hears_of_it(
+    registry: kopf.OperatorRegistry,
+    listener: Listener,
+    topologies: Topologies,
+    others: list[Pods],
+) -> None:
+    body = topology("node-a", sets=[owned("p-0", "c-1")])
+
+    call(registry, "topology_changed", type=None, body=body)
+    assert topologies.started("node-a", "p-0", "c-1")
+    call(registry, "topology_changed", type="DELETED", body=body)
+    assert topologies.started("node-a", "p-0", "c-1") is None
+
+    assert listener.heard == ["told of p-0"] * 2
+    assert others == [{"p-0"}] * 2
 
 
 def test_starting_sets_kopf_to_work_alone_and_to_post_nothing(
-    registry: kopf.OperatorRegistry, listener: Listener
+    api: FakeApi, registry: kopf.OperatorRegistry, listener: Listener, topologies: Topologies
 ) -> None:
+    pool = {"name": "cpuset", "sets": 2, "cpusPerSet": 4}
+    api.put(TOPOLOGIES, topology(pools=[pool]))
     settings = kopf.OperatorSettings()
 
     call(registry, "start", settings=settings)
@@ -89,6 +135,7 @@ def test_starting_sets_kopf_to_work_alone_and_to_post_nothing(
     assert settings.peering.standalone
     assert not settings.posting.enabled
     assert listener.heard == ["start", "stop"]
+    assert topologies.pools() == {"cpuset": PoolNumbers(cpus_per_set=4)}
 
 
 def test_kopf_knows_how_to_log_in(registry: kopf.OperatorRegistry) -> None:

@@ -3,11 +3,16 @@ from typing import Any
 
 import pytest
 
-from numalocal_operator.observed import ObservedPod, observe
+from numalocal_operator.observed import ObservedPod
+from numalocal_operator.observed import observe as observe_with
 
-from .builders import NOW_S, ended_check, make_worker, raw_pod
+from .builders import NOW_S, ended_check, make_worker, raw_pod, running
 
 LATER = "2026-01-02T03:09:05Z"
+
+
+def observe(raw: Mapping[str, Any]) -> ObservedPod:
+    return observe_with(raw, lambda *_: None)
 
 
 def observed(**status: Any) -> ObservedPod:
@@ -157,3 +162,36 @@ def test_the_check_is_judged_by_how_it_last_ended(
     pod = observed(initContainerStatuses=[status])
 
     assert (pod.check_passed, pod.check_message) == (passed, message)
+
+
+def test_the_node_is_asked_of_the_engines_container_as_it_runs_now() -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def started(node: str, uid: str, container_id: str) -> bool | None:
+        asked.append((node, uid, container_id))
+        return True
+
+    raw = raw_pod(make_worker(), containerStatuses=[running("s-1", "sidecar"), running("c-7")])
+    raw["spec"]["nodeName"] = "node-a"
+
+    pod = observe_with(raw, started)
+
+    assert (pod.engine, pod.engine_id, pod.started) == ("engine", "c-7", True)
+    assert asked == [("node-a", "p-0", "c-7")]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {},
+        {"containerStatuses": None},
+        {"containerStatuses": [waiting("CrashLoopBackOff")]},
+        {"containerStatuses": [{**running(), "state": {"terminated": {"exitCode": 1}}}]},
+        {"containerStatuses": [{**running(), "containerID": None}]},
+        {"containerStatuses": [running(name="sidecar")]},
+    ],
+)
+def test_an_engine_that_does_not_run_has_not_started(status: Mapping[str, Any]) -> None:
+    pod = observe_with(raw_pod(make_worker(), **status), lambda *_: True)
+
+    assert (pod.engine_id, pod.started) == ("", None)

@@ -224,7 +224,7 @@ def applied(
     return left
 
 
-EVENTS = ("nothing", "ready", "fail", "vanish", "delete")
+EVENTS = ("nothing", "ready", "fail", "vanish", "delete", "start unbound")
 """What may happen to a pod between two steps."""
 
 
@@ -233,15 +233,13 @@ def happened(pod: ObservedPod, event: str, now_s: float) -> list[ObservedPod]:
         return [] if event == "vanish" else [pod]
     if pod.terminal or event == "nothing":
         return [pod]
-    match event:
-        case "ready":
-            return [replace(pod, ready=True)]
-        case "fail":
-            return [replace(pod, terminal=True, ready=False, ended_at_s=now_s)]
-        case "delete":
-            return [replace(pod, deleting=True, ready=False)]
-        case _:
-            return []
+    changes: dict[str, dict[str, Any]] = {
+        "ready": {"ready": True},
+        "start unbound": {"started": False},
+        "fail": {"terminal": True, "ready": False, "ended_at_s": now_s},
+        "delete": {"deleting": True, "ready": False},
+    }
+    return [] if event == "vanish" else [replace(pod, **changes[event])]
 
 
 def settled(
@@ -299,6 +297,29 @@ def test_whatever_happens_the_plan_ends_with_one_ready_pod_a_replica(
 
     assert sorted(pod.replica or 0 for pod in end) == list(range(replicas))
     assert {pod.revision for pod in end} <= {revision(worker)}
+    assert all(pod.started for pod in end)
+
+
+def test_an_engine_that_started_unbound_is_given_up_though_its_pod_serves() -> None:
+    worker = make_worker(replicas=2)
+    unbound, fine = make_pod(worker, 0, started=False), make_pod(worker, 1)
+
+    assert plan(worker, [unbound, fine], NOW_S) == Plan(delete=(unbound,))
+
+
+def test_of_several_that_started_unbound_one_goes_at_a_time_and_the_rest_serves() -> None:
+    worker = make_worker(replicas=3)
+    unbound = [make_pod(worker, replica, started=False) for replica in range(3)]
+    starting = [replace(unbound[0], started=True, ready=False), *unbound[1:]]
+
+    assert len(plan(worker, unbound, NOW_S).delete) == 1
+    assert plan(worker, starting, NOW_S).delete == ()
+
+
+def test_what_a_node_has_not_told_yet_is_no_reason_to_replace_a_pod() -> None:
+    worker = make_worker()
+
+    assert plan(worker, [make_pod(worker, started=None)], NOW_S) == Plan()
 
 
 @given(replicas=st.integers(1, 5))

@@ -10,16 +10,20 @@ from kubernetes.client.exceptions import ApiException
 from numalocal_operator.__main__ import RECURSION_LIMIT
 from numalocal_operator.cluster import Cluster
 from numalocal_operator.reconcile import REFUSED_RETRY_S, TAKEN_RETRY_S, reconcile
+from numalocal_operator.topologies import Topologies
 
-from .builders import CONFIG, NOW_S, ended_check, raw_worker
+from .builders import CONFIG, NOW_S, ended_check, owned, raw_worker, running, topology
 from .fake_api import EVENTS, PODS, WORKERS, FakeApi
 
 READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
 START = datetime.fromtimestamp(NOW_S, UTC)
 
 
-def turn(cluster: Cluster, passed_s: float = 0) -> float | None:
-    return reconcile(cluster, CONFIG, "serving", "llama", START + timedelta(seconds=passed_s))
+def turn(
+    cluster: Cluster, passed_s: float = 0, topologies: Topologies | None = None
+) -> float | None:
+    now = START + timedelta(seconds=passed_s)
+    return reconcile(cluster, CONFIG, topologies or Topologies(), ("serving", "llama"), now)
 
 
 def become(api: FakeApi, name: str, **status: Any) -> None:
@@ -42,6 +46,18 @@ def degraded(api: FakeApi) -> tuple[str, str, str]:
 def told(api: FakeApi) -> list[tuple[str, str, str]]:
     events = [api.objects[f"{EVENTS}/{name}"] for name in api.names(EVENTS)]
     return [(one["type"], one["reason"], one["message"]) for one in events]
+
+
+def serves(api: FakeApi, container_id: str) -> str:
+    """Let the pod serve after its check has passed; give its uid."""
+    report = {"verified": True, "cpus": "2-3", "mems": "0", "message": "bound"}
+    report["ranks"] = [{"cpus": "2-3", "numaNode": 0}]
+    checks = [ended_check(json.dumps(report))]
+    engine = [running(container_id)]
+    become(api, "llama-0", **READY, initContainerStatuses=checks, containerStatuses=engine)
+    pod = api.objects[f"{PODS}/llama-0"]
+    pod["spec"]["nodeName"] = "node-a"
+    return str(pod["metadata"]["uid"])
 
 
 def test_a_new_worker_gets_its_pods_its_status_and_an_event_each(
@@ -91,11 +107,11 @@ def test_a_worker_that_is_gone_is_no_work(api: FakeApi, cluster: Cluster) -> Non
 
 
 def test_the_cpu_request_comes_from_the_nodes(api: FakeApi, cluster: Cluster) -> None:
-    pools = {"numalocal.io/pools": json.dumps({"cpuset": {"sets": 2, "cpusPerSet": 28}})}
-    api.put("/api/v1/nodes", {"metadata": {"name": "node-a", "annotations": pools}})
+    topologies = Topologies()
+    topologies.observed(topology(pools=[{"name": "cpuset", "sets": 2, "cpusPerSet": 28}]))
     api.put(WORKERS, raw_worker(ranks=2))
 
-    turn(cluster)
+    turn(cluster, topologies=topologies)
 
     (container,) = api.objects[f"{PODS}/llama-0"]["spec"]["containers"]
     assert container["resources"]["requests"]["cpu"] == "56"
@@ -329,3 +345,48 @@ def test_the_pods_of_a_deleted_worker_of_the_same_name_are_no_alarm(
     assert turn(cluster) is None
     (owner,) = api.objects[f"{PODS}/llama-0"]["metadata"]["ownerReferences"]
     assert owner["uid"] == "w-2"
+
+
+def test_a_replica_is_verified_by_its_node_and_again_after_every_restart(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    topologies = Topologies()
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+
+    def verified() -> bool:
+        turn(cluster, topologies=topologies)
+        return bool(status_of(api)["placements"][0]["verified"])
+
+    uid = serves(api, "c-1")
+    assert not verified(), "the pod's event came first"
+    topologies.observed(topology(sets=[owned(uid, "c-1")]))
+    assert verified()
+    serves(api, "c-2")
+    assert not verified(), "the engine started anew, and its node has not said how"
+    topologies.observed(topology(sets=[owned(uid, "c-2")]))
+    assert verified()
+    assert degraded(api)[0] == "False"
+
+
+def test_a_replica_that_started_unbound_is_replaced_with_its_reason(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    topologies = Topologies()
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    uid = serves(api, "c-1")
+    topologies.observed(topology(sets=[owned(uid, "c-1", "Unbound")]))
+
+    turn(cluster, topologies=topologies)
+
+    assert "deletionTimestamp" in api.objects[f"{PODS}/llama-0"]["metadata"]
+    assert degraded(api)[:2] == ("True", "StartedUnbound")
+    (kind, reason, message), warning = told(api)[1:]
+    assert (kind, reason) == ("Normal", "PodDeleted")
+    assert message.startswith("deleted pod llama-0: container engine was created while the agent")
+    assert warning[:2] == ("Warning", "StartedUnbound")
+    del api.objects[f"{PODS}/llama-0"]
+    turn(cluster, topologies=topologies)
+    assert api.objects[f"{PODS}/llama-0"]["metadata"]["uid"] != uid
+    assert degraded(api)[0] == "False"

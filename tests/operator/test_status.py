@@ -204,6 +204,59 @@ def test_a_placement_says_where_each_rank_is_and_that_it_is_verified() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("engine_id", "started", "why"),
+    [
+        ("", None, "container engine does not run"),
+        (
+            "c-2",
+            None,
+            "the NodeCpuTopology of node node-a does not say yet how container engine was started",
+        ),
+        (
+            "c-2",
+            False,
+            "container engine was created while the agent of node node-a was away, and lacks the "
+            "variables of its CPU sets for good",
+        ),
+    ],
+)
+def test_a_passed_check_alone_verifies_nothing(engine_id: str, started: Any, why: str) -> None:
+    worker = make_worker()
+    pod = make_pod(
+        worker,
+        check_passed=True,
+        check_message=json.dumps(REPORT),
+        engine_id=engine_id,
+        started=started,
+    )
+
+    (placed,) = status_of(worker, pod)["placements"]
+
+    assert (placed["verified"], placed["message"]) == (False, why)
+
+
+def test_an_engine_that_started_unbound_is_told_until_its_pod_is_replaced() -> None:
+    worker = make_worker()
+    pod = make_pod(worker, check_passed=True, check_message=json.dumps(REPORT), started=False)
+
+    kind, reason, message = condition(status_of(worker, pod), "Degraded")
+
+    assert (kind, reason) == ("True", "StartedUnbound")
+    assert message.startswith("pod llama-0: container engine was created while the agent of node ")
+    assert message.endswith("; it is replaced")
+
+
+def test_a_report_that_says_nothing_of_a_refusal_still_verifies_nothing() -> None:
+    worker = make_worker()
+    silent = json.dumps({**REPORT, "verified": False, "message": ""})
+    pod = make_pod(worker, check_passed=True, check_message=silent)
+
+    (placed,) = status_of(worker, pod)["placements"]
+
+    assert (placed["verified"], placed["message"]) == (False, "the check did not say why")
+
+
 def test_placements_are_in_the_order_of_replicas_and_only_of_pods_that_were_checked() -> None:
     worker = make_worker(replicas=11)
     report = {"check_passed": True, "check_message": json.dumps(REPORT)}
@@ -236,6 +289,7 @@ def test_a_report_that_cannot_be_read_verifies_nothing_and_is_told(message: str)
         "enforcement": "Required",
         "ranks": [],
         "verified": False,
+        "message": message or "the check failed without a message; see the log of its container",
     }
     assert condition(status, "Degraded")[1] == "ReportUnreadable"
     assert repr(message) in condition(status, "Degraded")[2]

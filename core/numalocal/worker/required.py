@@ -14,14 +14,15 @@ from numalocal.worker.composing import NotPlain, compose
 
 _POD: Final = f"{names.ANNOTATION_REQUIRED_PLUGINS}/pod"
 _CONTAINER: Final = f"{names.ANNOTATION_REQUIRED_PLUGINS}/container."
+_MOST_NOTES: Final = 8
 
 
 def required_plugins(given: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Add the agent to the plugins that a pod's annotations require.
 
-    Give the annotations to change, and a sentence for each that nobody can read.  The validator
-    takes the first of a container's own annotation, the pod's and the bare one: all that are there
-    name the agent then.
+    Give the annotations to change, and a sentence for each that nobody can read, at most eight.
+    The validator takes the first of a container's own annotation, the pod's and the bare one: all
+    that are there name the agent then.
     """
     theirs = sorted(name for name in given if _is_one(name))
     if not any(name in (names.ANNOTATION_REQUIRED_PLUGINS, _POD) for name in theirs):
@@ -34,7 +35,7 @@ def required_plugins(given: Mapping[str, Any]) -> tuple[dict[str, str], tuple[st
             notes.append(f"annotation {name} stays as it is, for it is no list of plugins: {said}")
         elif names.PLUGIN not in plugins:
             written[name] = json.dumps([*plugins, names.PLUGIN], separators=(",", ":"))
-    return written, tuple(notes)
+    return written, tuple(notes[:_MOST_NOTES])
 
 
 def _is_one(name: str) -> bool:

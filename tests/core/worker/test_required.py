@@ -59,6 +59,13 @@ def test_what_is_no_list_of_plugins_stays_and_is_told(value: str) -> None:
     assert len(note) < 500
 
 
+def test_sentences_have_an_end() -> None:
+    written, notes = required_plugins({f"{KEY}/container.c{n}": "{}" for n in range(5000)})
+
+    assert written == {KEY: OURS}
+    assert len(notes) == 8
+
+
 @given(st.lists(st.text(st.characters(codec="ascii", min_codepoint=33), min_size=1), max_size=5))
 def test_nothing_of_a_list_is_lost_and_a_second_time_changes_nothing(plugins: list[str]) -> None:
     first = {KEY: json.dumps(plugins)}
