@@ -3,6 +3,9 @@
 import re
 from typing import Final, TypeGuard
 
+VERSION = "0.1.0"
+"""Of all parts, which are released together."""
+
 DOMAIN = "numalocal.io"
 API_VERSION = f"{DOMAIN}/v1alpha1"
 KIND = "CpuInferenceWorker"
@@ -73,11 +76,6 @@ LABEL_REVISION = f"{DOMAIN}/revision"
 
 LABEL_INJECTED = f"{DOMAIN}/injected"
 """On every pod that got its CPU sets by annotation; written by the webhook."""
-
-# Node annotation, written by the agent of that node.
-ANNOTATION_POOLS = f"{DOMAIN}/pools"
-"""JSON: pool name -> {"sets": number of CPU sets, "cpusPerSet": CPUs of the largest,
-"nodeMemoryBytes": MemTotal of the largest NUMA node that one has memory of}."""
 
 WRITTEN_ANNOTATIONS = (ANNOTATION_BOUND_CONTAINERS, ANNOTATION_ATTEMPT, ANNOTATION_NOTES)
 """Annotations of a pod that nobody but the operator and the webhook may write."""

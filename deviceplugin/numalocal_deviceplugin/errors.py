@@ -10,7 +10,7 @@ NumalocalError
     ├── FrameInvalid        bytes that are not our protocol: the connection is given up
     ├── ConnectionLost      the runtime went away: the session starts again
     ├── CallFailed          the runtime answered with an error status
-    └── PublishFailed       the API server did not take the node's annotation: tried again
+    └── PublishFailed       the API server did not take the node's object: tried again
 """
 
 from numalocal.errors import NumalocalError
@@ -53,4 +53,4 @@ class CallFailed(AgentError):
 
 
 class PublishFailed(AgentError):
-    """The node object could not be annotated."""
+    """The node's NodeCpuTopology could not be written."""

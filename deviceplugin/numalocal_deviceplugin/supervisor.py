@@ -6,11 +6,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from numalocal import names
 from numalocal.machine.sysfs import Sysfs
 from numalocal_deviceplugin.config import Config
 from numalocal_deviceplugin.kubelet import registration
 from numalocal_deviceplugin.kubelet.podresources import PodResources
 from numalocal_deviceplugin.node import publisher
+from numalocal_deviceplugin.node.document import About
+from numalocal_deviceplugin.node.publishing import Publishing
+from numalocal_deviceplugin.node.publishing import Timing as PublishingTiming
 from numalocal_deviceplugin.node.repair import Repair
 from numalocal_deviceplugin.node.watch import NodeWatch
 from numalocal_deviceplugin.runtime import nri
@@ -25,6 +29,7 @@ class Timing:
 
     pools: registration.Timing = registration.Timing()  # noqa: RUF009 - frozen
     runtime: nri.Timing = nri.Timing()  # noqa: RUF009 - frozen
+    publishing: PublishingTiming = PublishingTiming()  # noqa: RUF009 - frozen
     health_interval_s: float = 10.0
     policy_limit_s: float = 1.0
 
@@ -36,7 +41,6 @@ def run(
     timing: Timing,
 ) -> None:
     """Run all parts until told to stop, then end them in good order."""
-    announce = threading.Event()
     with PodResources(config.pod_resources_socket) as resources:
         watch = NodeWatch(
             Sysfs(config.root),
@@ -44,10 +48,6 @@ def run(
             lambda: resources.exclusive_cpus(timing.policy_limit_s),
             lambda: resources.listing(timing.policy_limit_s),
         )
-
-        def registered() -> None:
-            watch.kubelet_is_new()
-            announce.set()
 
         link = nri.Link(
             config.nri_socket, state, resources.devices_of, timing.runtime, config.nri_index
@@ -60,12 +60,11 @@ def run(
         ]
         for pool in state.snapshot().node.partition.pools:
             server = registration.PoolServer(
-                pool.name, config.device_plugin_dir, state, registered, timing.pools
+                pool.name, config.device_plugin_dir, state, watch.kubelet_is_new, timing.pools
             )
             parts.append(_thread(f"pool-{pool.name}", server.run, stop))
-        parts += _publishing(config, state, announce, stop)
+        parts += _publishing(config, state, timing, stop)
         stop.wait()
-        announce.set()
         watch.wake()
         state.wake()
         for part in parts:
@@ -73,15 +72,14 @@ def run(
 
 
 def _publishing(
-    config: Config, state: State, wanted: threading.Event, stop: threading.Event
+    config: Config, state: State, timing: Timing, stop: threading.Event
 ) -> list[threading.Thread]:
     found = publisher.in_cluster(config.node_name, os.environ)
     if found is None:
-        log.info("node is not annotated: no node name or no service account")
+        log.info("no NodeCpuTopology is written: no node name or no service account")
         return []
-    node = state.snapshot().node
-    annotation = publisher.pools_annotation(node.partition, node.machine)
-    return [_thread("node", publisher.run, found, annotation, wanted, stop)]
+    about = About(agent=names.VERSION, kernel=os.uname().release)
+    return [_thread("publishing", Publishing(found, state, about, timing.publishing).run, stop)]
 
 
 def _thread(name: str, run: Callable[..., None], *arguments: object) -> threading.Thread:

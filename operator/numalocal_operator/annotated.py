@@ -80,7 +80,8 @@ class Injected:
     async def _tell(self, uid: str) -> None:
         known = self._known[uid]
         found = bound.condition(known.pod)
-        if found == known.said:
+        ended = known.pod.terminal and found.status == "Unknown"
+        if found == known.said or ended:  # what was said of a pod that has ended holds
             return
         # What is written comes back as an event; where it was not, the next event tries again.
         self._known[uid] = replace(known, said=found)

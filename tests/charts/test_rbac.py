@@ -10,7 +10,6 @@ Rights = set[tuple[str, str]]
 
 # Every right is one call of the program; a new call needs a line here.
 AGENT = {
-    ("nodes", "patch"),
     ("nodecputopologies.numalocal.io", "create"),
     ("nodecputopologies/status.numalocal.io", "patch"),
 }
@@ -24,7 +23,6 @@ OPERATOR = {
     ("pods", "watch"),
     ("pods", "create"),
     ("pods", "delete"),
-    ("nodes", "list"),
     ("nodecputopologies.numalocal.io", "list"),
     ("nodecputopologies.numalocal.io", "watch"),
     ("events", "create"),
@@ -36,8 +34,6 @@ WEBHOOK = {
     ("mutatingwebhookconfigurations.admissionregistration.k8s.io", "get"),
     ("mutatingwebhookconfigurations.admissionregistration.k8s.io", "patch"),
     ("pods/status", "patch"),
-    ("nodes", "list"),
-    ("nodes", "watch"),
 }
 
 

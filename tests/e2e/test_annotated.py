@@ -90,9 +90,10 @@ def test_a_workload_with_the_annotation_alone_is_bound_checked_and_told(
 
 
 def test_a_job_whose_pods_never_start_again_is_bound(annotated: Annotated) -> None:
-    decode = ["numalocal-decode", "--weights", "32Mi", "--seconds", "1"]
+    decode = ["numalocal-decode", "--weights", "32Mi", "--seconds", "20"]
     made = template("job", container(command=decode), restartPolicy="Never")
     annotated.create(workload("Job", "job", made, backoffLimit=0))
+    annotated.wait_bound("job")
 
     def succeeded() -> bool:
         return bool(

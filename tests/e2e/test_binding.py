@@ -19,7 +19,7 @@ def test_the_node_offers_its_cpu_sets(lab: Lab) -> None:
 
 def test_an_engine_is_bound_from_its_first_instruction(workers: Workers) -> None:
     workers.create("one", command=DECODE, memory=MEMORY)
-    status = workers.wait_ready("one")
+    status = workers.wait_verified("one")
     log = workers.wait_log("one", r"tokens_per_s=")
     look = workers.look("one")
 
@@ -41,7 +41,7 @@ def test_an_engine_is_bound_from_its_first_instruction(workers: Workers) -> None
 
 def test_requests_mirror_the_sets_for_the_scheduler(workers: Workers) -> None:
     workers.create("one", memory=MEMORY)
-    workers.wait_ready("one")
+    workers.wait_verified("one")
 
     pod = workers.pod("one")
 
@@ -78,7 +78,7 @@ def test_two_ranks_get_a_set_on_each_node_and_a_list_each(workers: Workers) -> N
         engine={"name": "openmp"},
         memory={"perRank": "64Mi"},
     )
-    status = workers.wait_ready("two")
+    status = workers.wait_verified("two")
     log = workers.wait_log("two", r"affinity \d+[^$]*affinity \d+")
     look = workers.look("two")
 
@@ -101,7 +101,7 @@ def test_where_seccomp_denies_the_policy_the_cpuset_binds_and_the_denial_is_told
 ) -> None:
     exec_rank = ("numalocal-bind", "exec", "--rank", "0", "--", *DECODE)
     workers.create("sealed", command=exec_rank, seccomp="RuntimeDefault", engine={"name": "openmp"})
-    status = workers.wait_ready("sealed")
+    status = workers.wait_verified("sealed")
     log = workers.wait_log("sealed", r"tokens_per_s=")
     look = workers.look("sealed")
 

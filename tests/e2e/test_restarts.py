@@ -47,7 +47,7 @@ def test_workers_live_on_and_no_cpu_is_given_twice(
     wait_for("the node's CPU sets", lambda: sets(lab) == SETS, timeout_s=120)
     workers.delete("leaves")
     workers.create("comes")
-    workers.wait_ready("comes")
+    workers.wait_verified("comes")
 
     after = workers.pod("stays")["status"]["containerStatuses"][0]
     assert (after["containerID"], after["restartCount"]) == (container["containerID"], 0)

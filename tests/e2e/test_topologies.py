@@ -13,14 +13,29 @@ from typing import Any
 import pytest
 import yaml
 
+from captured import unpacked
 from lab import binaries
 from lab.api_server import ApiServer, serving
 from lab.commands import LabError, wait_for
+from numalocal.machine.discovery import discover
+from numalocal.machine.sysfs import Sysfs
+from numalocal.sets.partition import partition
+from numalocal.sets.pools import Pool
+from numalocal_deviceplugin.node.document import About, document, stamped
+from numalocal_deviceplugin.node.publisher import Publisher, connecting
+from numalocal_deviceplugin.state import State
+from numalocal_operator.topologies import told
 
 CHART = Path(__file__).parents[2] / "charts" / "numalocal"
 NAMESPACE = "numalocal-system"
 AGENT = "numalocal-agent"
 NODES = ("node-a", "node-b")
+MACHINES = (
+    "128arm-2pa2n8cluster4co",
+    "20s390-2g6s4c",
+    "256ppc-8n8s4t",
+    "64intel64-fakeKNL-SNC4-hybrid",
+)
 SERVER_SIDE = (
     "ServiceAccount",
     "ClusterRole",
@@ -57,7 +72,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 
 def rendered() -> list[dict[str, Any]]:
     helm = binaries.found_helm(os.environ) or binaries.helm() / "helm"
-    command = [str(helm), "template", "numalocal", str(CHART), f"--namespace={NAMESPACE}"]
+    about = [f"--namespace={NAMESPACE}", f"--kube-version={binaries.KUBERNETES}"]
+    command = [str(helm), "template", "numalocal", str(CHART), *about]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return [one for one in yaml.safe_load_all(done.stdout) if one]
 
@@ -151,6 +167,7 @@ def test_a_token_that_names_no_node_writes_nothing(api: ApiServer) -> None:
 @pytest.mark.parametrize(
     ("verb", "what"),
     [
+        ("patch", "nodes"),
         ("get", "nodes"),
         ("list", "pods"),
         ("delete", "nodecputopologies"),
@@ -222,3 +239,29 @@ def test_the_object_of_a_node_has_the_node_as_its_owner_without_a_read(api: ApiS
     assert agent(api, "node-b").create(document)[0] == CREATED
 
     assert api.kubectl_json("get", "nct", "node-b")["metadata"]["ownerReferences"] == [owner]
+
+
+@pytest.mark.parametrize("capture", MACHINES)
+def test_what_an_agent_writes_of_any_machine_is_kept_whole(
+    api: ApiServer, tmp_path: Path, capture: str
+) -> None:
+    node = f"of-{capture}".lower().replace("_", "-")
+    api.apply({"apiVersion": "v1", "kind": "Node", **named(node)})
+    caller = agent(api, node)
+    (tmp_path / "token").write_text(caller.token)
+    machine = discover(Sysfs(unpacked(capture))).unconfined()
+    state = State(machine, partition(machine, (Pool(name="cpuset", size=1),)))
+    status = stamped(
+        document(state.snapshot(), About(agent="0.1.0", kernel="6.12.0")),
+        None,
+        "2026-01-02T03:04:05Z",
+    )
+    connect = connecting("127.0.0.1", api.port, api.folder / "ca.crt")
+
+    Publisher(connect, tmp_path / "token", node).publish(status)
+
+    found = api.kubectl_json("get", "nct", node)
+    assert found["status"] == status
+    (owner,) = found["metadata"]["ownerReferences"]
+    assert owner["uid"] == api.kubectl_json("get", "node", node)["metadata"]["uid"]
+    assert told(found).pools["cpuset"].cpus_per_set == status["pools"][0]["cpusPerSet"]

@@ -123,6 +123,17 @@ class Workers:
         )
         return self.status(name)
 
+    def wait_verified(self, name: str) -> dict[str, Any]:
+        """Wait until the worker serves and its nodes have shown how; give its status."""
+        self.wait_ready(name)
+        wait_for(
+            f"worker {name} verified",
+            lambda: all(one["verified"] for one in self.status(name)["placements"]),
+            timeout_s=60,
+            interval_s=1,
+        )
+        return self.status(name)
+
     def wait_condition(self, name: str, kind: str, reason: str) -> dict[str, Any]:
         """Wait until a condition has a reason; give the condition."""
         wait_for(

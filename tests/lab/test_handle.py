@@ -61,7 +61,7 @@ def test_the_logs_of_both_sides_are_kept(tmp_path: Path) -> None:
         *("kube-apiserver", "console"),
         *("agent", "agent-previous", "operator", "operator-previous"),
         *("kubelet", "containerd", "kube-proxy", "kernel"),
-        *("pods", "nodes", "workers", "events"),
+        *("pods", "nodes", "workers", "topologies", "events"),
     }
     assert kept["kube-apiserver"] == "served"
     assert "--selector app.kubernetes.io/component=operator" in kept["operator"]

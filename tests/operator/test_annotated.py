@@ -222,6 +222,21 @@ def test_a_pod_that_goes_is_left_alone(
     assert api.requests == []
 
 
+def test_what_was_said_of_a_pod_that_has_ended_holds(api: FakeApi, injected: Injected) -> None:
+    ended = raw_pod()
+    ended["status"] |= {"phase": "Succeeded", "containerStatuses": []}
+    refused = raw_pod()
+    refused["status"] |= {"phase": "Failed", "containerStatuses": []}
+    (check,) = refused["status"]["initContainerStatuses"]
+    check["state"]["terminated"] = {"exitCode": 1, "message": "no such CPU"}
+    api.put(PODS, ended)
+
+    played(lambda: injected.observed(ended, gone=False))
+    assert api.requests == []
+    played(lambda: injected.observed(refused, gone=False))
+    assert bound(api)["reason"] == "CheckRefused"
+
+
 def test_a_label_alone_says_nothing_of_a_pod(api: FakeApi, injected: Injected) -> None:
     forged = raw_pod()
     forged["metadata"] |= {"labels": {"numalocal.io/injected": "true"}, "annotations": {}}

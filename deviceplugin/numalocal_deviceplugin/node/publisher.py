@@ -1,32 +1,32 @@
-"""Write the node's annotation that tells the operator how large this node's CPU sets are.
+"""Write the NodeCpuTopology of this node, which tells everybody else what the agent knows.
 
-One PATCH needs no client library: the full Kubernetes client would triple the agent's memory, so
-this is the standard library's HTTP with the service account that every pod has.
+Two calls need no client library: the full Kubernetes client would triple the agent's memory, so
+this is the standard library's HTTP with the service account that every pod has.  A connection lives
+for one write: changes are rare, and what lies idle for minutes is forgotten by the network.
 """
 
+import base64
 import json
-import logging
 import ssl
-import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from numalocal import names
-from numalocal.machine.model import Machine
-from numalocal.sets.partition import Partition
-from numalocal_deviceplugin import backoff
 from numalocal_deviceplugin.errors import PublishFailed
-
-log = logging.getLogger(__name__)
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
-_TIMEOUT_S = 5.0
-_OK = 200
+_COLLECTION: Final = f"/apis/{names.API_VERSION}/{names.TOPOLOGIES}"
+_CRD: Final = f"{names.TOPOLOGIES}.{names.DOMAIN}"
+_TIMEOUT_S: Final = 5.0
+_MOST_ANSWER: Final = 4 << 20
+"""What is written comes back: as large as the API server allows an object to be, and more."""
+_OK, _CREATED, _NOT_FOUND, _CONFLICT = 200, 201, 404, 409
 
 Connect = Callable[[], HTTPConnection]
 """Open a connection to the API server; OSError where that fails."""
@@ -34,37 +34,75 @@ Connect = Callable[[], HTTPConnection]
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Annotates one node; `token_file` is read at every try, as tokens expire."""
+    """Writes the object of one node; `token_file` is read at every try, as tokens expire."""
 
     connect: Connect
     token_file: Path
     node: str
 
-    def publish(self, annotation: str) -> None:
-        """Merge the annotation into the node object.
+    def publish(self, status: Mapping[str, Any]) -> None:
+        """Let the object have a status; where there is no object, make it.
 
         Raises:
             PublishFailed: for whatever reason it did not get there.
         """
-        body = {"metadata": {"annotations": {names.ANNOTATION_POOLS: annotation}}}
-        path = f"/api/v1/nodes/{quote(self.node)}"
         try:
-            headers = {
-                "Authorization": f"Bearer {self.token_file.read_text(encoding='utf-8').strip()}",
-                "Content-Type": "application/merge-patch+json",
-                "Accept": "application/json",
-            }
-            connection = self.connect()
-            try:
-                connection.request("PATCH", path, json.dumps(body), headers)
-                response = connection.getresponse()
-                text = response.read().decode(errors="replace")
-            finally:
-                connection.close()
+            token = self.token_file.read_text(encoding="utf-8").strip()
+            with closing(self.connect()) as connection:
+                call = _Call(connection, token)
+                if not self._patched(call, status):
+                    self._create(call, token)
+                    if not self._patched(call, status):
+                        raise PublishFailed(f"{self._path}: gone as soon as it was made")
         except (OSError, HTTPException) as error:
-            raise PublishFailed(f"PATCH {path}: {error}") from error
-        if response.status != _OK:
-            raise PublishFailed(f"PATCH {path}: status {response.status}: {_message(text)}")
+            raise PublishFailed(f"{self._path}: {error}") from error
+
+    @property
+    def _path(self) -> str:
+        return f"{_COLLECTION}/{quote(self.node)}"
+
+    def _patched(self, call: "_Call", status: Mapping[str, Any]) -> bool:
+        """Replace the status; False where there is no object."""
+        path = f"{self._path}/status"
+        code, text = call("PATCH", path, "application/merge-patch+json", {"status": status})
+        if code not in (_OK, _NOT_FOUND):
+            raise PublishFailed(f"PATCH {path}: status {code}: {_message(text)}")
+        return code == _OK
+
+    def _create(self, call: "_Call", token: str) -> None:
+        """Make the object; the node owns it, so that it goes with the node."""
+        metadata: dict[str, Any] = {"name": self.node}
+        if uid := node_uid(token):
+            owner = {"apiVersion": "v1", "kind": "Node", "name": self.node, "uid": uid}
+            metadata["ownerReferences"] = [owner]
+        body = {"apiVersion": names.API_VERSION, "kind": names.TOPOLOGY_KIND, "metadata": metadata}
+        code, text = call("POST", _COLLECTION, "application/json", body)
+        if code == _NOT_FOUND:
+            raise PublishFailed(
+                f"POST {_COLLECTION}: the API server does not know the kind; install the CRD "
+                f"{_CRD} of the chart (helm installs CRDs with the first release alone)"
+            )
+        if code not in (_OK, _CREATED, _CONFLICT):
+            raise PublishFailed(f"POST {_COLLECTION}: status {code}: {_message(text)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """Calls over one connection."""
+
+    connection: HTTPConnection
+    token: str
+
+    def __call__(self, method: str, path: str, kind: str, body: Any) -> tuple[int, str]:
+        headers = {
+            "Authorization": f"Bearer {self.token}",
+            "Content-Type": kind,
+            "Accept": "application/json",
+            "User-Agent": "numalocal-agent",
+        }
+        self.connection.request(method, path, json.dumps(body, separators=(",", ":")), headers)
+        response = self.connection.getresponse()
+        return response.status, response.read(_MOST_ANSWER).decode(errors="replace")
 
 
 def in_cluster(
@@ -76,62 +114,39 @@ def in_cluster(
     if not node or not host or not token_file.exists():
         return None
     port = int(environment.get("KUBERNETES_SERVICE_PORT", "443"))
+    return Publisher(connecting(host, port, account / "ca.crt"), token_file, node)
+
+
+def connecting(host: str, port: int, authority: Path) -> Connect:
+    """Connect by TLS; the authority is read every time, as it may be replaced."""
 
     def connect() -> HTTPConnection:
-        context = ssl.create_default_context(cafile=str(account / "ca.crt"))
+        context = ssl.create_default_context(cafile=str(authority))
         # Python 3.13 refuses authorities without the extensions of RFC 5280; clusters that made
         # theirs by hand have such ones, and every other client of theirs works.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=context)
 
-    return Publisher(connect, token_file, node)
+    return connect
 
 
-def pools_annotation(partition: Partition, machine: Machine) -> str:
-    """Describe the pools of a node: its sets, the largest, and the largest node of their memory."""
-    memory_bytes = {node.id: node.memory_bytes or 0 for node in machine.nodes}
-    pools: dict[str, dict[str, int]] = {}
-    for one in partition.sets:
-        pool = pools.setdefault(one.pool, {"sets": 0, "cpusPerSet": 0, "nodeMemoryBytes": 0})
-        pool["sets"] += 1
-        pool["cpusPerSet"] = max(pool["cpusPerSet"], len(one.cpus))
-        largest = max((memory_bytes[node] for node in one.memory_nodes), default=0)
-        pool["nodeMemoryBytes"] = max(pool["nodeMemoryBytes"], largest)
-    return json.dumps(pools, separators=(",", ":"))
+def node_uid(token: str) -> str:
+    """Read the uid of the node that a token of a pod is bound to; empty where it names none.
 
-
-def run(
-    publisher: Publisher,
-    annotation: str,
-    wanted: threading.Event,
-    stop: threading.Event,
-    *,
-    retry_first_s: float = 1.0,
-    retry_ceiling_s: float = 60.0,
-) -> None:
-    """Publish whenever it is wanted, until it got there; `wanted` is also set to end the wait."""
-    while not stop.is_set():
-        wanted.wait()
-        wanted.clear()
-        for delay_s in backoff.delays(retry_first_s, retry_ceiling_s):
-            if stop.is_set() or _published(publisher, annotation):
-                break
-            stop.wait(delay_s)
-
-
-def _published(publisher: Publisher, annotation: str) -> bool:
+    A claim of Kubernetes 1.30 and later.  Nobody is to believe it: the API server knows better.
+    """
     try:
-        publisher.publish(annotation)
-    except PublishFailed as error:
-        log.warning("node not annotated", extra={"node": publisher.node, "err": str(error)})
-        return False
-    log.info("node annotated", extra={"node": publisher.node, "pools": annotation})
-    return True
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        uid = claims["kubernetes.io"]["node"]["uid"]
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
+        return ""
+    return uid if isinstance(uid, str) else ""
 
 
 def _message(text: str) -> str:
     """Take the sentence out of the API server's Status object, or the text's beginning."""
     try:
-        return str(json.loads(text)["message"])
-    except (ValueError, KeyError, TypeError):
+        return str(json.loads(text)["message"])[:1000]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return text[:200]

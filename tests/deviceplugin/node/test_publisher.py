@@ -1,112 +1,127 @@
+import base64
 import json
-import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from numalocal.idset import IdSet
-from numalocal.machine.model import Machine
-from numalocal.sets.partition import partition
-from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.errors import PublishFailed
-from numalocal_deviceplugin.node.publisher import Publisher, in_cluster, pools_annotation, run
+from numalocal_deviceplugin.node.publisher import Publisher, in_cluster, node_uid
 
-from ..nodes import make_machine, make_partition
-from ..waiting import until
+from .api_server import COLLECTION, FakeApiServer, serving
 
-
-class ApiServer(BaseHTTPRequestHandler):
-    answers: ClassVar[list[tuple[int, str]]] = []
-    requests: ClassVar[list[tuple[str, dict[str, str], Any]]] = []
-
-    def do_PATCH(self) -> None:
-        size = int(self.headers["Content-Length"])
-        body = json.loads(self.rfile.read(size))
-        self.requests.append((self.path, dict(self.headers), body))
-        status, text = self.answers.pop(0) if self.answers else (200, "{}")
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited
-        pass
+STATUS = {"idle": "shared"}
 
 
 @pytest.fixture
-def publisher(tmp_path: Path) -> Iterator[Publisher]:
-    ApiServer.answers.clear()
-    ApiServer.requests.clear()
-    (tmp_path / "token").write_text("secret\n")
-    with HTTPServer(("127.0.0.1", 0), ApiServer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        port = server.server_port
-        yield Publisher(
-            lambda: HTTPConnection("127.0.0.1", port, timeout=2), tmp_path / "token", "worker-1"
-        )
-        server.shutdown()
-        thread.join()
+def api() -> Iterator[FakeApiServer]:
+    with serving() as found:
+        yield found
 
 
-def test_the_annotation_gives_sets_and_largest_size_by_pool() -> None:
-    written = '{"cpuset":{"sets":2,"cpusPerSet":2,"nodeMemoryBytes":8589934592}}'
-
-    assert pools_annotation(make_partition(), make_machine()) == written
-
-
-def test_several_pools_are_described_each() -> None:
-    machine: Machine = make_machine(nodes=1, cores=6)
-    parts = partition(machine, (Pool(name="small", size=2), Pool(name="rest")))
-
-    assert json.loads(pools_annotation(parts, machine)) == {
-        "small": {"sets": 2, "cpusPerSet": 4, "nodeMemoryBytes": 8 << 30},
-        "rest": {"sets": 1, "cpusPerSet": 2, "nodeMemoryBytes": 8 << 30},
-    }
+def token(claims: Any) -> str:
+    """Make a token as the API server does, but for its signature."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"eyJhbGciOiJub25lIn0.{payload}.signature"
 
 
-def test_the_largest_node_is_one_that_a_set_has_memory_of() -> None:
-    machine = make_machine(nodes=3)
-    sizes = (8 << 30, 0, 64 << 30)
-    nodes = [
-        node._replace(memory_bytes=size) for node, size in zip(machine.nodes, sizes, strict=True)
-    ]
-    nodes[1] = nodes[1]._replace(distances={0: 12, 1: 10, 2: 40})
-    machine = machine._replace(nodes=tuple(nodes))
-    parts = partition(machine, (Pool(name="cpuset", nodes=IdSet.of([1])),))
+def test_an_object_that_is_there_is_patched_with_the_pods_own_token(
+    api: FakeApiServer, tmp_path: Path
+) -> None:
+    api.objects["worker-1"] = {}
 
-    told = json.loads(pools_annotation(parts, machine))
+    api.publisher(tmp_path).publish(STATUS)
 
-    assert told["cpuset"]["nodeMemoryBytes"] == 8 << 30
-
-
-def test_the_node_is_patched_with_the_pods_own_token(publisher: Publisher) -> None:
-    publisher.publish('{"cpuset":{}}')
-
-    ((path, headers, body),) = ApiServer.requests
-    assert path == "/api/v1/nodes/worker-1"
+    ((method, path, headers, body),) = api.requests
+    assert (method, path) == ("PATCH", f"{COLLECTION}/worker-1/status")
     assert headers["Authorization"] == "Bearer secret"
     assert headers["Content-Type"] == "application/merge-patch+json"
-    assert body == {"metadata": {"annotations": {"numalocal.io/pools": '{"cpuset":{}}'}}}
+    assert body == {"status": STATUS}
 
 
-def test_a_refusal_is_told_in_the_api_servers_words(publisher: Publisher) -> None:
-    ApiServer.answers.append((403, '{"message": "nodes is forbidden"}'))
+def test_an_object_that_is_not_there_is_made_over_the_same_connection(
+    api: FakeApiServer, tmp_path: Path
+) -> None:
+    api.publisher(tmp_path).publish(STATUS)
+
+    assert api.methods == ["PATCH", "POST", "PATCH"]
+    assert api.objects["worker-1"] == {
+        "apiVersion": "numalocal.io/v1alpha1",
+        "kind": "NodeCpuTopology",
+        "metadata": {"name": "worker-1"},
+        "status": STATUS,
+    }
+    assert len(api.connections) == 1
+
+
+def test_the_node_that_the_token_names_owns_the_object(api: FakeApiServer, tmp_path: Path) -> None:
+    of_node = token({"kubernetes.io": {"node": {"name": "worker-1", "uid": "n-1"}}})
+
+    api.publisher(tmp_path, of_node).publish(STATUS)
+
+    assert api.objects["worker-1"]["metadata"]["ownerReferences"] == [
+        {"apiVersion": "v1", "kind": "Node", "name": "worker-1", "uid": "n-1"}
+    ]
+
+
+def test_the_token_is_read_at_every_try(api: FakeApiServer, tmp_path: Path) -> None:
+    api.objects["worker-1"] = {}
+    publisher = api.publisher(tmp_path)
+    publisher.publish(STATUS)
+    (tmp_path / "token").write_text("newer\n")
+    publisher.publish(STATUS)
+
+    assert [one[2]["Authorization"] for one in api.requests] == ["Bearer secret", "Bearer newer"]
+
+
+def test_somebody_who_makes_the_object_at_the_same_time_is_no_trouble(
+    api: FakeApiServer, tmp_path: Path
+) -> None:
+    api.objects["worker-1"] = {}
+    api.answers += [(404, "{}"), (409, '{"message": "exists"}')]
+
+    api.publisher(tmp_path).publish(STATUS)
+
+    assert api.methods == ["PATCH", "POST", "PATCH"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (
+            [(403, '{"message": "nodecputopologies is forbidden"}')],
+            f"PATCH {COLLECTION}/worker-1/status: status 403: nodecputopologies is forbidden",
+        ),
+        ([(502, "<html>")], f"PATCH {COLLECTION}/worker-1/status: status 502: <html>"),
+        (
+            [(404, "{}"), (422, '{"message": "denied by the policy"}')],
+            f"POST {COLLECTION}: status 422: denied by the policy",
+        ),
+        (
+            [(404, "404 page not found"), (404, "404 page not found")],
+            f"POST {COLLECTION}: the API server does not know the kind; install the CRD "
+            "nodecputopologies.numalocal.io of the chart (helm installs CRDs with the first "
+            "release alone)",
+        ),
+        (
+            [(404, "{}"), (201, "{}"), (404, "{}")],
+            f"{COLLECTION}/worker-1: gone as soon as it was made",
+        ),
+    ],
+)
+def test_a_refusal_is_one_sentence_in_the_api_servers_words(
+    api: FakeApiServer, tmp_path: Path, answers: list[tuple[int, str]], said: str
+) -> None:
+    api.answers += answers
 
     with pytest.raises(PublishFailed) as caught:
-        publisher.publish("{}")
+        api.publisher(tmp_path).publish(STATUS)
 
-    assert str(caught.value) == "PATCH /api/v1/nodes/worker-1: status 403: nodes is forbidden"
-
-
-def test_an_answer_that_is_no_status_is_quoted(publisher: Publisher) -> None:
-    ApiServer.answers.append((502, "<html>"))
-
-    with pytest.raises(PublishFailed, match="status 502: <html>"):
-        publisher.publish("{}")
+    assert str(caught.value) == said
 
 
 def test_an_absent_api_server_is_a_failure_to_publish(tmp_path: Path) -> None:
@@ -115,31 +130,42 @@ def test_an_absent_api_server_is_a_failure_to_publish(tmp_path: Path) -> None:
         lambda: HTTPConnection("127.0.0.1", 1, timeout=1), tmp_path / "token", "worker-1"
     )
 
-    with pytest.raises(PublishFailed, match="PATCH"):
-        nowhere.publish("{}")
+    with pytest.raises(PublishFailed, match="worker-1"):
+        nowhere.publish(STATUS)
 
 
-def test_publishing_goes_on_until_it_is_done_and_again_when_wanted(publisher: Publisher) -> None:
-    ApiServer.answers.extend([(500, ""), (500, "")])
-    wanted, stop = threading.Event(), threading.Event()
-    thread = threading.Thread(
-        target=run,
-        args=(publisher, "{}", wanted, stop),
-        kwargs={"retry_first_s": 0.01, "retry_ceiling_s": 0.01},
-    )
-    thread.start()
-    assert not ApiServer.requests
+def test_a_token_that_is_gone_is_a_failure_to_publish(api: FakeApiServer, tmp_path: Path) -> None:
+    publisher = api.publisher(tmp_path)
+    (tmp_path / "token").unlink()
 
-    wanted.set()
-    until(lambda: len(ApiServer.requests) == 3, "third try")
-    wanted.set()
-    until(lambda: len(ApiServer.requests) == 4, "published again")
+    with pytest.raises(PublishFailed, match="token"):
+        publisher.publish(STATUS)
 
-    stop.set()
-    wanted.set()
-    thread.join(2)
-    assert not thread.is_alive()
-    assert len(ApiServer.requests) == 4
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "secret",
+        "a.b",
+        "a.!!.c",
+        "a.=.c",
+        token(None),
+        token([]),
+        token({"kubernetes.io": None}),
+        token({"kubernetes.io": {"node": "worker-1"}}),
+        token({"kubernetes.io": {"node": {"uid": 7}}}),
+        f"a.{base64.urlsafe_b64encode(b'[' * 100_000).decode()}.c",
+        f"a.{base64.urlsafe_b64encode(bytes([255, 254])).decode()}.c",
+    ],
+)
+def test_a_token_that_names_no_node_is_read_as_such(text: str) -> None:
+    assert node_uid(text) == ""
+
+
+@given(st.text(max_size=60))
+def test_no_token_stops_the_agent(text: str) -> None:
+    node_uid(f"a.{text}.c")
 
 
 def test_a_process_that_is_no_pod_publishes_nothing(tmp_path: Path) -> None:
@@ -158,4 +184,4 @@ def test_a_service_account_without_its_authority_is_a_failure_to_publish(tmp_pat
     assert publisher is not None
 
     with pytest.raises(PublishFailed):
-        publisher.publish("{}")
+        publisher.publish(STATUS)

@@ -78,6 +78,7 @@ class Lab:
             "pods": ("describe", "pods", everywhere),
             "nodes": ("describe", "nodes"),
             "workers": ("get", "ciw", everywhere, "--output", "yaml"),
+            "topologies": ("get", "nct", "--output", "yaml"),
             "events": ("get", "events", everywhere, "--sort-by", ".lastTimestamp"),
         }
         for component in ("agent", "operator"):

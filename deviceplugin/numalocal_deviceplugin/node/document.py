@@ -1,0 +1,213 @@
+"""The node as others see it: a snapshot -> the status of its NodeCpuTopology.
+
+Whatever the node is, the status keeps within the bounds of the CRD: what is too much is cut.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from numalocal import names
+from numalocal.sets.assignment import Assignment
+from numalocal.sets.cpusets import CpuSet
+from numalocal_deviceplugin.ledger import Tenant
+from numalocal_deviceplugin.pods import Container, bound_containers, was_born_bound
+from numalocal_deviceplugin.refusals import NOTHING_IS_GIVEN, Reason, Refusal
+from numalocal_deviceplugin.snapshot import Snapshot
+
+Document = dict[str, Any]
+
+FREE: Final = "Free"
+HELD: Final = "Held"
+UNAVAILABLE: Final = "Unavailable"
+BOUND: Final = "Bound"
+UNBOUND: Final = "Unbound"
+
+READY: Final = "Ready"
+SERVING: Final = "Serving"
+
+MOST_POOLS: Final = 64
+MOST_SETS: Final = 2048
+MOST_REFUSALS: Final = 64
+MOST_SENTENCE: Final = 1024
+MOST_SUBJECT: Final = 512
+MOST_NAME: Final = 128
+MOST_OF_MACHINE: Final = 32768
+MOST_OF_SET: Final = 8192
+MOST_OF_MEMORY: Final = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """Versions that no snapshot has."""
+
+    agent: str
+    kernel: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """What a tenant holds by the name of one container; empty = nobody knows of which."""
+
+    tenant: Tenant
+    container: str
+    assignment: Assignment
+
+
+def document(now: Snapshot, about: About) -> Document:
+    """Give the status, without the transition time of its condition: see `stamped`."""
+    sets = list(_sets(now))[:MOST_SETS]
+    states = [one["state"] for one in sets]
+    # That nothing is published cannot be told there: what is would have to be taken back at once.
+    refusals = [one for one in now.refusals if one.reason is not Reason.NOT_PUBLISHED]
+    runtime = now.facts.runtime
+    return {
+        "machine": _machine(now),
+        "idle": str(now.idle),
+        "pools": list(_pools(now, sets))[:MOST_POOLS],
+        "sets": sets,
+        "refusals": [_refusal(one) for one in refusals[:MOST_REFUSALS]],
+        "versions": {
+            "agent": about.agent[:MOST_NAME],
+            "kernel": about.kernel[:MOST_NAME],
+            "runtime": runtime.name[:MOST_NAME],
+            "runtimeVersion": runtime.version[:MOST_NAME],
+        },
+        "counts": {
+            "sets": len(states),
+            "held": states.count(HELD),
+            "free": states.count(FREE),
+            "unavailable": states.count(UNAVAILABLE),
+            "refusals": len(refusals),
+        },
+        "conditions": [_ready(now)],
+    }
+
+
+def stamped(new: Document, old: Document | None, timestamp: str) -> Document:
+    """Give each condition the time since when it has its status; `old` is what was written last."""
+    before = {one["type"]: one for one in (old or {}).get("conditions", ())}
+    return {**new, "conditions": [_since(one, before, timestamp) for one in new["conditions"]]}
+
+
+def _since(condition: Document, before: Mapping[str, Document], timestamp: str) -> Document:
+    was = before.get(condition["type"], {})
+    same = was.get("status") == condition["status"]
+    return {**condition, "lastTransitionTime": was["lastTransitionTime"] if same else timestamp}
+
+
+def _machine(now: Snapshot) -> Document:
+    machine = now.node.machine
+    return {
+        "architecture": machine.architecture[:64],
+        "packages": len(machine.packages),
+        "numaNodes": len(machine.nodes),
+        "cores": sum(not core.cpus.isdisjoint(machine.online) for core in machine.cores),
+        "cpus": len(machine.online),
+        "online": str(machine.online)[:MOST_OF_MACHINE],
+        "shared": str(now.node.partition.shared)[:MOST_OF_MACHINE],
+        "lent": str(now.node.lent)[:MOST_OF_MACHINE],
+        "memoryBytes": sum(node.memory_bytes or 0 for node in machine.nodes),
+    }
+
+
+def _pools(now: Snapshot, sets: Sequence[Document]) -> Iterator[Document]:
+    memory_bytes = {node.id: node.memory_bytes or 0 for node in now.node.machine.nodes}
+    for pool in now.node.partition.pools:
+        ours = now.node.partition.of_pool(pool.name)
+        nodes = {node for one in ours for node in one.memory_nodes}
+        free = sum(one["pool"] == pool.name and one["state"] == FREE for one in sets)
+        yield {
+            "name": pool.name,
+            "sets": len(ours),
+            "cpusPerSet": max((len(one.cpus) for one in ours), default=0),
+            "nodeMemoryBytes": max((memory_bytes.get(node, 0) for node in nodes), default=0),
+            "free": free,
+        }
+
+
+def _sets(now: Snapshot) -> Iterator[Document]:
+    holders = _holders(now.node.ledger.tenants.values())
+    of_subject = {one.subject: one for one in reversed(now.refusals)}
+    barred = [one for one in now.refusals if one.reason in NOTHING_IS_GIVEN]
+    for one in now.node.partition.sets:
+        # By CPU: a set was cut anew where the pools have changed since it was given out.
+        holder = next((holders[cpu] for cpu in one.present if cpu in holders), None)
+        of_all = (each for each in barred if each.subject in ("", one.pool))
+        refusal = of_subject.get(one.id) or (None if holder else next(of_all, None))
+        state = HELD if holder else UNAVAILABLE if refusal else FREE
+        yield {
+            "id": one.id,
+            "pool": one.pool,
+            "cpus": str(one.cpus)[:MOST_OF_SET],
+            "numaNode": one.numa_node,
+            "memoryNodes": str(one.memory_nodes)[:MOST_OF_MEMORY],
+            "memoryBytes": one.memory_bytes,
+            "state": state,
+            **({"message": refusal.message[:MOST_SENTENCE]} if refusal else {}),
+            **({"owner": _owner(holder, one)} if holder else {}),
+        }
+
+
+def _holders(tenants: Iterable[Tenant]) -> Mapping[int, _Hold]:
+    """Say of each CPU that is held who holds it."""
+    holders: dict[int, _Hold] = {}
+    for hold in _holds(tenants):
+        for cpu in hold.assignment.cpus:
+            holders.setdefault(cpu, hold)
+    return holders
+
+
+def _holds(tenants: Iterable[Tenant]) -> Iterator[_Hold]:
+    """List who holds what, the containers that the kubelet gave sets before those of their pods."""
+    for tenant in tenants:
+        engine = tenant.pod.annotations.get(names.ANNOTATION_CONTAINER, "")
+        others = bound_containers(tenant.pod)
+        own = {name: one for name, one in tenant.claims.items() if name not in others}
+        for name, assignment in own.items():
+            yield _Hold(tenant, name, assignment)
+        # Before the engine is there its pod's check has them, for it.
+        for assignment in tenant.assignments:
+            yield _Hold(tenant, engine, assignment)
+
+
+def _owner(hold: _Hold, one: CpuSet) -> Document:
+    pod, ids = hold.tenant.pod, [each.id for each in hold.assignment.sets]
+    owner: Document = {
+        "namespace": pod.namespace[:63],
+        "pod": pod.name[:253],
+        "uid": pod.uid[:MOST_NAME],
+    }
+    if hold.container:
+        owner["container"] = hold.container[:63]
+    if one.id in ids:
+        owner["rank"] = ids.index(one.id)
+    live = _live(hold)
+    if live is not None:
+        owner["containerID"] = live.id[:MOST_NAME]
+        owner["started"] = BOUND if was_born_bound(live) else UNBOUND
+    return owner
+
+
+def _live(hold: _Hold) -> Container | None:
+    """Find the holder's container as it is now: the one that was created last."""
+    named = [one for one in hold.tenant.containers.values() if one.name == hold.container]
+    return named[-1] if named else None
+
+
+def _refusal(one: Refusal) -> Document:
+    return {
+        "reason": str(one.reason),
+        "message": one.message[:MOST_SENTENCE],
+        "subject": one.subject[:MOST_SUBJECT],
+    }
+
+
+def _ready(now: Snapshot) -> Document:
+    """Say whether containers are bound here, and why not."""
+    why = next((one for one in now.refusals if one.reason in NOTHING_IS_GIVEN), None)
+    if why is None:
+        said = {"status": "True", "reason": SERVING, "message": "containers are bound on this node"}
+    else:
+        said = {"status": "False", "reason": str(why.reason), "message": why.message}
+    return {"type": READY, **said, "message": said["message"][:MOST_SENTENCE]}

@@ -1,0 +1,301 @@
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from numalocal.idset import IdSet
+from numalocal.sets.assignment import Assignment
+from numalocal.sets.partition import partition
+from numalocal.sets.pools import Pool
+from numalocal_deviceplugin.node import document as documents
+from numalocal_deviceplugin.node.document import About, document, stamped
+from numalocal_deviceplugin.pods import Container, Pod
+from numalocal_deviceplugin.refusals import Reason, Refusal
+from numalocal_deviceplugin.snapshot import Snapshot
+from numalocal_deviceplugin.standing import Policy
+from numalocal_deviceplugin.state import State
+
+from ..nodes import N0, N1, make_container, make_machine, make_partition, make_pod, make_state
+
+CRD = Path(__file__).parents[3] / "charts" / "numalocal" / "crds" / "nodecputopologies.yaml"
+ABOUT = About(agent="0.1.0", kernel="6.12.0")
+NOW = "2026-01-02T03:04:05Z"
+LATER = "2026-01-02T03:09:05Z"
+BORN = ("NUMALOCAL_RANK_COMPUTE_CPUS",)
+
+
+def _strict(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse unknown fields: the API server would drop them."""
+    made = dict(schema)
+    if "properties" in schema:
+        made["properties"] = {name: _strict(one) for name, one in schema["properties"].items()}
+        made["additionalProperties"] = False
+    if "items" in schema:
+        made["items"] = _strict(schema["items"])
+    return made
+
+
+(VERSION,) = yaml.safe_load(CRD.read_text())["spec"]["versions"]
+SCHEMA = VERSION["schema"]["openAPIV3Schema"]["properties"]["status"]
+VALIDATOR = jsonschema.Draft202012Validator(
+    _strict(SCHEMA), format_checker=jsonschema.FormatChecker()
+)
+
+
+def told(now: Snapshot) -> dict[str, Any]:
+    made = document(now, ABOUT)
+    VALIDATOR.validate(stamped(made, None, NOW))
+    return made
+
+
+def sets(now: Snapshot) -> dict[str, dict[str, Any]]:
+    return {one["id"]: one for one in told(now)["sets"]}
+
+
+def assignment(*ids: str) -> Assignment:
+    return Assignment.of(one for one in make_partition().sets if one.id in ids)
+
+
+def settle(state: State, pod: Pod, container: Container, *ids: str) -> None:
+    """Let a container of a pod be created with its sets."""
+    state.admit(pod, container, assignment(*ids) if ids else None)
+    state.created(pod, container)
+
+
+def test_an_idle_node_has_its_machine_its_pools_and_free_sets() -> None:
+    made = told(make_state().snapshot())
+
+    assert made["machine"] == {
+        "architecture": "x86_64",
+        "packages": 2,
+        "numaNodes": 2,
+        "cores": 4,
+        "cpus": 8,
+        "online": "0-7",
+        "shared": "0-1,4-5",
+        "lent": "2-3,6-7",
+        "memoryBytes": 16 << 30,
+    }
+    assert made["idle"] == "shared"
+    assert made["pools"] == [
+        {"name": "cpuset", "sets": 2, "cpusPerSet": 2, "nodeMemoryBytes": 8 << 30, "free": 2}
+    ]
+    assert made["sets"][0] == {
+        "id": N0,
+        "pool": "cpuset",
+        "cpus": "2-3",
+        "numaNode": 0,
+        "memoryNodes": "0",
+        "memoryBytes": make_partition().sets[0].memory_bytes,
+        "state": "Free",
+    }
+    assert made["counts"] == {"sets": 2, "held": 0, "free": 2, "unavailable": 0, "refusals": 0}
+    assert made["versions"] == {
+        "agent": "0.1.0",
+        "kernel": "6.12.0",
+        "runtime": "containerd",
+        "runtimeVersion": "2.4.2",
+    }
+    assert made["conditions"] == [
+        {
+            "type": "Ready",
+            "status": "True",
+            "reason": "Serving",
+            "message": "containers are bound on this node",
+        }
+    ]
+
+
+def test_a_held_set_names_its_container_its_rank_and_how_it_started() -> None:
+    state = make_state()
+    settle(state, make_pod(), make_container(assignment="x", env=BORN), N0, N1)
+
+    found = sets(state.snapshot())
+
+    owner = {
+        "namespace": "default",
+        "pod": "llama-0",
+        "uid": "uid-of-llama-0",
+        "container": "engine",
+        "containerID": "id-of-engine",
+        "started": "Bound",
+    }
+    assert found[N0]["owner"] == {**owner, "rank": 0}
+    assert found[N1]["owner"] == {**owner, "rank": 1}
+    assert found[N0]["state"] == found[N1]["state"] == "Held"
+    assert told(state.snapshot())["pools"][0]["free"] == 0
+
+
+def test_a_container_that_the_agent_did_not_answer_for_started_unbound() -> None:
+    state = make_state()
+    settle(state, make_pod(), make_container(assignment="x"), N0)
+
+    assert sets(state.snapshot())[N0]["owner"]["started"] == "Unbound"
+
+
+def test_before_its_engine_a_pods_check_has_the_sets_for_it() -> None:
+    state = make_state()
+    pod = make_pod(container="engine", bound_containers="numalocal-check")
+    settle(state, pod, make_container("numalocal-check", env=BORN), N0)
+
+    owner = sets(state.snapshot())[N0]["owner"]
+
+    assert owner["container"] == "engine"
+    assert "containerID" not in owner
+    assert "started" not in owner
+
+
+def test_a_restarted_container_is_the_one_that_was_created_last() -> None:
+    state = make_state()
+    pod, first = make_pod(), make_container(assignment="x", env=BORN)
+    settle(state, pod, first, N0)
+    settle(state, pod, replace(first, id="second", variables={}), N0)
+
+    owner = sets(state.snapshot())[N0]["owner"]
+
+    assert (owner["containerID"], owner["started"]) == ("second", "Unbound")
+
+
+def test_a_crashed_container_holds_its_sets_and_has_no_id() -> None:
+    state = make_state()
+    pod = make_pod()
+    settle(state, pod, make_container(assignment="x", env=BORN), N0)
+    state.stopped(pod.uid, "id-of-engine")
+
+    found = sets(state.snapshot())[N0]
+
+    assert (found["state"], found["owner"]["container"]) == ("Held", "engine")
+    assert "containerID" not in found["owner"]
+
+
+def test_a_set_of_other_pools_is_held_by_whose_cpus_it_has() -> None:
+    machine = make_machine()
+    state = State(machine, partition(machine, (Pool(name="small", size=1),)))
+    state.set_policy(Policy.NONE)
+    state.runtime_synchronized("containerd", "2.4.2")
+    settle(state, make_pod(), make_container(assignment="x", env=BORN), N0)
+
+    held = [one for one in told(state.snapshot())["sets"] if one["state"] == "Held"]
+
+    assert [one["cpus"] for one in held] == ["2-3"]
+    assert "rank" not in held[0]["owner"]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (make_state(policy=Policy.STATIC), "KubeletPinsCpus"),
+        (make_state(policy=Policy.UNKNOWN), "KubeletPolicyUnknown"),
+        (make_state(synchronized=False), "RuntimeUnreachable"),
+    ],
+)
+def test_a_node_that_gives_nothing_is_not_ready_and_says_why(state: State, reason: str) -> None:
+    made = told(state.snapshot())
+
+    (ready,) = made["conditions"]
+    assert (ready["status"], ready["reason"]) == ("False", reason)
+    assert [one["state"] for one in made["sets"]] == ["Unavailable"] * 2
+    assert {one["message"] for one in made["sets"]} == {ready["message"]}
+    assert made["refusals"][0]["reason"] == reason
+    assert made["counts"]["unavailable"] == 2
+
+
+def test_what_is_held_stays_held_on_a_node_that_gives_nothing_new() -> None:
+    state = make_state()
+    settle(state, make_pod(), make_container(assignment="x", env=BORN), N0)
+    state.set_policy(Policy.STATIC)
+
+    found = sets(state.snapshot())
+
+    assert (found[N0]["state"], found[N1]["state"]) == ("Held", "Unavailable")
+    assert "message" not in found[N0]
+
+
+def test_a_refused_pool_makes_its_sets_unavailable_and_no_others() -> None:
+    machine = make_machine(nodes=2, cores=4)
+    on = [IdSet.of([node]) for node in range(2)]
+    pools = (Pool(name="small", size=1, nodes=on[0]), Pool(name="big", size=2, nodes=on[1]))
+    state = State(machine, partition(machine, pools))
+    state.set_policy(Policy.NONE)
+    state.runtime_synchronized("containerd", "2.4.2")
+    state.refuse(
+        "kubelet", [Refusal(reason=Reason.NOT_REGISTERED, message="silent", subject="big")]
+    )
+
+    made = told(state.snapshot())
+
+    found = {one["pool"]: (one["state"], one.get("message")) for one in made["sets"]}
+    assert found == {"small": ("Free", None), "big": ("Unavailable", "silent")}
+
+
+def test_a_set_that_is_offline_says_so() -> None:
+    state = make_state()
+    state.set_machine(make_machine().with_online(IdSet.parse("0-5")))
+
+    found = sets(state.snapshot())[N1]
+
+    assert found["state"] == "Unavailable"
+    assert "bring it online" in found["message"]
+
+
+def test_that_nothing_is_published_is_not_published() -> None:
+    state = make_state()
+    state.refuse("publishing", [Refusal(reason=Reason.NOT_PUBLISHED, message="no")])
+
+    assert told(state.snapshot())["refusals"] == []
+
+
+def test_a_condition_keeps_its_time_while_its_status_is_the_same() -> None:
+    serving, away = make_state().snapshot(), make_state(synchronized=False).snapshot()
+    first = stamped(told(serving), None, NOW)
+
+    same = stamped(told(serving), first, LATER)
+    flipped = stamped(told(away), first, LATER)
+
+    assert same == first
+    assert flipped["conditions"][0]["lastTransitionTime"] == LATER
+
+
+def test_the_bounds_are_those_of_the_schema() -> None:
+    status = SCHEMA["properties"]
+    one_set = status["sets"]["items"]["properties"]
+
+    assert status["sets"]["maxItems"] == documents.MOST_SETS
+    assert status["pools"]["maxItems"] == documents.MOST_POOLS
+    assert status["refusals"]["maxItems"] == documents.MOST_REFUSALS
+    assert one_set["cpus"]["maxLength"] == documents.MOST_OF_SET
+    assert one_set["memoryNodes"]["maxLength"] == documents.MOST_OF_MEMORY
+    assert one_set["message"]["maxLength"] == documents.MOST_SENTENCE
+    assert status["machine"]["properties"]["online"]["maxLength"] == documents.MOST_OF_MACHINE
+
+
+LONG = st.text(max_size=3) | st.just("x" * 5000)
+
+
+@given(LONG, LONG, LONG, st.integers(0, 200))
+def test_whatever_is_told_keeps_within_the_bounds(
+    name: str, version: str, message: str, count: int
+) -> None:
+    state = make_state()
+    pod = replace(make_pod(container=name), namespace=name, name=name, uid=name or "u")
+    container = replace(make_container(assignment="x"), id=name, name=name)
+    settle(state, pod, container, N0)
+    refusals = [
+        Refusal(reason=Reason.DRIFT, message=message, subject=f"{name}{number}")
+        for number in range(count)
+    ]
+    state.refuse("drift", refusals)
+    state.runtime_synchronized(version, version)
+
+    made = document(state.snapshot(), About(agent=version, kernel=version))
+
+    VALIDATOR.validate(stamped(made, None, NOW))
+    assert made["counts"]["refusals"] >= count
+    assert len(json.dumps(made)) < 200_000

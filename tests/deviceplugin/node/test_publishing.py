@@ -1,0 +1,141 @@
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from numalocal_deviceplugin.node.document import About
+from numalocal_deviceplugin.node.publishing import Publishing, Timing
+from numalocal_deviceplugin.refusals import Reason
+from numalocal_deviceplugin.standing import Policy
+from numalocal_deviceplugin.state import State
+
+from ..nodes import make_state
+from ..waiting import until
+from .api_server import FakeApiServer, serving
+
+ABOUT = About(agent="0.1.0", kernel="6.12.0")
+QUICK = Timing(
+    first_s=0.01,
+    settle_s=0.01,
+    pause_s=0.01,
+    look_s=0.05,
+    refresh_s=60,
+    retry_first_s=0.02,
+    retry_ceiling_s=0.02,
+)
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApiServer]:
+    with serving() as found:
+        yield found
+
+
+@contextmanager
+def publishing(
+    api: FakeApiServer, state: State, folder: Path, timing: Timing = QUICK
+) -> Iterator[None]:
+    stop = threading.Event()
+    part = Publishing(api.publisher(folder), state, ABOUT, timing)
+    thread = threading.Thread(target=part.run, args=(stop,))
+    thread.start()
+    yield
+    stop.set()
+    state.wake()
+    thread.join(2)
+    assert not thread.is_alive(), "it did not end when it was told to"
+
+
+def reason(api: FakeApiServer) -> str:
+    (ready,) = api.objects["worker-1"]["status"]["conditions"]
+    return str(ready["reason"])
+
+
+def test_the_object_is_made_at_the_start_and_follows_every_change(
+    api: FakeApiServer, tmp_path: Path
+) -> None:
+    state = make_state()
+    with publishing(api, state, tmp_path):
+        until(lambda: "status" in api.objects.get("worker-1", {}), "the first write")
+        assert reason(api) == "Serving"
+        state.set_policy(Policy.STATIC)
+        until(lambda: reason(api) == "KubeletPinsCpus", "the change")
+
+
+def test_what_tells_others_nothing_new_is_not_written(api: FakeApiServer, tmp_path: Path) -> None:
+    state = make_state()
+    with publishing(api, state, tmp_path):
+        until(lambda: len(api.requests) == 3, "the first write")
+        for _ in range(5):
+            state.wake()
+            time.sleep(0.03)
+
+    assert api.methods == ["PATCH", "POST", "PATCH"]
+
+
+def test_changes_that_come_together_are_one_write(api: FakeApiServer, tmp_path: Path) -> None:
+    state = make_state()
+    slow = Timing(first_s=0, settle_s=0.2, pause_s=0.2, look_s=0.05)
+    api.objects["worker-1"] = {}
+    with publishing(api, state, tmp_path, slow):
+        until(lambda: len(api.requests) == 1, "the first write")
+        for policy in [Policy.STATIC, Policy.UNKNOWN, Policy.NONE, Policy.STATIC]:
+            state.set_policy(policy)
+        until(lambda: reason(api) == "KubeletPinsCpus", "the last change")
+        time.sleep(0.1)
+
+    assert len(api.requests) == 2
+
+
+def test_an_object_that_somebody_removed_is_made_again(api: FakeApiServer, tmp_path: Path) -> None:
+    often = Timing(first_s=0, settle_s=0, pause_s=0.01, look_s=0.02, refresh_s=0.1)
+    with publishing(api, make_state(), tmp_path, often):
+        until(lambda: "status" in api.objects.get("worker-1", {}), "the first write")
+        del api.objects["worker-1"]
+        until(lambda: "status" in api.objects.get("worker-1", {}), "another object")
+
+
+def test_what_is_refused_is_tried_again_and_told_meanwhile(
+    api: FakeApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = make_state()
+    api.answers += [(403, '{"message": "no"}')] * 3
+
+    def refused() -> list[str]:
+        found = state.snapshot().refusals
+        return [one.message for one in found if one.reason is Reason.NOT_PUBLISHED]
+
+    with caplog.at_level(logging.INFO), publishing(api, state, tmp_path):
+        until(refused, "a refusal")
+        assert "status 403: no" in refused()[0]
+        until(lambda: "worker-1" in api.objects and not refused(), "success")
+
+    assert api.objects["worker-1"]["status"]["refusals"] == []
+    assert [one.getMessage() for one in caplog.records].count("NodeCpuTopology not written") == 3
+    assert state.snapshot().gives, "an object that is not written keeps no worker away"
+
+
+def test_a_condition_keeps_its_time_over_writes(api: FakeApiServer, tmp_path: Path) -> None:
+    state = make_state()
+    with publishing(api, state, tmp_path):
+        until(lambda: "status" in api.objects.get("worker-1", {}), "the first write")
+        first = api.objects["worker-1"]["status"]
+        state.runtime_synchronized("containerd", "2.4.3")
+        until(lambda: api.objects["worker-1"]["status"] != first, "the second write")
+
+    assert api.objects["worker-1"]["status"]["versions"]["runtimeVersion"] == "2.4.3"
+    assert api.objects["worker-1"]["status"]["conditions"] == first["conditions"]
+
+
+def test_it_ends_at_once_wherever_it_waits(api: FakeApiServer, tmp_path: Path) -> None:
+    slow = Timing(first_s=60, settle_s=60, pause_s=60, look_s=60)
+    started = time.monotonic()
+    with publishing(api, make_state(), tmp_path, slow):
+        pass
+
+    assert time.monotonic() - started < 2
+    assert api.requests == []
