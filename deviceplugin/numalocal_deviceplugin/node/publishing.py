@@ -64,9 +64,8 @@ class Publishing:
             now = self._state.snapshot()
             if not self._wants(now):
                 self._state.wait(now.version, timing.look_s)
+                _wait(stop, timing.settle_s)  # what comes together is looked at together
                 continue
-            if self._written is not None:
-                _wait(stop, timing.settle_s)
             if self._write():
                 retries = backoff.delays(timing.retry_first_s, timing.retry_ceiling_s)
                 stop.wait(timing.pause_s)
