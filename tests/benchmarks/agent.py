@@ -139,7 +139,7 @@ def idle(node: FakeNode, seconds: float) -> Iterator[Figure]:
     before_s, scraped, ends = node.cpu_s(), 0, time.monotonic() + seconds
     while (left_s := ends - time.monotonic()) > 0:
         scraped += scrape(node)
-        time.sleep(min(SCRAPE_INTERVAL_S, max(left_s, 0)))
+        node.rest(min(SCRAPE_INTERVAL_S, left_s))
     share = (node.cpu_s() - before_s) / seconds * 100
     yield Figure("CPU at rest, of one core", "%", share, 0.2, f"{scraped} scrapes")
 

@@ -4,6 +4,7 @@ The kubelet's and the runtime's halves are the tests' own, so every call goes ov
 """
 
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as kubelet_wire
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 from ..deviceplugin.fake_kubelet import FakeKubelet, FakePodResources
-from ..deviceplugin.fake_runtime import FakeRuntime, Session
+from ..deviceplugin.fake_runtime import RUNTIME, FakeRuntime, Session
 from ..deviceplugin.nodes import make_machine, write_sysfs
 from ..deviceplugin.waiting import until
 
@@ -49,6 +50,26 @@ SETS_64 = Shape(nodes=2, cores=65, size=2)  # 260 CPUs
 SETS_512 = Shape(nodes=8, cores=65, size=1)  # 1040 CPUs
 
 
+class AnsweringSession(Session):
+    """A session that grants at once what the agent asks of the runtime, whatever it waits for."""
+
+    answers = False
+
+    def take(self, timeout_s: float) -> None:
+        """Take what comes within so many seconds."""
+        if select.select([self.sock], [], [], timeout_s)[0]:
+            self._receive()
+
+    def _receive(self) -> None:
+        super()._receive()
+        if not self.answers:
+            return
+        asked = [frame for frame in self._frames if frame[0] == RUNTIME]
+        for frame in asked:
+            self._frames.remove(frame)
+            self.reply(frame[1])
+
+
 class FakeNode:
     """A registered and synchronized agent, and what kubelet and runtime do with it."""
 
@@ -66,6 +87,12 @@ class FakeNode:
         self._runtime = runtime
         self.session = self._accepted()
         self.session.synchronize()
+
+    def rest(self, seconds: float) -> None:
+        """Let the agent be for a while; what it asks the runtime for is answered."""
+        ends_s = time.monotonic() + seconds
+        while (left_s := ends_s - time.monotonic()) > 0:
+            self.session.take(left_s)
 
     def synchronize_again(self, request: nri.SynchronizeRequest) -> float:
         """Drop the connection as a runtime that restarts; give the seconds of its full list."""
@@ -115,9 +142,10 @@ class FakeNode:
             assert self.session.call("RemoveContainer", remove.SerializeToString()).code == 0
         self._resources.pods.pop(f"default/{pod.name}", None)
 
-    def _accepted(self) -> Session:
-        session = self._runtime.accept()
+    def _accepted(self) -> "AnsweringSession":
+        session = AnsweringSession(self._runtime.accept().sock)
         session.register()
+        session.answers = True
         return session
 
 

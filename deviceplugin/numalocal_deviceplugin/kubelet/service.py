@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
@@ -24,6 +25,8 @@ OPTIONS: Final = wire.DevicePluginOptions(get_preferred_allocation_available=Tru
 _HEALTHY: Final = "Healthy"
 _WAIT_S: Final = 5.0
 """How often a stream looks again unasked: it notices the end of the runtime's grace."""
+_PAUSE_S: Final = 0.05
+"""Between two looks: a container's creation is several changes, and waits for none of them."""
 
 
 class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
@@ -91,20 +94,22 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         return wire.PreStartContainerResponse()
 
     def _changes(self, context: Any) -> Iterator[wire.ListAndWatchResponse]:
-        last: list[wire.Device] | None = None
+        last: list[tuple[str, int, bool]] | None = None
         while context.is_active():
             now = self._state.snapshot()
-            devices = [_device(one) for one in offers(self._pool, now)]
-            if devices != last:
-                last = devices
-                healthy = sum(one.health == _HEALTHY for one in devices)
+            found = offers(self._pool, now)
+            told = [(one.set.id, one.set.numa_node, one.refusal is None) for one in found]
+            if told != last:
+                last = told
+                healthy = sum(one.refusal is None for one in found)
                 log.info(
                     "devices",
-                    extra={"pool": self._pool, "devices": len(devices), "healthy": healthy},
+                    extra={"pool": self._pool, "devices": len(found), "healthy": healthy},
                 )
-                yield wire.ListAndWatchResponse(devices=devices)
+                yield wire.ListAndWatchResponse(devices=[_device(one) for one in found])
             else:
                 self._state.wait(now.version, self._wait_s)
+                time.sleep(_PAUSE_S)
 
     def _preferred(
         self, request: wire.ContainerPreferredAllocationRequest

@@ -36,6 +36,7 @@ class Timing:
     retry_first_s: float = 0.5
     retry_ceiling_s: float = 10.0
     poll_s: float = 0.2
+    rest_s: float = 1.0
     update_s: float = 30.0
 
 
@@ -97,7 +98,7 @@ class Link:
         try:
             _register(connection, self._index, self._timing.register_s)
             log.info("registered with the container runtime", extra={"socket": str(self._path)})
-            while not stop.is_set() and not connection.wait_closed(self._timing.poll_s):
+            while not stop.is_set() and not connection.wait_closed(self._poll_s()):
                 # Announced from here and not from the handler, which may outlive its connection.
                 if plugin.synchronized.is_set() and self._connection is None:
                     with self._lock:
@@ -107,6 +108,10 @@ class Link:
             with self._lock:
                 self._connection = None
             connection.close()
+
+    def _poll_s(self) -> float:
+        """Look seldom where nothing is awaited but the end: each look costs a node at rest."""
+        return self._timing.poll_s if self._connection is None else self._timing.rest_s
 
     def _waits(self) -> Iterator[float]:
         return backoff.delays(self._timing.retry_first_s, self._timing.retry_ceiling_s)
