@@ -12,6 +12,7 @@ from numalocal.sets.partition import Partition
 from numalocal.sets.partition import partition as cut
 from numalocal_deviceplugin.binding import refuse_unserved
 from numalocal_deviceplugin.correcting import Correction
+from numalocal_deviceplugin.counters import Counters
 from numalocal_deviceplugin.ledger import Ledger, rebuilt
 from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.refusals import Refusal
@@ -33,7 +34,7 @@ class State:
     """Own what changes while the agent runs; every method may be called from any thread.
 
     The sets are cut anew when the machine changes: they become smaller or unavailable, but none is
-    renamed.
+    renamed.  `counters` are for whoever sees what is counted.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class State:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.counters = Counters()
         self._settings = settings or Settings()
         self._clock = clock
         self._changed = threading.Condition(threading.RLock())
