@@ -21,6 +21,7 @@ import grpc
 
 from numalocal import names
 from numalocal_deviceplugin import backoff
+from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.kubelet.service import OPTIONS, DevicePluginService
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
@@ -102,6 +103,7 @@ class PoolServer:
             kubelet = self._register(own, stop)
             if kubelet is None:
                 return
+            self._state.counters.add(Count.KUBELET_REGISTRATIONS, self._pool)
             log.info("registered", extra={"pool": self._pool, "socket": str(self._socket)})
             self._registered()
             reason = self._watch(service, own, kubelet, stop)

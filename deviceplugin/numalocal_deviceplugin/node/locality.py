@@ -34,7 +34,7 @@ def bound(node: Node) -> tuple[Bound, ...]:
     beside its successor, and no two series may have the same labels.
     """
     found = {}
-    for pod, container in node.ledger.containers():
+    for pod, container in node.ledger.containers:
         claim = node.ledger.tenants[pod.uid].claims.get(container.name)
         if claim is not None:
             names = (_clipped(pod.namespace), _clipped(pod.name), _clipped(container.name))

@@ -79,7 +79,7 @@ COUNTS: Final = {
         Count.ALLOCATIONS, "Containers for which the kubelet was given CPU sets.", "pool"
     ),
     Count.ALLOCATION_REFUSALS: _total(
-        Count.ALLOCATION_REFUSALS, "Calls of the kubelet that were answered by an error.", "pool"
+        Count.ALLOCATION_REFUSALS, "Calls of Allocate that were answered by an error.", "pool"
     ),
     Count.CONTAINER_CREATIONS: _total(
         Count.CONTAINER_CREATIONS,
@@ -118,7 +118,7 @@ DURATIONS: Final = {
         Duration.CREATE_CONTAINER, "Time to answer the runtime's CreateContainer; its limit is 2 s."
     ),
     Duration.SYNCHRONIZE: _seconds(
-        Duration.SYNCHRONIZE, "Time to answer the runtime's full list of containers."
+        Duration.SYNCHRONIZE, "Time to answer one part of the runtime's full list of containers."
     ),
 }
 
