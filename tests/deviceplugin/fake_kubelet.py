@@ -125,7 +125,10 @@ class FakeKubelet(_Closing, deviceplugin_v1beta1_pb2_grpc.RegistrationServicer):
 
 
 class FakePodResources(_Closing, podresources_v1_pb2_grpc.PodResourcesListerServicer):
-    """Serves PodResources; `pods` maps namespace/name to (container, resource, ids) triples."""
+    """Serves PodResources; `pods` maps namespace/name to (container, resource, ids) triples.
+
+    `refused` are methods that answer an error instead; `twice` lists every pod two times.
+    """
 
     def __init__(
         self,
@@ -138,6 +141,9 @@ class FakePodResources(_Closing, podresources_v1_pb2_grpc.PodResourcesListerServ
         self.hold = threading.Event()
         self.hold.set()
         self.asked: list[str] = []
+        self.refused: dict[str, tuple[grpc.StatusCode, str]] = {}
+        self.twice = False
+        self.on_allocatable: Callable[[], None] = lambda: None
         self._server = grpc.server(ThreadPoolExecutor(4))
         podresources_v1_pb2_grpc.add_PodResourcesListerServicer_to_server(self, self._server)
         self._server.add_insecure_port(f"unix:{socket}")
@@ -148,7 +154,7 @@ class FakePodResources(_Closing, podresources_v1_pb2_grpc.PodResourcesListerServ
     ) -> podresources_v1_pb2.GetPodResourcesResponse:
         self.hold.wait(5)
         key = f"{request.pod_namespace}/{request.pod_name}"
-        self.asked.append(key)
+        self._ask(key, "Get", context)
         if key not in self.pods:
             context.abort(
                 grpc.StatusCode.UNKNOWN,
@@ -160,15 +166,24 @@ class FakePodResources(_Closing, podresources_v1_pb2_grpc.PodResourcesListerServ
         self, request: podresources_v1_pb2.ListPodResourcesRequest, context: Any
     ) -> podresources_v1_pb2.ListPodResourcesResponse:
         self.hold.wait(5)
-        self.asked.append("")
+        self._ask("", "List", context)
+        listed = [*self.pods, *self.pods] if self.twice else list(self.pods)
         return podresources_v1_pb2.ListPodResourcesResponse(
-            pod_resources=[self._pod(key) for key in self.pods]
+            pod_resources=[self._pod(key) for key in listed]
         )
 
     def GetAllocatableResources(
         self, request: podresources_v1_pb2.AllocatableResourcesRequest, context: Any
     ) -> podresources_v1_pb2.AllocatableResourcesResponse:
+        self.hold.wait(5)
+        self._ask("allocatable", "GetAllocatableResources", context)
+        self.on_allocatable()
         return podresources_v1_pb2.AllocatableResourcesResponse(cpu_ids=self.cpu_ids)
+
+    def _ask(self, asked: str, method: str, context: Any) -> None:
+        self.asked.append(asked)
+        if method in self.refused:
+            context.abort(*self.refused[method])
 
     def _pod(self, key: str) -> podresources_v1_pb2.PodResources:
         namespace, _, name = key.partition("/")

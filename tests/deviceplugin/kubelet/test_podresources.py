@@ -1,5 +1,7 @@
+from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
 
 from numalocal.idset import IdSet
@@ -50,10 +52,9 @@ def test_an_unknown_pod_is_told_apart_from_a_silent_kubelet(path: Path) -> None:
         resources.devices_of("default", "nosuch", 1)
 
     assert str(caught.value) == (
-        "pod default/nosuch: its CPU sets are not known: the kubelet says "
-        "'pod nosuch in namespace default not found' (UNKNOWN)"
+        "pod default/nosuch: its CPU sets are not known: the kubelet lists no such pod"
     )
-    assert kubelet.asked == ["default/nosuch"]
+    assert kubelet.asked == ["default/nosuch", ""]
 
 
 def test_a_kubelet_that_is_too_slow_is_silent(path: Path) -> None:
@@ -70,7 +71,7 @@ def test_an_absent_kubelet_is_silent(path: Path) -> None:
             resources.devices_of("default", "llama-0", 0.05)
         with pytest.raises(KubeletSilent, match="does not list the pods' devices"):
             resources.listing(0.05)
-        with pytest.raises(KubeletSilent, match="does not tell what it allocates"):
+        with pytest.raises(KubeletSilent, match="pins CPUs itself is not known"):
             resources.exclusive_cpus(0.05)
 
 
@@ -80,6 +81,109 @@ def test_a_kubelet_that_restarts_is_found_again_on_the_same_channel(path: Path) 
             assert resources.devices_of("default", "llama-0", 1)
         with FakePodResources(path, {"default/llama-0": []}):
             assert resources.devices_of("default", "llama-0", 2) == []
+
+
+GET_IS_OFF = [
+    pytest.param(
+        grpc.StatusCode.UNKNOWN,
+        "PodResources API Get method disabled",
+        id="1.27 to 1.33",
+    ),
+    pytest.param(
+        grpc.StatusCode.UNIMPLEMENTED,
+        "unknown method Get for service v1.PodResourcesLister",
+        id="before 1.27",
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "said"), GET_IS_OFF)
+def test_a_kubelet_that_cannot_get_one_pod_lists_it_from_then_on(
+    path: Path, code: grpc.StatusCode, said: str
+) -> None:
+    with FakePodResources(path, POD) as kubelet, PodResources(path) as resources:
+        kubelet.refused = {"Get": (code, said)}
+
+        assert resources.devices_of("default", "llama-0", 1) == [N1, N0, "big-n0-c8x8"]
+        assert resources.devices_of("default", "llama-0", 1) == [N1, N0, "big-n0-c8x8"]
+        with pytest.raises(DevicesUnknown, match="the kubelet lists no such pod"):
+            resources.devices_of("default", "nosuch", 1)
+        assert kubelet.asked == ["default/llama-0", "", "", ""]
+
+        resources.kubelet_is_new()
+        resources.devices_of("default", "llama-0", 1)
+        assert kubelet.asked[4:] == ["default/llama-0", ""]
+
+
+def test_a_pod_that_the_list_names_twice_has_the_devices_of_both(path: Path) -> None:
+    """A pod that was made again has its predecessor's name, and may be listed beside it."""
+    with FakePodResources(path, POD) as kubelet, PodResources(path) as resources:
+        kubelet.refused = {"Get": (grpc.StatusCode.UNKNOWN, "off")}
+        kubelet.twice = True
+
+        assert resources.devices_of("default", "llama-0", 1) == [N1, N0, "big-n0-c8x8"] * 2
+        assert resources.listing(1) == {("default", "llama-0"): {N1, N0, "big-n0-c8x8"}}
+
+
+@pytest.mark.parametrize("method", ["Get", "List", "GetAllocatableResources"])
+def test_a_kubelet_that_is_asked_too_often_is_silent_not_ignorant(path: Path, method: str) -> None:
+    said = (grpc.StatusCode.RESOURCE_EXHAUSTED, "rejected by rate limit")
+    asks: dict[str, Callable[[PodResources], object]] = {
+        "Get": lambda resources: resources.devices_of("default", "llama-0", 1),
+        "List": lambda resources: resources.listing(1),
+        "GetAllocatableResources": lambda resources: resources.exclusive_cpus(1),
+    }
+    with FakePodResources(path, POD) as kubelet, PodResources(path) as resources:
+        kubelet.refused = {method: said}
+        with pytest.raises(KubeletSilent, match=r"'rejected by rate limit', RESOURCE_EXHAUSTED"):
+            asks[method](resources)
+        kubelet.refused = {}
+        kubelet.asked.clear()
+
+        resources.devices_of("default", "llama-0", 1)
+        assert kubelet.asked == ["default/llama-0"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (grpc.StatusCode.UNKNOWN, "Pod Resources API GetAllocatableResources disabled"),
+        (grpc.StatusCode.UNIMPLEMENTED, "unknown method GetAllocatableResources"),
+    ],
+)
+def test_a_kubelet_that_cannot_tell_its_policy_is_told_apart_by_what_to_do(
+    path: Path, code: grpc.StatusCode, said: str
+) -> None:
+    with FakePodResources(path) as kubelet, PodResources(path) as resources:
+        kubelet.refused = {"GetAllocatableResources": (code, said)}
+
+        with pytest.raises(KubeletSilent) as caught:
+            resources.exclusive_cpus(1)
+
+    assert str(caught.value) == (
+        "whether the kubelet pins CPUs itself is not known, so no CPU set is given out and no "
+        f"container is adjusted: its PodResources API answers '{said}', {code.name}; "
+        "GetAllocatableResources is there from Kubernetes 1.23 on, unless the kubelet's feature "
+        "gate KubeletPodResourcesGetAllocatable is off"
+    )
+
+
+def test_what_the_kubelet_says_is_clipped(path: Path) -> None:
+    with FakePodResources(path) as kubelet, PodResources(path) as resources:
+        kubelet.refused = {"List": (grpc.StatusCode.INTERNAL, "x\x1b" * 2000)}
+
+        with pytest.raises(KubeletSilent) as caught:
+            resources.listing(1)
+
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
+def test_a_long_list_is_read_whole(path: Path) -> None:
+    """4 MiB are what gRPC takes unasked."""
+    pods = {f"default/pod-{one}": [("c", "other.io/x", ["d" * 60] * 400)] for one in range(250)}
+    with FakePodResources(path, {**pods, **POD}), PodResources(path) as resources:
+        assert list(resources.listing(5)) == [("default", "llama-0")]
 
 
 @pytest.mark.parametrize(("cpu_ids", "listed"), [((), ""), ((3, 1, 2), "1-3")])
