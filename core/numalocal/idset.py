@@ -40,11 +40,8 @@ class IdSet(frozenset[int]):
         if not stripped:
             return cls()
         ids: set[int] = set()
-        last = -1
-        # In order, each id is met once: a short text may name all of them thousands of times.
-        for span in sorted((_span(part, text) for part in stripped.split(",")), key=_start):
-            ids.update(range(max(span.start, last + 1), span.stop))
-            last = max(last, span.stop - 1)
+        for part in stripped.split(","):
+            ids.update(_span(part, text))
         return cls(ids)
 
     @classmethod
@@ -124,10 +121,6 @@ def _span(part: str, text: str) -> range:
             f"list {_shown(text)}: range {_shown(part)} runs backwards; write {high}-{low}"
         )
     return range(low, high + 1)
-
-
-def _start(span: range) -> int:
-    return span.start
 
 
 def _shown(text: str) -> str:

@@ -6,8 +6,6 @@ The same value goes to the log, to readiness, to the metrics and to the node's o
 from dataclasses import dataclass
 from enum import StrEnum
 
-from numalocal_deviceplugin.errors import CpusHeld
-
 
 class Reason(StrEnum):
     """The one table of reasons; docs/operations.md says what to do about each."""
@@ -20,6 +18,7 @@ class Reason(StrEnum):
     # Of the node: nothing is given out.
     POOL_UNMET = "PoolUnmet"
     RUNTIME_AWAY = "RuntimeUnreachable"
+    # Of a pool: the kubelet does not ask for its sets; who reads its list is about to.
     NOT_REGISTERED = "NotRegistered"
     # Of the node: what was goes on.
     POOLS_INVALID = "PoolsInvalid"
@@ -40,16 +39,7 @@ NOBODY_IS_ADJUSTED = frozenset(
 )
 """Where another pinner works, or may, the agent touches nobody: two must not fight."""
 
-NOTHING_IS_GIVEN = NOBODY_IS_ADJUSTED | {
-    Reason.POOL_UNMET,
-    Reason.RUNTIME_AWAY,
-    Reason.NOT_REGISTERED,
-}
-
-
-def reason_of(error: Exception) -> Reason:
-    """Give the reason for which one container is refused."""
-    return Reason.CPUS_HELD if isinstance(error, CpusHeld) else Reason.NOT_BOUND
+NOTHING_IS_GIVEN = NOBODY_IS_ADJUSTED | {Reason.POOL_UNMET, Reason.RUNTIME_AWAY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

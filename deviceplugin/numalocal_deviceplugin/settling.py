@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin import assigning
 from numalocal_deviceplugin.binding import Node, assignment_of
-from numalocal_deviceplugin.errors import AgentError, KubeletSilent
+from numalocal_deviceplugin.errors import AgentError, CpusHeld, KubeletSilent
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import (
     Container,
@@ -20,7 +20,7 @@ from numalocal_deviceplugin.pods import (
     subject,
     where,
 )
-from numalocal_deviceplugin.refusals import Refusal, reason_of
+from numalocal_deviceplugin.refusals import Reason, Refusal
 
 Listing = Mapping[tuple[str, str], frozenset[str]]
 """What the kubelet lists: (namespace, pod) -> device ids of ours."""
@@ -66,7 +66,7 @@ def _refusal(pod: Pod, container: Container, error: Exception) -> Refusal:
     if not isinstance(error, AgentError):
         message = f"{where(pod, container)}: it cannot be judged ({type(error).__name__})"
     return Refusal(
-        reason=reason_of(error),
+        reason=Reason.CPUS_HELD if isinstance(error, CpusHeld) else Reason.NOT_BOUND,
         message=message,
         subject=subject(pod, container),
     )

@@ -107,10 +107,10 @@ class Snapshot:
 def snapshot(facts: Facts, settings: Settings, version: int, *, binds: bool) -> Snapshot:
     """Put together what follows from the facts."""
     node = node_of(facts, settings)
-    of_node = (
-        *standing.of_node(facts.policy, binds=binds),
-        *chain.from_iterable(facts.told.values()),
-    )
+    told = tuple(chain.from_iterable(facts.told.values()))
+    reasons = {one.reason for one in told}
+    own = standing.of_node(facts.policy, binds=binds)
+    of_node = (*(one for one in own if one.reason not in reasons), *told)
     barred = next((one for one in of_node if one.reason in NOBODY_IS_ADJUSTED), None)
     return Snapshot(
         facts=facts,

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from numalocal import names
 from numalocal.machine.sysfs import Sysfs
 from numalocal_deviceplugin.config import Config
-from numalocal_deviceplugin.kubelet import registration
+from numalocal_deviceplugin.kubelet import presence, registration
 from numalocal_deviceplugin.kubelet.podresources import PodResources
+from numalocal_deviceplugin.kubelet.seat import Seat
 from numalocal_deviceplugin.node import publisher
 from numalocal_deviceplugin.node.document import About
 from numalocal_deviceplugin.node.publishing import Publishing
@@ -27,11 +28,13 @@ log = logging.getLogger(__name__)
 class Timing:
     """How often each part looks and tries, and how long it waits, in seconds."""
 
+    kubelet: presence.Timing = presence.Timing()  # noqa: RUF009 - frozen
     pools: registration.Timing = registration.Timing()  # noqa: RUF009 - frozen
     runtime: nri.Timing = nri.Timing()  # noqa: RUF009 - frozen
     publishing: PublishingTiming = PublishingTiming()  # noqa: RUF009 - frozen
     health_interval_s: float = 10.0
-    policy_limit_s: float = 1.0
+    listing_limit_s: float = 1.0
+    seat_poll_s: float = 1.0
 
 
 def run(
@@ -41,27 +44,32 @@ def run(
     timing: Timing,
 ) -> None:
     """Run all parts until told to stop, then end them in good order."""
-    with PodResources(config.pod_resources_socket) as resources:
+    with (
+        Seat(config.device_plugin_dir, state) as seat,
+        PodResources(config.pod_resources_socket) as resources,
+    ):
         watch = NodeWatch(
             Sysfs(config.root),
             state,
-            lambda: resources.exclusive_cpus(timing.policy_limit_s),
-            lambda: resources.listing(timing.policy_limit_s),
+            lambda: resources.listing(timing.listing_limit_s),
         )
-
+        kubelet = presence.Kubelet(config.device_plugin_dir, state, resources, timing.kubelet)
         link = nri.Link(
             config.nri_socket, state, resources.devices_of, timing.runtime, config.nri_index
         )
-        watch.look()  # first of all: where the kubelet pins, nobody is adjusted
+        # First of all: where another agent works or the kubelet pins, nobody is adjusted.
+        seat.take()
+        kubelet.ask()
+        watch.look()
         parts = [
+            _thread("seat", seat.run, stop, timing.seat_poll_s),
+            _thread("kubelet", kubelet.run, stop),
             _thread("nri", link.run, stop),
             _thread("repair", Repair(state, link.update).run, stop, timing.health_interval_s),
             _thread("node-watch", watch.run, stop, timing.health_interval_s),
         ]
         for pool in state.snapshot().node.partition.pools:
-            server = registration.PoolServer(
-                pool.name, config.device_plugin_dir, state, watch.kubelet_is_new, timing.pools
-            )
+            server = registration.PoolServer(pool.name, kubelet, state, timing.pools)
             parts.append(_thread(f"pool-{pool.name}", server.run, stop))
         parts += _publishing(config, state, timing, stop)
         stop.wait()

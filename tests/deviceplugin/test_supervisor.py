@@ -6,7 +6,7 @@ import pytest
 
 from numalocal_deviceplugin import supervisor
 from numalocal_deviceplugin.config import Config, parse
-from numalocal_deviceplugin.kubelet import registration
+from numalocal_deviceplugin.kubelet import presence, registration
 from numalocal_deviceplugin.runtime import nri
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
@@ -19,12 +19,14 @@ from .nodes import N0, N1, make_machine, make_state, write_sysfs
 from .waiting import until
 
 QUICK = supervisor.Timing(
+    kubelet=presence.Timing(poll_s=0.005, answer_s=0.2, retry_first_s=0.01, retry_ceiling_s=0.02),
     pools=registration.Timing(
         register_s=0.2, poll_s=0.005, patience_s=0.1, retry_first_s=0.01, retry_ceiling_s=0.02
     ),
     runtime=nri.Timing(retry_first_s=0.01, retry_ceiling_s=0.02, poll_s=0.005),
     health_interval_s=0.01,
-    policy_limit_s=0.2,
+    listing_limit_s=0.2,
+    seat_poll_s=0.005,
 )
 HEALTHY = {N0: "Healthy", N1: "Healthy"}
 
@@ -122,8 +124,8 @@ def test_a_kubelet_that_pins_is_told_nothing_until_it_comes_back_without_pinning
         FakePodResources(config.pod_resources_socket, cpu_ids=range(8)),
         FakeKubelet(config.device_plugin_dir) as node,
     ):
-        until(lambda: node.devices == {}, "no devices")
         until(lambda: agent.snapshot().facts.policy is Policy.STATIC, "the policy is known")
+        assert not node.registrations
 
     with (
         FakePodResources(config.pod_resources_socket),

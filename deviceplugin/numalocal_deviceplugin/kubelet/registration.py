@@ -10,7 +10,7 @@ vanishes, kubelet.sock is another one, or the kubelet no longer reads the list o
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +20,11 @@ from typing import Final
 import grpc
 
 from numalocal import names
+from numalocal.problems import printable, shown
 from numalocal_deviceplugin import backoff
-from numalocal_deviceplugin.counters import Count
+from numalocal_deviceplugin.kubelet.presence import Kubelet, SocketIdentity, identity
 from numalocal_deviceplugin.kubelet.service import OPTIONS, DevicePluginService
+from numalocal_deviceplugin.refusals import Reason, Refusal
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2_grpc
@@ -30,7 +32,6 @@ from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2_grpc
 log = logging.getLogger(__name__)
 
 API_VERSION: Final = "v1beta1"
-KUBELET_SOCKET: Final = "kubelet.sock"
 
 _CHANNEL_OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
@@ -52,71 +53,63 @@ class Timing:
     register_s: float = 3.0
     poll_s: float = 1.0
     patience_s: float = 5.0
-    retry_first_s: float = 0.5
+    retry_first_s: float = 0.05
     retry_ceiling_s: float = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SocketIdentity:
-    """What tells two sockets of one path apart: inode numbers alone are reused at once."""
-
-    inode: int
-    created_ns: int
-
-
 class PoolServer:
-    """Keep one pool registered; `registered` is called after every registration."""
+    """Keep one pool registered, while nothing bars the node: who registers gets containers."""
 
-    def __init__(
-        self,
-        pool: str,
-        directory: Path,
-        state: State,
-        registered: Callable[[], None],
-        timing: Timing,
-    ) -> None:
+    def __init__(self, pool: str, kubelet: Kubelet, state: State, timing: Timing) -> None:
         self._pool = pool
-        self._socket = directory / f"numalocal-{pool}.sock"
-        self._kubelet_socket = directory / KUBELET_SOCKET
+        self._socket = kubelet.socket.with_name(f"numalocal-{pool}.sock")
+        self._kubelet = kubelet
         self._state = state
-        self._registered = registered
         self._timing = timing
+        self._told = ""
 
     def run(self, stop: threading.Event) -> None:
         """Serve, register and watch until told to stop; start again whenever that ends."""
+        self._tell("it has not been tried yet")
         waits = self._waits()
         while not stop.is_set():
+            version = self._state.version
+            if self._barred:
+                self._tell("that waits for what the node refuses as a whole")
+                self._state.wait(version, self._timing.poll_s)
+                continue
             try:
-                self._run_once(stop)
-                waits = self._waits()
+                if self._run_once(stop):
+                    waits = self._waits()
             except (OSError, RuntimeError) as error:  # RuntimeError: gRPC cannot bind
-                log.error(  # noqa: TRY400 - the socket's state says it all
-                    "device plugin cannot serve",
-                    extra={"pool": self._pool, "socket": str(self._socket), "err": str(error)},
-                )
+                self._tell(f"it cannot be served at {self._socket} ({printable(str(error), 200)})")
             stop.wait(next(waits))
 
-    def _run_once(self, stop: threading.Event) -> None:
+    @property
+    def _barred(self) -> bool:
+        return self._state.snapshot().node.barred is not None
+
+    def _run_once(self, stop: threading.Event) -> bool:
+        """Give whether it was registered for a while, or is barred by now."""
         service = DevicePluginService(self._pool, self._state)
         with _serving(service, self._socket):
             own = identity(self._socket)
             kubelet = self._register(own, stop)
             if kubelet is None:
-                return
-            self._state.counters.add(Count.KUBELET_REGISTRATIONS, self._pool)
+                return self._barred
             log.info("registered", extra={"pool": self._pool, "socket": str(self._socket)})
-            self._registered()
-            reason = self._watch(service, own, kubelet, stop)
-            log.info("device plugin ended", extra={"pool": self._pool, "reason": reason})
+            self._tell("")
+            self._tell(self._watch(service, own, kubelet, stop))
+            return True
 
     def _register(self, own: SocketIdentity | None, stop: threading.Event) -> SocketIdentity | None:
-        """Register for ever; None where that has become pointless: stopped, or own socket gone."""
+        """Register for ever; None where that has become pointless: stopped, barred, socket gone."""
         for delay_s in self._waits():
-            if stop.is_set() or own is None or identity(self._socket) != own:
+            kubelet = self._kubelet.look()
+            if stop.is_set() or self._barred or own is None or identity(self._socket) != own:
                 return None
-            kubelet = identity(self._kubelet_socket)
             if kubelet is None:
-                log.warning("kubelet is not there", extra={"socket": str(self._kubelet_socket)})
+                self._tell(f"the kubelet is not there ({self._kubelet.socket} is missing)")
             elif self._try_register():
                 return kubelet
             stop.wait(delay_s)
@@ -129,19 +122,15 @@ class PoolServer:
             resource_name=names.resource(self._pool),
             options=OPTIONS,
         )
-        target = f"unix:{self._kubelet_socket}"
+        target = f"unix:{self._kubelet.socket}"
         with grpc.insecure_channel(target, options=_CHANNEL_OPTIONS) as channel:
             stub = deviceplugin_v1beta1_pb2_grpc.RegistrationStub(channel)
             try:
                 stub.Register(request, timeout=self._timing.register_s)
             except grpc.RpcError as error:
-                log.warning(
-                    "registration failed",
-                    extra={
-                        "pool": self._pool,
-                        "code": error.code().name,
-                        "err": error.details(),
-                    },
+                self._tell(
+                    f"the kubelet answers {shown(error.details())}, {error.code().name}; it is "
+                    "tried again"
                 )
                 return False
         return True
@@ -155,28 +144,37 @@ class PoolServer:
     ) -> str:
         """Wait for a reason to start again and give it."""
         watched_at_s = time.monotonic()
-        while not stop.wait(self._timing.poll_s):
+        while not stop.is_set():
+            version = self._state.version
             if identity(self._socket) != own:
                 return "own socket is gone"
-            if identity(self._kubelet_socket) != kubelet:
+            if self._kubelet.look() != kubelet:
                 return "kubelet.sock is another one"
+            if self._barred:
+                return "the node is refused as a whole"
             if service.watched:
                 watched_at_s = time.monotonic()
             elif time.monotonic() - watched_at_s > self._timing.patience_s:
                 return "the kubelet does not read the devices"
-        return "stopped"
+            self._state.wait(version, self._timing.poll_s)
+        return "the agent ends"
+
+    def _tell(self, why: str) -> None:
+        """Say why the kubelet does not have the pool, where that has changed; empty = it has."""
+        if why == self._told:
+            return
+        self._told = why
+        if not why:
+            self._state.refuse(self._socket.name)
+            return
+        message = f"pool {self._pool} is not registered with the kubelet: {why}"
+        self._state.refuse(
+            self._socket.name,
+            [Refusal(reason=Reason.NOT_REGISTERED, message=message, subject=self._pool)],
+        )
 
     def _waits(self) -> Iterator[float]:
         return backoff.delays(self._timing.retry_first_s, self._timing.retry_ceiling_s)
-
-
-def identity(socket: Path) -> SocketIdentity | None:
-    """Identify the socket at a path now; None where there is none."""
-    try:
-        status = socket.stat()
-    except FileNotFoundError:
-        return None
-    return SocketIdentity(inode=status.st_ino, created_ns=status.st_ctime_ns)
 
 
 @contextmanager

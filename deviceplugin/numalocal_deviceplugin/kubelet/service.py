@@ -9,7 +9,6 @@ from typing import Any, Final, NoReturn
 import grpc
 
 from numalocal.errors import NumalocalError
-from numalocal_deviceplugin.counters import Count, Duration
 from numalocal_deviceplugin.kubelet import allocation
 from numalocal_deviceplugin.kubelet.offers import Offer, offers
 from numalocal_deviceplugin.state import State
@@ -81,15 +80,12 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         self, request: wire.AllocateRequest, context: grpc.ServicerContext
     ) -> wire.AllocateResponse:
         """Give each container the environment and the annotation of its sets."""
-        counters = self._state.counters
         try:
-            with counters.timed(Duration.ALLOCATE):
-                given = [self._allocate(one) for one in request.container_requests]
+            return wire.AllocateResponse(
+                container_responses=[self._allocate(one) for one in request.container_requests]
+            )
         except NumalocalError as error:
-            counters.add(Count.ALLOCATION_REFUSALS, self._pool)
             _abort(context, error)
-        counters.add(Count.ALLOCATIONS, self._pool, by=len(given))
-        return wire.AllocateResponse(container_responses=given)
 
     def PreStartContainer(
         self, _request: wire.PreStartContainerRequest, _context: grpc.ServicerContext

@@ -1,4 +1,3 @@
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -7,39 +6,64 @@ from pathlib import Path
 import grpc
 import pytest
 
-from numalocal_deviceplugin.kubelet import registration
-from numalocal_deviceplugin.kubelet.registration import PoolServer, Timing, identity
+from numalocal_deviceplugin.kubelet import presence, registration
+from numalocal_deviceplugin.kubelet.podresources import PodResources
+from numalocal_deviceplugin.kubelet.presence import Kubelet
+from numalocal_deviceplugin.kubelet.registration import PoolServer, Timing
+from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
 
-from ..fake_kubelet import FakeKubelet, Plugin
+from ..fake_kubelet import FakeKubelet, FakePodResources, Plugin
 from ..nodes import N0, N1
 from ..waiting import until
 
 QUICK = Timing(
     register_s=0.2, poll_s=0.005, patience_s=0.1, retry_first_s=0.01, retry_ceiling_s=0.02
 )
+ASKING = presence.Timing(poll_s=0.005, answer_s=0.2, retry_first_s=0.01, retry_ceiling_s=0.02)
 HEALTHY = {N0: "Healthy", N1: "Healthy"}
 
 
 class Server:
-    """One pool's server, running."""
+    """One pool's server and what asks the kubelet, running; `pods` answers it."""
 
-    def __init__(self, directory: Path, state: State) -> None:
-        self.registrations = 0
+    def __init__(self, directory: Path, state: State, pods: FakePodResources | None = None) -> None:
         self.stop = threading.Event()
-        server = PoolServer("cpuset", directory, state, self._registered, QUICK)
-        self.thread = threading.Thread(target=server.run, args=(self.stop,))
-        self.thread.start()
-
-    def _registered(self) -> None:
-        self.registrations += 1
+        socket = directory.parent / "pods.sock"
+        self.pods = pods or FakePodResources(socket)
+        self.resources = PodResources(socket)
+        kubelet = Kubelet(directory, state, self.resources, ASKING)
+        pool = PoolServer("cpuset", kubelet, state, QUICK)
+        self.threads = [
+            threading.Thread(target=part.run, args=(self.stop,), daemon=True)
+            for part in (kubelet, pool)
+        ]
+        for thread in self.threads:
+            thread.start()
 
     def end(self) -> None:
         self.stop.set()
-        self.thread.join(5)
-        assert not self.thread.is_alive()
+        for thread in self.threads:
+            thread.join(5)
+            assert not thread.is_alive()
+        self.resources.close()
+        self.pods.close()
+
+
+def not_registered(state: State) -> str:
+    """Give what is said of the pool, empty where it is registered."""
+    said = [one for one in state.snapshot().refusals if one.reason is Reason.NOT_REGISTERED]
+    assert all(one.subject == "cpuset" for one in said)
+    return "".join(one.message for one in said)
+
+
+@pytest.fixture
+def run_dir(run_dir: Path) -> Path:
+    """The kubelet's directory, beside its other sockets."""
+    (run_dir / "d").mkdir()
+    return run_dir / "d"
 
 
 @pytest.fixture
@@ -70,7 +94,7 @@ def test_the_pool_is_registered_as_its_resource_on_its_own_socket(
     server: Server, run_dir: Path
 ) -> None:
     with FakeKubelet(run_dir) as kubelet:
-        until(lambda: server.registrations, "registered")
+        until(lambda: kubelet.registrations, "registered")
 
     (request,) = kubelet.registrations
     assert (request.version, request.endpoint, request.resource_name) == (
@@ -103,8 +127,8 @@ def test_what_changes_nothing_sends_nothing(plugin: Plugin, state: State) -> Non
         state.wake()
     state.set_policy(Policy.STATIC)
 
-    until(lambda: plugin.devices == {}, "no devices")
-    assert plugin.lists == [HEALTHY, {}]
+    assert plugin.ended.wait(2)
+    assert plugin.lists in ([HEALTHY], [HEALTHY, {}])
 
 
 def test_allocate_answers_every_container_with_environment_and_annotation(plugin: Plugin) -> None:
@@ -173,25 +197,105 @@ def test_the_end_of_the_server_ends_the_stream_and_removes_the_socket(
 
 
 def test_a_kubelet_that_is_not_there_yet_is_awaited(
-    server: Server, run_dir: Path, caplog: pytest.LogCaptureFixture
+    server: Server, run_dir: Path, state: State
 ) -> None:
-    until(lambda: "kubelet is not there" in caplog.text, "told")
+    until(lambda: "waits for what the node refuses" in not_registered(state), "told")
 
     with FakeKubelet(run_dir) as kubelet:
         until(lambda: kubelet.devices == HEALTHY, "devices are listed")
+        until(lambda: not not_registered(state), "nothing is refused any more")
 
 
-def test_a_dead_kubelets_socket_is_tried_until_a_live_one_answers(
-    run_dir: Path, state: State, caplog: pytest.LogCaptureFixture
+def test_a_dead_kubelets_socket_is_waited_with_until_a_live_one_answers(
+    run_dir: Path, state: State
 ) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(run_dir / "kubelet.sock"))
     server = Server(run_dir, state)
-    until(lambda: "registration failed" in caplog.text, "tried in vain")
+    until(lambda: "does not listen" in str(state.snapshot().node.barred), "told")
 
     with FakeKubelet(run_dir) as kubelet:
         until(lambda: kubelet.devices == HEALTHY, "devices are listed")
     server.end()
+
+
+def test_a_kubelet_that_does_not_take_the_registration_is_quoted_and_asked_again(
+    run_dir: Path, state: State
+) -> None:
+    refuses = threading.Event()
+    refuses.set()
+
+    def answer() -> None:
+        if refuses.is_set():
+            raise ValueError("the version is not supported")
+
+    with FakeKubelet(run_dir, before_answer=answer) as kubelet:
+        server = Server(run_dir, state)
+        until(lambda: "the version is not supported" in not_registered(state), "quoted")
+        assert "pool cpuset is not registered with the kubelet: " in not_registered(state)
+        assert ", UNKNOWN; it is tried again" in not_registered(state)
+        refuses.clear()
+
+        until(lambda: kubelet.devices == HEALTHY, "devices are listed")
+        server.end()
+
+
+def test_nothing_is_served_before_the_kubelet_has_told_its_policy(
+    run_dir: Path, state: State
+) -> None:
+    pods = FakePodResources(run_dir.parent / "pods.sock")
+    pods.hold.clear()
+    with FakeKubelet(run_dir) as kubelet:
+        server = Server(run_dir, state, pods)
+        until(lambda: "waits for what the node refuses" in not_registered(state), "told")
+        assert not list(run_dir.glob("numalocal-*"))
+        assert kubelet.registrations == []
+
+        server.pods.hold.set()
+
+        until(lambda: kubelet.devices, "devices are listed")
+        assert kubelet.plugin.lists[0] == HEALTHY
+        server.end()
+
+
+def test_a_new_kubelet_gets_no_registration_before_its_own_policy_is_known(
+    server: Server, run_dir: Path, state: State
+) -> None:
+    with FakeKubelet(run_dir) as kubelet:
+        until(lambda: kubelet.devices, "devices are listed")
+    server.pods.cpu_ids = [1, 2]
+
+    with FakeKubelet(run_dir) as kubelet:
+        until(lambda: state.snapshot().facts.policy is Policy.STATIC, "it pins")
+
+        assert not kubelet.registrations
+        assert [one.reason for one in state.snapshot().refusals] == [
+            Reason.POLICY_STATIC,
+            Reason.NOT_REGISTERED,
+        ]
+
+
+def test_the_first_list_that_a_kubelet_reads_is_healthy_though_registering_goes_on(
+    run_dir: Path, state: State
+) -> None:
+    """The kubelet may read the list before its answer to Register has come."""
+    read: list[dict[str, str]] = []
+    said: list[str] = []
+
+    def read_first() -> None:
+        with Plugin(run_dir / "numalocal-cpuset.sock") as plugin:
+            plugin.watch()
+            until(lambda: plugin.lists, "a list is read")
+            said.append(not_registered(state))
+            read.extend(plugin.lists)
+
+    with FakeKubelet(run_dir, before_answer=read_first):
+        server = Server(run_dir, state)
+        until(lambda: read, "read")
+        server.end()
+
+    assert all(said)
+    assert all(one == HEALTHY for one in read)
 
 
 def test_a_kubelet_that_starts_again_and_wipes_the_directory_gets_a_registration(
@@ -207,10 +311,9 @@ def test_a_kubelet_that_starts_again_and_wipes_the_directory_gets_a_registration
 
 
 def test_another_kubelet_socket_is_noticed_even_with_the_old_inode_number(
-    server: Server, run_dir: Path, caplog: pytest.LogCaptureFixture
+    server: Server, run_dir: Path
 ) -> None:
     """The file systems of nodes reuse an inode number at once, so its time tells them apart."""
-    caplog.set_level("INFO")
     with FakeKubelet(run_dir) as kubelet:
         until(lambda: kubelet.devices, "devices are listed")
         path = run_dir / "kubelet.sock"
@@ -218,10 +321,7 @@ def test_another_kubelet_socket_is_noticed_even_with_the_old_inode_number(
         path.chmod(0o600)  # a new ctime on the same inode: what a re-used number looks like
 
         assert path.stat().st_ino == before.st_ino
-        until(lambda: server.registrations > 1, "registered again")
-        assert "kubelet.sock is another one" in [
-            getattr(record, "reason", "") for record in caplog.records
-        ]
+        until(lambda: len(kubelet.registrations) > 1, "registered again")
 
 
 def test_an_own_socket_wiped_while_registering_is_served_again(run_dir: Path, state: State) -> None:
@@ -272,37 +372,18 @@ def test_a_kubelet_that_goes_on_reading_is_left_alone(server: Server, run_dir: P
 
         assert not kubelet.plugin.ended.wait(1.5 * QUICK.patience_s)
 
-        assert server.registrations == 1
+        assert len(kubelet.registrations) == 1
 
 
-def test_a_directory_that_is_missing_is_reported_and_awaited(
-    run_dir: Path, state: State, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_directory_that_is_missing_is_reported_and_awaited(run_dir: Path, state: State) -> None:
     directory = run_dir / "device-plugins"
     server = Server(directory, state)
-    until(lambda: "device plugin cannot serve" in caplog.text, "reported")
+    until(lambda: f"listen at {directory}" in str(state.snapshot().node.barred), "reported")
 
     directory.mkdir()
     with FakeKubelet(directory) as kubelet:
         until(lambda: kubelet.devices == HEALTHY, "devices are listed")
     server.end()
-
-
-def test_sockets_are_told_apart_by_inode_and_change_time(run_dir: Path) -> None:
-    path = run_dir / "a.sock"
-    assert identity(path) is None
-    with socket.socket(socket.AF_UNIX) as one:
-        one.bind(str(path))
-        first = identity(path)
-        assert first is not None
-        assert identity(path) == first
-
-        os.utime(path)
-
-        later = identity(path)
-        assert later is not None
-        assert later.inode == first.inode
-        assert later != first
 
 
 def test_a_registration_is_given_three_seconds() -> None:

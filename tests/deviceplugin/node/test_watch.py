@@ -10,19 +10,11 @@ from numalocal_deviceplugin.settling import Listing
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 
-from ..nodes import N0, make_machine, make_state, write_sysfs
-
-
-def silent_policy() -> IdSet:
-    raise KubeletSilent("no answer")
+from ..nodes import N0, make_machine, write_sysfs
 
 
 def silent_listing() -> Listing:
     raise KubeletSilent("no answer")
-
-
-def empty_listing() -> Listing:
-    return {}
 
 
 def test_what_cannot_be_read_is_left_as_it_was(
@@ -30,34 +22,17 @@ def test_what_cannot_be_read_is_left_as_it_was(
 ) -> None:
     state.set_machine(make_machine().with_online(IdSet.parse("0-3")))
 
-    NodeWatch(Sysfs(run_dir), state, silent_policy, silent_listing).look()
+    NodeWatch(Sysfs(run_dir), state, silent_listing).look()
 
     assert str(state.snapshot().node.machine.online) == "0-3"
     assert state.snapshot().facts.policy is Policy.NONE
     assert "online CPUs not read" in caplog.text
-    assert "CPU manager policy not known" in caplog.text
-
-
-def test_the_kubelets_policy_is_asked_for_once_per_kubelet(run_dir: Path) -> None:
-    write_sysfs(run_dir / "root", make_machine())
-    state = make_state(policy=Policy.UNKNOWN)
-    pins = IdSet()
-    watch = NodeWatch(Sysfs(run_dir / "root"), state, lambda: pins, empty_listing)
-    watch.look()
-    pins = IdSet.parse("1")
-    watch.look()
-    assert state.snapshot().facts.policy is Policy.NONE
-
-    watch.kubelet_is_new()
-    watch.look()
-
-    assert state.snapshot().facts.policy is Policy.STATIC
 
 
 def test_what_the_kubelet_lists_is_taken_at_every_look(run_dir: Path, state: State) -> None:
     write_sysfs(run_dir / "root", make_machine())
     listing = {("default", "llama-0"): frozenset({N0})}
 
-    NodeWatch(Sysfs(run_dir / "root"), state, IdSet, lambda: listing).look()
+    NodeWatch(Sysfs(run_dir / "root"), state, lambda: listing).look()
 
     assert state.snapshot().facts.listing == listing

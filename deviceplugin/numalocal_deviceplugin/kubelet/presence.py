@@ -1,0 +1,133 @@
+"""Which kubelet there is now, and whether it pins CPUs itself: each answers for itself alone.
+
+A kubelet that starts serves PodResources before its CPU manager runs, and tells then as if it did
+not pin.  It listens at kubelet.sock only afterwards (pkg/kubelet/cm/container_manager_linux.go,
+Start).  So its answer counts if it listened there before it was asked, and is the same one after.
+"""
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from numalocal_deviceplugin import backoff
+from numalocal_deviceplugin.errors import KubeletSilent
+from numalocal_deviceplugin.kubelet.podresources import PodResources
+from numalocal_deviceplugin.refusals import Reason, Refusal
+from numalocal_deviceplugin.standing import Policy
+from numalocal_deviceplugin.state import State
+
+log = logging.getLogger(__name__)
+
+KUBELET_SOCKET: Final = "kubelet.sock"
+SOURCE: Final = "kubelet"
+_CONNECT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Seconds.  Pods that wait for a kubelet that starts again fail if it has to wait for us."""
+
+    poll_s: float = 0.2
+    answer_s: float = 1.0
+    retry_first_s: float = 0.1
+    retry_ceiling_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketIdentity:
+    """What tells two sockets of one path apart: inode numbers alone are reused at once."""
+
+    inode: int
+    created_ns: int
+
+
+class Kubelet:
+    """The kubelet that is there now; `resources` answers for it."""
+
+    def __init__(
+        self, directory: Path, state: State, resources: PodResources, timing: Timing
+    ) -> None:
+        self.socket = directory / KUBELET_SOCKET
+        self._state = state
+        self._resources = resources
+        self._timing = timing
+        self._lock = threading.Lock()
+        self._last: SocketIdentity | None = None
+        self._answered = False
+
+    def look(self) -> SocketIdentity | None:
+        """Identify the kubelet's socket; with another one the CPU policy is unknown at once."""
+        with self._lock:
+            now = identity(self.socket)
+            if now is not None and now != self._last:
+                log.info("kubelet is new", extra={"socket": str(self.socket)})
+                self._last, self._answered = now, False
+                self._resources.kubelet_is_new()
+                self._state.set_policy(Policy.UNKNOWN)
+            return now
+
+    def ask(self) -> bool:
+        """Ask whether it pins, unless it has told; give whether that is known now."""
+        asked = self.look()
+        if self._answered:
+            return True
+        try:
+            policy = self._policy()
+        except KubeletSilent as error:
+            self._state.refuse(SOURCE, [Refusal(reason=Reason.POLICY_UNKNOWN, message=str(error))])
+            return False
+        with self._lock:
+            if asked != identity(self.socket):
+                return False
+            log.info("kubelet told its CPU manager policy", extra={"policy": policy.value})
+            self._answered = True
+            self._state.set_policy(policy)
+            self._state.refuse(SOURCE)
+        return True
+
+    def run(self, stop: threading.Event) -> None:
+        """Look for another kubelet and ask it, until told to stop."""
+        waits = self._waits()
+        while not stop.is_set():
+            if self.ask():
+                waits = self._waits()
+                stop.wait(self._timing.poll_s)
+            else:
+                stop.wait(next(waits))
+
+    def _policy(self) -> Policy:
+        if not listens(self.socket):
+            raise KubeletSilent(
+                f"the kubelet does not listen at {self.socket}, so whether it pins CPUs itself is "
+                "not known, no CPU set is given out and no container is adjusted; it is asked as "
+                "soon as it is there"
+            )
+        exclusive = self._resources.exclusive_cpus(self._timing.answer_s)
+        return Policy.STATIC if exclusive else Policy.NONE
+
+    def _waits(self) -> Iterator[float]:
+        return backoff.delays(self._timing.retry_first_s, self._timing.retry_ceiling_s)
+
+
+def identity(path: Path) -> SocketIdentity | None:
+    """Identify the socket at a path now; None where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return SocketIdentity(inode=status.st_ino, created_ns=status.st_ctime_ns)
+
+
+def listens(path: Path) -> bool:
+    """Tell whether somebody listens at a socket: a process that was killed leaves its own."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_CONNECT_S)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
