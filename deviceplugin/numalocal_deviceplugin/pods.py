@@ -17,6 +17,10 @@ _DIGITS: Final = 9
 """No machine has as many cores; int() would raise for thousands of digits."""
 
 
+CONFIG_SOURCE: Final = "kubernetes.io/config.source"
+"""The kubelet's own annotation of every pod: `api` where the API server told it of the pod."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
     """A pod as the container runtime knows it; `id` is its sandbox's, which may change."""

@@ -13,6 +13,7 @@ from numalocal_deviceplugin.binding import Node, assignment_of
 from numalocal_deviceplugin.errors import AgentError, CpusHeld, KubeletSilent
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import (
+    CONFIG_SOURCE,
     Container,
     Pod,
     bound_containers,
@@ -23,7 +24,7 @@ from numalocal_deviceplugin.pods import (
 from numalocal_deviceplugin.refusals import Reason, Refusal
 
 Listing = Mapping[tuple[str, str], frozenset[str]]
-"""What the kubelet lists: (namespace, pod) -> device ids of ours."""
+"""What the kubelet lists: (namespace, pod) -> device ids of ours, none for most pods."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,20 @@ def _with_listed(ledger: Ledger, node: Node, listing: Listing) -> Ledger:
         known = [sets[one] for one in ids if one in sets]
         ledger = ledger.listed(uid, Assignment.of(known) if known else None)
     return ledger
+
+
+def is_whole(listing: Listing, ledger: Ledger) -> bool:
+    """Tell whether the kubelet knows its pods yet: the API server's come to it some time later.
+
+    One that has just started lists none of them, or for as long as the API server is away only
+    those that it finds on its disk.  The agent's own pod is always one that it must know.
+    """
+    due = [
+        (one.pod.namespace, one.pod.name)
+        for one in ledger.tenants.values()
+        if one.pod.annotations.get(CONFIG_SOURCE) == "api"
+    ]
+    return not due or any(one in listing for one in due)
 
 
 def contested(node: Node, listing: Listing, before: Ledger) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from numalocal_deviceplugin.correcting import Correction
 from numalocal_deviceplugin.ledger import Ledger, rebuilt
 from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.refusals import Refusal
-from numalocal_deviceplugin.settling import Listing, contested, settled
+from numalocal_deviceplugin.settling import Listing, contested, is_whole, settled
 from numalocal_deviceplugin.snapshot import (
     Facts,
     Phase,
@@ -98,8 +98,13 @@ class State:
             self._take(policy=policy)
 
     def set_listing(self, listing: Listing, before: Ledger) -> None:
-        """Take what the kubelet lists; `before` is the ledger from before it was asked."""
+        """Take what the kubelet lists, unless it has only just begun to know its pods.
+
+        `before` is the ledger from before it was asked.
+        """
         with self._changed:
+            if not is_whole(listing, before):
+                return
             facts = replace(self._facts, listing=listing)
             facts = replace(facts, **self._settled(facts))
             node = node_of(facts, self._settings)

@@ -6,9 +6,9 @@ from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.ledger import Ledger, rebuilt
-from numalocal_deviceplugin.pods import Container, Pod
+from numalocal_deviceplugin.pods import CONFIG_SOURCE, Container, Pod
 from numalocal_deviceplugin.refusals import Reason
-from numalocal_deviceplugin.settling import Listing, contested, settled
+from numalocal_deviceplugin.settling import Listing, contested, is_whole, settled
 
 from .nodes import N0, N1, make_container, make_node, make_partition, make_pod
 
@@ -152,3 +152,17 @@ class TestContested:
         found = contested(now, lists(a="cpuset-n0-c1x3"), now.ledger)
 
         assert set(found) == {N0, N1}
+
+
+def test_a_kubelet_that_has_not_heard_of_its_pods_yet_is_not_believed() -> None:
+    def told_by(source: str, name: str) -> Pod:
+        return replace(make_pod(name), annotations={CONFIG_SOURCE: source})
+
+    agent, static = told_by("api", "agent"), told_by("file", "kube-proxy")
+    ledger = rebuilt([agent, static, A], [])
+
+    assert not is_whole({}, ledger)
+    assert not is_whole(lists(**{"kube-proxy": ""}), ledger), "it found that one on its disk"
+    assert is_whole(lists(agent=""), ledger)
+    assert is_whole({}, rebuilt([static, A], [])), "nothing tells that it should know more"
+    assert is_whole({}, Ledger())

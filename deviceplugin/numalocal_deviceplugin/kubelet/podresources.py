@@ -81,7 +81,7 @@ class PodResources:
         return [device for pod in pods for device in _ours(pod)]
 
     def listing(self, timeout_s: float) -> Listing:
-        """List the ids of all our devices of all pods.
+        """List the ids of all our devices of all pods, none for most of them.
 
         Raises:
             KubeletSilent: where the kubelet does not answer in time, or not to this question.
@@ -95,9 +95,8 @@ class PodResources:
             ) from error
         found: dict[tuple[str, str], frozenset[str]] = {}
         for pod in pods:
-            if ids := _ours(pod):
-                key = pod.namespace, pod.name
-                found[key] = found.get(key, frozenset()).union(ids)
+            key = pod.namespace, pod.name
+            found[key] = found.get(key, frozenset()).union(_ours(pod))
         return found
 
     def exclusive_cpus(self, timeout_s: float) -> IdSet:

@@ -7,7 +7,7 @@ from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
 from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.correcting import Correction
-from numalocal_deviceplugin.pods import Container, Pod, resident
+from numalocal_deviceplugin.pods import CONFIG_SOURCE, Container, Pod, resident
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 
@@ -41,8 +41,12 @@ def container(message: nri.Container) -> Container:
 
 
 def _ours(annotations: Mapping[str, str]) -> Mapping[str, str]:
-    """Keep what is for us: what others write may be long."""
-    return {key: value for key, value in annotations.items() if names.DOMAIN in key}
+    """Keep what is for us: what others write may be long, but for what the kubelet does."""
+    return {
+        key: value
+        for key, value in annotations.items()
+        if names.DOMAIN in key or key == CONFIG_SOURCE
+    }
 
 
 def _quota_cpus(cpu: nri.LinuxCPU) -> int | None:

@@ -40,6 +40,7 @@ def test_the_list_is_of_our_devices_by_pod(path: Path) -> None:
     with FakePodResources(path, pods), PodResources(path) as resources:
         assert resources.listing(1) == {
             ("default", "llama-0"): frozenset({N1, N0, "big-n0-c8x8"}),
+            ("default", "web"): frozenset(),
         }
 
 
@@ -183,7 +184,10 @@ def test_a_long_list_is_read_whole(path: Path) -> None:
     """4 MiB are what gRPC takes unasked."""
     pods = {f"default/pod-{one}": [("c", "other.io/x", ["d" * 60] * 400)] for one in range(250)}
     with FakePodResources(path, {**pods, **POD}), PodResources(path) as resources:
-        assert list(resources.listing(5)) == [("default", "llama-0")]
+        listed = resources.listing(5)
+
+    assert len(listed) == 251
+    assert [pod for pod, ids in listed.items() if ids] == [("default", "llama-0")]
 
 
 @pytest.mark.parametrize(("cpu_ids", "listed"), [((), ""), ((3, 1, 2), "1-3")])
