@@ -22,9 +22,7 @@ class IdSet(frozenset[int]):
     (Documentation/admin-guide/cgroup-v2.rst): ascending, ranges joined, no blanks.
     """
 
-    __slots__ = ("_text",)
-    _text: str
-    """Written once: an agent tells the same thousand CPUs for each of a hundred containers."""
+    __slots__ = ()
 
     @classmethod
     def of(cls, ids: Iterable[int]) -> "IdSet":
@@ -95,10 +93,7 @@ class IdSet(frozenset[int]):
         return f"IdSet.parse({str(self)!r})"
 
     def __str__(self) -> str:
-        if not hasattr(self, "_text"):
-            spans = (f"{low}" if low == high else f"{low}-{high}" for low, high in _runs(self))
-            self._text = ",".join(spans)
-        return self._text
+        return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in _runs(self))
 
 
 def union(sets: Iterable[IdSet]) -> IdSet:

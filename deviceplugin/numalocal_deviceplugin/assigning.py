@@ -21,6 +21,8 @@ DevicesOf = Callable[[str, str], Iterable[str]]
 """Look up the device ids of a pod by its namespace and name; AgentError where that fails."""
 
 _KEYS_SHOWN: Final = 3
+_SETS_SHOWN: Final = 400
+"""Characters of the ids of a node's sets, of which there may be hundreds."""
 
 
 def sets_named(sets: Sequence[CpuSet], ids: Iterable[str]) -> tuple[CpuSet, ...]:
@@ -35,8 +37,8 @@ def sets_named(sets: Sequence[CpuSet], ids: Iterable[str]) -> tuple[CpuSet, ...]
     if unknown:
         raise UnknownDevice(
             f"device {printable(', '.join(unknown))} is not a CPU set of this node "
-            f"(it has {', '.join(by_id) or 'none'}); if the pools were changed, delete the pod "
-            "so that it gets a set of the new ones"
+            f"(it has {printable(', '.join(by_id), _SETS_SHOWN) or 'none'}); if the pools were "
+            "changed, delete the pod so that it gets a set of the new ones"
         )
     return tuple(by_id[device] for device in wanted)
 

@@ -18,7 +18,6 @@ class Reason(StrEnum):
     # Of the node: nothing is given out.
     POOL_UNMET = "PoolUnmet"
     RUNTIME_AWAY = "RuntimeUnreachable"
-    # Of a pool: the kubelet does not ask for its sets; who reads its list is about to.
     NOT_REGISTERED = "NotRegistered"
     # Of the node: what was goes on.
     POOLS_INVALID = "PoolsInvalid"
@@ -39,7 +38,11 @@ NOBODY_IS_ADJUSTED = frozenset(
 )
 """Where another pinner works, or may, the agent touches nobody: two must not fight."""
 
-NOTHING_IS_GIVEN = NOBODY_IS_ADJUSTED | {Reason.POOL_UNMET, Reason.RUNTIME_AWAY}
+NOTHING_IS_GIVEN = NOBODY_IS_ADJUSTED | {
+    Reason.POOL_UNMET,
+    Reason.RUNTIME_AWAY,
+    Reason.NOT_REGISTERED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,8 +44,8 @@ def preferred_ids(
         SetsUnavailable: where fewer than `size` are available.
     """
     chosen = prefer(
-        sets_named(sets, available),
-        must_include=sets_named(sets, must_include),
+        sets_named(sets, dict.fromkeys(available)),
+        must_include=sets_named(sets, dict.fromkeys(must_include)),
         size=size,
         machine=machine,
         placement=placement,
@@ -59,9 +59,15 @@ def assign(sets: Sequence[CpuSet], ids: Iterable[str], machine: Machine) -> Assi
     Raises:
         UnknownDevice: where an id is none of the sets'.
         SetsUnavailable: where CPUs of a set have gone offline since it was chosen, or where one
-            container is to have more sets than its annotation may.
+            container is to have none, one twice, or more sets than its annotation may.
     """
-    assignment = Assignment.of(sets_named(sets, ids))
+    chosen = sets_named(sets, ids)
+    if not chosen or len({one.id for one in chosen}) < len(chosen):
+        raise SetsUnavailable(
+            f"{len(chosen)} CPU sets are asked for by one container, which must be different ones, "
+            "one at least"
+        )
+    assignment = Assignment.of(chosen)
     if len(assignment.sets) > MAX_SETS:
         raise SetsUnavailable(
             f"{len(assignment.sets)} CPU sets are asked for by one container, which can have "

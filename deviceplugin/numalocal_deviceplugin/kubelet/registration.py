@@ -39,6 +39,11 @@ _CHANNEL_OPTIONS: Final = (
     # A new channel must not inherit the last one's wait for a dead socket.
     ("grpc.use_local_subchannel_pool", 1),
 )
+_SERVER_OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),
+    # All ids of the largest node take a tenth of it.
+    ("grpc.max_receive_message_length", 1 << 20),
+)
 _SERVER_THREADS = 8
 
 
@@ -184,7 +189,7 @@ def _serving(service: DevicePluginService, socket: Path) -> Iterator[None]:
         raise FileNotFoundError(f"{socket.parent} is missing: is it the kubelet's directory?")
     socket.unlink(missing_ok=True)
     workers = ThreadPoolExecutor(_SERVER_THREADS, thread_name_prefix="deviceplugin")
-    server = grpc.server(workers, options=(("grpc.so_reuseport", 0),))
+    server = grpc.server(workers, options=_SERVER_OPTIONS)
     deviceplugin_v1beta1_pb2_grpc.add_DevicePluginServicer_to_server(service, server)
     server.add_insecure_port(f"unix:{socket}")
     server.start()

@@ -3,12 +3,12 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any, Final, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
 
-from numalocal.errors import NumalocalError
+from numalocal.errors import NumalocalError, SetsUnavailable
 from numalocal_deviceplugin.kubelet import allocation
 from numalocal_deviceplugin.kubelet.offers import Offer, offers
 from numalocal_deviceplugin.state import State
@@ -27,6 +27,12 @@ _WAIT_S: Final = 5.0
 """How often a stream looks again unasked: it notices the end of the runtime's grace."""
 _PAUSE_S: Final = 0.05
 """Between two looks: a container's creation is several changes, and waits for none of them."""
+
+_MAX_CONTAINERS: Final = 64
+"""The kubelet asks for one at a time."""
+_Request = TypeVar(
+    "_Request", wire.ContainerAllocateRequest, wire.ContainerPreferredAllocationRequest
+)
 
 
 class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
@@ -71,7 +77,9 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         """Choose among the free sets for each container."""
         try:
             return wire.PreferredAllocationResponse(
-                container_responses=[self._preferred(one) for one in request.container_requests]
+                container_responses=[
+                    self._preferred(one) for one in _few(request.container_requests)
+                ]
             )
         except NumalocalError as error:
             _abort(context, error)
@@ -82,7 +90,9 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         """Give each container the environment and the annotation of its sets."""
         try:
             return wire.AllocateResponse(
-                container_responses=[self._allocate(one) for one in request.container_requests]
+                container_responses=[
+                    self._allocate(one) for one in _few(request.container_requests)
+                ]
             )
         except NumalocalError as error:
             _abort(context, error)
@@ -94,11 +104,11 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         return wire.PreStartContainerResponse()
 
     def _changes(self, context: Any) -> Iterator[wire.ListAndWatchResponse]:
-        last: list[tuple[str, int, bool]] | None = None
+        last: list[tuple[str, int | None, bool]] | None = None
         while context.is_active():
             now = self._state.snapshot()
             found = offers(self._pool, now)
-            told = [(one.set.id, one.set.numa_node, one.refusal is None) for one in found]
+            told = [(one.set.id, one.numa_node, one.refusal is None) for one in found]
             if told != last:
                 last = told
                 healthy = sum(one.refusal is None for one in found)
@@ -142,12 +152,21 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         return wire.ContainerAllocateResponse(envs=given.environment, annotations=given.annotations)
 
 
+def _few(requests: Sequence[_Request]) -> Sequence[_Request]:
+    if len(requests) > _MAX_CONTAINERS:
+        raise SetsUnavailable(
+            f"{len(requests)} containers are asked for in one request, which may be of "
+            f"{_MAX_CONTAINERS}"
+        )
+    return requests
+
+
 def _device(offer: Offer) -> wire.Device:
-    return wire.Device(
-        ID=offer.set.id,
-        health=_HEALTHY if offer.refusal is None else "Unhealthy",
-        topology=wire.TopologyInfo(nodes=[wire.NUMANode(ID=offer.set.numa_node)]),
-    )
+    health = _HEALTHY if offer.refusal is None else "Unhealthy"
+    if offer.numa_node is None:
+        return wire.Device(ID=offer.set.id, health=health)
+    nodes = [wire.NUMANode(ID=offer.numa_node)]
+    return wire.Device(ID=offer.set.id, health=health, topology=wire.TopologyInfo(nodes=nodes))
 
 
 def _abort(context: Any, error: NumalocalError) -> NoReturn:

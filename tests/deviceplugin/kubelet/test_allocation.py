@@ -50,6 +50,17 @@ def test_more_sets_than_one_container_can_have_are_refused() -> None:
         assign(sets, ids[:65], machine)
 
 
+@pytest.mark.parametrize("ids", [[], [N0, N0], [N0, N1, N0]])
+def test_none_and_one_twice_are_refused(ids: list[str]) -> None:
+    with pytest.raises(SetsUnavailable, match="must be different ones, one at least"):
+        assign(SETS, ids, MACHINE)
+
+
+def test_an_id_that_is_available_twice_counts_once() -> None:
+    with pytest.raises(SetsUnavailable):
+        preferred_ids(SETS, [N0, N0], must_include=(), size=2, machine=MACHINE, placement="Spread")
+
+
 def test_unknown_ids_are_all_named_with_what_there_is_and_what_to_do() -> None:
     with pytest.raises(UnknownDevice) as caught:
         assign(SETS, ["cpuset-n9-c0x2", N0, "old"], MACHINE)

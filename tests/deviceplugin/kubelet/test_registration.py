@@ -6,6 +6,8 @@ from pathlib import Path
 import grpc
 import pytest
 
+from numalocal.sets.assignment import Assignment
+from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.kubelet import presence, registration
 from numalocal_deviceplugin.kubelet.podresources import PodResources
 from numalocal_deviceplugin.kubelet.presence import Kubelet
@@ -16,7 +18,7 @@ from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
 
 from ..fake_kubelet import FakeKubelet, FakePodResources, Plugin
-from ..nodes import N0, N1
+from ..nodes import N0, N1, make_container, make_machine, make_partition, make_pod
 from ..waiting import until
 
 QUICK = Timing(
@@ -106,9 +108,46 @@ def test_the_pool_is_registered_as_its_resource_on_its_own_socket(
     assert not request.options.pre_start_required
 
 
-def test_every_set_is_listed_with_its_numa_node(plugin: Plugin) -> None:
+def test_every_set_is_listed_without_a_node_that_would_undo_the_placement(plugin: Plugin) -> None:
     assert plugin.devices == HEALTHY
-    assert plugin.nodes == {N0: [0], N1: [1]}
+    assert plugin.nodes == {N0: [], N1: []}
+
+
+def test_a_pool_that_packs_lists_its_sets_with_their_numa_nodes(run_dir: Path) -> None:
+    state = State(make_machine(), make_partition([Pool(name="cpuset", placement="Pack")]))
+    state.runtime_synchronized("containerd", "2.4.2")
+    with FakeKubelet(run_dir) as kubelet:
+        server = Server(run_dir, state)
+        until(lambda: kubelet.devices == HEALTHY, "devices are listed")
+        assert kubelet.plugin.nodes == {N0: [0], N1: [1]}
+        server.end()
+
+
+@pytest.mark.parametrize("containers", [65, 100_000])
+def test_a_request_of_more_containers_than_a_pod_has_is_refused_at_once(
+    plugin: Plugin, containers: int
+) -> None:
+    with pytest.raises(grpc.RpcError, match="containers are asked for in one request"):
+        allocate(plugin, *[[]] * containers)
+
+
+@pytest.mark.parametrize("ids", [["x" * 5000], ["x"] * 50_000, ["x\x1b[2J"]])
+def test_whatever_ids_are_asked_for_the_refusal_is_a_short_sentence(
+    plugin: Plugin, ids: list[str]
+) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        allocate(plugin, ids)
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details().isprintable()
+    assert len(caught.value.details()) < 500
+
+
+def test_a_request_that_is_larger_than_all_ids_of_a_node_is_not_read(plugin: Plugin) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        allocate(plugin, ["x" * 60] * 20_000)
+
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 def test_a_change_of_health_reaches_the_kubelet_at_once(plugin: Plugin, state: State) -> None:
@@ -129,6 +168,27 @@ def test_what_changes_nothing_sends_nothing(plugin: Plugin, state: State) -> Non
 
     assert plugin.ended.wait(2)
     assert plugin.lists in ([HEALTHY], [HEALTHY, {}])
+
+
+def test_a_set_that_a_pod_holds_is_unhealthy_only_while_the_kubelet_does_not_list_it(
+    plugin: Plugin, state: State
+) -> None:
+    first = state.snapshot().node.partition.sets[0]
+    pod, given = make_pod(), Assignment.of([first])
+    container = make_container(assignment=given.to_json())
+    before = state.snapshot().node.ledger
+    state.admit(pod, container, given)
+    state.created(pod, container)
+
+    state.set_listing({}, before)  # asked before the kubelet gave it
+    state.set_listing({(pod.namespace, pod.name): frozenset({N0})}, state.snapshot().node.ledger)
+    state.set_listing({}, state.snapshot().node.ledger)  # deleted by force: its processes live on
+    until(lambda: plugin.devices == {N0: "Unhealthy", N1: "Healthy"}, "held by another")
+
+    state.gone(pod)
+
+    until(lambda: plugin.devices == HEALTHY, "free again")
+    assert plugin.lists == [HEALTHY, {N0: "Unhealthy", N1: "Healthy"}, HEALTHY]
 
 
 def test_allocate_answers_every_container_with_environment_and_annotation(plugin: Plugin) -> None:
