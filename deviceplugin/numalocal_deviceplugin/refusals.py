@@ -6,6 +6,8 @@ The same value goes to the log, to readiness, to the metrics and to the node's o
 from dataclasses import dataclass
 from enum import StrEnum
 
+from numalocal_deviceplugin.errors import CpusHeld
+
 
 class Reason(StrEnum):
     """The one table of reasons; docs/operations.md says what to do about each."""
@@ -43,6 +45,11 @@ NOTHING_IS_GIVEN = NOBODY_IS_ADJUSTED | {
     Reason.RUNTIME_AWAY,
     Reason.NOT_REGISTERED,
 }
+
+
+def reason_of(error: Exception) -> Reason:
+    """Give the reason for which one container is refused."""
+    return Reason.CPUS_HELD if isinstance(error, CpusHeld) else Reason.NOT_BOUND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin import assigning
 from numalocal_deviceplugin.binding import Node, assignment_of
-from numalocal_deviceplugin.errors import AgentError, CpusHeld, KubeletSilent
+from numalocal_deviceplugin.errors import AgentError, KubeletSilent
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import (
     CONFIG_SOURCE,
@@ -21,7 +21,7 @@ from numalocal_deviceplugin.pods import (
     subject,
     where,
 )
-from numalocal_deviceplugin.refusals import Reason, Refusal
+from numalocal_deviceplugin.refusals import Refusal, reason_of
 
 Listing = Mapping[tuple[str, str], frozenset[str]]
 """What the kubelet lists: (namespace, pod) -> device ids of ours, none for most pods."""
@@ -67,7 +67,7 @@ def _refusal(pod: Pod, container: Container, error: Exception) -> Refusal:
     if not isinstance(error, AgentError):
         message = f"{where(pod, container)}: it cannot be judged ({type(error).__name__})"
     return Refusal(
-        reason=Reason.CPUS_HELD if isinstance(error, CpusHeld) else Reason.NOT_BOUND,
+        reason=reason_of(error),
         message=message,
         subject=subject(pod, container),
     )

@@ -7,6 +7,7 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.setstate import why_not
 from numalocal_deviceplugin.binding import Node, place
 from numalocal_deviceplugin.errors import BindingRefused
+from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import (
     Container,
     Pod,
@@ -79,13 +80,26 @@ def of_containers(node: Node, refused: Mapping[str, Refusal]) -> Iterator[Refusa
             yield from _of_bound(pod, container, claim, node)
 
 
+def started_unbound(ledger: Ledger) -> frozenset[str]:
+    """Give the ids of live containers that have CPU sets and were created without the agent."""
+    return frozenset(
+        container.id
+        for pod, container in ledger.containers
+        if container.name in ledger.tenants[pod.uid].claims and _is_unbound(container)
+    )
+
+
+def _is_unbound(container: Container) -> bool:
+    return has_assignment(container) and not was_born_bound(container)
+
+
 def _of_bound(pod: Pod, container: Container, claim: Assignment, node: Node) -> Iterator[Refusal]:
     named = subject(pod, container)
     try:
         place(pod, container, claim, node)
     except BindingRefused as error:
         yield Refusal(reason=Reason.NOT_BOUND, message=str(error), subject=named)
-    if has_assignment(container) and not was_born_bound(container):
+    if _is_unbound(container):
         yield Refusal(
             reason=Reason.STARTED_UNBOUND,
             message=f"{where(pod, container)}: it was created while the agent was away, and will "

@@ -12,6 +12,7 @@ from numalocal.sets.partition import Partition
 from numalocal.sets.partition import partition as cut
 from numalocal_deviceplugin.binding import refuse_unserved
 from numalocal_deviceplugin.correcting import Correction
+from numalocal_deviceplugin.counters import Count, Counters
 from numalocal_deviceplugin.ledger import Ledger, rebuilt
 from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.refusals import Refusal
@@ -26,14 +27,14 @@ from numalocal_deviceplugin.snapshot import (
     node_of,
     snapshot,
 )
-from numalocal_deviceplugin.standing import Policy
+from numalocal_deviceplugin.standing import Policy, started_unbound
 
 
 class State:
     """Own what changes while the agent runs; every method may be called from any thread.
 
     The sets are cut anew when the machine changes: they become smaller or unavailable, but none is
-    renamed.
+    renamed.  `counters` are for whoever sees what is counted.
     """
 
     def __init__(
@@ -44,9 +45,11 @@ class State:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.counters = Counters()
         self._settings = settings or Settings()
         self._clock = clock
         self._changed = threading.Condition(threading.RLock())
+        self._unbound: frozenset[str] = frozenset()
         self._facts = Facts(machine=machine, partition=partition)
         self._version = 0
         self._cached: tuple[object, Snapshot] | None = None
@@ -187,6 +190,9 @@ class State:
     def _settled(self, facts: Facts) -> Mapping[str, Any]:
         """Let the live containers claim what they can claim by now."""
         found = settled(node_of(facts, self._settings), facts.listing)
+        unbound = started_unbound(found.ledger)
+        self.counters.add(Count.UNBOUND_STARTS, by=len(unbound - self._unbound))
+        self._unbound = unbound
         return {
             "ledger": found.ledger,
             "refused": found.refused,

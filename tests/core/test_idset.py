@@ -1,3 +1,6 @@
+import copy
+import pickle
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -28,6 +31,15 @@ def test_the_algebra_is_that_of_sets(left: frozenset[int], right: frozenset[int]
     assert (left <= right) == (IdSet(left) <= IdSet(right))
     assert left.isdisjoint(right) == IdSet(left).isdisjoint(IdSet(right))
     assert left.isdisjoint(right) == IdSet(left).isdisjoint(iter(right))
+
+
+def test_a_list_is_written_once() -> None:
+    cpus = IdSet.of(range(0, 1000, 2))
+
+    text = str(cpus)
+
+    assert str(cpus) is text
+    assert str(copy.deepcopy(cpus)) == str(pickle.loads(pickle.dumps(cpus))) == str(cpus)
 
 
 def test_to_tell_sets_apart_none_is_sorted() -> None:
@@ -72,6 +84,21 @@ def test_the_kernels_lists_are_read_and_written(text: str, written: str) -> None
 def test_anything_else_is_refused_with_the_part_that_is_wrong(text: str, reason: str) -> None:
     with pytest.raises(ListInvalid, match=reason.replace("(", r"\(")):
         IdSet.parse(text)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)).map(sorted)))
+def test_ranges_may_come_in_any_order_and_overlap(spans: list[list[int]]) -> None:
+    text = ",".join(f"{low}-{high}" for low, high in spans)
+
+    assert IdSet.parse(text) == IdSet.of(one for low, high in spans for one in range(low, high + 1))
+
+
+def test_a_text_that_names_every_id_a_thousand_times_takes_no_longer_for_it() -> None:
+    started = time.process_time()
+
+    assert len(IdSet.parse(",".join(["0-8191"] * 9000))) == 8192
+
+    assert time.process_time() - started < 0.5
 
 
 def test_the_union_of_nothing_is_empty() -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import nodeless
 from installed import install
+from lab.api_server import ApiServer
 from lab.cluster import Lab, down, running, up
 from lab.commands import LabError
 from workers import Workers
@@ -35,6 +37,13 @@ def lab() -> Iterator[Lab]:
     finally:
         if found is None:
             down()
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """The chart on an API server without nodes."""
+    with nodeless.installed(tmp_path_factory.mktemp("api")) as found:
+        yield found
 
 
 @pytest.fixture

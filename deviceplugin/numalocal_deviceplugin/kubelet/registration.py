@@ -22,6 +22,7 @@ import grpc
 from numalocal import names
 from numalocal.problems import printable, shown
 from numalocal_deviceplugin import backoff
+from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.kubelet.presence import Kubelet, SocketIdentity, identity
 from numalocal_deviceplugin.kubelet.service import OPTIONS, DevicePluginService
 from numalocal_deviceplugin.refusals import Reason, Refusal
@@ -102,6 +103,7 @@ class PoolServer:
             kubelet = self._register(own, stop)
             if kubelet is None:
                 return self._barred
+            self._state.counters.add(Count.KUBELET_REGISTRATIONS, self._pool)
             log.info("registered", extra={"pool": self._pool, "socket": str(self._socket)})
             self._tell("")
             self._tell(self._watch(service, own, kubelet, stop))

@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn, TypeVar
 import grpc
 
 from numalocal.errors import NumalocalError, SetsUnavailable
+from numalocal_deviceplugin.counters import Count, Duration
 from numalocal_deviceplugin.kubelet import allocation
 from numalocal_deviceplugin.kubelet.offers import Offer, offers
 from numalocal_deviceplugin.state import State
@@ -88,14 +89,15 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         self, request: wire.AllocateRequest, context: grpc.ServicerContext
     ) -> wire.AllocateResponse:
         """Give each container the environment and the annotation of its sets."""
+        counters = self._state.counters
         try:
-            return wire.AllocateResponse(
-                container_responses=[
-                    self._allocate(one) for one in _few(request.container_requests)
-                ]
-            )
+            with counters.timed(Duration.ALLOCATE):
+                given = [self._allocate(one) for one in _few(request.container_requests)]
         except NumalocalError as error:
+            counters.add(Count.ALLOCATION_REFUSALS, self._pool)
             _abort(context, error)
+        counters.add(Count.ALLOCATIONS, self._pool, by=len(given))
+        return wire.AllocateResponse(container_responses=given)
 
     def PreStartContainer(
         self, _request: wire.PreStartContainerRequest, _context: grpc.ServicerContext

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from numalocal_deviceplugin.correcting import Correction, corrections
+from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.errors import AgentError
 from numalocal_deviceplugin.snapshot import Phase
 from numalocal_deviceplugin.state import State
@@ -47,12 +48,14 @@ class Repair:
             try:
                 self._update([one])
             except AgentError as error:
+                self._state.counters.add(Count.CORRECTION_FAILURES)
                 log.warning(
                     "container not corrected",
                     extra={"pod": f"{one.pod.namespace}/{one.pod.name}", "err": str(error)},
                 )
                 continue
             self._state.applied([one])
+            self._state.counters.add(Count.CORRECTIONS)
             log.info(
                 "corrected",
                 extra={

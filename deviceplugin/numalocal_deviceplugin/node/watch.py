@@ -38,6 +38,7 @@ class NodeWatch:
         try:
             before = self._state.snapshot().node.ledger
             self._state.set_listing(self._listing(), before)
+            self._state.counters.listed()
         except KubeletSilent as error:
             log.warning("kubelet's devices not known", extra={"err": str(error)})
 

@@ -57,11 +57,17 @@ def encode(frame: Frame) -> bytes:
 
 
 class Decoder:
-    """Collect received bytes and give out whole frames; one decoder per socket."""
+    """Collect received bytes and give out whole frames; one decoder per socket.
+
+    Of each of our two connections it keeps at most one frame that is not complete, and of any other
+    nothing: nobody opens one, and who sends pieces for it must not fill our memory.
+    """
 
     def __init__(self) -> None:
-        self._trunk = bytearray()
-        self._streams: dict[int, bytearray] = {}
+        self._header = b""
+        self._connection = 0
+        self._missing = 0
+        self._streams = {PLUGIN_CONNECTION: bytearray(), RUNTIME_CONNECTION: bytearray()}
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Add bytes as they came and yield every frame that is complete now.
@@ -69,38 +75,40 @@ class Decoder:
         Raises:
             FrameInvalid: where a length is beyond the protocol's limits.
         """
-        self._trunk += data
-        while (piece := self._piece()) is not None:
-            connection, content = piece
-            stream = self._streams.setdefault(connection, bytearray())
-            stream += content
-            while (frame := _frame(connection, stream)) is not None:
-                yield frame
+        at = 0
+        while at < len(data):
+            if not self._missing:
+                at += self._begin(data[at : at + _MUX.size - len(self._header)])
+                continue
+            part = data[at : at + self._missing]
+            at += len(part)
+            self._missing -= len(part)
+            if (stream := self._streams.get(self._connection)) is not None:
+                stream += part
+                yield from _frames(self._connection, stream)
 
-    def _piece(self) -> tuple[int, bytes] | None:
-        if len(self._trunk) < _MUX.size:
-            return None
-        connection, length = _MUX.unpack_from(self._trunk)
-        if length > MAX_BODY_BYTES + _TTRPC.size:
-            raise FrameInvalid(f"a mux frame of {length} bytes is longer than any ttrpc frame")
-        end = _MUX.size + length
-        if len(self._trunk) < end:
-            return None
-        content = bytes(self._trunk[_MUX.size : end])
-        del self._trunk[:end]
-        return connection, content
+    def _begin(self, data: bytes) -> int:
+        """Take bytes of a piece's header, and give how many."""
+        self._header += data
+        if len(self._header) == _MUX.size:
+            self._connection, self._missing = _MUX.unpack(self._header)
+            self._header = b""
+            if self._missing > MAX_BODY_BYTES + _TTRPC.size:
+                raise FrameInvalid(
+                    f"a mux frame of {self._missing} bytes is longer than any ttrpc frame"
+                )
+        return len(data)
 
 
-def _frame(connection: int, stream: bytearray) -> Frame | None:
-    """Take one frame off the front of a connection's stream, if it is there whole."""
-    if len(stream) < _TTRPC.size:
-        return None
-    length, stream_id, kind, _flags = _TTRPC.unpack_from(stream)
-    if length > MAX_BODY_BYTES:
-        raise FrameInvalid(f"a ttrpc body of {length} bytes is longer than {MAX_BODY_BYTES}")
-    end = _TTRPC.size + length
-    if len(stream) < end:
-        return None
-    body = bytes(stream[_TTRPC.size : end])
-    del stream[:end]
-    return Frame(connection=connection, stream=stream_id, kind=kind, body=body)
+def _frames(connection: int, stream: bytearray) -> Iterator[Frame]:
+    """Take all frames off the front of a connection's stream that are there whole."""
+    while len(stream) >= _TTRPC.size:
+        length, stream_id, kind, _flags = _TTRPC.unpack_from(stream)
+        if length > MAX_BODY_BYTES:
+            raise FrameInvalid(f"a ttrpc body of {length} bytes is longer than {MAX_BODY_BYTES}")
+        end = _TTRPC.size + length
+        if len(stream) < end:
+            return
+        body = bytes(stream[_TTRPC.size : end])
+        del stream[:end]
+        yield Frame(connection=connection, stream=stream_id, kind=kind, body=body)

@@ -11,6 +11,7 @@ from typing import Final
 from numalocal import names
 from numalocal_deviceplugin import backoff
 from numalocal_deviceplugin.correcting import Correction
+from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.errors import AgentError, ConnectionLost
 from numalocal_deviceplugin.runtime import messages
 from numalocal_deviceplugin.runtime.plugin import DevicesWithin, Plugin
@@ -97,6 +98,7 @@ class Link:
         connection = Connection(_connect(self._path, self._timing.connect_s), plugin.methods())
         try:
             _register(connection, self._index, self._timing.register_s)
+            self._state.counters.add(Count.RUNTIME_CONNECTIONS)
             log.info("registered with the container runtime", extra={"socket": str(self._path)})
             while not stop.is_set() and not connection.wait_closed(self._poll_s()):
                 # Announced from here and not from the handler, which may outlive its connection.

@@ -10,8 +10,10 @@ from numalocal import names
 from numalocal_deviceplugin import binding, correcting
 from numalocal_deviceplugin.assigning import DevicesOf
 from numalocal_deviceplugin.binding import Binding
+from numalocal_deviceplugin.counters import Count, Creation, Duration
 from numalocal_deviceplugin.errors import AgentError
 from numalocal_deviceplugin.pods import Container, Pod, resident
+from numalocal_deviceplugin.refusals import reason_of
 from numalocal_deviceplugin.runtime import messages
 from numalocal_deviceplugin.runtime.ttrpc import Handler
 from numalocal_deviceplugin.state import State
@@ -47,6 +49,7 @@ class Plugin:
 
     def __init__(self, state: State, devices_within: DevicesWithin) -> None:
         self._state = state
+        self._counters = state.counters
         self._devices_within = devices_within
         self._pods: dict[str, Pod] = {}
         self._containers: list[tuple[str, Container]] = []
@@ -55,10 +58,11 @@ class Plugin:
 
     def methods(self) -> Mapping[str, Handler]:
         """Name the handlers as they are called on the wire."""
+        timed = self._counters.timed
         handlers: Mapping[str, Handler] = {
             "Configure": self.configure,
-            "Synchronize": self.synchronize,
-            "CreateContainer": self.create_container,
+            "Synchronize": timed(Duration.SYNCHRONIZE)(self.synchronize),
+            "CreateContainer": timed(Duration.CREATE_CONTAINER)(self.create_container),
             "UpdateContainer": self.update_container,
             "StopContainer": self.stop_container,
             "RemoveContainer": self.remove_container,
@@ -96,6 +100,8 @@ class Plugin:
         found = correcting.corrections(now.node, undecided=now.facts.undecided)
         needed = tuple(one.at_once for one in found)
         self._state.applied(needed)
+        self._counters.add(Count.RUNTIME_SYNCHRONIZATIONS)
+        self._counters.add(Count.CORRECTIONS, by=len(needed))
         for one in found:
             _log_bound("rebound", one.pod, one.container, one.binding)
         for refusal in now.refusals:
@@ -114,8 +120,10 @@ class Plugin:
         try:
             bound, back = self._born(pod, container, budget_s)
         except AgentError as error:
+            self._counters.add(Count.CONTAINER_REFUSALS, reason_of(error))
             log.error("container refused", extra=_fields(pod, container) | {"err": str(error)})  # noqa: TRY400
             raise
+        self._counters.add(Count.CONTAINER_CREATIONS, _result(bound))
         if bound is not None:
             _log_bound("bound", pod, container, bound)
         return messages.creation(bound, back).SerializeToString()
@@ -190,6 +198,12 @@ def _as_born(container: Container, bound: Binding | None) -> Container:
     variables = {names.ENV_RANK_COMPUTE_CPUS: ""} if bound.mems else {}
     born = replace(container, cpus=bound.cpus, mems=bound.mems, variables=variables)
     return replace(resident(born), live=True, runs=False)
+
+
+def _result(bound: Binding | None) -> Creation:
+    if bound is None:
+        return Creation.LEFT_ALONE
+    return Creation.BOUND if bound.mems else Creation.SHARED
 
 
 def _log_bound(message: str, pod: Pod, container: Container, bound: Binding) -> None:

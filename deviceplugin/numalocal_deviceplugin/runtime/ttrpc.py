@@ -11,6 +11,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from numalocal.errors import NumalocalError
+from numalocal.problems import printable
 from numalocal_deviceplugin.errors import CallFailed, ConnectionLost, FrameInvalid
 from numalocal_deviceplugin.runtime import frames
 from numalocal_deviceplugin.wire import ttrpc_pb2
@@ -31,6 +32,10 @@ NO_LIMIT_S: Final = 60.0
 
 _RECEIVE_BYTES = 65536
 _WORKERS = 4
+_MOST_UNANSWERED = 16
+"""Requests at a time; the runtime makes one after another, and its socket holds back any more."""
+_MOST_SAID = 2000
+"""Characters of a status; an event of a pod shows the first thousand."""
 
 
 class Connection:
@@ -45,6 +50,7 @@ class Connection:
         self._socket = sock
         self._methods = methods
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="nri-handler")
+        self._room = threading.BoundedSemaphore(_MOST_UNANSWERED)
         self._send_lock = threading.Lock()
         self._lock = threading.Lock()
         self._waiting: dict[int, Future[bytes]] = {}
@@ -121,6 +127,7 @@ class Connection:
     def _dispatch(self, frame: frames.Frame) -> None:
         match frame.connection, frame.kind:
             case frames.PLUGIN_CONNECTION, frames.REQUEST:
+                self._room.acquire()  # no handler waits for the reader, so this ends
                 self._workers.submit(self._serve, frame)
             case frames.RUNTIME_CONNECTION, frames.RESPONSE:
                 self._settle(frame)
@@ -139,10 +146,17 @@ class Connection:
             answer.set_result(response.payload)
 
     def _serve(self, frame: frames.Frame) -> None:
-        response = self._answer(frame.body)
         try:
-            self._send(frames.PLUGIN_CONNECTION, frame.stream, frames.RESPONSE, response)
-        except (OSError, FrameInvalid) as error:
+            self._reply(frame.stream, self._answer(frame.body))
+        except FrameInvalid as error:
+            self._reply(frame.stream, _status(INTERNAL, str(error)))
+        finally:
+            self._room.release()
+
+    def _reply(self, stream: int, response: ttrpc_pb2.Response) -> None:
+        try:
+            self._send(frames.PLUGIN_CONNECTION, stream, frames.RESPONSE, response)
+        except OSError as error:
             log.warning("nri answer not sent", extra={"err": str(error)})
 
     def _answer(self, body: bytes) -> ttrpc_pb2.Response:
@@ -180,4 +194,6 @@ def _budget_s(request: ttrpc_pb2.Request) -> float:
 
 
 def _status(code: int, message: str) -> ttrpc_pb2.Response:
-    return ttrpc_pb2.Response(status=ttrpc_pb2.Status(code=code, message=message))
+    """Say an error in one line that protobuf takes, however much of a caller's text is in it."""
+    said = printable(message, _MOST_SAID)
+    return ttrpc_pb2.Response(status=ttrpc_pb2.Status(code=code, message=said))

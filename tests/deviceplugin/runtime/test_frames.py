@@ -1,4 +1,5 @@
 import struct
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -77,9 +78,67 @@ def test_one_piece_may_hold_several_frames() -> None:
 
 
 @pytest.mark.parametrize(
+    ("count", "size"), [(10_000, 100), (100, 1 << 20)], ids=["many", "long ones"]
+)
+def test_pieces_of_connections_that_nobody_opened_are_dropped_and_cost_nothing(
+    count: int, size: int
+) -> None:
+    frame = encode(Frame(connection=2, stream=7, kind=2, body=b"ours"))
+    decoder = Decoder()
+
+    tracemalloc.start()
+    for connection in range(3, 3 + count):
+        assert not list(decoder.feed(struct.pack(">II", connection << 8, size)))
+        for at in range(0, size, 4096):
+            assert not list(decoder.feed(bytes(min(4096, size - at))))
+    kept_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert kept_bytes < 100_000
+    assert [one.body for one in decoder.feed(frame)] == [b"ours"]
+
+
+@given(cuts=st.lists(st.integers(1, 30), min_size=1), strangers=st.lists(st.integers(0, 9)))
+def test_a_piece_may_come_byte_by_byte_between_those_of_strangers(
+    cuts: list[int], strangers: list[int]
+) -> None:
+    sent = [Frame(connection=1, stream=n, kind=1, body=bytes([n]) * n) for n in strangers]
+    data = b"".join(
+        struct.pack(">II", number if number not in (1, 2) else 0, number)
+        + b"?" * number
+        + encode(frame)
+        for number, frame in zip(strangers, sent, strict=True)
+    )
+    decoder, got, at = Decoder(), list[Frame](), 0
+
+    while at < len(data):
+        for cut in cuts:
+            got += decoder.feed(data[at : at + cut])
+            at += cut
+
+    assert got == sent
+
+
+def test_frames_that_are_never_complete_keep_one_on_each_connection_and_no_more() -> None:
+    decoder, part = Decoder(), bytes(1 << 20)
+    head = struct.pack(">IIBB", 4 << 20, 1, 1, 0)
+
+    tracemalloc.start()
+    for connection in (1, 2):
+        list(decoder.feed(struct.pack(">II", connection, len(head)) + head))
+        for _ in range(3):
+            assert not list(decoder.feed(struct.pack(">II", connection, len(part)) + part))
+    kept_bytes = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+
+    assert kept_bytes < 9 << 20
+
+
+@pytest.mark.parametrize(
     "data",
     [
         pytest.param(struct.pack(">II", 1, 2**31), id="mux frame"),
+        pytest.param(struct.pack(">II", 77, 2**31), id="mux frame of a stranger"),
         pytest.param(struct.pack(">IIIIBB", 1, 10, 2**31, 1, 1, 0), id="ttrpc body"),
     ],
 )

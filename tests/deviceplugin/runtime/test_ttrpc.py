@@ -37,9 +37,17 @@ def parse(payload: bytes, budget_s: float) -> bytes:
     return nri.SynchronizeRequest.FromString(payload).SerializeToString()
 
 
+def quote(payload: bytes, budget_s: float) -> bytes:
+    raise BindingRefused(f"pod {payload.decode(errors='surrogatepass')} is odd")
+
+
+def swell(payload: bytes, budget_s: float) -> bytes:
+    return bytes(5 << 20)
+
+
 METHODS = {
     f"{PLUGIN_SERVICE}/{handler.__name__}": handler
-    for handler in (refuse, crash, wait, echo, parse)
+    for handler in (refuse, crash, wait, echo, parse, quote, swell)
 }
 
 
@@ -137,6 +145,79 @@ def test_a_handler_that_waits_holds_up_no_other(ends: tuple[Connection, Session]
     assert quick.payload == b"now"
     RELEASE.set()
     assert session.answer() == Answer(slow, 0, "", b"late")
+
+
+def test_requests_beyond_those_under_way_wait_in_the_socket_and_are_all_answered(
+    ends: tuple[Connection, Session],
+) -> None:
+    _, session = ends
+    slow = [session.ask("wait") for _ in range(4)]
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(lambda: [session.ask("parse") for _ in range(20_000)])
+        with pytest.raises(TimeoutError):
+            sent.result(0.3)  # the socket is full, and nobody reads from it
+
+        RELEASE.set()
+
+        answered = [session.answer().stream for _ in range(20_004)]
+        assert sorted(answered) == sorted([*slow, *sent.result()])
+
+
+def test_a_runtime_that_reads_no_answers_can_still_be_left(
+    ends: tuple[Connection, Session],
+) -> None:
+    connection, session = ends
+    session.sock.settimeout(0.3)
+
+    def ask_for_ever() -> None:
+        while True:
+            session.ask("echo", b"x" * 4000)
+
+    with pytest.raises(TimeoutError):
+        ask_for_ever()
+
+    connection.close()
+
+    assert connection.wait_closed(1)
+
+
+def test_two_requests_with_one_stream_id_are_two_requests(ends: tuple[Connection, Session]) -> None:
+    _, session = ends
+    stream = session.ask("echo", b"one")
+    session._next_stream = stream
+
+    session.ask("echo", b"two")
+
+    assert {session.answer().payload, session.answer().payload} == {b"one", b"two"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"\xed\xa0\x80", b"\0\x1b[31m\n", b"x" * 3_000_000],
+    ids=["no text", "a terminal's", "very long"],
+)
+def test_an_error_is_one_line_whatever_a_caller_wrote_into_it(
+    ends: tuple[Connection, Session], payload: bytes
+) -> None:
+    _, session = ends
+
+    answer = session.call("quote", payload)
+
+    assert answer.code == 9
+    assert answer.message.isprintable()
+    assert answer.message.startswith("pod ")
+    assert len(answer.message) <= 2000
+
+
+def test_an_answer_that_is_too_long_is_an_error_that_the_caller_hears_of(
+    ends: tuple[Connection, Session],
+) -> None:
+    _, session = ends
+
+    answer = session.call("swell")
+
+    assert (answer.code, answer.payload) == (13, b"")
+    assert "longer than the 4194304" in answer.message
 
 
 def test_a_handler_is_told_the_callers_limit(ends: tuple[Connection, Session]) -> None:

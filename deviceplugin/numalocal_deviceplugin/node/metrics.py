@@ -1,0 +1,135 @@
+"""What Prometheus is told: the node as it is when it asks, and what was counted since the start."""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
+from pathlib import Path
+from typing import Final
+
+import prometheus_client
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
+
+from numalocal.sets.partition import Partition
+from numalocal_deviceplugin.counters import BUCKETS_S, Counted, Creation, Histogram
+from numalocal_deviceplugin.node import locality, table, usage
+from numalocal_deviceplugin.node.table import Metric, Sample
+from numalocal_deviceplugin.pods import Container
+from numalocal_deviceplugin.refusals import NOTHING_IS_GIVEN, Reason
+from numalocal_deviceplugin.snapshot import Phase, Snapshot
+from numalocal_deviceplugin.state import State
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+STATES: Final = ("held", "free", "unavailable")
+
+DirectoryOf = Callable[[Container], Path | None]
+"""Find a container's cgroup; None where it has none that is known."""
+
+_REFUSES_CREATION: Final = (Reason.NOT_BOUND, Reason.CPUS_HELD)
+_LABEL_LENGTH: Final = 128
+
+
+class Metrics(Collector):
+    """Make the text of one scrape; may be asked by several threads."""
+
+    def __init__(self, state: State, directory_of: DirectoryOf, version: str) -> None:
+        self._state = state
+        self._directory_of = directory_of
+        self._version = version
+
+    def text(self) -> bytes:
+        """Write all metrics as Prometheus reads them; CONTENT_TYPE says what it is."""
+        return prometheus_client.generate_latest(self)
+
+    def collect(self) -> Iterator[Family]:
+        """Give every metric of the table, with the values that it has now."""
+        now, counted = self._state.snapshot(), self._state.counters.now()
+        pools = [pool.name for pool in now.node.partition.pools]
+        values: dict[Metric, list[Sample]] = {one: [] for one in table.VALUES}
+        values[table.BUILD_INFO].append(Sample(table.BUILD_INFO, (self._version,), 1))
+        for one in (*_node(now), *_counts(counted, pools), *self._containers(now)):
+            values[one.metric].append(one)
+        for metric, some in values.items():
+            yield _family(metric, some)
+        for duration, metric in table.DURATIONS.items():
+            yield _histogram(metric, counted.durations.get(duration, Histogram()))
+
+    def _containers(self, now: Snapshot) -> Iterator[Sample]:
+        bound = locality.bound(now.node)
+        read = 0
+        for one in bound[: locality.MOST_SHOWN]:
+            yield from locality.ranks(one)
+            directory = self._directory_of(one.container)
+            used = None if directory is None else usage.read(directory)
+            if used is not None:
+                read += 1
+                yield from locality.used(one, used)
+        yield Sample(table.BOUND, (), len(bound))
+        yield Sample(table.NOT_READ, (), len(bound) - read)
+
+
+def set_states(now: Snapshot) -> Mapping[str, str]:
+    """Tell of each CPU set which of STATES it is in, by id."""
+    held = now.node.ledger.held
+    barred = {one.subject for one in now.refusals if one.reason in NOTHING_IS_GIVEN}
+    refused = {one.subject for one in now.refusals}
+    states = {}
+    for one in now.node.partition.sets:
+        if not one.present.isdisjoint(held):
+            states[one.id] = "held"
+        elif one.id in refused or "" in barred or one.pool in barred:
+            states[one.id] = "unavailable"
+        else:
+            states[one.id] = "free"
+    return states
+
+
+def _node(now: Snapshot) -> Iterator[Sample]:
+    runtime = now.facts.runtime
+    if runtime.name:
+        told = runtime.name[:_LABEL_LENGTH], runtime.version[:_LABEL_LENGTH]
+        yield Sample(table.RUNTIME_INFO, told, 1)
+    yield Sample(table.SYNCHRONIZED, (), runtime.phase is Phase.SYNCHRONIZED)
+    yield from _sets(now.node.partition, set_states(now))
+    yield Sample(table.LENT_CPUS, (), len(now.node.lent))
+    reasons = Tally(one.reason for one in now.refusals)
+    for reason in Reason:
+        yield Sample(table.REFUSALS, (reason,), reasons[reason])
+
+
+def _sets(partition: Partition, states: Mapping[str, str]) -> Iterator[Sample]:
+    tally = Tally((one.pool, states[one.id]) for one in partition.sets)
+    for pool in partition.pools:
+        for state in STATES:
+            yield Sample(table.CPU_SETS, (pool.name, state), tally[pool.name, state])
+
+
+def _counts(counted: Counted, pools: Iterable[str]) -> Iterator[Sample]:
+    """Give all counts, those that are 0 as well: a rate needs where it began."""
+    values = {"pool": tuple(pools), "reason": _REFUSES_CREATION, "result": tuple(Creation)}
+    zeros = {
+        (count, label): 0
+        for count, metric in table.COUNTS.items()
+        for label in (values[metric.labels[0]] if metric.labels else ("",))
+    }
+    for (count, label), number in {**zeros, **counted.counts}.items():
+        metric = table.COUNTS[count]
+        yield Sample(metric, (label,) if metric.labels else (), number)
+    yield Sample(table.LISTED, (), counted.listed_at_s)
+
+
+def _family(metric: Metric, samples: Iterable[Sample]) -> Family:
+    family = Family(metric.name.removesuffix("_total"), metric.help, metric.kind)
+    for one in samples:
+        family.add_sample(metric.name, dict(zip(metric.labels, one.labels, strict=True)), one.value)
+    return family
+
+
+def _histogram(metric: Metric, taken: Histogram) -> Family:
+    family = Family(metric.name, metric.help, metric.kind)
+    bounds = (*(f"{bound_s:g}" for bound_s in BUCKETS_S), "+Inf")
+    for bound, number in zip(bounds, accumulate(taken.counts), strict=True):
+        family.add_sample(f"{metric.name}_bucket", {"le": bound}, number)
+    family.add_sample(f"{metric.name}_sum", {}, taken.sum_s)
+    family.add_sample(f"{metric.name}_count", {}, sum(taken.counts))
+    return family

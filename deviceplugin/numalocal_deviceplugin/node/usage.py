@@ -1,0 +1,136 @@
+"""What a container has used, and what it is really bound to, by its cgroup's files (version 2).
+
+Each file may be missing: a kernel without NUMA has no memory.numa_stat, one without PSI no
+pressure, and a container may end between two reads.  What was not read is None or left out.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from numalocal.errors import ListInvalid
+from numalocal.idset import MAX_ID, IdSet
+
+_MOST_BYTES: Final = 1 << 16
+"""Of one file: what is looked for stands in the first lines, whatever the number of nodes."""
+_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_DIGITS: Final = 20
+"""Of the largest number of 64 bits."""
+_PER_S: Final = 1e6
+_USERS_OWN: Final = frozenset({"anon", "file"})
+PRESSED: Final = ("cpu", "memory", "io")
+_KINDS: Final = frozenset({"some", "full"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cpu:
+    """What cpu.stat says; `throttled_s` and `periods` are 0 where the group has no quota."""
+
+    used_s: float
+    periods: int
+    throttled_periods: int
+    throttled_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one cgroup's files say now.
+
+    `memory_bytes` is anonymous and file memory by NUMA node: what may have been placed by a
+    policy, and not what the kernel keeps for the container.  `stalled_s` are the totals of
+    pressure by resource (cpu, memory, io) and kind (some, full).  `cpus` and `mems` are what is
+    in effect.
+    """
+
+    memory_bytes: Mapping[int, int] = field(default_factory=dict)
+    cpu: Cpu | None = None
+    stalled_s: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    cpus: IdSet | None = None
+    mems: IdSet | None = None
+
+
+def read(directory: Path) -> Usage | None:
+    """Read a container's cgroup; None where there is none."""
+    try:
+        group = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return Usage(
+            memory_bytes=_memory_bytes(_text(group, "memory.numa_stat")),
+            cpu=_cpu(_text(group, "cpu.stat")),
+            stalled_s={
+                (resource, kind): total_s
+                for resource in PRESSED
+                for kind, total_s in _stalled_s(_text(group, f"{resource}.pressure"))
+            },
+            cpus=_ids(_text(group, "cpuset.cpus.effective")),
+            mems=_ids(_text(group, "cpuset.mems.effective")),
+        )
+    finally:
+        os.close(group)
+
+
+def _text(group: int, name: str) -> str:
+    """Read a file of a cgroup; empty where it is not there or cannot be read now."""
+    try:
+        file = os.open(name, _FLAGS, dir_fd=group)
+    except OSError:
+        return ""
+    try:
+        return os.read(file, _MOST_BYTES).decode("utf-8", "replace")
+    except OSError:  # EOPNOTSUPP: pressure is off
+        return ""
+    finally:
+        os.close(file)
+
+
+def _memory_bytes(text: str) -> Mapping[int, int]:
+    """Add up the lines such as `anon N0=4096 N1=0`."""
+    found: dict[int, int] = {}
+    for line in text.splitlines():
+        kind, *words = line.split(" ")
+        if kind in _USERS_OWN:
+            for word in words:
+                node, _, size = word.removeprefix("N").partition("=")
+                if _is_number(node) and int(node) <= MAX_ID and _is_number(size):
+                    found[int(node)] = found.get(int(node), 0) + int(size)
+    return found
+
+
+def _cpu(text: str) -> Cpu | None:
+    values = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(" ")
+        if _is_number(value):
+            values[name] = int(value)
+    if "usage_usec" not in values:
+        return None
+    return Cpu(
+        used_s=values["usage_usec"] / _PER_S,
+        periods=values.get("nr_periods", 0),
+        throttled_periods=values.get("nr_throttled", 0),
+        throttled_s=values.get("throttled_usec", 0) / _PER_S,
+    )
+
+
+def _stalled_s(text: str) -> Iterator[tuple[str, float]]:
+    """Read the lines such as `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`."""
+    for line in text.splitlines():
+        kind, _, rest = line.partition(" ")
+        total = rest.rpartition("total=")[2]
+        if kind in _KINDS and _is_number(total):
+            yield kind, int(total) / _PER_S
+
+
+def _ids(text: str) -> IdSet | None:
+    try:
+        return IdSet.parse(text) or None
+    except ListInvalid:
+        return None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS

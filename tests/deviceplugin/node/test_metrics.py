@@ -1,0 +1,320 @@
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from numalocal.idset import IdSet
+from numalocal.sets.assignment import Assignment
+from numalocal_deviceplugin.counters import Count, Counters, Creation, Duration
+from numalocal_deviceplugin.node import locality, table
+from numalocal_deviceplugin.node.metrics import Metrics
+from numalocal_deviceplugin.node.table import Kind
+from numalocal_deviceplugin.pods import Container, Pod
+from numalocal_deviceplugin.refusals import Reason, Refusal
+from numalocal_deviceplugin.state import State
+
+from ..nodes import N0, N1, make_container, make_machine, make_pod, make_state
+from .cgroup_files import write
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "deviceplugin" / "metrics.txt"
+
+
+def bind(state: State, pod: Pod, container: Container, *ids: str) -> None:
+    """Let a container live on its CPU sets."""
+    sets = {one.id: one for one in state.snapshot().node.partition.sets}
+    state.admit(pod, container, Assignment.of(sets[one] for one in ids))
+    state.created(pod, container)
+
+
+def scrape(state: State, root: Path) -> bytes:
+    """Ask once; a container's cgroup is the directory of its id."""
+    return Metrics(state, lambda one: root / one.id, "1.2.3").text()
+
+
+def samples(text: bytes) -> list[Sample]:
+    families = text_string_to_metric_families(text.decode())
+    return [one for family in families for one in family.samples]
+
+
+def values(text: bytes, metric: str, **labels: str) -> list[float]:
+    return [
+        one.value
+        for one in samples(text)
+        if one.name == f"numalocal_{metric}" and labels.items() <= one.labels.items()
+    ]
+
+
+def value(text: bytes, metric: str, **labels: str) -> float:
+    (one,) = values(text, metric, **labels)
+    return one
+
+
+def count_everything(counters: Counters) -> None:
+    for count, metric in table.COUNTS.items():
+        label = {"pool": "cpuset", "reason": Reason.CPUS_HELD, "result": Creation.BOUND}
+        counters.add(count, label[metric.labels[0]] if metric.labels else "", by=2)
+    for at, duration in enumerate(Duration, start=1):
+        for took_s in (0.0001, 0.0015, 0.0015, 3.0):
+            counters.observe(duration, took_s * at)
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> bytes:
+    """A scrape of a node with a worker on node 1, of whose memory a fifth is on node 0."""
+    state = make_state()
+    bind(state, make_pod(), make_container(), N1)
+    write(tmp_path / "id-of-engine")
+    state.set_machine(make_machine().with_online(IdSet.parse("0-1,4-7")))
+    count_everything(state.counters)
+    return scrape(state, tmp_path)
+
+
+def test_a_scrape_is_the_golden_text(busy: bytes) -> None:
+    if os.environ.get("NUMALOCAL_GOLDEN") == "write":
+        GOLDEN.parent.mkdir(parents=True, exist_ok=True)
+        GOLDEN.write_bytes(busy)
+
+    assert busy.decode() == GOLDEN.read_text()
+
+
+def test_a_scrape_has_every_metric_of_the_table_with_its_labels_and_nothing_else(
+    busy: bytes,
+) -> None:
+    told = {
+        (one.name, one.type, one.documentation, frozenset(sample.labels) - {"le"})
+        for one in text_string_to_metric_families(busy.decode())
+        for sample in one.samples
+    }
+
+    assert told == {
+        (one.name.removesuffix("_total"), str(one.kind), one.help, frozenset(one.labels))
+        for one in table.TABLE
+    }
+
+
+def test_names_are_as_prometheus_wants_them() -> None:
+    names = [one.name for one in table.TABLE]
+
+    assert len(set(names)) == len(names)
+    for one in table.TABLE:
+        assert one.name.startswith("numalocal_")
+        assert one.name.endswith("_total") == (one.kind is Kind.COUNTER)
+        assert one.help.endswith(".")
+
+
+def test_local_is_what_is_on_the_nodes_of_the_sets(busy: bytes) -> None:
+    assert value(busy, "container_memory_local_ratio", pod="llama-0") == 0.8
+    assert value(busy, "container_memory_bytes", numa_node="0") == 1 << 20
+    assert value(busy, "container_memory_bytes", numa_node="1") == 4 << 20
+
+
+def test_a_container_without_memory_has_no_share_of_it(tmp_path: Path) -> None:
+    state = make_state()
+    bind(state, make_pod(), make_container(), N1)
+    write(tmp_path / "id-of-engine", memory_numa_stat="anon N0=0 N1=0\nfile N0=0 N1=0\n")
+
+    assert not values(scrape(state, tmp_path), "container_memory_local_ratio")
+
+
+def test_every_rank_is_told_with_its_node(tmp_path: Path) -> None:
+    state = make_state()
+    bind(state, make_pod(), make_container(), N0, N1)
+    write(tmp_path / "id-of-engine")
+
+    text = scrape(state, tmp_path)
+
+    assert value(text, "rank_cpus", rank="0", cpu_set=N0, numa_node="0") == 2
+    assert value(text, "rank_cpus", rank="1", cpu_set=N1, numa_node="1") == 2
+    assert value(text, "container_memory_local_ratio") == 1
+
+
+@pytest.mark.parametrize(
+    ("online", "changed", "drifted"),
+    [
+        ("0-7", {}, 0),
+        ("0-7", {"cpuset_cpus_effective": "0-7\n"}, 1),
+        ("0-7", {"cpuset_cpus_effective": "6\n"}, 1),
+        ("0-7", {"cpuset_mems_effective": "0-1\n"}, 1),
+        ("0-6", {"cpuset_cpus_effective": "6\n"}, 0),
+    ],
+)
+def test_drift_is_another_cpuset_than_what_is_online_of_the_sets(
+    tmp_path: Path, online: str, changed: Mapping[str, str], drifted: int
+) -> None:
+    state = make_state()
+    bind(state, make_pod(), make_container(), N1)
+    state.set_machine(make_machine().with_online(IdSet.parse(online)))
+    write(tmp_path / "id-of-engine", **changed)
+
+    assert value(scrape(state, tmp_path), "container_drifted") == drifted
+
+
+def test_what_cannot_be_read_is_not_told_as_nothing(tmp_path: Path) -> None:
+    state = make_state()
+    bind(state, make_pod(), make_container(), N1)
+    write(tmp_path / "id-of-engine", cpuset_cpus_effective=None, cpu_stat=None)
+
+    text = scrape(state, tmp_path)
+
+    assert not values(text, "container_drifted")
+    assert not values(text, "container_cpu_seconds_total")
+
+
+def test_a_container_whose_cgroup_is_not_found_is_counted(tmp_path: Path) -> None:
+    state = make_state()
+    bind(state, make_pod(), make_container(), N1)
+
+    for text in (scrape(state, tmp_path), Metrics(state, lambda _: None, "1").text()):
+        assert value(text, "bound_containers") == 1
+        assert value(text, "bound_containers_not_read") == 1
+        assert values(text, "rank_cpus", rank="0", numa_node="1") == [2]
+        assert not values(text, "container_memory_bytes")
+
+
+def test_others_than_who_holds_sets_are_not_read(tmp_path: Path) -> None:
+    state = make_state()
+    for number in range(20):
+        one = replace(make_container("app"), id=f"app-{number}")
+        state.created(make_pod(f"app-{number}"), one)
+
+    def nobody(one: Container) -> Path | None:
+        raise AssertionError(f"{one.id} was looked for")
+
+    assert value(Metrics(state, nobody, "1").text(), "bound_containers") == 0
+
+
+def test_states_of_sets_add_up(tmp_path: Path) -> None:
+    state = make_state()
+
+    def states() -> tuple[float, ...]:
+        text = scrape(state, tmp_path)
+        return tuple(
+            value(text, "cpu_sets", pool="cpuset", state=one)
+            for one in ("held", "free", "unavailable")
+        )
+
+    assert states() == (0, 2, 0)
+    bind(state, make_pod(), make_container(), N1)
+    assert states() == (1, 1, 0)
+    state.set_machine(make_machine().with_online(IdSet.parse("0-1,4-7")))
+    assert states() == (1, 0, 1)
+    state.set_machine(make_machine())
+    state.refuse("here", [Refusal(reason=Reason.NOT_REGISTERED, message="no", subject="cpuset")])
+    assert states() == (1, 0, 1)
+    state.refuse("here", [Refusal(reason=Reason.NOT_REGISTERED, message="no", subject="other")])
+    assert states() == (1, 1, 0)
+    state.refuse("here", [Refusal(reason=Reason.CGROUP_V1, message="no")])
+    assert states() == (1, 0, 1)
+
+
+def test_every_reason_is_told_also_where_nothing_is_refused(tmp_path: Path) -> None:
+    state = make_state()
+    text = scrape(state, tmp_path)
+    assert {one: value(text, "refusals", reason=one) for one in Reason} == dict.fromkeys(Reason, 0)
+
+    state.runtime_lost()
+    state.refuse("here", [Refusal(reason=Reason.POOLS_INVALID, message="no")] * 2)
+    text = scrape(state, tmp_path)
+
+    assert value(text, "refusals", reason=Reason.POOLS_INVALID) == 2
+    assert value(text, "runtime_synchronized") == 0
+
+
+def test_counts_begin_at_nothing(tmp_path: Path) -> None:
+    text = scrape(make_state(), tmp_path)
+
+    for count, metric in table.COUNTS.items():
+        some = values(text, f"{count}_total")
+        assert some, metric.name
+        assert not any(some)
+    assert value(text, "container_refusals_total", reason=Reason.CPUS_HELD) == 0
+    assert value(text, "allocations_total", pool="cpuset") == 0
+
+
+def test_counts_are_told_by_their_labels(tmp_path: Path) -> None:
+    state = make_state()
+    state.counters.add(Count.CONTAINER_CREATIONS, Creation.SHARED)
+
+    text = scrape(state, tmp_path)
+
+    assert value(text, "container_creations_total", result="shared") == 1
+    assert value(text, "container_creations_total", result="bound") == 0
+
+
+def test_two_pods_of_one_name_are_one_series_of_the_later(tmp_path: Path) -> None:
+    state = make_state()
+    bind(state, make_pod(), make_container(), N0)
+    again = replace(make_container(), id="again")
+    bind(state, replace(make_pod(), uid="another"), again, N1)
+    write(tmp_path / "id-of-engine")
+    write(tmp_path / "again")
+
+    text = scrape(state, tmp_path)
+
+    assert value(text, "rank_cpus", pod="llama-0", cpu_set=N1) == 2
+    assert not values(text, "rank_cpus", cpu_set=N0)
+
+
+def crowd(state: State, number: int) -> None:
+    """Let many containers of one pod share a set, which is as many as a node can have."""
+    for at in range(number):
+        bind(state, make_pod(), replace(make_container(f"engine-{at}"), id="id-of-engine"), N1)
+        state.created(make_pod(), replace(make_container(f"engine-{at}"), id=f"{at}"))
+
+
+def test_series_have_an_end(tmp_path: Path) -> None:
+    state = make_state()
+    crowd(state, locality.MOST_SHOWN + 5)
+    directory = write(tmp_path / "one", memory_numa_stat=_everywhere("anon", 1024))
+
+    text = Metrics(state, lambda _: directory, "1").text()
+
+    assert len(values(text, "rank_cpus")) == locality.MOST_SHOWN
+    assert len(values(text, "container_memory_bytes")) <= locality.MOST_SHOWN * 64
+    assert value(text, "bound_containers_not_read") >= 5
+
+
+def _everywhere(kind: str, nodes: int) -> str:
+    return f"{kind} " + " ".join(f"N{node}=4096" for node in range(nodes)) + "\n"
+
+
+_ANY = st.text(st.characters(codec="utf-8"), max_size=300)
+
+
+@given(namespace=_ANY, name=_ANY, container=_ANY, runtime=_ANY)
+def test_names_of_any_text_are_read_back_by_prometheus_own_parser(
+    tmp_path_factory: pytest.TempPathFactory,
+    namespace: str,
+    name: str,
+    container: str,
+    runtime: str,
+) -> None:
+    state, root = make_state(), tmp_path_factory.mktemp("cgroups")
+    state.runtime_synchronized(runtime, runtime)
+    pod = replace(make_pod(), namespace=namespace, name=name)
+    bind(state, pod, make_container(container), N1)
+    directory = write(root)
+
+    text = Metrics(state, lambda _: directory, "1").text()
+
+    (rank,) = (one for one in samples(text) if one.name == table.RANK_CPUS.name)
+    assert rank.labels["namespace"] == namespace[:253]
+    assert rank.labels["pod"] == name[:253]
+    assert rank.labels["container"] == container[:253]
+    assert len(values(text, "runtime_info")) == (runtime != "")
+
+
+def lines(text: bytes) -> Iterable[str]:
+    return (one for one in text.decode().splitlines() if not one.startswith("#"))
+
+
+def test_no_two_series_have_the_same_labels(busy: bytes) -> None:
+    series = [one.rpartition(" ")[0] for one in lines(busy)]
+
+    assert len(set(series)) == len(series)

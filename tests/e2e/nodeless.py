@@ -1,0 +1,123 @@
+"""The chart on an API server without nodes: what of it needs none, and callers with its tokens."""
+
+import json
+import os
+import ssl
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPSConnection
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab import binaries
+from lab.api_server import ApiServer, serving
+from lab.commands import wait_for
+
+CHART = Path(__file__).parents[2] / "charts" / "numalocal"
+NAMESPACE = "numalocal-system"
+AGENT = "numalocal-agent"
+OPERATOR = "numalocal-operator"
+OK, CREATED, CONFLICT, INVALID = 200, 201, 409, 422
+
+_TOPOLOGIES = "/apis/numalocal.io/v1alpha1/nodecputopologies"
+_KINDS = (
+    "ServiceAccount",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+)
+
+Answer = tuple[int, Any]
+
+
+@contextmanager
+def installed(folder: Path) -> Iterator[ApiServer]:
+    """Serve with the chart's CRDs, accounts, roles and policies."""
+    with serving(folder) as api:
+        api.apply({"apiVersion": "v1", "kind": "Namespace", **named(NAMESPACE)})
+        api.kubectl("apply", "--server-side", "--filename", str(CHART / "crds"))
+        api.apply(*(one for one in _rendered() if one["kind"] in _KINDS))
+        crds = [f"crd/{one}.numalocal.io" for one in ("nodecputopologies", "cpuinferenceworkers")]
+        api.kubectl("wait", "--for=condition=Established", *crds)
+        node(api, "node-0")
+        someone = agent(api, "node-0")
+        # The API server takes a moment to see a policy; until then RBAC alone is asked.
+        wait_for(
+            "the policy works",
+            lambda: someone.create(topology("none"), query="?dryRun=All")[0] == INVALID,
+            timeout_s=60,
+        )
+        yield api
+
+
+def _rendered() -> list[dict[str, Any]]:
+    helm = binaries.found_helm(os.environ) or binaries.helm() / "helm"
+    about = [f"--namespace={NAMESPACE}", f"--kube-version={binaries.KUBERNETES}"]
+    command = [str(helm), "template", "numalocal", str(CHART), *about]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return [one for one in yaml.safe_load_all(done.stdout) if one]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Calls as the holder of a token does, reading nothing first."""
+
+    api: ApiServer
+    token: str
+
+    def create(self, document: Mapping[str, Any], *, query: str = "") -> Answer:
+        return self._call("POST", f"{_TOPOLOGIES}{query}", "application/json", document)
+
+    def patch(self, name: str, status: Mapping[str, Any]) -> Answer:
+        path = f"{_TOPOLOGIES}/{name}/status"
+        return self._call("PATCH", path, "application/merge-patch+json", {"status": status})
+
+    def _call(self, method: str, path: str, kind: str, body: Mapping[str, Any]) -> Answer:
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind}
+        context = ssl.create_default_context(cafile=str(self.api.folder / "ca.crt"))
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        connection = HTTPSConnection("127.0.0.1", self.api.port, timeout=20, context=context)
+        try:
+            connection.request(method, path, json.dumps(body), headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+
+def named(name: str, **metadata: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, **metadata}}
+
+
+def topology(name: str) -> dict[str, Any]:
+    return {"apiVersion": "numalocal.io/v1alpha1", "kind": "NodeCpuTopology", **named(name)}
+
+
+def node(api: ApiServer, name: str) -> None:
+    api.apply({"apiVersion": "v1", "kind": "Node", **named(name)})
+
+
+def agent(api: ApiServer, on: str) -> Caller:
+    """Make a pod of the agent on a node; call with the token that the node's kubelet asks for."""
+    name = f"{AGENT}-{on}"
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        **named(name, namespace=NAMESPACE),
+        "spec": {
+            "nodeName": on,
+            "serviceAccountName": AGENT,
+            "containers": [{"name": "agent", "image": "agent"}],
+        },
+    }
+    api.apply(pod)
+    return Caller(api, token(api, "--bound-object-kind=Pod", f"--bound-object-name={name}"))
+
+
+def token(api: ApiServer, *flags: str, account: str = AGENT) -> str:
+    return api.kubectl("create", "token", account, f"--namespace={NAMESPACE}", *flags).strip()
