@@ -101,11 +101,25 @@ class Controller:
             await asyncio.sleep(self._resync_s)
             try:
                 keys = await asyncio.to_thread(self._cluster.workers, self._config.namespace)
+                await self._forget_nodes()
             except Exception as error:  # the next one may do better
                 _tell("resync failed", error, {"retry_s": self._resync_s})
                 continue
             for key in keys:
                 self.observed(key)
+
+    async def _forget_nodes(self) -> None:
+        """Forget the nodes whose end was missed: a watch that began anew does not tell of it.
+
+        What the others tell is left as the watch knows it, which may be newer.
+        """
+        known = self._topologies.names()
+        there = await asyncio.to_thread(self._node_names)
+        for name in known - there:
+            self.told(self._topologies.gone(name))
+
+    def _node_names(self) -> frozenset[str]:
+        return frozenset(one["metadata"]["name"] for one in self._cluster.topologies())
 
     @staticmethod
     def _now() -> float:

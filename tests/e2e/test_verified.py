@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes import config as kubernetes_config
 
 from lab.api_server import ApiServer
 from lab.commands import wait_for
 from nodeless import OPERATOR, Caller, agent, named, node, token, topology
+from numalocal_operator.cluster import Cluster
+from numalocal_operator.topologies import Topologies
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "serving"
@@ -227,3 +230,19 @@ def test_a_pod_by_annotation_is_told_what_its_node_shows(api: ApiServer, of_node
     shows(of_node, uid, "one", "Unbound")
     soon("unbound", lambda: bound() == ("False", "StartedUnbound"))
     soon("an event of each", lambda: sorted(reasons(api, "any")) == ["StartedUnbound", "Verified"])
+
+
+def test_nodes_are_listed_with_the_operators_rights(
+    api: ApiServer, of_node: Caller, tmp_path: Path
+) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(kubeconfig(api, token(api, account=OPERATOR)))
+    connection = kubernetes_config.new_client_from_config(str(path))  # type: ignore[no-untyped-call] # has no types
+    cluster, topologies = Cluster(connection), Topologies()
+
+    topologies.listed(cluster.topologies())
+
+    assert NODE in topologies.names()
+    pools = topologies.pools()
+    assert pools is not None
+    assert pools[POOL].cpus_per_set == 2

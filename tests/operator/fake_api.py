@@ -88,8 +88,8 @@ class FakeApi:
         if collection == TOPOLOGIES:
             return 200, self._page(collection, query)
         if collection.startswith("/apis") and "/namespaces/" not in collection:
-            found = [one for path, one in self.objects.items() if path.startswith("/apis")]
-            return 200, {"items": found}
+            kind = f"/{collection.rpartition('/')[2]}/"
+            return 200, {"items": [one for path, one in self.objects.items() if kind in path]}
         key, _, value = query.get("labelSelector", [""])[0].partition("=")
         found = [self.objects[path] for path in self._paths(collection)]
         if key:

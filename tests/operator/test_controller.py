@@ -11,8 +11,8 @@ from numalocal_operator.cluster import Cluster
 from numalocal_operator.controller import Controller
 from numalocal_operator.topologies import Topologies
 
-from .builders import CONFIG, make_worker, raw_pod, raw_worker
-from .fake_api import PODS, WORKERS, FakeApi
+from .builders import CONFIG, make_worker, raw_pod, raw_worker, topology
+from .fake_api import PODS, TOPOLOGIES, WORKERS, FakeApi
 
 LLAMA = ("serving", "llama")
 WORKER = f"{WORKERS}/llama"
@@ -175,3 +175,18 @@ def test_what_a_node_tells_of_a_workers_pod_is_looked_at_whichever_event_comes_f
         assert rounds() == 3
 
     while_running(controller, act)
+
+
+def test_a_node_whose_end_was_missed_is_forgotten_by_the_resync(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    topologies = Topologies()
+    pool = {"name": "cpuset", "sets": 1, "cpusPerSet": 4}
+    for name in ("stays", "goes"):
+        topologies.observed(topology(name, pools=[pool]))
+    api.put(TOPOLOGIES, topology("stays"))
+
+    async def act() -> None:
+        await seen(lambda: topologies.names() == {"stays"})
+
+    while_running(Controller(cluster, CONFIG, topologies, resync_s=0.05), act)
