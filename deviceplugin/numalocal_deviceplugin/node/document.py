@@ -126,16 +126,25 @@ def _pools(now: Snapshot, sets: Sequence[Document]) -> Iterator[Document]:
         }
 
 
-def _sets(now: Snapshot) -> Iterator[Document]:
-    holders = _holders(now.node.ledger.tenants.values())
+def states(now: Snapshot) -> Iterator[tuple[CpuSet, str, Refusal | None]]:
+    """Say of every set whether it is FREE, HELD or UNAVAILABLE, and what is refused of it."""
+    held = now.node.ledger.held
     of_subject = {one.subject: one for one in reversed(now.refusals)}
     barred = [one for one in now.refusals if one.reason in NOTHING_IS_GIVEN]
     for one in now.node.partition.sets:
         # By CPU: a set was cut anew where the pools have changed since it was given out.
-        holder = next((holders[cpu] for cpu in one.present if cpu in holders), None)
+        if not one.present.isdisjoint(held):
+            yield one, HELD, of_subject.get(one.id)
+            continue
         of_all = (each for each in barred if each.subject in ("", one.pool))
-        refusal = of_subject.get(one.id) or (None if holder else next(of_all, None))
-        state = HELD if holder else UNAVAILABLE if refusal else FREE
+        refusal = of_subject.get(one.id) or next(of_all, None)
+        yield one, UNAVAILABLE if refusal else FREE, refusal
+
+
+def _sets(now: Snapshot) -> Iterator[Document]:
+    holders = _holders(now.node.ledger.tenants.values())
+    for one, state, refusal in states(now):
+        holder = next((holders[cpu] for cpu in one.present if cpu in holders), None)
         yield {
             "id": one.id,
             "pool": one.pool,

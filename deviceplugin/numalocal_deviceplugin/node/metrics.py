@@ -1,7 +1,7 @@
 """What Prometheus is told: the node as it is when it asks, and what was counted since the start."""
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import Final
@@ -10,17 +10,16 @@ import prometheus_client
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from numalocal.sets.partition import Partition
 from numalocal_deviceplugin.counters import BUCKETS_S, Counted, Creation, Histogram
 from numalocal_deviceplugin.node import locality, table, usage
+from numalocal_deviceplugin.node.document import FREE, HELD, UNAVAILABLE, states
 from numalocal_deviceplugin.node.table import Metric, Sample
 from numalocal_deviceplugin.pods import Container
-from numalocal_deviceplugin.refusals import NOTHING_IS_GIVEN, Reason
+from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.snapshot import Phase, Snapshot
 from numalocal_deviceplugin.state import State
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-STATES: Final = ("held", "free", "unavailable")
 
 DirectoryOf = Callable[[Container], Path | None]
 """Find a container's cgroup; None where it has none that is known."""
@@ -32,10 +31,10 @@ _LABEL_LENGTH: Final = 128
 class Metrics(Collector):
     """Make the text of one scrape; may be asked by several threads."""
 
-    def __init__(self, state: State, directory_of: DirectoryOf, version: str) -> None:
+    def __init__(self, state: State, directory_of: DirectoryOf, version: str, node: str) -> None:
         self._state = state
         self._directory_of = directory_of
-        self._version = version
+        self._about = version, node
 
     def text(self) -> bytes:
         """Write all metrics as Prometheus reads them; CONTENT_TYPE says what it is."""
@@ -46,7 +45,7 @@ class Metrics(Collector):
         now, counted = self._state.snapshot(), self._state.counters.now()
         pools = [pool.name for pool in now.node.partition.pools]
         values: dict[Metric, list[Sample]] = {one: [] for one in table.VALUES}
-        values[table.BUILD_INFO].append(Sample(table.BUILD_INFO, (self._version,), 1))
+        values[table.BUILD_INFO].append(Sample(table.BUILD_INFO, self._about, 1))
         for one in (*_node(now), *_counts(counted, pools), *self._containers(now)):
             values[one.metric].append(one)
         for metric, some in values.items():
@@ -68,39 +67,23 @@ class Metrics(Collector):
         yield Sample(table.NOT_READ, (), len(bound) - read)
 
 
-def set_states(now: Snapshot) -> Mapping[str, str]:
-    """Tell of each CPU set which of STATES it is in, by id."""
-    held = now.node.ledger.held
-    barred = {one.subject for one in now.refusals if one.reason in NOTHING_IS_GIVEN}
-    refused = {one.subject for one in now.refusals}
-    states = {}
-    for one in now.node.partition.sets:
-        if not one.present.isdisjoint(held):
-            states[one.id] = "held"
-        elif one.id in refused or "" in barred or one.pool in barred:
-            states[one.id] = "unavailable"
-        else:
-            states[one.id] = "free"
-    return states
-
-
 def _node(now: Snapshot) -> Iterator[Sample]:
     runtime = now.facts.runtime
     if runtime.name:
         told = runtime.name[:_LABEL_LENGTH], runtime.version[:_LABEL_LENGTH]
         yield Sample(table.RUNTIME_INFO, told, 1)
     yield Sample(table.SYNCHRONIZED, (), runtime.phase is Phase.SYNCHRONIZED)
-    yield from _sets(now.node.partition, set_states(now))
+    yield from _sets(now)
     yield Sample(table.LENT_CPUS, (), len(now.node.lent))
     reasons = Tally(one.reason for one in now.refusals)
     for reason in Reason:
         yield Sample(table.REFUSALS, (reason,), reasons[reason])
 
 
-def _sets(partition: Partition, states: Mapping[str, str]) -> Iterator[Sample]:
-    tally = Tally((one.pool, states[one.id]) for one in partition.sets)
-    for pool in partition.pools:
-        for state in STATES:
+def _sets(now: Snapshot) -> Iterator[Sample]:
+    tally = Tally((one.pool, state) for one, state, _ in states(now))
+    for pool in now.node.partition.pools:
+        for state in (FREE, HELD, UNAVAILABLE):
             yield Sample(table.CPU_SETS, (pool.name, state), tally[pool.name, state])
 
 

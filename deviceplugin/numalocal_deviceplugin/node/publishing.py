@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from numalocal_deviceplugin import backoff
+from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.errors import PublishFailed
 from numalocal_deviceplugin.node.document import About, Document, document, stamped
 from numalocal_deviceplugin.node.publisher import Publisher
@@ -90,6 +91,7 @@ class Publishing:
         try:
             self._publisher.publish(new)
         except PublishFailed as error:
+            self._state.counters.add(Count.PUBLISHING_FAILURES)
             log.warning("NodeCpuTopology not written", extra={"err": str(error)})
             self._refuse([Refusal(reason=Reason.NOT_PUBLISHED, message=str(error))])
             return False

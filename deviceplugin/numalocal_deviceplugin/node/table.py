@@ -51,7 +51,9 @@ def _seconds(name: str, text: str) -> Metric:
 
 _CONTAINER: Final = ("namespace", "pod", "container")
 
-BUILD_INFO: Final = _gauge("build_info", "Always 1; the version is the agent's.", "version")
+BUILD_INFO: Final = _gauge(
+    "build_info", "Always 1; the agent's version, and the node that it is of.", "version", "node"
+)
 RUNTIME_INFO: Final = _gauge(
     "runtime_info", "Always 1; what the container runtime says it is.", "name", "version"
 )
@@ -60,7 +62,7 @@ SYNCHRONIZED: Final = _gauge(
 )
 CPU_SETS: Final = _gauge(
     "cpu_sets",
-    "CPU sets of this node: held by a pod, free, or unavailable and why is among the refusals.",
+    "CPU sets of this node: Free, Held by a pod, or Unavailable as one of the refusals says.",
     *("pool", "state"),
 )
 LENT_CPUS: Final = _gauge(

@@ -34,7 +34,7 @@ def bind(state: State, pod: Pod, container: Container, *ids: str) -> None:
 
 def scrape(state: State, root: Path) -> bytes:
     """Ask once; a container's cgroup is the directory of its id."""
-    return Metrics(state, lambda one: root / one.id, "1.2.3").text()
+    return Metrics(state, lambda one: root / one.id, "1.2.3", "node-1").text()
 
 
 def samples(text: bytes) -> list[Sample]:
@@ -170,7 +170,7 @@ def test_a_container_whose_cgroup_is_not_found_is_counted(tmp_path: Path) -> Non
     state = make_state()
     bind(state, make_pod(), make_container(), N1)
 
-    for text in (scrape(state, tmp_path), Metrics(state, lambda _: None, "1").text()):
+    for text in (scrape(state, tmp_path), Metrics(state, lambda _: None, "1", "node-1").text()):
         assert value(text, "bound_containers") == 1
         assert value(text, "bound_containers_not_read") == 1
         assert values(text, "rank_cpus", rank="0", numa_node="1") == [2]
@@ -186,7 +186,7 @@ def test_others_than_who_holds_sets_are_not_read(tmp_path: Path) -> None:
     def nobody(one: Container) -> Path | None:
         raise AssertionError(f"{one.id} was looked for")
 
-    assert value(Metrics(state, nobody, "1").text(), "bound_containers") == 0
+    assert value(Metrics(state, nobody, "1", "node-1").text(), "bound_containers") == 0
 
 
 def test_states_of_sets_add_up(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_states_of_sets_add_up(tmp_path: Path) -> None:
         text = scrape(state, tmp_path)
         return tuple(
             value(text, "cpu_sets", pool="cpuset", state=one)
-            for one in ("held", "free", "unavailable")
+            for one in ("Held", "Free", "Unavailable")
         )
 
     assert states() == (0, 2, 0)
@@ -273,7 +273,7 @@ def test_series_have_an_end(tmp_path: Path) -> None:
     crowd(state, locality.MOST_SHOWN + 5)
     directory = write(tmp_path / "one", memory_numa_stat=_everywhere("anon", 1024))
 
-    text = Metrics(state, lambda _: directory, "1").text()
+    text = Metrics(state, lambda _: directory, "1", "node-1").text()
 
     assert len(values(text, "rank_cpus")) == locality.MOST_SHOWN
     assert len(values(text, "container_memory_bytes")) <= locality.MOST_SHOWN * 64
@@ -301,7 +301,7 @@ def test_names_of_any_text_are_read_back_by_prometheus_own_parser(
     bind(state, pod, make_container(container), N1)
     directory = write(root)
 
-    text = Metrics(state, lambda _: directory, "1").text()
+    text = Metrics(state, lambda _: directory, "1", "node-1").text()
 
     (rank,) = (one for one in samples(text) if one.name == table.RANK_CPUS.name)
     assert rank.labels["namespace"] == namespace[:253]

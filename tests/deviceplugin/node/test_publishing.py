@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.node.document import About
 from numalocal_deviceplugin.node.publishing import Publishing, Timing
 from numalocal_deviceplugin.refusals import Reason
@@ -113,6 +114,7 @@ def test_what_is_refused_is_tried_again_and_told_meanwhile(
         until(refused, "a refusal")
         assert "status 403: no" in refused()[0]
         until(lambda: "worker-1" in api.objects and not refused(), "success")
+    assert state.counters.now().counts[Count.PUBLISHING_FAILURES, ""] == 3
 
     assert api.objects["worker-1"]["status"]["refusals"] == []
     assert [one.getMessage() for one in caplog.records].count("NodeCpuTopology not written") == 3
