@@ -1,0 +1,152 @@
+"""Rules for Prometheus, made of the table of metrics: what somebody should look at."""
+
+from typing import Any
+
+from numalocal_deviceplugin.counters import Count, Duration
+from numalocal_deviceplugin.node import table
+from numalocal_deviceplugin.refusals import NOTHING_IS_GIVEN, Reason
+
+NODE = f"* on (instance) group_left (node) {table.BUILD_INFO.name}"
+"""Each agent is one instance; its node's name comes with its version."""
+CONTAINER = "{{ $labels.namespace }}/{{ $labels.pod }}, container {{ $labels.container }}"
+ON = "namespace, pod, container"
+
+
+def made() -> dict[str, Any]:
+    """Give the groups of a PrometheusRule."""
+    return {"groups": [{"name": "numalocal", "rules": [*_of_nodes(), *_of_containers()]}]}
+
+
+def _of_nodes() -> list[dict[str, Any]]:
+    refusals, counts = table.REFUSALS.name, table.COUNTS
+    barring = "|".join(sorted(NOTHING_IS_GIVEN))
+    creations = table.DURATIONS[Duration.CREATE_CONTAINER].name
+    return [
+        _rule(
+            "NumalocalNoAgent",
+            f"absent({table.BUILD_INFO.name})",
+            "10m",
+            "critical",
+            "No agent of numalocal is seen: workers get no CPU sets, or nobody is asked for them.",
+        ),
+        _rule(
+            "NumalocalNodeNotServing",
+            f'({refusals}{{reason=~"{barring}"}} > 0) {NODE}',
+            "10m",
+            "warning",
+            "Node {{ $labels.node }} gives out no CPU sets: {{ $labels.reason }}.",
+        ),
+        _rule(
+            "NumalocalPoolsInvalid",
+            f'({refusals}{{reason="{Reason.POOLS_INVALID}"}} > 0) {NODE}',
+            "5m",
+            "warning",
+            "Node {{ $labels.node }} does not take its new pools and serves the old ones.",
+        ),
+        _rule(
+            "NumalocalNotPublished",
+            f'({refusals}{{reason="{Reason.NOT_PUBLISHED}"}} > 0) {NODE}',
+            "15m",
+            "warning",
+            "The NodeCpuTopology of node {{ $labels.node }} is not written: it tells old news.",
+        ),
+        _rule(
+            "NumalocalSetsUnavailable",
+            f'({table.CPU_SETS.name}{{state="Unavailable"}} > 0) {NODE}',
+            "30m",
+            "info",
+            "{{ $value }} CPU sets of pool {{ $labels.pool }} on node {{ $labels.node }} cannot be "
+            "given out.",
+        ),
+        _rule(
+            "NumalocalKubeletSilent",
+            f"(time() - {table.LISTED.name} > 120) {NODE}",
+            "5m",
+            "warning",
+            "The kubelet of node {{ $labels.node }} has told nothing for "
+            "{{ $value | humanizeDuration }}: who has which CPU sets is old news.",
+        ),
+        _rule(
+            "NumalocalContainersRefused",
+            f"(sum by (instance, reason) (increase({counts[Count.CONTAINER_REFUSALS].name}[15m]))"
+            f" > 3) {NODE}",
+            "15m",
+            "warning",
+            "Node {{ $labels.node }} goes on refusing containers: {{ $labels.reason }}; the events "
+            "of their pods say why.",
+        ),
+        _rule(
+            "NumalocalCorrectionsFail",
+            f"(increase({counts[Count.CORRECTION_FAILURES].name}[15m]) > 3) {NODE}",
+            "15m",
+            "warning",
+            "The container runtime of node {{ $labels.node }} does not move containers to their "
+            "CPUs.",
+        ),
+        _rule(
+            "NumalocalStartedUnbound",
+            f'({refusals}{{reason="{Reason.STARTED_UNBOUND}"}} > 0) {NODE}',
+            "5m",
+            "critical",
+            "{{ $value }} containers of node {{ $labels.node }} were created while the agent was "
+            "away and lack their engine's variables; delete their pods.",
+        ),
+        _rule(
+            "NumalocalSlowCreation",
+            f"(histogram_quantile(0.99, sum by (le, instance) (rate({creations}_bucket[15m]))) > 1)"
+            f" {NODE}",
+            "15m",
+            "warning",
+            "The agent of node {{ $labels.node }} takes {{ $value | humanizeDuration }} for a "
+            "container; after 2 s the runtime goes on without it.",
+        ),
+    ]
+
+
+def _of_containers() -> list[dict[str, Any]]:
+    memory = f"sum by ({ON}) ({table.MEMORY.name})"
+    throttled, periods = table.THROTTLED_PERIODS.name, table.PERIODS.name
+    stalled = f'{table.STALLED.name}{{resource="cpu",kind="some"}}'
+    return [
+        _rule(
+            "NumalocalDrift",
+            f"{table.DRIFTED.name} == 1",
+            "2m",
+            "critical",
+            f"{CONTAINER} may use other CPUs or memory nodes than its CPU sets'.",
+        ),
+        _rule(
+            "NumalocalRemoteMemory",
+            f"({table.LOCAL.name} < 0.9) and on ({ON}) ({memory} > 1e9)",
+            "15m",
+            "warning",
+            f"{CONTAINER} has only {{{{ $value | humanizePercentage }}}} of its memory beside its "
+            "CPUs.",
+        ),
+        _rule(
+            "NumalocalThrottled",
+            f"rate({throttled}[5m]) / rate({periods}[5m]) > 0.05",
+            "15m",
+            "warning",
+            f"{CONTAINER} is stopped by its CPU limit in {{{{ $value | humanizePercentage }}}} of "
+            "the periods; a worker needs none.",
+        ),
+        _rule(
+            "NumalocalCpuPressure",
+            f"rate({stalled}[5m]) > 0.25",
+            "15m",
+            "info",
+            f"{CONTAINER} has more threads that want to run than CPUs: some wait for "
+            "{{ $value | humanizePercentage }} of the time.",
+        ),
+    ]
+
+
+def _rule(name: str, expression: str, wait: str, severity: str, summary: str) -> dict[str, Any]:
+    return {
+        "alert": name,
+        "expr": expression,
+        "for": wait,
+        "labels": {"severity": severity},
+        "annotations": {"summary": summary},
+    }
