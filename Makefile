@@ -95,6 +95,9 @@ golden: $(VENV)/.dev native ## Write the golden files anew; review the differenc
 manual: $(VENV)/.dev ## Write the completions and the manual anew from the command line
 	@$(BIN)/python setup/manual.py
 
+metrics: $(VENV)/.dev ## Write dashboard, alerts and their document anew from the table of metrics
+	@$(BIN)/python setup/metrics.py
+
 protos: $(VENV)/.dev ## Generate the wire code from protos/
 	@$(BIN)/python -m grpc_tools.protoc -I$(WIRE)=protos --python_out=deviceplugin \
 	  --pyi_out=deviceplugin $(patsubst protos/%,$(WIRE)/%,$(wildcard protos/*.proto))
@@ -124,4 +127,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(COMPILE)
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bare e2e faults lab lab-down check helm build native native-check fmt golden manual protos clean
+.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bare e2e faults lab lab-down check helm build native native-check fmt golden manual metrics protos clean
