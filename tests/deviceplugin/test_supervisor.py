@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from numalocal_deviceplugin import supervisor
 from numalocal_deviceplugin.config import Config, parse
 from numalocal_deviceplugin.kubelet import presence, registration
+from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.runtime import nri
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
@@ -146,3 +148,25 @@ def test_a_cpu_that_goes_offline_is_seen(config: Config, agent: State) -> None:
         online.write_text("0-1,4-7\n")
 
         until(lambda: node.devices == {N0: "Unhealthy", N1: "Healthy"}, "one is unhealthy")
+
+
+def test_of_two_agents_on_a_node_the_second_serves_nobody(config: Config, agent: State) -> None:
+    second, stop = make_state(synchronized=False, policy=Policy.UNKNOWN), threading.Event()
+    with (
+        FakePodResources(config.pod_resources_socket),
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
+        until(lambda: node.devices, "the first is registered")
+        thread = threading.Thread(
+            target=supervisor.run, args=(config, second, stop, QUICK), daemon=True
+        )
+        thread.start()
+        until(lambda: second.snapshot().facts.policy is Policy.NONE, "the second runs")
+        said = [one.reason for one in second.snapshot().of_node]
+        assert Reason.SECOND_AGENT in said
+        assert Reason.NOT_REGISTERED in said
+        time.sleep(0.1)
+        assert len(node.registrations) == 1
+        stop.set()
+        thread.join(5)
+        assert not thread.is_alive()

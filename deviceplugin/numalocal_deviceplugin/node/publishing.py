@@ -74,7 +74,9 @@ class Publishing:
                 _wait(stop, next(retries))
 
     def _wants(self, now: Snapshot) -> bool:
-        """Tell whether there is something to write."""
+        """Tell whether there is something to write; a second agent has nothing to say."""
+        if any(one.reason is Reason.SECOND_AGENT for one in now.of_node):
+            return False
         if self._written is None or time.monotonic() >= self._due_s:
             return True
         if now is self._written_of:

@@ -10,7 +10,7 @@ import pytest
 from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.node.document import About
 from numalocal_deviceplugin.node.publishing import Publishing, Timing
-from numalocal_deviceplugin.refusals import Reason
+from numalocal_deviceplugin.refusals import Reason, Refusal
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 
@@ -65,6 +65,18 @@ def test_the_object_is_made_at_the_start_and_follows_every_change(
         assert reason(api) == "Serving"
         state.set_policy(Policy.STATIC)
         until(lambda: reason(api) == "KubeletPinsCpus", "the change")
+
+
+def test_a_second_agent_leaves_the_object_to_the_first(api: FakeApiServer, tmp_path: Path) -> None:
+    state = make_state()
+    state.refuse("seat", [Refusal(reason=Reason.SECOND_AGENT, message="another one serves")])
+    with publishing(api, state, tmp_path):
+        time.sleep(0.1)
+        assert api.requests == []
+
+        state.refuse("seat")
+
+        until(lambda: "status" in api.objects.get("worker-1", {}), "it took over")
 
 
 def test_what_tells_others_nothing_new_is_not_written(api: FakeApiServer, tmp_path: Path) -> None:
