@@ -54,7 +54,7 @@ class Publisher:
                     self._create(call, token)
                     if not self._patched(call, status):
                         raise PublishFailed(f"{self._path}: gone as soon as it was made")
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a token that is none
             raise PublishFailed(f"{self._path}: {error}") from error
 
     @property

@@ -61,8 +61,12 @@ class Publishing:
         timing = self._timing
         _wait(stop, timing.first_s)
         retries = backoff.delays(timing.retry_first_s, timing.retry_ceiling_s)
-        while not stop.is_set():
+        while True:
             now = self._state.snapshot()
+            if (
+                stop.is_set()
+            ):  # asked after the version was taken: who stops us wakes the state then
+                return
             if not self._wants(now):
                 self._state.wait(now.version, timing.look_s)
                 _wait(stop, timing.settle_s)  # what comes together is looked at together

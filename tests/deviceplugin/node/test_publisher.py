@@ -142,6 +142,17 @@ def test_a_token_that_is_gone_is_a_failure_to_publish(api: FakeApiServer, tmp_pa
         publisher.publish(STATUS)
 
 
+@pytest.mark.parametrize("content", [b"two\nlines", b"\xff\xfe", "\u20ac".encode()])
+def test_a_token_file_of_anything_else_is_a_failure_to_publish(
+    api: FakeApiServer, tmp_path: Path, content: bytes
+) -> None:
+    publisher = api.publisher(tmp_path)
+    (tmp_path / "token").write_bytes(content)
+
+    with pytest.raises(PublishFailed):
+        publisher.publish(STATUS)
+
+
 @pytest.mark.parametrize(
     "text",
     [
