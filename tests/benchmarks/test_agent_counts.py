@@ -1,0 +1,93 @@
+"""What the agent's answers cost, counted and not timed: no busy machine can fail it."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import pytest
+
+from numalocal.sets.partition import partition
+from numalocal.sets.pools import Pool
+from numalocal_deviceplugin.kubelet import allocation
+from numalocal_deviceplugin.runtime.plugin import Plugin
+from numalocal_deviceplugin.standing import Policy
+from numalocal_deviceplugin.state import State
+from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as kubelet_wire
+from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
+
+from ..deviceplugin.nodes import make_machine
+from .agent import CONTAINERS, WORKERS, worker
+from .fake_node import POOL, SETS_64, SETS_512, Shape, container, pod
+from .test_counts import calls
+
+LIMIT_S = 2.0
+
+
+class Agent:
+    """What answers the runtime, without sockets; its node has so many containers."""
+
+    def __init__(self, shape: Shape, containers: int = CONTAINERS) -> None:
+        self._machine = make_machine(shape.nodes, shape.cores, 2)
+        parts = partition(self._machine, (Pool(name=POOL, size=shape.size),))
+        self._sets = parts.sets
+        state = State(self._machine, parts)
+        state.set_policy(Policy.NONE)
+        state.runtime_synchronized("runtime", "1")
+        self._plugin = Plugin(state, lambda _namespace, _name, _limit_s: ())
+        self.synchronize(containers)
+
+    def synchronize(self, containers: int) -> None:
+        """Tell of so many containers, of which none is where it should be."""
+        request = nri.SynchronizeRequest()
+        for number in range(containers):
+            numbers = [number] if number < WORKERS else []
+            owner, one = self._pod(f"resident-{number}", numbers)
+            request.pods.append(owner)
+            request.containers.append(one)
+        self._plugin.synchronize(request.SerializeToString(), LIMIT_S)
+
+    def create(self, name: str, numbers: Sequence[int] = ()) -> None:
+        """Create a pod's only container, with the sets of these numbers."""
+        owner, one = self._pod(name, numbers)
+        request = nri.CreateContainerRequest(pod=owner, container=one)
+        self._plugin.create_container(request.SerializeToString(), LIMIT_S)
+
+    def _pod(self, name: str, numbers: Sequence[int]) -> tuple[nri.PodSandbox, nri.Container]:
+        owner = worker(name) if numbers else pod(name)
+        return owner, container(owner, "engine", self._allocated(numbers) if numbers else None)
+
+    def _allocated(self, numbers: Sequence[int]) -> kubelet_wire.ContainerAllocateResponse:
+        ids = [self._sets[number].id for number in numbers]
+        assignment = allocation.assign(self._sets, ids, self._machine)
+        given = allocation.answer(POOL, assignment, self._machine)
+        return kubelet_wire.ContainerAllocateResponse(
+            envs=given.environment, annotations=given.annotations
+        )
+
+
+PAIR = (50, 51)
+"""Two sets that nobody has."""
+
+
+@pytest.mark.parametrize("numbers", [(), PAIR])
+def test_a_creation_costs_alike_whatever_the_sets_of_the_node(numbers: Sequence[int]) -> None:
+    small = calls(partial(Agent(SETS_64).create, "new", numbers))
+    large = calls(partial(Agent(SETS_512).create, "new", numbers))
+
+    assert large <= 1.5 * small
+    assert large < 10_000
+
+
+def test_a_creation_costs_in_proportion_to_the_containers_of_the_node() -> None:
+    few = calls(partial(Agent(SETS_64, 100).create, "new", PAIR))
+    many = calls(partial(Agent(SETS_64, 400).create, "new", PAIR))
+
+    assert many <= 4.5 * few
+
+
+def test_a_full_list_costs_in_proportion_to_its_containers() -> None:
+    agent = Agent(SETS_64)
+
+    few = calls(partial(agent.synchronize, 100))
+    many = calls(partial(agent.synchronize, 400))
+
+    assert many <= 4.5 * few
