@@ -103,11 +103,6 @@ def synchronization(corrections: Iterable[Correction]) -> nri.SynchronizeRespons
     return nri.SynchronizeResponse(update=_corrected(corrections))
 
 
-def unasked(corrections: Iterable[Correction]) -> nri.UpdateContainersRequest:
-    """Write a request to bind containers otherwise that the runtime did not ask about."""
-    return nri.UpdateContainersRequest(update=_corrected(corrections))
-
-
 def _corrected(corrections: Iterable[Correction]) -> list[nri.ContainerUpdate]:
     return [_update(one.container.id, one.binding, ignore_failure=True) for one in corrections]
 

@@ -12,8 +12,8 @@ from numalocal import names
 from numalocal_deviceplugin import backoff
 from numalocal_deviceplugin.correcting import Correction
 from numalocal_deviceplugin.counters import Count
-from numalocal_deviceplugin.errors import AgentError, ConnectionLost
-from numalocal_deviceplugin.runtime import messages
+from numalocal_deviceplugin.errors import AgentError, CallFailed, ConnectionLost
+from numalocal_deviceplugin.runtime import errand
 from numalocal_deviceplugin.runtime.plugin import DevicesWithin, Plugin
 from numalocal_deviceplugin.runtime.ttrpc import Connection
 from numalocal_deviceplugin.state import State
@@ -38,7 +38,8 @@ class Timing:
     retry_ceiling_s: float = 10.0
     poll_s: float = 0.2
     rest_s: float = 1.0
-    update_s: float = 30.0
+    correct_s: float = 30.0
+    answer_s: float = 2.0
 
 
 class Link:
@@ -52,8 +53,7 @@ class Link:
         self._devices_within = devices_within
         self._timing = timing
         self._index = index
-        self._lock = threading.Lock()
-        self._connection: Connection | None = None
+        self._synchronized = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Connect, register and serve until told to stop; again whenever that ends."""
@@ -73,20 +73,32 @@ class Link:
                 waits = self._waits()
             stop.wait(next(waits))
 
-    def update(self, corrections: Iterable[Correction]) -> None:
+    def correct(self, choose: errand.Choose) -> None:
         """Bind containers otherwise, unasked; never to be called from a handler.
 
+        `choose` is called while the runtime makes no container, and has less than two seconds.
+
         Raises:
-            ConnectionLost: where there is no synchronized connection.
-            CallFailed: where the runtime refuses, or does not answer in time.
+            ConnectionLost: where the plugin is not synchronized, or the runtime goes away.
+            CallFailed: where it does not ask in time.
+            OSError: where its socket cannot be connected to.
         """
-        with self._lock:
-            connection = self._connection
-        if connection is None:
+        if not self._synchronized.is_set():
             raise ConnectionLost("the container runtime is not connected")
-        payload = messages.unasked(corrections).SerializeToString()
-        timeout_s = self._timing.update_s
-        connection.call(_SERVICE, "UpdateContainers", payload, timeout_s=timeout_s)
+        sent = errand.Errand(choose)
+        connection = Connection(_connect(self._path, self._timing.connect_s), sent.methods())
+        try:
+            _register(connection, errand.NAME, self._index, self._timing.register_s)
+            if not sent.done.wait(self._timing.correct_s):
+                raise CallFailed("the container runtime did not ask what to correct in time")
+            connection.wait_answered(self._timing.answer_s)
+        finally:
+            connection.close()
+
+    def update(self, corrections: Iterable[Correction]) -> None:
+        """Bind containers otherwise, as was chosen before; raises as `correct` does."""
+        chosen = tuple(corrections)
+        self.correct(lambda: chosen)
 
     def _session(self, plugin: Plugin, stop: threading.Event) -> None:
         """Serve one connection until either side ends it.
@@ -97,23 +109,21 @@ class Link:
         """
         connection = Connection(_connect(self._path, self._timing.connect_s), plugin.methods())
         try:
-            _register(connection, self._index, self._timing.register_s)
+            _register(connection, names.PLUGIN, self._index, self._timing.register_s)
             self._state.counters.add(Count.RUNTIME_CONNECTIONS)
             log.info("registered with the container runtime", extra={"socket": str(self._path)})
             while not stop.is_set() and not connection.wait_closed(self._poll_s()):
                 # Announced from here and not from the handler, which may outlive its connection.
-                if plugin.synchronized.is_set() and self._connection is None:
-                    with self._lock:
-                        self._connection = connection
+                if plugin.synchronized.is_set() and not self._synchronized.is_set():
+                    self._synchronized.set()
                     self._state.runtime_synchronized(*plugin.runtime)
         finally:
-            with self._lock:
-                self._connection = None
+            self._synchronized.clear()
             connection.close()
 
     def _poll_s(self) -> float:
         """Look seldom where nothing is awaited but the end: each look costs a node at rest."""
-        return self._timing.poll_s if self._connection is None else self._timing.rest_s
+        return self._timing.rest_s if self._synchronized.is_set() else self._timing.poll_s
 
     def _waits(self) -> Iterator[float]:
         return backoff.delays(self._timing.retry_first_s, self._timing.retry_ceiling_s)
@@ -131,8 +141,8 @@ def _connect(path: Path, timeout_s: float) -> socket.socket:
     return sock
 
 
-def _register(connection: Connection, index: str, timeout_s: float) -> None:
+def _register(connection: Connection, name: str, index: str, timeout_s: float) -> None:
     """Register; the runtime calls Configure before it answers."""
-    request = nri.RegisterPluginRequest(plugin_name=names.PLUGIN, plugin_idx=index)
+    request = nri.RegisterPluginRequest(plugin_name=name, plugin_idx=index)
     payload = request.SerializeToString()
     connection.call(_SERVICE, "RegisterPlugin", payload, timeout_s=timeout_s)

@@ -50,7 +50,8 @@ class Connection:
         self._socket = sock
         self._methods = methods
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="nri-handler")
-        self._room = threading.BoundedSemaphore(_MOST_UNANSWERED)
+        self._answered = threading.Condition()
+        self._unanswered = 0
         self._send_lock = threading.Lock()
         self._lock = threading.Lock()
         self._waiting: dict[int, Future[bytes]] = {}
@@ -85,12 +86,21 @@ class Connection:
         """Wait until the connection has ended; False where it still stands after the time."""
         return self._closed.wait(timeout_s)
 
+    def wait_answered(self, timeout_s: float) -> bool:
+        """Wait until every request that has come is answered; False where that takes longer."""
+        with self._answered:
+            return self._answered.wait_for(lambda: self._unanswered == 0, timeout_s)
+
     def close(self) -> None:
-        """End the connection; calls that wait fail with ConnectionLost."""
+        """End the connection; calls that wait fail with ConnectionLost.
+
+        No handler of ours goes on for longer than this: it must not undo what the next connection
+        says.
+        """
         with contextlib.suppress(OSError):  # the other side was first
             self._socket.shutdown(socket.SHUT_RDWR)
         self._reader.join()
-        self._workers.shutdown(wait=True)  # a late answer must not undo what the next session says
+        self._workers.shutdown(wait=True)
 
     def _open(self) -> tuple[int, "Future[bytes]"]:
         """Reserve the next stream id: odd, ascending, and never used twice."""
@@ -127,12 +137,17 @@ class Connection:
     def _dispatch(self, frame: frames.Frame) -> None:
         match frame.connection, frame.kind:
             case frames.PLUGIN_CONNECTION, frames.REQUEST:
-                self._room.acquire()  # no handler waits for the reader, so this ends
-                self._workers.submit(self._serve, frame)
+                self._submit(frame)
             case frames.RUNTIME_CONNECTION, frames.RESPONSE:
                 self._settle(frame)
             case _:
                 log.debug("frame ignored", extra={"conn": frame.connection, "kind": frame.kind})
+
+    def _submit(self, frame: frames.Frame) -> None:
+        with self._answered:  # no handler waits for the reader, so this ends
+            self._answered.wait_for(lambda: self._unanswered < _MOST_UNANSWERED)
+            self._unanswered += 1
+        self._workers.submit(self._serve, frame)
 
     def _settle(self, frame: frames.Frame) -> None:
         response = ttrpc_pb2.Response.FromString(frame.body)
@@ -151,7 +166,9 @@ class Connection:
         except FrameInvalid as error:
             self._reply(frame.stream, _status(INTERNAL, str(error)))
         finally:
-            self._room.release()
+            with self._answered:
+                self._unanswered -= 1
+                self._answered.notify_all()
 
     def _reply(self, stream: int, response: ttrpc_pb2.Response) -> None:
         try:

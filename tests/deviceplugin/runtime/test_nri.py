@@ -21,7 +21,12 @@ from ..nodes import N0, SHARED, make_container, make_partition, make_pod, make_s
 from ..waiting import until
 
 QUICK = nri.Timing(
-    register_s=0.3, connect_s=0.3, retry_first_s=0.01, retry_ceiling_s=0.02, poll_s=0.005
+    register_s=0.3,
+    connect_s=0.3,
+    retry_first_s=0.01,
+    retry_ceiling_s=0.02,
+    poll_s=0.005,
+    correct_s=0.3,
 )
 ASSIGNED = Assignment.of(sets_named(make_partition().sets, [N0])).to_json()
 WORKER = wire.CreateContainerRequest(
@@ -246,7 +251,7 @@ def test_registration_waits_longer_than_the_runtimes_own_limit() -> None:
     assert nri.Timing().register_s > 10
 
 
-class TestAnUnaskedUpdate:
+class TestACorrection:
     correction = Correction(
         pod=make_pod(),
         container=make_container(),
@@ -254,35 +259,91 @@ class TestAnUnaskedUpdate:
         binding=Binding(cpus=IdSet.parse("2-3"), mems=IdSet.parse("0"), environment={}),
     )
 
-    def test_reaches_the_runtime(self, path: Path, agent: Agent) -> None:
+    def test_is_the_answer_of_a_second_plugin_that_goes_at_once(
+        self, path: Path, agent: Agent
+    ) -> None:
+        """The call for it would wait for ever where a container is being made."""
         with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
-            session = registered(runtime)
-            session.synchronize()
+            first = registered(runtime)
+            first.synchronize()
             until(lambda: agent.bindable, "synchronized")
 
-            done = other.submit(agent.link.update, [self.correction])
-            request = session.request()
-            session.reply(request.stream)
+            done = other.submit(agent.link.correct, lambda: [self.correction])
+            second = runtime.accept()
+            request = second.register()
+            part = second.synchronize(wire.SynchronizeRequest(more=True))
+            last = second.synchronize()
+            done.result(5)
+            with pytest.raises(EOFError):
+                second.request()
+
+            assert (request.plugin_name, request.plugin_idx) == ("numalocal-repair", "10")
+            assert (part.more, len(part.update)) == (True, 0)
+            (one,) = last.update
+            cpu = one.linux.resources.cpu
+            assert (one.container_id, cpu.cpus, cpu.mems) == ("id-of-engine", "2-3", "0")
+            assert one.ignore_failure
+            assert first.call("CreateContainer", WORKER.SerializeToString()).code == 0
+
+    def test_hears_of_nothing_that_changes_anything(self, path: Path, agent: Agent) -> None:
+        with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
+            registered(runtime).synchronize()
+            until(lambda: agent.bindable, "synchronized")
+            done = other.submit(agent.link.correct, list)
+            second = runtime.accept()
+            second.reply(second.request().stream)
+            answer = second.call("Configure", wire.ConfigureRequest().SerializeToString())
+            events = wire.ConfigureResponse.FromString(answer.payload).events
+            removed = wire.StateChangeEvent(event=wire.REMOVE_POD_SANDBOX, pod=WORKER.pod)
+            assert second.call("StateChange", removed.SerializeToString()).code == 0
+            second.synchronize()
             done.result(5)
 
-        assert request.method == "UpdateContainers"
-        (one,) = wire.UpdateContainersRequest.FromString(request.payload).update
-        cpu = one.linux.resources.cpu
-        assert (one.container_id, cpu.cpus, cpu.mems) == ("id-of-engine", "2-3", "0")
-        assert one.ignore_failure
+        assert events == 1 << 2  # 0 would be all
+
+    def test_is_chosen_only_when_the_runtime_asks(self, path: Path, agent: Agent) -> None:
+        chosen: list[str] = []
+
+        def choose() -> list[Correction]:
+            chosen.append("now")
+            return []
+
+        with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
+            registered(runtime).synchronize()
+            until(lambda: agent.bindable, "synchronized")
+            done = other.submit(agent.link.correct, choose)
+            second = runtime.accept()
+            second.register()
+            assert chosen == []
+            second.synchronize()
+            done.result(5)
+
+        assert chosen == ["now"]
 
     def test_without_a_runtime_fails_at_once(self, agent: Agent) -> None:
         with pytest.raises(ConnectionLost):
-            agent.link.update([self.correction])
+            agent.link.correct(list)
 
-    def test_that_the_runtime_refuses_fails(self, path: Path, agent: Agent) -> None:
+    def test_that_the_runtime_does_not_ask_for_fails(self, path: Path, agent: Agent) -> None:
         with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
-            session = registered(runtime)
-            session.synchronize()
+            registered(runtime).synchronize()
             until(lambda: agent.bindable, "synchronized")
 
-            done = other.submit(agent.link.update, [self.correction])
-            session.reply(session.request().stream, code=2, message="some failed")
+            done = other.submit(agent.link.correct, list)
+            second = runtime.accept()
+            second.register()
 
-            with pytest.raises(CallFailed, match="some failed"):
+            with pytest.raises(CallFailed, match="did not ask what to correct in time"):
+                done.result(5)
+
+    def test_whose_plugin_is_refused_fails(self, path: Path, agent: Agent) -> None:
+        with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
+            registered(runtime).synchronize()
+            until(lambda: agent.bindable, "synchronized")
+
+            done = other.submit(agent.link.correct, list)
+            second = runtime.accept()
+            second.reply(second.request().stream, code=2, message="no more plugins")
+
+            with pytest.raises(CallFailed, match="no more plugins"):
                 done.result(5)
