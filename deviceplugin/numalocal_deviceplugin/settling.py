@@ -45,6 +45,8 @@ def settled(node: Node, listing: Listing | None) -> Settled:
     Where two pods have an assignment to the same CPUs, the one that runs on them already holds
     them, then the one that the kubelet lists for them.
     """
+    if listing is not None and not is_whole(listing, node.ledger):
+        listing = None
     ledger, refused, undecided = node.ledger, dict[str, Refusal](), set[str]()
     for pod, container in sorted(
         _unclaimed(ledger), key=lambda pair: _rank(pair[0], pair[1], listing)

@@ -166,3 +166,12 @@ def test_a_kubelet_that_has_not_heard_of_its_pods_yet_is_not_believed() -> None:
     assert is_whole(lists(agent=""), ledger)
     assert is_whole({}, rebuilt([static, A], [])), "nothing tells that it should know more"
     assert is_whole({}, Ledger())
+
+
+def test_what_such_a_kubelet_lists_decides_nothing() -> None:
+    agent = replace(make_pod("agent"), annotations={CONFIG_SOURCE: "api"})
+    pod = make_pod("a", bound_containers="numalocal-check")
+    now = node((agent, make_container("agent")), (pod, make_container("numalocal-check")))
+
+    assert settled(now, {}).undecided == {"id-of-numalocal-check"}
+    assert "numalocal-check" in str(settled(now, lists(agent="")).refused)
