@@ -9,7 +9,6 @@ from typing import Final, Self
 import grpc
 
 from numalocal import names
-from numalocal.idset import IdSet
 from numalocal.problems import shown
 from numalocal_deviceplugin.errors import DevicesUnknown, KubeletSilent
 from numalocal_deviceplugin.settling import Listing
@@ -99,8 +98,8 @@ class PodResources:
             found[key] = found.get(key, frozenset()).union(_ours(pod))
         return found
 
-    def exclusive_cpus(self, timeout_s: float) -> IdSet:
-        """Give the CPUs from which the kubelet's own CPU manager pins; empty where it does not.
+    def pins_cpus(self, timeout_s: float) -> bool:
+        """Tell whether the kubelet's own CPU manager pins: it has CPUs then which it may give away.
 
         Raises:
             KubeletSilent: where the kubelet does not answer in time, or not to this question.
@@ -112,7 +111,7 @@ class PodResources:
             )
         except grpc.RpcError as error:
             raise KubeletSilent(_untold(error)) from error
-        return IdSet.of(answer.cpu_ids)
+        return bool(answer.cpu_ids)
 
     def _pods_named(
         self, namespace: str, name: str, timeout_s: float

@@ -106,18 +106,18 @@ class Kubelet:
                 "not known, no CPU set is given out and no container is adjusted; it is asked as "
                 "soon as it is there"
             )
-        exclusive = self._resources.exclusive_cpus(self._timing.answer_s)
-        return Policy.STATIC if exclusive else Policy.NONE
+        pins = self._resources.pins_cpus(self._timing.answer_s)
+        return Policy.STATIC if pins else Policy.NONE
 
     def _waits(self) -> Iterator[float]:
         return backoff.delays(self._timing.retry_first_s, self._timing.retry_ceiling_s)
 
 
 def identity(path: Path) -> SocketIdentity | None:
-    """Identify the socket at a path now; None where there is none."""
+    """Identify the socket at a path now; None where there is none, or none that can be seen."""
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return SocketIdentity(inode=status.st_ino, created_ns=status.st_ctime_ns)
 

@@ -57,7 +57,7 @@ class Timing:
     """
 
     register_s: float = 3.0
-    poll_s: float = 1.0
+    poll_s: float = 0.2
     patience_s: float = 5.0
     retry_first_s: float = 0.05
     retry_ceiling_s: float = 2.0
@@ -152,7 +152,6 @@ class PoolServer:
         """Wait for a reason to start again and give it."""
         watched_at_s = time.monotonic()
         while not stop.is_set():
-            version = self._state.version
             if identity(self._socket) != own:
                 return "own socket is gone"
             if self._kubelet.look() != kubelet:
@@ -163,7 +162,7 @@ class PoolServer:
                 watched_at_s = time.monotonic()
             elif time.monotonic() - watched_at_s > self._timing.patience_s:
                 return "the kubelet does not read the devices"
-            self._state.wait(version, self._timing.poll_s)
+            stop.wait(self._timing.poll_s)  # not for the state, which changes with every container
         return "the agent ends"
 
     def _tell(self, why: str) -> None:
