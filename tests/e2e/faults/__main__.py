@@ -69,7 +69,7 @@ def on(lab: Lab) -> Node:
         return INJECTIONS[fault.kind.name](lab, Random(fault.seed))
 
     def sweep(fault: Fault) -> None:
-        if fault.kind.name == "hostile-pod":
+        if fault.kind.name.endswith("hostile-pod"):
             workloads.sweep(lab)
 
     def start_over() -> None:

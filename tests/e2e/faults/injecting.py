@@ -11,11 +11,11 @@ Injection = Callable[[Lab, Random], str]
 
 INJECTIONS: Mapping[str, Injection] = {
     "agent-away-engine-crash": runtime.crash_while_away,
+    "agent-away-hostile-pod": runtime.lie_while_away,
     "agent-away-worker-deleted": runtime.delete_while_away,
     "agent-delete": runtime.delete_component("agent"),
     "agent-freeze": runtime.freeze_agent,
     "agent-kill": runtime.kill_component("agent"),
-    "agent-killed-while-starting": runtime.kill_while_starting,
     "api-server-kill": control_plane.kill_api_server,
     "api-server-stop": control_plane.stop_api_server,
     "checkpoint-lost": runtime.lose_checkpoint,
@@ -31,6 +31,7 @@ INJECTIONS: Mapping[str, Injection] = {
     "kubelet-kill": runtime.kill("kubelet"),
     "kubelet-restart": runtime.restart("kubelet"),
     "kubelet-stop": runtime.stop("kubelet"),
+    "killed-while-starting": runtime.kill_while_starting,
     "network-loss": machine.lose_network,
     "operator-delete": runtime.delete_component("operator"),
     "operator-kill": runtime.kill_component("operator"),

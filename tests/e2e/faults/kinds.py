@@ -16,11 +16,11 @@ class Kind:
 
 KINDS = (
     Kind("agent-away-engine-crash", 2, 75),
+    Kind("agent-away-hostile-pod", 1, 75),
     Kind("agent-away-worker-deleted", 2, 75),
     Kind("agent-delete", 3, 25),
     Kind("agent-freeze", 2, 30),
     Kind("agent-kill", 4, 20),
-    Kind("agent-killed-while-starting", 3, 45),
     Kind("api-server-kill", 2, 30),
     Kind("api-server-stop", 3, 30),
     Kind("checkpoint-lost", 2, 45),
@@ -33,6 +33,7 @@ KINDS = (
     Kind("engine-crash", 4, 20),
     Kind("force-delete", 4, 40),
     Kind("hostile-pod", 4, 35),
+    Kind("killed-while-starting", 4, 45),
     Kind("kubelet-kill", 3, 20),
     Kind("kubelet-restart", 3, 20),
     Kind("kubelet-stop", 2, 30),

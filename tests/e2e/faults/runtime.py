@@ -93,13 +93,24 @@ def delete_while_away(lab: Lab, random: Random) -> str:
     return f"agent away; {said}"
 
 
+def lie_while_away(lab: Lab, random: Random) -> str:
+    with agent_away(lab):
+        said = workloads.hostile_pod(lab, random)
+        time.sleep(random.uniform(5, 15))
+    return f"agent away; {said}"
+
+
 def kill_while_starting(lab: Lab, random: Random) -> str:
-    """Kill the agent at some moment of an engine's start."""
+    """Kill the agent, the kubelet or containerd at some moment of an engine's start."""
     said = workloads.delete_worker(lab, random)
     seconds = random.uniform(0, 12)
     time.sleep(seconds)
-    workloads.kill_container(lab, _container(lab, "agent"))
-    return f"{said}; agent killed {seconds:.1f} s later"
+    victim = random.choice(["agent", "agent", "containerd", "kubelet"])
+    if victim == "agent":
+        workloads.kill_container(lab, _container(lab, victim))
+    else:
+        kill(victim)(lab, random)
+    return f"{said}; {victim} killed {seconds:.1f} s later"
 
 
 @contextmanager
