@@ -8,7 +8,7 @@ paused, or wait in back-off: no CPU is ever held by two pods.
 Values in, values out: whoever keeps a ledger replaces it by what the methods return.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -76,12 +76,9 @@ class Ledger:
         Raises:
             CpusHeld: where another pod holds one of its CPUs.
         """
-        yielded = {
-            uid: replace(one, listed=None) if _is_namesake(one, pod) else one
-            for uid, one in self.tenants.items()
-        }
+        others = self._succeeded(pod)
         wanted = assignment.cpus
-        for uid, other in yielded.items():
+        for uid, other in others.items():
             if uid != pod.uid and (overlap := other.cpus & wanted):
                 raise CpusHeld(
                     f"{where(pod, container)}: CPU {overlap} of its CPU sets is still held by pod "
@@ -90,13 +87,13 @@ class Ledger:
                 )
         tenant = self._tenant(pod)
         claims = {**tenant.claims, container.name: assignment}
-        return Ledger({**yielded, pod.uid: replace(tenant, claims=claims, listed=None)})
+        return Ledger({**others, pod.uid: replace(tenant, claims=claims, listed=None)})
 
     def created(self, pod: Pod, container: Container) -> "Ledger":
         """Take in a container that is about to live."""
         tenant = self._tenant(pod)
-        containers = {**tenant.containers, container.id: container}
-        return self._with(replace(tenant, containers=containers))
+        now = replace(tenant, containers={**tenant.containers, container.id: container})
+        return Ledger({**self._succeeded(pod), pod.uid: now})
 
     def bound(self, places: Iterable[tuple[str, str, IdSet, IdSet]]) -> "Ledger":
         """Take what live containers are bound to by now.
@@ -120,6 +117,8 @@ class Ledger:
         if tenant is None or container_id not in tenant.containers:
             return self
         left = {key: one for key, one in tenant.containers.items() if key != container_id}
+        if not left and any(one.containers for one in self._namesakes(tenant.pod)):
+            return self.without([uid])
         return self._with(replace(tenant, containers=left))
 
     def gone(self, pod: Pod) -> "Ledger":
@@ -129,7 +128,23 @@ class Ledger:
             return self
         if left := tenant.sandboxes - {pod.id}:
             return self._with(replace(tenant, sandboxes=left))
-        return Ledger({key: one for key, one in self.tenants.items() if key != pod.uid})
+        return self.without([pod.uid])
+
+    def without(self, uids: Collection[str]) -> "Ledger":
+        """Forget pods."""
+        return Ledger({uid: one for uid, one in self.tenants.items() if uid not in uids})
+
+    def unknown_to(self, listing: Collection[tuple[str, str]]) -> frozenset[str]:
+        """Give the uids of pods of which nothing lives and that are not listed by name.
+
+        For them nothing will be created any more, though nobody may ever tell that their sandboxes
+        have stopped: containerd 1.7 does not for those from before its own restart.
+        """
+        return frozenset(
+            uid
+            for uid, one in self.tenants.items()
+            if not one.containers and (one.pod.namespace, one.pod.name) not in listing
+        )
 
     def listed(self, uid: str, assignment: Assignment | None) -> "Ledger":
         """Let a pod that claims nothing itself hold what the kubelet lists for it, if it is free.
@@ -143,6 +158,19 @@ class Ledger:
         if assignment is not None and self.held_by_others(uid) & assignment.cpus:
             return self
         return self._with(replace(tenant, listed=assignment))
+
+    def _namesakes(self, pod: Pod) -> Sequence[Tenant]:
+        """List other pods of the same namespace and name: at most one of them is not deleted."""
+        return [
+            one
+            for uid, one in self.tenants.items()
+            if uid != pod.uid and one.pod.name == pod.name and one.pod.namespace == pod.namespace
+        ]
+
+    def _succeeded(self, pod: Pod) -> Mapping[str, Tenant]:
+        """Leave out predecessors of which nothing lives: for the pod to be there they had to go."""
+        gone = {one.pod.uid for one in self._namesakes(pod) if not one.containers}
+        return self.tenants if not gone else self.without(gone).tenants
 
     def _tenant(self, pod: Pod) -> Tenant:
         """Give the tenant that a pod is, in the sandbox that it has now."""
@@ -170,12 +198,3 @@ def rebuilt(pods: Iterable[Pod], containers: Iterable[tuple[Pod, Container]]) ->
                 tenants[pod.uid], pod=pod, sandboxes=frozenset({pod.id}), containers=live[pod.uid]
             )
     return Ledger(tenants)
-
-
-def _is_namesake(tenant: Tenant, pod: Pod) -> bool:
-    """Tell whether a tenant has nothing but the kubelet's word, which knows pods by name alone.
-
-    It is meant for the pod then: the tenant is a predecessor of whose sandbox a record is left.
-    """
-    same = (tenant.pod.namespace, tenant.pod.name) == (pod.namespace, pod.name)
-    return same and not tenant.claims

@@ -108,6 +108,10 @@ class State:
         with self._changed:
             if not is_whole(listing, before):
                 return
+            known = {*listing, *(self._facts.listing or listing)}
+            gone = self._facts.ledger.unknown_to(known) & before.unknown_to(known)
+            if self._facts.listing is not None:  # at two looks, as the kubelet may just begin
+                self._release(self._facts.ledger.without(gone))
             facts = replace(self._facts, listing=listing)
             facts = replace(facts, **self._settled(facts))
             node = node_of(facts, self._settings)
@@ -168,24 +172,27 @@ class State:
     def stopped(self, uid: str, container_id: str) -> None:
         """Forget a container that has stopped."""
         with self._changed:
-            self._take(ledger=self._facts.ledger.stopped(uid, container_id))
+            self._release(self._facts.ledger.stopped(uid, container_id))
 
     def gone(self, pod: Pod) -> None:
         """Forget a pod whose sandbox has stopped; its CPUs rest before they are lent."""
         with self._changed:
-            ledger = self._facts.ledger.gone(pod)
-            freed = self._facts.ledger.held - ledger.held
-            if not freed:
-                self._take(ledger=ledger)
-                return
-            until_s = self._clock() + self._settings.rest_s
-            facts = replace(
-                self._facts,
-                ledger=ledger,
-                resting=(*self._facts.resting, (until_s, freed)),
-                contested=_still_held(self._facts, ledger),
-            )
-            self._take_all(replace(facts, **self._settled(facts)))
+            self._release(self._facts.ledger.gone(pod))
+
+    def _release(self, ledger: Ledger) -> None:
+        """Take a ledger in which somebody holds less; who waited for that claims it now."""
+        freed = self._facts.ledger.held - ledger.held
+        if not freed:
+            self._take(ledger=ledger)
+            return
+        until_s = self._clock() + self._settings.rest_s
+        facts = replace(
+            self._facts,
+            ledger=ledger,
+            resting=(*self._facts.resting, (until_s, freed)),
+            contested=_still_held(self._facts, ledger),
+        )
+        self._take_all(replace(facts, **self._settled(facts)))
 
     def _settled(self, facts: Facts) -> Mapping[str, Any]:
         """Let the live containers claim what they can claim by now."""

@@ -92,14 +92,41 @@ class TestWhatTheKubeletLists:
 
         assert ledger.listed("uid-of-a", FIRST) == ledger
 
-    def test_gives_way_to_the_pod_of_that_name_that_comes_for_it(self) -> None:
-        """The kubelet names pods without uid: a predecessor's record must not block."""
-        successor = replace(A, uid="successor", id="new")
 
-        ledger = self.waiting.listed("uid-of-a", FIRST).claim(successor, ENGINE, FIRST)
+class TestAPodOfTheSameName:
+    """A StatefulSet's, or a worker's replica: the kubelet knows pods by name, the ledger by uid."""
 
-        assert ledger.tenants["successor"].cpus == FIRST.cpus
-        assert ledger.tenants["uid-of-a"].cpus == IdSet()
+    successor = replace(A, uid="successor", id="new")
+
+    def test_takes_the_place_of_one_of_which_nothing_lives(self) -> None:
+        """Its sandbox may have stopped without a word."""
+        crashed = HELD.stopped("uid-of-a", ENGINE.id)
+
+        ledger = crashed.claim(self.successor, ENGINE, SECOND)
+
+        assert set(ledger.tenants) == {"successor"}
+        assert ledger.held == SECOND.cpus
+
+    def test_takes_over_what_only_the_kubelet_lists(self) -> None:
+        waiting = rebuilt([A, B], []).listed("uid-of-a", FIRST)
+
+        assert waiting.claim(self.successor, ENGINE, FIRST).held == FIRST.cpus
+
+    def test_waits_for_one_that_still_runs(self) -> None:
+        """Deleted by force, with a process that heeds no signal."""
+        with pytest.raises(CpusHeld):
+            HELD.claim(self.successor, ENGINE, FIRST)
+
+        both = HELD.claim(self.successor, ENGINE, SECOND).created(self.successor, ENGINE)
+        assert set(both.stopped("uid-of-a", ENGINE.id).tenants) == {"successor"}
+
+
+def test_pods_of_which_nothing_lives_are_known_to_the_kubelet_or_gone() -> None:
+    ledger = HELD.claim(B, ENGINE, SECOND)
+
+    assert ledger.unknown_to([]) == {"uid-of-b"}
+    assert ledger.unknown_to([("default", "b")]) == frozenset()
+    assert ledger.without(["uid-of-b"]).held == FIRST.cpus
 
 
 def test_what_a_container_is_bound_to_is_kept_with_it() -> None:

@@ -224,6 +224,30 @@ class TestTheKubeletsList:
 
         assert state.version == version
 
+    def test_frees_what_a_pod_held_that_ended_without_a_word(self) -> None:
+        """Containerd 1.7 tells nothing of sandboxes that are older than itself."""
+        state = make_state()
+        held = state.admit(WORKER, ENGINE, FIRST).node.ledger
+        state.set_listing({("default", "worker"): frozenset({N0})}, held)
+
+        state.set_listing({}, held)
+        assert str(state.snapshot().node.ledger.held) == "2-3"
+        state.set_listing({}, held)
+
+        assert state.snapshot().node.ledger == Ledger()
+        assert str(state.snapshot().node.others) == "0-1,4-7"  # they rest
+
+    def test_keeps_what_lives_whatever_it_says(self) -> None:
+        state = make_state()
+        state.admit(WORKER, ENGINE, FIRST)
+        state.created(WORKER, ENGINE)
+        held = state.snapshot().node.ledger
+
+        for _ in range(3):
+            state.set_listing({}, held)
+
+        assert str(state.snapshot().node.ledger.held) == "2-3"
+
     def test_settles_what_was_undecided(self) -> None:
         pod, check = make_pod("x", bound_containers="check"), make_container("check")
         state = make_state()
