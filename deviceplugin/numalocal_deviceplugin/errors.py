@@ -10,6 +10,7 @@ NumalocalError
     ├── FrameInvalid        bytes that are not our protocol: the connection is given up
     ├── ConnectionLost      the runtime went away: the session starts again
     ├── CallFailed          the runtime answered with an error status
+    ├── CannotListen        the HTTP port is not to be had: the agent cannot start
     └── PublishFailed       the API server did not take the node's object: tried again
 """
 
@@ -54,3 +55,7 @@ class CallFailed(AgentError):
 
 class PublishFailed(AgentError):
     """The node's NodeCpuTopology could not be written."""
+
+
+class CannotListen(AgentError):
+    """The address for probes and metrics cannot be listened at."""

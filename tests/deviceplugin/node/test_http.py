@@ -1,0 +1,169 @@
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from http.client import HTTPConnection
+
+import pytest
+
+from numalocal_deviceplugin.config import Address
+from numalocal_deviceplugin.errors import CannotListen
+from numalocal_deviceplugin.node.http import HttpServer, Response
+
+from ..waiting import until
+
+LARGE = b"x" * (4 << 20)
+
+
+def fail() -> Response:
+    raise KeyError("a mistake")
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    routes = {
+        "/livez": lambda: Response(200, b"ok\n"),
+        "/readyz": lambda: Response(503, b"no\n"),
+        "/metrics": lambda: Response(200, LARGE, "text/plain; version=0.0.4"),
+        "/fails": fail,
+    }
+    server = HttpServer(Address("127.0.0.1", 0), routes, patience_s=0.3)
+    stop = threading.Event()
+    thread = threading.Thread(target=server.run, args=(stop,), daemon=True)
+    thread.start()
+    yield server
+    stop.set()
+    with suppress(ConnectionError):
+        connect(server).close()  # it notices at once
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def get(server: HttpServer, path: str, method: str = "GET") -> tuple[int, str, bytes]:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=5)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.status, response.headers["Content-Type"], response.read()
+    finally:
+        connection.close()
+
+
+def connect(server: HttpServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=5)
+
+
+def raw(server: HttpServer, *pieces: bytes) -> bytes:
+    with connect(server) as sock:
+        for piece in pieces:
+            sock.sendall(piece)
+        answer = b""
+        while data := sock.recv(65536):
+            answer += data
+        return answer
+
+
+def test_each_path_is_served_by_its_function(server: HttpServer) -> None:
+    assert get(server, "/livez") == (200, "text/plain; charset=utf-8", b"ok\n")
+    assert get(server, "/readyz?verbose=1") == (503, "text/plain; charset=utf-8", b"no\n")
+
+
+def test_an_answer_of_any_size_arrives_whole(server: HttpServer) -> None:
+    assert get(server, "/metrics") == (200, "text/plain; version=0.0.4", LARGE)
+
+
+def test_a_path_that_is_none_is_told_which_there_are(server: HttpServer) -> None:
+    status, _, body = get(server, "/")
+
+    assert status == 404
+    assert body == b"there are /livez, /readyz, /metrics, /fails\n"
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "DELETE", "get"])
+def test_only_get_is_served(server: HttpServer, method: str) -> None:
+    assert get(server, "/livez", method)[0] == 405
+
+
+def test_a_function_that_raises_is_an_error_of_one_request(
+    server: HttpServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert get(server, "/fails")[0] == 500
+    assert "request failed" in caplog.text
+    assert get(server, "/livez")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [b"", b"GET", b"GET /livez", b"GET /livez HTTP/2.0", b"GET  /livez HTTP/1.1", b"\xff\0\x80"],
+)
+def test_what_is_not_http_is_refused(server: HttpServer, request_line: bytes) -> None:
+    assert raw(server, request_line + b"\r\n\r\n").startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+def test_a_request_may_come_in_pieces(server: HttpServer) -> None:
+    pieces = [bytes([one]) for one in b"GET /livez HTTP/1.0\n\n"]
+
+    assert raw(server, *pieces).endswith(b"\r\n\r\nok\n")
+
+
+def test_a_request_that_never_ends_is_refused(server: HttpServer) -> None:
+    assert raw(server, b"GET /livez HTTP/1.1\r\n", b"X: y\r\n" * 2000).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_client_that_says_nothing_loses_its_connection(server: HttpServer) -> None:
+    began_s = time.monotonic()
+    assert raw(server) == b""
+    assert time.monotonic() - began_s < 3
+
+
+def test_a_client_that_trickles_gets_no_more_time(server: HttpServer) -> None:
+    with connect(server) as sock:
+        began_s = time.monotonic()
+        with pytest.raises(OSError):  # noqa: PT011, PT012 - a reset or a broken pipe
+            while time.monotonic() - began_s < 5:
+                sock.sendall(b"x")
+                time.sleep(0.02)
+        assert time.monotonic() - began_s < 3
+
+
+def test_a_client_that_does_not_read_holds_up_nobody(server: HttpServer) -> None:
+    with connect(server) as sock:
+        sock.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert get(server, "/livez")[0] == 200
+
+
+def test_hundreds_of_silent_clients_hold_up_nobody(server: HttpServer) -> None:
+    silent = [connect(server) for _ in range(300)]
+    try:
+        for _ in range(5):
+            assert get(server, "/livez")[0] == 200
+    finally:
+        for sock in silent:
+            sock.close()
+
+
+def test_a_client_that_goes_away_is_forgotten(server: HttpServer) -> None:
+    for _ in range(100):
+        with connect(server) as sock:
+            sock.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+
+    assert get(server, "/livez")[0] == 200
+
+
+def test_without_a_host_both_families_are_served() -> None:
+    server, stop = HttpServer(Address("", 0), {}), threading.Event()
+    thread = threading.Thread(target=server.run, args=(stop,), daemon=True)
+    thread.start()
+    hosts = ["127.0.0.1", "::1"] if socket.has_dualstack_ipv6() else ["127.0.0.1"]
+    for host in hosts:
+        with socket.create_connection((host, server.port), timeout=5) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert sock.recv(100).startswith(b"HTTP/1.1 404")
+    stop.set()
+    until(lambda: not thread.is_alive(), "ended")
+
+
+def test_an_address_that_is_taken_ends_the_start_with_a_sentence(server: HttpServer) -> None:
+    with pytest.raises(CannotListen, match=r"cannot listen at 127.0.0.1:\d+: .*in use"):
+        HttpServer(Address("127.0.0.1", server.port), {})
