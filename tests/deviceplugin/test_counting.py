@@ -1,6 +1,7 @@
 """What happens in each room reaches the counts."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -9,11 +10,10 @@ import pytest
 from numalocal import names
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.correcting import Correction
 from numalocal_deviceplugin.counters import Count, Duration
 from numalocal_deviceplugin.errors import AgentError, BindingRefused, CallFailed, CpusHeld
 from numalocal_deviceplugin.kubelet.service import DevicePluginService
-from numalocal_deviceplugin.node.repair import Repair
+from numalocal_deviceplugin.node.repair import Choose, Repair
 from numalocal_deviceplugin.runtime.plugin import Plugin
 from numalocal_deviceplugin.snapshot import Settings
 from numalocal_deviceplugin.state import State
@@ -161,15 +161,18 @@ def test_allocations_are_counted_by_container_and_refusals_by_call() -> None:
 @pytest.mark.parametrize(
     ("error", "what"), [(None, Count.CORRECTIONS), (CallFailed("no"), Count.CORRECTION_FAILURES)]
 )
-def test_corrections_are_counted_by_how_they_end(error: AgentError | None, what: Count) -> None:
+def test_corrections_are_counted_by_how_they_end(
+    tmp_path: Path, error: AgentError | None, what: Count
+) -> None:
     state = make_state()
     state.created(make_pod(), make_container(cpus="2-3"))
     state.set_machine(state.snapshot().node.machine.with_online(IdSet.parse("0-1,4-7")))
 
-    def update(_corrections: Iterable[Correction]) -> None:
+    def correct(choose: Choose) -> None:
         if error is not None:
             raise error
+        choose()
 
-    Repair(state, update).once()
+    Repair(state, correct, tmp_path).once()
 
     assert counts(state) == {(what, ""): 1}

@@ -1,68 +1,142 @@
 """Bring every live container to where it should be, unasked: what answers left, drifted or moved.
 
-One container at a time: setting its memory nodes moves its memory, which takes seconds for
-gigabytes, and the runtime makes no container meanwhile.
+What the kernel lets a container use is compared with the ledger at every change and every interval.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
 
-from numalocal_deviceplugin.correcting import Correction, corrections
+from numalocal_deviceplugin.correcting import Correction, Cpuset, corrections
 from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.errors import AgentError
+from numalocal_deviceplugin.ledger import Ledger
+from numalocal_deviceplugin.node import cgroups, drift
+from numalocal_deviceplugin.refusals import Refusal
 from numalocal_deviceplugin.snapshot import Phase
 from numalocal_deviceplugin.state import State
 
 log = logging.getLogger(__name__)
 
-Update = Callable[[Iterable[Correction]], None]
-"""Bind containers otherwise; AgentError where the runtime does not."""
+Choose = Callable[[], Sequence[Correction]]
+"""Say what to correct, while the runtime makes no container."""
 
-_PAUSE_S = 0.5
+Correct = Callable[[Choose], None]
+"""Bind containers otherwise; AgentError or OSError where the runtime does not ask for it."""
+
+SOURCE: Final = "drift"
+_PAUSE_S: Final = 0.5
 """Between two rounds: what comes together is done together."""
 
 
 class Repair:
     """Compare and correct, in rounds."""
 
-    def __init__(self, state: State, update: Update) -> None:
+    def __init__(
+        self,
+        state: State,
+        correct: Correct,
+        cgroup_root: Path,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._state = state
-        self._update = update
+        self._correct = correct
+        self._root = cgroup_root
+        self._clock = clock
+        self._tries = drift.Tries()
 
     def run(self, stop: threading.Event, interval_s: float) -> None:
         """Look at every change and every interval, until told to stop."""
         version = -1
+        next_s = self._clock()
         while not stop.wait(_PAUSE_S):
-            self._state.wait(version, interval_s)
+            self._state.wait(version, max(0.0, next_s - self._clock()))
             version = self._state.version
             if not stop.is_set():
                 self.once()
+            next_s = self._tries.next_s(self._clock() + interval_s)
 
     def once(self) -> None:
-        """Correct what can be corrected now."""
+        """Correct what can be corrected now, and say what stays wrong."""
         now = self._state.snapshot()
-        if now.facts.runtime.phase is not Phase.SYNCHRONIZED or now.node.barred:
+        if now.node.barred:
+            self._state.refuse(SOURCE)
             return
-        for one in corrections(now.node, undecided=now.facts.undecided):
-            try:
-                self._update([one])
-            except AgentError as error:
-                self._state.counters.add(Count.CORRECTION_FAILURES)
-                log.warning(
-                    "container not corrected",
-                    extra={"pod": f"{one.pod.namespace}/{one.pod.name}", "err": str(error)},
-                )
-                continue
-            self._state.applied([one])
+        if now.facts.runtime.phase is not Phase.SYNCHRONIZED:
+            return
+        wrong = self._wrong()
+        self._tries = self._tries.seen(wrong, self._clock())
+        if due := self._due(wrong):
+            self._mend(due)
+        self._state.refuse(SOURCE, self._refusals(wrong))
+
+    def _wrong(self) -> list[Correction]:
+        now = self._state.snapshot()
+        seen = seen_by_the_kernel(self._root, now.node.ledger)
+        found = corrections(now.node, undecided=now.facts.undecided, seen=seen)
+        return [one for one in found if drift.harms(one)]
+
+    def _due(self, wrong: Iterable[Correction]) -> list[Correction]:
+        return [one for one in wrong if self._tries.is_due(one, self._clock())]
+
+    def _mend(self, due: Sequence[Correction]) -> None:
+        """Have the runtime ask, and answer with what is to be corrected at that moment."""
+        chosen: list[Correction] = []
+
+        def choose() -> Sequence[Correction]:
+            wrong = self._wrong()
+            self._tries = self._tries.seen(wrong, self._clock())
+            chosen.extend(self._due(wrong))
+            self._state.applied(chosen)  # now: what is created next is judged by it
+            return chosen
+
+        try:
+            self._correct(choose)
+        except (AgentError, OSError) as error:
+            self._state.counters.add(Count.CORRECTION_FAILURES)
+            log.warning("containers not corrected", extra={"err": str(error)})
+            for one in chosen or due:
+                self._tries = self._tries.tried(one, self._clock(), str(error))
+            return
+        for one in chosen:
+            self._tries = self._tries.tried(one, self._clock())
             self._state.counters.add(Count.CORRECTIONS)
-            log.info(
-                "corrected",
-                extra={
-                    "pod": f"{one.pod.namespace}/{one.pod.name}",
-                    "container": one.container.name,
-                    "was": str(one.now.cpus),
-                    "cpus": str(one.binding.cpus),
-                    "mems": str(one.binding.mems),
-                },
-            )
+            log.info("corrected", extra=_fields(one))
+
+    def _refusals(self, wrong: Sequence[Correction]) -> list[Refusal]:
+        found = []
+        for one in wrong:
+            if self._tries.stays(one):
+                parts = cgroups.parts_of(one.container.cgroup) or ()
+                above = cgroups.narrowest_above(self._root, parts, one.binding.cpus)
+                folder = self._root.joinpath(*parts)
+                found.append(drift.refusal(one, self._tries, above, folder))
+        return found
+
+
+def seen_by_the_kernel(root: Path, ledger: Ledger) -> Mapping[str, Cpuset]:
+    """Read what all live containers may use, by id; those whose cgroup has gone are left out.
+
+    Memory nodes count for what is bound alone: others keep theirs.
+    """
+    seen = {}
+    for pod, container in ledger.containers:
+        parts = cgroups.parts_of(container.cgroup)
+        is_bound = container.name in ledger.tenants[pod.uid].claims
+        if parts is not None and (cpuset := cgroups.read(root, parts, mems=is_bound)) is not None:
+            seen[container.id] = replace(cpuset, mems=cpuset.mems or container.mems)
+    return seen
+
+
+def _fields(one: Correction) -> Mapping[str, str]:
+    return {
+        "pod": f"{one.pod.namespace}/{one.pod.name}",
+        "container": one.container.name,
+        "was": str(one.now.cpus),
+        "cpus": str(one.binding.cpus),
+        "mems": str(one.binding.mems),
+    }

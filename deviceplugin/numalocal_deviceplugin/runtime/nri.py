@@ -3,14 +3,13 @@
 import logging
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from numalocal import names
 from numalocal_deviceplugin import backoff
-from numalocal_deviceplugin.correcting import Correction
 from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.errors import AgentError, CallFailed, ConnectionLost
 from numalocal_deviceplugin.runtime import errand
@@ -94,11 +93,6 @@ class Link:
             connection.wait_answered(self._timing.answer_s)
         finally:
             connection.close()
-
-    def update(self, corrections: Iterable[Correction]) -> None:
-        """Bind containers otherwise, as was chosen before; raises as `correct` does."""
-        chosen = tuple(corrections)
-        self.correct(lambda: chosen)
 
     def _session(self, plugin: Plugin, stop: threading.Event) -> None:
         """Serve one connection until either side ends it.

@@ -1,0 +1,141 @@
+"""Where a container's cgroup is, and what the kernel says of its cpuset.
+
+Version 2 only (Documentation/admin-guide/cgroup-v2.rst, "Cpuset").  Paths are what the container
+runtime tells, in OCI's `cgroupsPath`: `slice:prefix:name` of the driver systemd, a path of the
+driver cgroupfs.  Whatever they say, nothing outside of the tree is read.
+"""
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from numalocal.errors import ListInvalid
+from numalocal.idset import IdSet
+from numalocal_deviceplugin.correcting import Cpuset
+from numalocal_deviceplugin.refusals import Reason, Refusal
+
+CPUS: Final = "cpuset.cpus.effective"
+MEMS: Final = "cpuset.mems.effective"
+
+_MOST_BYTES: Final = 1 << 16
+"""More than a list of every second of 8192 CPUs takes."""
+_MOST_PATH: Final = 1024
+_SYSTEMD_PARTS: Final = 3
+_DEFAULT_SLICE: Final = "system.slice"
+"""Where runtimes put what names no slice."""
+
+_parsed = lru_cache(maxsize=256)(IdSet.parse)
+
+
+def why_unusable(root: Path) -> Refusal | None:
+    """Say why no container can be bound for good with this cgroup tree; None where it can.
+
+    A tree that is not there tells nothing: then only drift goes unseen.
+    """
+    if not root.is_dir():
+        return None
+    try:
+        controllers = (root / "cgroup.controllers").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return _refusal(f"{root} is not cgroup version 2")
+    if "cpuset" not in controllers:
+        return _refusal(f"{root / 'cgroup.controllers'} does not name cpuset")
+    return None
+
+
+def parts_of(told: str) -> tuple[str, ...] | None:
+    """Give the folders from the tree's root down to a container's cgroup; None for no such path.
+
+    The systemd form's slice is in the slices that its name spells: a-b.slice is in a.slice.
+    """
+    if not told or len(told) > _MOST_PATH or "\0" in told:
+        return None
+    is_path = told.startswith("/") or ":" not in told
+    parts = tuple(one for one in told.split("/") if one) if is_path else _systemd_parts(told)
+    return parts if parts and not {".", ".."}.intersection(parts) else None
+
+
+def directory(root: Path, told: str) -> Path | None:
+    """Give the folder of what the runtime tells; None where that is none."""
+    parts = parts_of(told)
+    return None if parts is None else root.joinpath(*parts)
+
+
+def read(root: Path, parts: tuple[str, ...], *, mems: bool = True) -> Cpuset | None:
+    """Read what a cgroup's processes may use; None where it has gone or says what is no list.
+
+    A cgroup without a cpuset of its own uses what the nearest above it uses.
+    """
+    folder = f"{root}/{'/'.join(parts)}"
+    cpus = _read(f"{folder}/{CPUS}")
+    if cpus is None:
+        if not os.path.isdir(folder):  # noqa: PTH112 - no Path for each of hundreds
+            return None
+        return read(root, parts[:-1], mems=mems) if parts else None
+    nodes = _read(f"{folder}/{MEMS}") if mems else ""
+    try:
+        return Cpuset(_parsed(cpus), _parsed(nodes or ""))
+    except ListInvalid:
+        return None
+
+
+def narrowest_above(root: Path, parts: tuple[str, ...], cpus: IdSet) -> tuple[Path, IdSet] | None:
+    """Find the topmost cgroup above that does not have all of these CPUs: its file and its CPUs."""
+    for depth in range(1, len(parts)):
+        found = read(root, parts[:depth], mems=False)
+        if found is not None and not cpus <= found.cpus:
+            return root.joinpath(*parts[:depth], CPUS), found.cpus
+    return None
+
+
+def _systemd_parts(told: str) -> tuple[str, ...] | None:
+    pieces = told.split(":")
+    if len(pieces) != _SYSTEMD_PARTS or "/" in told or not pieces[2]:
+        return None
+    slices = _slices(pieces[0] or _DEFAULT_SLICE)
+    if slices is None:
+        return None
+    _, prefix, name = pieces
+    if not name.endswith(".slice"):
+        name = f"{prefix}-{name}.scope" if prefix else f"{name}.scope"
+    return (*slices, name)
+
+
+def _slices(name: str) -> tuple[str, ...] | None:
+    """Spell out a slice as systemd nests it; `-.slice` is the root itself."""
+    if name == "-.slice":
+        return ()
+    steps = name.removesuffix(".slice").split("-")
+    if not name.endswith(".slice") or not all(steps):
+        return None
+    return tuple(_joined(steps))
+
+
+def _joined(steps: list[str]) -> Iterator[str]:
+    for last in range(1, len(steps) + 1):
+        yield f"{'-'.join(steps[:last])}.slice"
+
+
+def _read(path: str) -> str | None:
+    """Read a small file of the kernel; None where it is not there or is none of the kernel's."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return os.read(file, _MOST_BYTES).decode("ascii", "replace")
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+
+
+def _refusal(what: str) -> Refusal:
+    return Refusal(
+        reason=Reason.CGROUP_V1,
+        message=f"{what}, and binding needs version 2 with its controller cpuset: no CPU set is "
+        "given out and no container is adjusted; start the node with "
+        "systemd.unified_cgroup_hierarchy=1",
+    )
