@@ -12,15 +12,7 @@ from typing import Final
 
 from numalocal import log as logs
 from numalocal.errors import NumalocalError
-from numalocal.machine.discovery import discover
-from numalocal.machine.sysfs import Sysfs
-from numalocal.sets.partition import partition
-from numalocal.sets.pools import default_pools
 from numalocal_deviceplugin import config, supervisor
-from numalocal_deviceplugin.binding import Idle
-from numalocal_deviceplugin.node import poolfile
-from numalocal_deviceplugin.snapshot import Settings
-from numalocal_deviceplugin.state import State
 
 log = logging.getLogger("numalocal_deviceplugin")
 
@@ -28,41 +20,20 @@ _GIVE_WAY_S: Final = 0.0005
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until SIGTERM or SIGINT; 1 where the pools or the machine allow no start."""
-    logs.configure()
-    try:
-        settings = config.parse(sys.argv[1:] if arguments is None else arguments, os.environ)
-        logs.configure(settings.log_level)
-        state = _state(settings)
-    except NumalocalError as error:
-        log.error("the agent cannot start", extra={"err": str(error)})  # noqa: TRY400
-        return 1
+    """Run until SIGTERM or SIGINT; 1 where a part of the agent ended before that."""
+    settings = config.parse(sys.argv[1:] if arguments is None else arguments, os.environ)
+    logs.configure(settings.log_level)
+    threading.excepthook = _log_exception
     _favour_answers()
     stop = threading.Event()
     _stop_on_signals(stop)
-    supervisor.run(settings, state, stop, supervisor.Timing())
+    try:
+        well = supervisor.run(settings, stop, supervisor.Timing())
+    except NumalocalError as error:
+        log.error("the agent cannot start", extra={"err": str(error)})  # noqa: TRY400
+        return 1
     log.info("stopped")
-    return 0
-
-
-def _state(settings: config.Config) -> State:
-    """Cut the whole machine: what confines the agent's own pod is no limit of the node's."""
-    pools = () if settings.pools_file is None else poolfile.read(settings.pools_file)
-    machine = discover(Sysfs(settings.root)).unconfined()
-    parts = partition(machine, pools or default_pools(machine))
-    for finding in machine.findings:
-        log.warning("the kernel's files are inconsistent", extra={"finding": str(finding)})
-    for note in parts.notes:
-        log.warning("a pool does not suit this machine", extra={"note": note})
-    log.info(
-        "node is cut into CPU sets",
-        extra={
-            "online": str(machine.online),
-            "shared": str(parts.shared),
-            "sets": {one.id: str(one.cpus) for one in parts.sets},
-        },
-    )
-    return State(machine, parts, Settings(idle=Idle(settings.idle), left_alone=settings.left_alone))
+    return 0 if well else 1
 
 
 def _favour_answers() -> None:
@@ -84,5 +55,19 @@ def _stop_on_signals(stop: threading.Event) -> None:
     signal.signal(signal.SIGINT, stop_now)
 
 
+def _log_exception(caught: threading.ExceptHookArgs) -> None:
+    """Log what ends a thread in the form of all other logs."""
+    name = caught.thread.name if caught.thread else ""
+    error = (caught.exc_type, caught.exc_value or caught.exc_type(), caught.exc_traceback)
+    log.error("a thread failed", extra={"part": name}, exc_info=error)
+
+
+def start() -> None:
+    """Run, and end the process even where a thread hangs, for which sys.exit would wait."""
+    code = main()
+    logging.shutdown()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from numalocal.errors import PoolUnmet
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
@@ -89,11 +90,18 @@ class State:
         """Take the machine as it is now, and cut it anew.
 
         Raises:
-            PoolUnmet: where a pool gets nothing any more; nothing changes then.
+            PoolUnmet: where a pool gets nothing any more; then only what is online changes.
         """
         with self._changed:
-            if machine != self._facts.machine:
-                self._take(machine=machine, partition=cut(machine, self._facts.partition.pools))
+            if machine == self._facts.machine:
+                return
+            try:
+                parts = cut(machine, self._facts.partition.pools)
+            except PoolUnmet:
+                left = self._facts.machine.with_online(machine.online)
+                self._take(machine=left if left.online else self._facts.machine)
+                raise
+            self._take(machine=machine, partition=parts)
 
     def set_policy(self, policy: Policy) -> None:
         """Take whether the kubelet's own CPU manager pins containers."""

@@ -1,24 +1,43 @@
-"""Run the agent's parts side by side, and watch what only the node itself can tell."""
+"""Run the agent's parts side by side, in rounds: other pools are a new round of the same process.
+
+A round has its own State and its own sockets.  What containers hold survives it, as the ledger is
+rebuilt from the container runtime's list.
+"""
 
 import logging
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from numalocal import names
 from numalocal.machine.sysfs import Sysfs
+from numalocal_deviceplugin.binding import Idle
 from numalocal_deviceplugin.config import Config
 from numalocal_deviceplugin.kubelet import presence, registration
 from numalocal_deviceplugin.kubelet.podresources import PodResources
 from numalocal_deviceplugin.kubelet.seat import Seat
-from numalocal_deviceplugin.node import publisher
+from numalocal_deviceplugin.node import (
+    cgroups,
+    health,
+    hotplug,
+    metrics,
+    poolfile,
+    publisher,
+    telling,
+)
 from numalocal_deviceplugin.node.document import About
+from numalocal_deviceplugin.node.hotplug import MachineWatch
+from numalocal_deviceplugin.node.http import HttpServer, Response, Route
+from numalocal_deviceplugin.node.poolfile import PoolFile
 from numalocal_deviceplugin.node.publishing import Publishing
 from numalocal_deviceplugin.node.publishing import Timing as PublishingTiming
 from numalocal_deviceplugin.node.repair import Repair
-from numalocal_deviceplugin.node.watch import NodeWatch
+from numalocal_deviceplugin.node.watch import ListingWatch
+from numalocal_deviceplugin.parts import Parts
 from numalocal_deviceplugin.runtime import nri
+from numalocal_deviceplugin.snapshot import Settings
 from numalocal_deviceplugin.state import State
 
 log = logging.getLogger(__name__)
@@ -33,64 +52,137 @@ class Timing:
     runtime: nri.Timing = nri.Timing()  # noqa: RUF009 - frozen
     publishing: PublishingTiming = PublishingTiming()  # noqa: RUF009 - frozen
     health_interval_s: float = 10.0
+    machine_interval_s: float = 2.5
+    poolfile_interval_s: float = 2.0
     listing_limit_s: float = 1.0
     seat_poll_s: float = 1.0
+    end_s: float = 5.0
 
 
-def run(
-    config: Config,
-    state: State,
-    stop: threading.Event,
-    timing: Timing,
-) -> None:
-    """Run all parts until told to stop, then end them in good order."""
-    with (
-        Seat(config.device_plugin_dir, state) as seat,
-        PodResources(config.pod_resources_socket) as resources,
-    ):
-        watch = NodeWatch(
-            Sysfs(config.root),
-            state,
-            lambda: resources.listing(timing.listing_limit_s),
+def run(config: Config, stop: threading.Event, timing: Timing) -> bool:
+    """Run rounds until told to stop; False where a part ended of itself, so the process must end.
+
+    Raises:
+        CannotListen: where probes and metrics cannot be served.
+    """
+    pools = PoolFile(config.pools_file)
+    while not stop.is_set():
+        if not _Round(config, pools, stop, timing).run():
+            return False
+        pools.look()
+    return True
+
+
+class _Round:
+    """All parts, from one reading of the pools to the next."""
+
+    def __init__(
+        self, config: Config, pools: PoolFile, stop: threading.Event, timing: Timing
+    ) -> None:
+        self._config = config
+        self._pools = pools
+        self._stop = stop
+        self._timing = timing
+        self._served = pools.pools
+        self._sysfs = Sysfs(config.root)
+        self._began = hotplug.start(self._sysfs, pools.pools)
+        self._began_s = time.monotonic()
+        self._state = State(
+            self._began.machine,
+            self._began.partition,
+            Settings(idle=Idle(config.idle), left_alone=config.left_alone),
         )
+        self._parts = Parts(stop.set)
+
+    def run(self) -> bool:
+        """Run until told to stop or other pools are to be taken; False = a part has failed."""
+        _log_start(self._began)
+        with (
+            Seat(self._config.device_plugin_dir, self._state) as seat,
+            PodResources(self._config.pod_resources_socket) as resources,
+        ):
+            self._start(seat, resources)
+            while not self._stop.wait(self._timing.poolfile_interval_s):
+                if self._is_over():
+                    log.info("other pools are taken")
+                    break
+            self._parts.tell()
+            self._state.wake()
+            hanging = self._parts.join(self._timing.end_s)
+        if hanging:
+            log.error("parts do not end", extra={"parts": hanging})
+        return not (self._parts.failed or hanging)
+
+    def _start(self, seat: Seat, resources: PodResources) -> None:
+        """Start all parts, those first that find out whether anybody may be adjusted."""
+        config, state, timing, parts = self._config, self._state, self._timing, self._parts
+        machine = MachineWatch(self._sysfs, config.cgroup_root, state, self._began)
         kubelet = presence.Kubelet(config.device_plugin_dir, state, resources, timing.kubelet)
+        listing = ListingWatch(state, lambda: resources.listing(timing.listing_limit_s))
         link = nri.Link(
             config.nri_socket, state, resources.devices_of, timing.runtime, config.nri_index
         )
-        # First of all: where another agent works or the kubelet pins, nobody is adjusted.
+        repair = Repair(state, link.correct, config.cgroup_root)
+        if config.http_address is not None:
+            parts.start("http", HttpServer(config.http_address, self._routes()).run)
+        state.refuse(poolfile.SOURCE, self._pools.refusals)
+        machine.look()
         seat.take()
         kubelet.ask()
-        watch.look()
-        parts = [
-            _thread("seat", seat.run, stop, timing.seat_poll_s),
-            _thread("kubelet", kubelet.run, stop),
-            _thread("nri", link.run, stop),
-            _thread("repair", Repair(state, link.update).run, stop, timing.health_interval_s),
-            _thread("node-watch", watch.run, stop, timing.health_interval_s),
-        ]
+        listing.look()
+        parts.start("refusals", lambda stop: telling.run(state, stop))
+        parts.start("machine", lambda stop: machine.run(stop, timing.machine_interval_s))
+        parts.start("seat", lambda stop: seat.run(stop, timing.seat_poll_s))
+        parts.start("kubelet", kubelet.run)
+        parts.start("listing", lambda stop: listing.run(stop, timing.health_interval_s))
+        parts.start("nri", link.run)
+        parts.start("repair", lambda stop: repair.run(stop, timing.health_interval_s))
         for pool in state.snapshot().node.partition.pools:
             server = registration.PoolServer(pool.name, kubelet, state, timing.pools)
-            parts.append(_thread(f"pool-{pool.name}", server.run, stop))
-        parts += _publishing(config, state, timing, stop)
-        stop.wait()
-        watch.wake()
-        state.wake()
-        for part in parts:
-            part.join()
+            parts.start(f"pool-{pool.name}", server.run)
+        self._start_publishing()
+
+    def _is_over(self) -> bool:
+        """Look for other pools, and for a machine where there was none."""
+        self._pools.look()
+        machine = self._state.snapshot().node.machine
+        found = not self._began.machine.online and bool(machine.online)
+        over = found or (bool(machine.online) and self._pools.is_to_be_taken(self._served, machine))
+        self._state.refuse(poolfile.SOURCE, self._pools.refusals)
+        return over
+
+    def _routes(self) -> Mapping[str, Route]:
+        state, parts, began_s = self._state, self._parts, self._began_s
+        root, node = self._config.cgroup_root, self._config.node_name
+        told = metrics.Metrics(
+            state, lambda one: cgroups.directory(root, one.cgroup), names.VERSION, node
+        )
+        return {
+            "/livez": lambda: health.livez(parts.stale()),
+            "/readyz": lambda: health.readyz(state.snapshot(), time.monotonic() - began_s),
+            "/metrics": lambda: Response(200, told.text(), metrics.CONTENT_TYPE),
+        }
+
+    def _start_publishing(self) -> None:
+        found = publisher.in_cluster(self._config.node_name, os.environ)
+        if found is None:
+            log.info("no NodeCpuTopology is written: no node name or no service account")
+            return
+        about = About(agent=names.VERSION, kernel=os.uname().release)
+        publishing = Publishing(found, self._state, about, self._timing.publishing)
+        self._parts.start("publishing", publishing.run)
 
 
-def _publishing(
-    config: Config, state: State, timing: Timing, stop: threading.Event
-) -> list[threading.Thread]:
-    found = publisher.in_cluster(config.node_name, os.environ)
-    if found is None:
-        log.info("no NodeCpuTopology is written: no node name or no service account")
-        return []
-    about = About(agent=names.VERSION, kernel=os.uname().release)
-    return [_thread("publishing", Publishing(found, state, about, timing.publishing).run, stop)]
-
-
-def _thread(name: str, run: Callable[..., None], *arguments: object) -> threading.Thread:
-    thread = threading.Thread(target=run, args=arguments, name=name, daemon=True)
-    thread.start()
-    return thread
+def _log_start(began: hotplug.Start) -> None:
+    for finding in began.machine.findings:
+        log.warning("the kernel's files are inconsistent", extra={"finding": str(finding)})
+    for note in began.partition.notes:
+        log.warning("a pool does not suit this machine", extra={"note": note})
+    log.info(
+        "node is cut into CPU sets",
+        extra={
+            "online": str(began.machine.online),
+            "shared": str(began.partition.shared),
+            "sets": {one.id: str(one.cpus) for one in began.partition.sets},
+        },
+    )

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ def start(directory: Path, *arguments: str) -> "subprocess.Popen[str]":
             f"--device-plugin-dir={directory / 'dp'}",
             f"--pod-resources-socket={directory / 'pods.sock'}",
             f"--nri-socket={directory / 'nri.sock'}",
+            "--http-address=",
             *arguments,
         ],
         stderr=subprocess.PIPE,
@@ -84,14 +86,55 @@ def test_the_agent_serves_and_ends_cleanly_on_sigterm(run_dir: Path) -> None:
     assert events[-1] == "stopped"
 
 
-def test_pools_that_the_machine_cannot_give_end_the_start_with_a_sentence(run_dir: Path) -> None:
-    pools = run_dir / "pools.yaml"
-    pools.write_text("- {name: big, size: 64}\n")
+def ended(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:
+    """Wait for a process that ends of itself, and give its log."""
+    try:
+        return lines(process.communicate(timeout=10)[1])
+    finally:
+        process.kill()
 
-    with start(run_dir, f"--pools={pools}") as process:
-        _, errors = process.communicate(timeout=10)
+
+def test_an_address_that_is_taken_ends_the_start_with_a_sentence(run_dir: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        FakePodResources(run_dir / "pods.sock"),
+        start(run_dir, f"--http-address=127.0.0.1:{taken.getsockname()[1]}") as process,
+    ):
+        *_, last = ended(process)
 
     assert process.returncode == 1
-    (line,) = lines(errors)
-    assert line["level"] == "error"
-    assert line["err"].startswith("pool big: no NUMA node has 64 cores left besides 1 reserved")
+    assert last["level"] == "error"
+    assert last["err"].startswith("--http-address: cannot listen at 127.0.0.1:")
+
+
+def test_a_mistake_in_the_command_line_ends_the_start_with_all_that_is_wrong(
+    run_dir: Path,
+) -> None:
+    with start(run_dir, "--idle=no", "--nri-index=1") as process:
+        try:
+            _, errors = process.communicate(timeout=10)
+        finally:
+            process.kill()
+
+    assert process.returncode == 2
+    assert "--idle: 'no' must be one of shared, exclusive; --nri-index: '1' must be" in errors
+
+
+@pytest.mark.parametrize(
+    "pools", ["- {name: big, size: 64}\n", "- {name: Bad}\n"], ids=["unmet", "invalid"]
+)
+def test_pools_that_cannot_be_served_leave_the_process_up(run_dir: Path, pools: str) -> None:
+    (run_dir / "pools.yaml").write_text(pools)
+
+    with start(run_dir, f"--pools={run_dir / 'pools.yaml'}") as process:
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.communicate(timeout=2)
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=5)
+        finally:
+            process.kill()
+
+    assert process.returncode == 0
+    refused = {line["reason"] for line in lines(errors) if line["message"] == "not served"}
+    assert refused & {"PoolUnmet", "PoolsInvalid"}

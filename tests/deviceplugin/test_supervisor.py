@@ -1,23 +1,22 @@
+import socket
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 from numalocal_deviceplugin import supervisor
-from numalocal_deviceplugin.config import Config, parse
+from numalocal_deviceplugin.config import Address, Config, parse
 from numalocal_deviceplugin.kubelet import presence, registration
-from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.runtime import nri
-from numalocal_deviceplugin.standing import Policy
-from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
 from .fake_kubelet import FakeKubelet, FakePodResources
-from .fake_runtime import FakeRuntime
-from .nodes import N0, N1, make_machine, make_state, write_sysfs
+from .fake_runtime import FakeRuntime, Session
+from .nodes import N0, N1, make_machine, write_sysfs
 from .waiting import until
 
 QUICK = supervisor.Timing(
@@ -27,10 +26,18 @@ QUICK = supervisor.Timing(
     ),
     runtime=nri.Timing(retry_first_s=0.01, retry_ceiling_s=0.02, poll_s=0.005),
     health_interval_s=0.01,
+    machine_interval_s=0.01,
+    poolfile_interval_s=0.02,
     listing_limit_s=0.2,
     seat_poll_s=0.005,
 )
 HEALTHY = {N0: "Healthy", N1: "Healthy"}
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 @pytest.fixture
@@ -43,25 +50,64 @@ def config(run_dir: Path) -> Config:
             f"--device-plugin-dir={run_dir / 'device-plugins'}",
             f"--pod-resources-socket={run_dir / 'pods.sock'}",
             f"--nri-socket={run_dir / 'nri.sock'}",
+            f"--http-address=127.0.0.1:{free_port()}",
         ],
         {},
     )
 
 
+Start = Callable[[Config], None]
+
+
 @pytest.fixture
-def agent(config: Config) -> Iterator[State]:
-    """A whole agent, running; it starts before kubelet and runtime are there."""
-    state, stop = make_state(synchronized=False, policy=Policy.UNKNOWN), threading.Event()
-    thread = threading.Thread(target=supervisor.run, args=(config, state, stop, QUICK), daemon=True)
-    thread.start()
-    yield state
+def start() -> Iterator[Start]:
+    """Run whole agents until the test's end."""
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def run(config: Config) -> None:
+        thread = threading.Thread(
+            target=supervisor.run, args=(config, stop, QUICK), daemon=True, name="supervisor"
+        )
+        threads.append(thread)
+        thread.start()
+
+    yield run
     stop.set()
-    thread.join(5)
-    assert not thread.is_alive()
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def agent(config: Config, start: Start) -> None:
+    """A whole agent, running; it starts before kubelet and runtime are there."""
+    start(config)
+
+
+def ask(config: Config, path: str = "/readyz") -> tuple[int, str]:
+    """Ask a running agent; (0, "") while it does not answer."""
+    assert config.http_address is not None
+    connection = HTTPConnection("127.0.0.1", config.http_address.port, timeout=5)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    except OSError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def connected(runtime: FakeRuntime, request: wire.SynchronizeRequest | None = None) -> Session:
+    session = runtime.accept()
+    session.register()
+    session.synchronize(request)
+    return session
 
 
 def test_a_worker_is_allocated_by_the_kubelet_and_bound_by_the_runtime(
-    config: Config, agent: State
+    config: Config, agent: None
 ) -> None:
     pods = {"default/llama-0": [("engine", "numalocal.io/cpuset", [N1])]}
     with (
@@ -69,9 +115,7 @@ def test_a_worker_is_allocated_by_the_kubelet_and_bound_by_the_runtime(
         FakeRuntime(config.nri_socket) as runtime,
         FakeKubelet(config.device_plugin_dir) as node,
     ):
-        session = runtime.accept()
-        session.register()
-        session.synchronize()
+        session = connected(runtime)
         until(lambda: node.devices == HEALTHY, "sets are healthy")
 
         request = deviceplugin_v1beta1_pb2.ContainerAllocateRequest(devices_ids=[N1])
@@ -106,27 +150,26 @@ def test_a_worker_is_allocated_by_the_kubelet_and_bound_by_the_runtime(
     }
 
 
-def test_devices_are_unhealthy_until_the_runtime_is_there(config: Config, agent: State) -> None:
+def test_devices_are_unhealthy_until_the_runtime_is_there(config: Config, agent: None) -> None:
     with (
         FakePodResources(config.pod_resources_socket),
         FakeKubelet(config.device_plugin_dir) as node,
     ):
         until(lambda: node.devices == dict.fromkeys(HEALTHY, "Unhealthy"), "unhealthy")
         with FakeRuntime(config.nri_socket) as runtime:
-            session = runtime.accept()
-            session.register()
-            session.synchronize()
+            connected(runtime)
             until(lambda: node.devices == HEALTHY, "healthy")
 
 
 def test_a_kubelet_that_pins_is_told_nothing_until_it_comes_back_without_pinning(
-    config: Config, agent: State
+    config: Config, agent: None
 ) -> None:
     with (
         FakePodResources(config.pod_resources_socket, cpu_ids=range(8)),
         FakeKubelet(config.device_plugin_dir) as node,
     ):
-        until(lambda: agent.snapshot().facts.policy is Policy.STATIC, "the policy is known")
+        until(lambda: "KubeletPinsCpus" in ask(config)[1], "the policy is told")
+        assert ask(config)[0] == 200
         assert not node.registrations
 
     with (
@@ -136,37 +179,251 @@ def test_a_kubelet_that_pins_is_told_nothing_until_it_comes_back_without_pinning
         until(lambda: node.devices, "devices are listed")
 
 
-def test_a_cpu_that_goes_offline_is_seen(config: Config, agent: State) -> None:
+def test_a_cpu_that_goes_offline_is_seen(config: Config, agent: None) -> None:
     online = config.root / "sys/devices/system/cpu/online"
     with (
         FakePodResources(config.pod_resources_socket),
+        FakeRuntime(config.nri_socket) as runtime,
         FakeKubelet(config.device_plugin_dir) as node,
     ):
-        until(lambda: node.devices, "devices are listed")
-        agent.runtime_synchronized("containerd", "2.4.2")
+        connected(runtime)
+        until(lambda: node.devices == HEALTHY, "devices are listed")
 
         online.write_text("0-1,4-7\n")
 
         until(lambda: node.devices == {N0: "Unhealthy", N1: "Healthy"}, "one is unhealthy")
 
 
-def test_of_two_agents_on_a_node_the_second_serves_nobody(config: Config, agent: State) -> None:
-    second, stop = make_state(synchronized=False, policy=Policy.UNKNOWN), threading.Event()
+def test_a_kubelet_and_a_runtime_that_answer_make_the_agent_ready(
+    config: Config, agent: None
+) -> None:
+    until(lambda: ask(config)[0] == 503, "not ready yet")
+    with (
+        FakePodResources(config.pod_resources_socket),
+        FakeRuntime(config.nri_socket) as runtime,
+        FakeKubelet(config.device_plugin_dir),
+    ):
+        connected(runtime)
+        until(lambda: ask(config)[0] == 200, "ready")
+
+        assert ask(config)[1].startswith("ready\n")
+        assert ask(config, "/livez") == (200, "ok\n")
+
+
+def mounted(run_dir: Path, text: str) -> Path:
+    """Mount a ConfigMap as the kubelet does: the file is a link into a folder that is swapped."""
+    mount = run_dir / "pools"
+    folder = mount / f"..2026_{sum(1 for _ in mount.glob('..2026*'))}"
+    folder.mkdir(parents=True)
+    (folder / "pools.yaml").write_text(text)
+    link = mount / "..data_tmp"
+    link.symlink_to(folder.name)
+    link.replace(mount / "..data")
+    file = mount / "pools.yaml"
+    if not file.is_symlink():
+        file.symlink_to("..data/pools.yaml")
+    return file
+
+
+def test_other_pools_are_taken_without_a_new_process(
+    config: Config, run_dir: Path, start: Start
+) -> None:
+    start(replace(config, pools_file=mounted(run_dir, "- {name: old}\n")))
+    plugins = config.device_plugin_dir
+    with (
+        FakePodResources(config.pod_resources_socket),
+        FakeRuntime(config.nri_socket) as runtime,
+        FakeKubelet(plugins) as node,
+    ):
+        session = connected(runtime)
+        until(lambda: {*(node.devices or ())} == {"old-n0-c2x2", "old-n1-c6x2"}, "old pool")
+
+        mounted(run_dir, "- {name: new, size: 1}\n")
+        with pytest.raises(EOFError):
+            session.answer()
+        connected(runtime)
+
+        until(lambda: {*(node.devices or ())} == {"new-n0-c2x2", "new-n1-c6x2"}, "new pool")
+        until(lambda: {*(node.devices or {}).values()} == {"Healthy"}, "healthy")
+        assert [one.resource_name for one in node.registrations] == [
+            "numalocal.io/old",
+            "numalocal.io/new",
+        ]
+        assert not (plugins / "numalocal-old.sock").exists()
+
+
+def held(name: str, cpus: str) -> wire.Container:
+    """Make a container that runs already on the first set of pool old."""
+    assignment = (
+        '{"version":1,"sets":[{"id":"old-n0-c2x2","pool":"old","cpus":"2-3","numaNode":0,'
+        '"memoryNodes":"0","memoryBytes":4294967296,"threadsPerCore":null}]}'
+    )
+    return wire.Container(
+        id=name,
+        pod_sandbox_id="p",
+        name=name,
+        annotations={"assignment.numalocal.io/old": assignment},
+        state=wire.CONTAINER_RUNNING,
+        linux=wire.LinuxContainer(
+            resources=wire.LinuxResources(cpu=wire.LinuxCPU(cpus=cpus, mems="0"))
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- {name: Bad, size: 0}\n", "pools[0].size: 0 must be"),
+        ("- {name: huge, size: 64}\n", "pool huge: no NUMA node has 64 cores"),
+        ("[", "is not YAML"),
+    ],
+    ids=["invalid", "unmet", "malformed"],
+)
+def test_a_bad_file_of_pools_keeps_the_old_ones_and_says_so(
+    config: Config, run_dir: Path, start: Start, text: str, sentence: str
+) -> None:
+    start(replace(config, pools_file=mounted(run_dir, "- {name: old}\n")))
+    with (
+        FakePodResources(config.pod_resources_socket),
+        FakeRuntime(config.nri_socket) as runtime,
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
+        connected(runtime)
+        until(lambda: {*(node.devices or {}).values()} == {"Healthy"}, "healthy")
+
+        mounted(run_dir, text)
+        until(lambda: f"PoolsInvalid: the pools in {run_dir}" in ask(config)[1], "told")
+        status, told = ask(config)
+
+        assert (status, sentence in told) == (200, True)
+        assert {*(node.devices or {}).values()} == {"Healthy"}
+
+        mounted(run_dir, "- {name: old}\n")
+        until(lambda: "PoolsInvalid" not in ask(config)[1], "good again")
+        assert len(node.registrations) == 1
+
+
+def test_a_bad_file_at_the_start_is_waited_out(config: Config, run_dir: Path, start: Start) -> None:
+    start(replace(config, pools_file=mounted(run_dir, "- {name: Bad}\n")))
+    with (
+        FakePodResources(config.pod_resources_socket),
+        FakeRuntime(config.nri_socket) as runtime,
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
+        connected(runtime)
+        until(lambda: "PoolsInvalid" in ask(config)[1] and ask(config)[0] == 200, "told")
+        assert node.registrations == []
+
+        mounted(run_dir, "- {name: good}\n")
+        connected(runtime)
+        until(lambda: {*(node.devices or {}).values()} == {"Healthy"}, "healthy")
+
+
+def test_pools_that_the_machine_cannot_give_are_told_and_nothing_is_given(
+    config: Config, run_dir: Path, start: Start
+) -> None:
+    pools = "- {name: cpuset}\n- {name: huge, size: 64}\n"
+    start(replace(config, pools_file=mounted(run_dir, pools)))
+    with (
+        FakePodResources(config.pod_resources_socket),
+        FakeRuntime(config.nri_socket) as runtime,
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
+        connected(runtime)
+        until(lambda: "PoolUnmet: pool huge: no NUMA node has 64 cores" in ask(config)[1], "told")
+        until(lambda: len(node.registrations) == 2, "both are registered")
+        assert all(one.devices in (None, {}) for one in node.plugins)
+
+        mounted(run_dir, "- {name: cpuset}\n")
+        connected(runtime)
+        until(lambda: node.devices == HEALTHY, "served")
+
+
+def test_a_machine_that_can_be_read_later_is_served_then(
+    config: Config, run_dir: Path, start: Start
+) -> None:
+    start(replace(config, root=run_dir / "later", cgroup_root=run_dir / "none"))
+    until(lambda: "MachineUnreadable" in ask(config)[1], "told")
     with (
         FakePodResources(config.pod_resources_socket),
         FakeKubelet(config.device_plugin_dir) as node,
     ):
-        until(lambda: node.devices, "the first is registered")
-        thread = threading.Thread(
-            target=supervisor.run, args=(config, second, stop, QUICK), daemon=True
+        write_sysfs(run_dir / "later", make_machine())
+        until(lambda: {*(node.devices or ())} == {N0, N1}, "listed")
+
+
+def test_on_cgroup_version_1_nothing_is_advertised_and_nobody_is_adjusted(
+    config: Config, start: Start
+) -> None:
+    (config.cgroup_root / "cpuset").mkdir(parents=True)
+    start(config)
+    with (
+        FakePodResources(config.pod_resources_socket),
+        FakeRuntime(config.nri_socket) as runtime,
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
+        pod = wire.PodSandbox(id="p", uid="u", name="web", namespace="default")
+        running = wire.Container(
+            id="1", pod_sandbox_id="p", name="web", state=wire.CONTAINER_RUNNING
         )
-        thread.start()
-        until(lambda: second.snapshot().facts.policy is Policy.NONE, "the second runs")
-        said = [one.reason for one in second.snapshot().of_node]
-        assert Reason.SECOND_AGENT in said
-        assert Reason.NOT_REGISTERED in said
-        time.sleep(0.1)
+        session = runtime.accept()
+        session.register()
+        answer = session.synchronize(wire.SynchronizeRequest(pods=[pod], containers=[running]))
+
+        assert list(answer.update) == []
+        until(lambda: "CgroupV1" in ask(config)[1], "told")
+        assert ask(config)[0] == 200
+        assert not any(one.devices for one in node.plugins)
+
+
+def test_a_running_container_keeps_its_cpus_whatever_the_pools_become(
+    config: Config, run_dir: Path, start: Start
+) -> None:
+    start(replace(config, pools_file=mounted(run_dir, "- {name: old}\n")))
+    pod = wire.PodSandbox(id="p", uid="u", name="llama-0", namespace="default")
+    running = wire.SynchronizeRequest(pods=[pod], containers=[held("engine", "2-3")])
+    with (
+        FakePodResources(
+            config.pod_resources_socket,
+            {"default/llama-0": [("engine", "numalocal.io/old", ["old-n0-c2x2"])]},
+        ),
+        FakeRuntime(config.nri_socket) as runtime,
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
+        connected(runtime, running)
+        until(lambda: node.devices, "old pool")
+        mounted(run_dir, "- {name: new, size: 1}\n")
+        connected(runtime, running)
+
+        until(
+            lambda: node.devices == {"new-n0-c2x2": "Unhealthy", "new-n1-c6x2": "Healthy"},
+            "what is held is not given out",
+        )
+
+
+def test_a_part_that_fails_ends_the_agent_at_once(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    for_ever = float("inf")  # no thread can wait as long: it raises
+
+    well = supervisor.run(config, threading.Event(), replace(QUICK, machine_interval_s=for_ever))
+
+    assert not well
+    (record,) = [one for one in caplog.records if one.message == "a part of the agent failed"]
+    assert record.exc_info
+    assert vars(record)["part"] == "machine"
+
+
+def test_of_two_agents_on_a_node_the_second_serves_nobody(config: Config, start: Start) -> None:
+    second = replace(config, http_address=Address("127.0.0.1", free_port()))
+    with (
+        FakePodResources(config.pod_resources_socket),
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
+        start(config)
+        until(lambda: node.devices, "the first is registered")
+        start(second)
+
+        until(lambda: "AnotherAgent: another agent" in ask(second)[1], "the second says so")
+        assert ask(second)[0] == 200
         assert len(node.registrations) == 1
-        stop.set()
-        thread.join(5)
-        assert not thread.is_alive()

@@ -1,10 +1,21 @@
-"""The mounted file of pools: read it, and see when it says something else."""
+"""The mounted file of pools: what it says, and when other pools are to be taken.
+
+A ConfigMap's file is a link that the kubelet swaps, so it is its contents that count.  Pools that
+are wrong, or that this machine cannot give, never take the place of pools that serve.
+"""
 
 from pathlib import Path
+from typing import Final
 
+from numalocal.errors import PoolUnmet, SpecInvalid
+from numalocal.machine.model import Machine
+from numalocal.sets.partition import partition
 from numalocal.sets.poolfile import parse_pools
-from numalocal.sets.pools import Pool
+from numalocal.sets.pools import Pool, default_pools
 from numalocal.worker.documents import load_one
+from numalocal_deviceplugin.refusals import Reason, Refusal
+
+SOURCE: Final = "pools"
 
 
 def read(path: Path) -> tuple[Pool, ...]:
@@ -15,3 +26,56 @@ def read(path: Path) -> tuple[Pool, ...]:
     """
     document = load_one(path)
     return () if document == [] else parse_pools(document)
+
+
+class PoolFile:
+    """Pools as the file says them now; without a path it is left to the machine for ever.
+
+    `pools` are what it says, empty = what suits the machine, None = nothing that can be used.
+    `refusals` say why other pools are served than it says.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: object = None
+        self._tried: object = None
+        self.pools: tuple[Pool, ...] | None = () if path is None else None
+        self.refusals: tuple[Refusal, ...] = ()
+        self.look()
+
+    def look(self) -> None:
+        """Read the file if it is another one than at the last look."""
+        if self._path is None or (file := _identity(self._path)) == self._file:
+            return
+        self._file, self._tried = file, None
+        try:
+            self.pools, self.refusals = read(self._path), ()
+        except SpecInvalid as error:
+            self.pools, self.refusals = None, (self._refusal(error),)
+
+    def is_to_be_taken(self, served: tuple[Pool, ...] | None, machine: Machine) -> bool:
+        """Tell whether to start again, as `served` is not what the file says and can be given.
+
+        Pools of one kind are always tried together: on a machine that lacks one, none is served.
+        """
+        if self.pools is None or self.pools == served or self._tried == (self.pools, machine):
+            return False
+        self._tried = self.pools, machine
+        try:
+            partition(machine, self.pools or default_pools(machine))
+        except PoolUnmet as error:
+            self.refusals = (self._refusal(error),)
+            return False
+        return True
+
+    def _refusal(self, error: SpecInvalid | PoolUnmet) -> Refusal:
+        message = f"the pools in {self._path} are not taken, and what was before stays: {error}"
+        return Refusal(reason=Reason.POOLS_INVALID, message=message)
+
+
+def _identity(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError as error:
+        return error.errno
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

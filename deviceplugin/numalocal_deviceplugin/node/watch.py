@@ -1,54 +1,40 @@
-"""What only the node itself can tell: its online CPUs, and what the kubelet has given out."""
+"""What the kubelet has given out: its list of pods with their devices, asked in turns."""
 
 import logging
 import threading
 from collections.abc import Callable
 
-from numalocal.errors import MachineUnreadable, PoolUnmet
-from numalocal.machine.discovery import online_cpus
-from numalocal.machine.sysfs import Sysfs
 from numalocal_deviceplugin.errors import KubeletSilent
 from numalocal_deviceplugin.settling import Listing
 from numalocal_deviceplugin.state import State
 
 log = logging.getLogger(__name__)
 
+_RETRY_S = 1.0
+"""Until a kubelet that is silent is asked again."""
 
-class NodeWatch:
-    """Look at the online CPUs and at the kubelet's list at every turn."""
 
-    def __init__(
-        self,
-        sysfs: Sysfs,
-        state: State,
-        listing: Callable[[], Listing],
-    ) -> None:
-        self._sysfs = sysfs
+class ListingWatch:
+    """Look at the kubelet's list at every turn."""
+
+    def __init__(self, state: State, listing: Callable[[], Listing]) -> None:
         self._state = state
         self._listing = listing
-        self._turn = threading.Event()
+        self._listed = True
 
     def look(self) -> None:
-        """Take in what can be read now; what cannot is left as it was."""
+        """Take in what the kubelet lists; where it is silent, what it listed counts."""
+        before = self._state.snapshot().node.ledger
         try:
-            machine = self._state.snapshot().node.machine
-            self._state.set_machine(machine.with_online(online_cpus(self._sysfs)))
-        except (MachineUnreadable, PoolUnmet) as error:
-            log.warning("online CPUs not read", extra={"err": str(error)})
-        try:
-            before = self._state.snapshot().node.ledger
             self._state.set_listing(self._listing(), before)
             self._state.counters.listed()
+            self._listed = True
         except KubeletSilent as error:
-            log.warning("kubelet's devices not known", extra={"err": str(error)})
+            if self._listed:  # it is asked for ever, and told once
+                log.warning("kubelet's devices not known", extra={"err": str(error)})
+            self._listed = False
 
     def run(self, stop: threading.Event, interval_s: float) -> None:
-        """Look at every interval, and when woken, until told to stop."""
-        while not stop.is_set():
-            self._turn.wait(interval_s)
-            self._turn.clear()
+        """Look at every interval, sooner where the kubelet is silent, until told to stop."""
+        while not stop.wait(interval_s if self._listed else min(interval_s, _RETRY_S)):
             self.look()
-
-    def wake(self) -> None:
-        """Take the next turn now."""
-        self._turn.set()

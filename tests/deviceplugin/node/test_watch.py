@@ -1,38 +1,56 @@
-from pathlib import Path
+import threading
 
 import pytest
 
-from numalocal.idset import IdSet
-from numalocal.machine.sysfs import Sysfs
 from numalocal_deviceplugin.errors import KubeletSilent
-from numalocal_deviceplugin.node.watch import NodeWatch
+from numalocal_deviceplugin.node.watch import ListingWatch
 from numalocal_deviceplugin.settling import Listing
-from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 
-from ..nodes import N0, make_machine, write_sysfs
+from ..nodes import N0
+from ..waiting import until
+
+LISTING = {("default", "llama-0"): frozenset({N0})}
 
 
-def silent_listing() -> Listing:
+def silent() -> Listing:
     raise KubeletSilent("no answer")
 
 
-def test_what_cannot_be_read_is_left_as_it_was(
-    run_dir: Path, state: State, caplog: pytest.LogCaptureFixture
-) -> None:
-    state.set_machine(make_machine().with_online(IdSet.parse("0-3")))
+def test_what_the_kubelet_lists_is_taken_at_every_look(state: State) -> None:
+    ListingWatch(state, lambda: LISTING).look()
 
-    NodeWatch(Sysfs(run_dir), state, silent_listing).look()
-
-    assert str(state.snapshot().node.machine.online) == "0-3"
-    assert state.snapshot().facts.policy is Policy.NONE
-    assert "online CPUs not read" in caplog.text
+    assert state.snapshot().facts.listing == LISTING
 
 
-def test_what_the_kubelet_lists_is_taken_at_every_look(run_dir: Path, state: State) -> None:
-    write_sysfs(run_dir / "root", make_machine())
-    listing = {("default", "llama-0"): frozenset({N0})}
+def test_what_a_silent_kubelet_listed_before_counts(state: State) -> None:
+    ListingWatch(state, lambda: LISTING).look()
 
-    NodeWatch(Sysfs(run_dir / "root"), state, lambda: listing).look()
+    ListingWatch(state, silent).look()
 
-    assert state.snapshot().facts.listing == listing
+    assert state.snapshot().facts.listing == LISTING
+
+
+def test_silence_is_told_once(state: State, caplog: pytest.LogCaptureFixture) -> None:
+    watch = ListingWatch(state, silent)
+    for _ in range(10):
+        watch.look()
+
+    assert [record.message for record in caplog.records] == ["kubelet's devices not known"]
+
+
+def test_the_kubelet_is_asked_until_told_to_stop(state: State) -> None:
+    stop = threading.Event()
+    asked = []
+
+    def listing() -> Listing:
+        asked.append(1)
+        return {}
+
+    watch = ListingWatch(state, listing)
+    thread = threading.Thread(target=watch.run, args=(stop, 0.005), daemon=True)
+    thread.start()
+    until(lambda: len(asked) > 2, "asked")
+    stop.set()
+    thread.join(5)
+    assert not thread.is_alive()
