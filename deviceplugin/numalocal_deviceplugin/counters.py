@@ -42,6 +42,13 @@ class Creation(StrEnum):
     LEFT_ALONE = "left_alone"
 
 
+class Cause(StrEnum):
+    """Why a live container was moved: label of CORRECTIONS."""
+
+    DRIFT = "drift"
+    PLACEMENT = "placement"
+
+
 BUCKETS_S: Final = (
     0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0,
 )  # fmt: skip

@@ -44,9 +44,10 @@ class State:
         partition: Partition,
         settings: Settings | None = None,
         *,
+        counters: Counters | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.counters = Counters()
+        self.counters = counters or Counters()
         self._settings = settings or Settings()
         self._clock = clock
         self._changed = threading.Condition(threading.RLock())

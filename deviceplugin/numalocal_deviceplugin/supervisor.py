@@ -15,11 +15,11 @@ from numalocal import names
 from numalocal.machine.sysfs import Sysfs
 from numalocal_deviceplugin.binding import Idle
 from numalocal_deviceplugin.config import Config
+from numalocal_deviceplugin.counters import Counters
 from numalocal_deviceplugin.kubelet import presence, registration
 from numalocal_deviceplugin.kubelet.podresources import PodResources
 from numalocal_deviceplugin.kubelet.seat import Seat
 from numalocal_deviceplugin.node import (
-    cgroups,
     health,
     hotplug,
     metrics,
@@ -65,9 +65,9 @@ def run(config: Config, stop: threading.Event, timing: Timing) -> bool:
     Raises:
         CannotListen: where probes and metrics cannot be served.
     """
-    pools = PoolFile(config.pools_file)
+    pools, counters = PoolFile(config.pools_file), Counters()
     while not stop.is_set():
-        if not _Round(config, pools, stop, timing).run():
+        if not _Round(config, pools, counters, stop, timing).run():
             return False
         pools.look()
     return True
@@ -77,7 +77,12 @@ class _Round:
     """All parts, from one reading of the pools to the next."""
 
     def __init__(
-        self, config: Config, pools: PoolFile, stop: threading.Event, timing: Timing
+        self,
+        config: Config,
+        pools: PoolFile,
+        counters: Counters,
+        stop: threading.Event,
+        timing: Timing,
     ) -> None:
         self._config = config
         self._pools = pools
@@ -91,6 +96,7 @@ class _Round:
             self._began.machine,
             self._began.partition,
             Settings(idle=Idle(config.idle), left_alone=config.left_alone),
+            counters=counters,
         )
         self._parts = Parts(stop.set)
 
@@ -154,9 +160,7 @@ class _Round:
     def _routes(self) -> Mapping[str, Route]:
         state, parts, began_s = self._state, self._parts, self._began_s
         root, node = self._config.cgroup_root, self._config.node_name
-        told = metrics.Metrics(
-            state, lambda one: cgroups.directory(root, one.cgroup), names.VERSION, node
-        )
+        told = metrics.Metrics(state, root, names.VERSION, node)
         return {
             "/livez": lambda: health.livez(parts.stale()),
             "/readyz": lambda: health.readyz(state.snapshot(), time.monotonic() - began_s),

@@ -1,6 +1,6 @@
 """What happens in each room reaches the counts."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,19 @@ import pytest
 from numalocal import names
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.counters import Count, Duration
+from numalocal_deviceplugin.correcting import Correction
+from numalocal_deviceplugin.counters import Duration
 from numalocal_deviceplugin.errors import AgentError, BindingRefused, CallFailed, CpusHeld
 from numalocal_deviceplugin.kubelet.service import DevicePluginService
-from numalocal_deviceplugin.node.repair import Choose, Repair
+from numalocal_deviceplugin.node.repair import Repair
 from numalocal_deviceplugin.runtime.plugin import Plugin
 from numalocal_deviceplugin.snapshot import Settings
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
+from .node import cgroup_files
+from .node.scrapes import bind
 from .nodes import N0, N1, SHARED, make_container, make_partition, make_pod, make_state
 
 ASSIGNED = next(Assignment.of([one]).to_json() for one in make_partition().sets if one.id == N1)
@@ -158,21 +161,45 @@ def test_allocations_are_counted_by_container_and_refusals_by_call() -> None:
     assert timed(state, Duration.ALLOCATE) == 2
 
 
+def repair(state: State, root: Path, error: AgentError | None = None) -> None:
+    """Look twice, the second time when what the kernel shows has had time to settle."""
+    now_s = 0.0
+
+    def correct(choose: Callable[[], Sequence[Correction]]) -> None:
+        choose()
+        if error is not None:
+            raise error
+
+    one = Repair(state, correct, root, lambda: now_s)
+    one.once()
+    now_s = 10.0
+    one.once()
+
+
 @pytest.mark.parametrize(
-    ("error", "what"), [(None, Count.CORRECTIONS), (CallFailed("no"), Count.CORRECTION_FAILURES)]
+    ("error", "expected"),
+    [
+        (None, {("corrections", "placement"): 1}),
+        (CallFailed("no"), {("correction_failures", ""): 1}),
+    ],
 )
 def test_corrections_are_counted_by_how_they_end(
-    tmp_path: Path, error: AgentError | None, what: Count
+    tmp_path: Path, error: AgentError | None, expected: Mapping[tuple[str, str], int]
 ) -> None:
     state = make_state()
     state.created(make_pod(), make_container(cpus="2-3"))
     state.set_machine(state.snapshot().node.machine.with_online(IdSet.parse("0-1,4-7")))
 
-    def correct(choose: Choose) -> None:
-        if error is not None:
-            raise error
-        choose()
+    repair(state, tmp_path, error)
 
-    Repair(state, correct, tmp_path).once()
+    assert counts(state) == expected
 
-    assert counts(state) == {(what, ""): 1}
+
+def test_what_somebody_else_has_changed_is_counted_as_drift(tmp_path: Path) -> None:
+    state = make_state()
+    bind(state, make_pod(), make_container(cpus="6-7", mems="1"), N1)
+    cgroup_files.write(tmp_path / "id-of-engine", cpuset_cpus_effective="0-7\n")
+
+    repair(state, tmp_path)
+
+    assert counts(state) == {("corrections", "drift"): 1}

@@ -1,5 +1,6 @@
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.client import HTTPConnection
@@ -16,6 +17,8 @@ from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
 from .fake_kubelet import FakeKubelet, FakePodResources
 from .fake_runtime import FakeRuntime, Session
+from .node import cgroup_files
+from .node.scrapes import samples
 from .nodes import N0, N1, make_machine, write_sysfs
 from .waiting import until
 
@@ -208,6 +211,55 @@ def test_a_kubelet_and_a_runtime_that_answer_make_the_agent_ready(
 
         assert ask(config)[1].startswith("ready\n")
         assert ask(config, "/livez") == (200, "ok\n")
+
+
+def engine(node: FakeKubelet) -> wire.CreateContainerRequest:
+    """Let the kubelet give a container a set, and ask for its creation."""
+    one = deviceplugin_v1beta1_pb2.ContainerAllocateRequest(devices_ids=[N1])
+    request = deviceplugin_v1beta1_pb2.AllocateRequest(container_requests=[one])
+    given = node.plugin.stub.Allocate(request).container_responses[0]
+    return wire.CreateContainerRequest(
+        pod=wire.PodSandbox(id="p", uid="uid", name="llama-0", namespace="default"),
+        container=wire.Container(
+            id="2",
+            name="engine",
+            annotations=given.annotations,
+            linux=wire.LinuxContainer(cgroups_path="/kubepods/engine"),
+        ),
+    )
+
+
+def test_a_scrape_tells_what_the_agent_has_done_and_what_its_containers_use(
+    config: Config, agent: None
+) -> None:
+    pods = {"default/llama-0": [("engine", "numalocal.io/cpuset", [N1])]}
+    cgroup_files.write(config.cgroup_root / "kubepods" / "engine")
+    (config.cgroup_root / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
+    with (
+        FakePodResources(config.pod_resources_socket, pods),
+        FakeRuntime(config.nri_socket) as runtime,
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
+        session = connected(runtime)
+        until(lambda: node.devices == HEALTHY, "sets are healthy")
+        assert session.call("CreateContainer", engine(node).SerializeToString()).code == 0
+
+        status, text = ask(config, "/metrics")
+
+    told = {
+        (one.name.removeprefix("numalocal_"), *one.labels.values()): one.value
+        for one in samples(text.encode())
+    }
+    assert status == 200
+    assert told["allocations_total", "cpuset"] == 1
+    assert told["kubelet_registrations_total", "cpuset"] == 1
+    assert told["runtime_connections_total",] == told["runtime_synchronizations_total",] == 1
+    assert told["container_creations_total", "bound"] == 1
+    assert told["cpu_sets", "cpuset", "Held"] == 1
+    assert told["create_container_duration_seconds_count",] == 1
+    assert told["kubelet_listing_timestamp_seconds",] == pytest.approx(time.time(), abs=60)
+    assert told["container_memory_local_ratio", "engine", "default", "llama-0"] == 0.8
+    assert told["container_drifted", "engine", "default", "llama-0"] == 0
 
 
 def mounted(run_dir: Path, text: str) -> Path:

@@ -57,12 +57,6 @@ def parts_of(told: str) -> tuple[str, ...] | None:
     return parts if parts and not {".", ".."}.intersection(parts) else None
 
 
-def directory(root: Path, told: str) -> Path | None:
-    """Give the folder of what the runtime tells; None where that is none."""
-    parts = parts_of(told)
-    return None if parts is None else root.joinpath(*parts)
-
-
 def read(root: Path, parts: tuple[str, ...], *, mems: bool = True) -> Cpuset | None:
     """Read what a cgroup's processes may use; None where it has gone or says what is no list.
 

@@ -51,7 +51,7 @@ class Tries:
         for one in wrong:
             known = self.of.get(one.container.id)
             if known is None or known.binding != one.binding:
-                wait_s = SETTLE_S if _is_told(one) else 0.0
+                wait_s = SETTLE_S if is_told(one) else 0.0
                 known = Try(binding=one.binding, next_s=now_s + wait_s)
             tries[one.container.id] = known
         return Tries(tries)
@@ -81,7 +81,7 @@ def harms(one: Correction) -> bool:
 
     A cgroup above may leave them a few of the shared CPUs, as some fleets do for their own pods.
     """
-    return bool(one.binding.mems) or not (_is_told(one) and one.now.cpus <= one.binding.cpus)
+    return bool(one.binding.mems) or not (is_told(one) and one.now.cpus <= one.binding.cpus)
 
 
 def refusal(
@@ -108,7 +108,7 @@ def _named(cpus: IdSet, mems: IdSet) -> str:
     return f"CPU {cpus or 'none'}" + (f" and memory of NUMA node {mems}" if mems else "")
 
 
-def _is_told(one: Correction) -> bool:
+def is_told(one: Correction) -> bool:
     """Tell whether the runtime was told already what is to be."""
     told = one.container
     return told.cpus == one.binding.cpus and one.binding.mems in (IdSet(), told.mems)

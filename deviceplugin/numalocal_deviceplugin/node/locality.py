@@ -6,6 +6,7 @@ from typing import Final
 
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin.binding import Node
+from numalocal_deviceplugin.correcting import Cpuset
 from numalocal_deviceplugin.node import table
 from numalocal_deviceplugin.node.table import Sample
 from numalocal_deviceplugin.node.usage import Cpu, Usage
@@ -57,9 +58,11 @@ def used(one: Bound, usage: Usage) -> Iterator[Sample]:
         yield from _cpu(one, usage.cpu)
     for (resource, kind), stalled_s in usage.stalled_s.items():
         yield Sample(table.STALLED, (*one.names, resource, kind), stalled_s)
-    if usage.cpus is not None and usage.mems is not None:
-        right = one.assignment.cpus == usage.cpus and one.assignment.mems == usage.mems
-        yield Sample(table.DRIFTED, one.names, 0 if right else 1)
+
+
+def drifted(one: Bound, now: Cpuset) -> Sample:
+    """Say whether a container may use anything else than what is online of its CPU sets."""
+    return Sample(table.DRIFTED, one.names, now != Cpuset(one.assignment.cpus, one.assignment.mems))
 
 
 def _memory(one: Bound, usage: Usage) -> Iterator[Sample]:

@@ -1,7 +1,7 @@
 """What Prometheus is told: the node as it is when it asks, and what was counted since the start."""
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import Final
@@ -10,30 +10,29 @@ import prometheus_client
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from numalocal_deviceplugin.counters import BUCKETS_S, Counted, Creation, Histogram
-from numalocal_deviceplugin.node import locality, table, usage
+from numalocal_deviceplugin.counters import BUCKETS_S, Cause, Counted, Creation, Histogram
+from numalocal_deviceplugin.node import cgroups, locality, table, usage
 from numalocal_deviceplugin.node.document import FREE, HELD, UNAVAILABLE, states
 from numalocal_deviceplugin.node.table import Metric, Sample
-from numalocal_deviceplugin.pods import Container
 from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.snapshot import Phase, Snapshot
 from numalocal_deviceplugin.state import State
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-DirectoryOf = Callable[[Container], Path | None]
-"""Find a container's cgroup; None where it has none that is known."""
-
 _REFUSES_CREATION: Final = (Reason.NOT_BOUND, Reason.CPUS_HELD)
 _LABEL_LENGTH: Final = 128
 
 
 class Metrics(Collector):
-    """Make the text of one scrape; may be asked by several threads."""
+    """Make the text of one scrape; may be asked by several threads.
 
-    def __init__(self, state: State, directory_of: DirectoryOf, version: str, node: str) -> None:
+    Containers' cgroups are below `root`; `version` is the agent's and `node` the node's name.
+    """
+
+    def __init__(self, state: State, root: Path, version: str, node: str) -> None:
         self._state = state
-        self._directory_of = directory_of
+        self._root = root
         self._about = version, node
 
     def text(self) -> bytes:
@@ -58,11 +57,13 @@ class Metrics(Collector):
         read = 0
         for one in bound[: locality.MOST_SHOWN]:
             yield from locality.ranks(one)
-            directory = self._directory_of(one.container)
-            used = None if directory is None else usage.read(directory)
-            if used is not None:
-                read += 1
-                yield from locality.used(one, used)
+            parts = cgroups.parts_of(one.container.cgroup)
+            if parts is None or (used := usage.read(self._root.joinpath(*parts))) is None:
+                continue
+            read += 1
+            yield from locality.used(one, used)
+            if (cpuset := cgroups.read(self._root, parts)) is not None:
+                yield locality.drifted(one, cpuset)
         yield Sample(table.BOUND, (), len(bound))
         yield Sample(table.NOT_READ, (), len(bound) - read)
 
@@ -89,7 +90,12 @@ def _sets(now: Snapshot) -> Iterator[Sample]:
 
 def _counts(counted: Counted, pools: Iterable[str]) -> Iterator[Sample]:
     """Give all counts, those that are 0 as well: a rate needs where it began."""
-    values = {"pool": tuple(pools), "reason": _REFUSES_CREATION, "result": tuple(Creation)}
+    values = {
+        "pool": tuple(pools),
+        "reason": _REFUSES_CREATION,
+        "result": tuple(Creation),
+        "cause": tuple(Cause),
+    }
     zeros = {
         (count, label): 0
         for count, metric in table.COUNTS.items()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from numalocal_deviceplugin.correcting import Correction, Cpuset, corrections
-from numalocal_deviceplugin.counters import Count
+from numalocal_deviceplugin.counters import Cause, Count
 from numalocal_deviceplugin.errors import AgentError
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.node import cgroups, drift
@@ -104,7 +104,8 @@ class Repair:
             return
         for one in chosen:
             self._tries = self._tries.tried(one, self._clock())
-            self._state.counters.add(Count.CORRECTIONS)
+            cause = Cause.DRIFT if drift.is_told(one) else Cause.PLACEMENT
+            self._state.counters.add(Count.CORRECTIONS, cause)
             log.info("corrected", extra=_fields(one))
 
     def _refusals(self, wrong: Sequence[Correction]) -> list[Refusal]:

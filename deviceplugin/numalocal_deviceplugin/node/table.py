@@ -96,7 +96,10 @@ COUNTS: Final = {
         "Containers found that have CPU sets and were created while the agent was away.",
     ),
     Count.CORRECTIONS: _total(
-        Count.CORRECTIONS, "Live containers moved to the CPUs or memory where they should be."
+        Count.CORRECTIONS,
+        "Live containers moved: for placement, as sets or CPUs come and go, or for drift, as "
+        "somebody else had changed what they may use.",
+        "cause",
     ),
     Count.CORRECTION_FAILURES: _total(
         Count.CORRECTION_FAILURES, "Moves of live containers that the container runtime refused."

@@ -1,4 +1,4 @@
-"""What a container has used, and what it is really bound to, by its cgroup's files (version 2).
+"""What a container has used, by its cgroup's files (version 2).
 
 Each file may be missing: a kernel without NUMA has no memory.numa_stat, one without PSI no
 pressure, and a container may end between two reads.  What was not read is None or left out.
@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from numalocal.errors import ListInvalid
-from numalocal.idset import MAX_ID, IdSet
+from numalocal.idset import MAX_ID
 
 _MOST_BYTES: Final = 1 << 16
 """Of one file: what is looked for stands in the first lines, whatever the number of nodes."""
@@ -40,15 +39,12 @@ class Usage:
 
     `memory_bytes` is anonymous and file memory by NUMA node: what may have been placed by a
     policy, and not what the kernel keeps for the container.  `stalled_s` are the totals of
-    pressure by resource (cpu, memory, io) and kind (some, full).  `cpus` and `mems` are what is
-    in effect.
+    pressure by resource (cpu, memory, io) and kind (some, full).
     """
 
     memory_bytes: Mapping[int, int] = field(default_factory=dict)
     cpu: Cpu | None = None
     stalled_s: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    cpus: IdSet | None = None
-    mems: IdSet | None = None
 
 
 def read(directory: Path) -> Usage | None:
@@ -66,8 +62,6 @@ def read(directory: Path) -> Usage | None:
                 for resource in PRESSED
                 for kind, total_s in _stalled_s(_text(group, f"{resource}.pressure"))
             },
-            cpus=_ids(_text(group, "cpuset.cpus.effective")),
-            mems=_ids(_text(group, "cpuset.mems.effective")),
         )
     finally:
         os.close(group)
@@ -123,13 +117,6 @@ def _stalled_s(text: str) -> Iterator[tuple[str, float]]:
         total = rest.rpartition("total=")[2]
         if kind in _KINDS and _is_number(total):
             yield kind, int(total) / _PER_S
-
-
-def _ids(text: str) -> IdSet | None:
-    try:
-        return IdSet.parse(text) or None
-    except ListInvalid:
-        return None
 
 
 def _is_number(text: str) -> bool:

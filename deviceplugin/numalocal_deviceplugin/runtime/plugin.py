@@ -10,7 +10,7 @@ from numalocal import names
 from numalocal_deviceplugin import binding, correcting
 from numalocal_deviceplugin.assigning import DevicesOf
 from numalocal_deviceplugin.binding import Binding
-from numalocal_deviceplugin.counters import Count, Creation, Duration
+from numalocal_deviceplugin.counters import Cause, Count, Creation, Duration
 from numalocal_deviceplugin.errors import AgentError
 from numalocal_deviceplugin.pods import Container, Pod, resident
 from numalocal_deviceplugin.refusals import reason_of
@@ -101,7 +101,7 @@ class Plugin:
         needed = tuple(one.at_once for one in found)
         self._state.applied(needed)
         self._counters.add(Count.RUNTIME_SYNCHRONIZATIONS)
-        self._counters.add(Count.CORRECTIONS, by=len(needed))
+        self._counters.add(Count.CORRECTIONS, Cause.PLACEMENT, by=len(needed))
         for one in found:
             _log_bound("rebound", one.pod, one.container, one.binding)
         for refusal in now.refusals[len(now.of_node) :]:

@@ -1,5 +1,6 @@
 """A node that has something of everything that is counted or shown, and what it answers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -7,7 +8,7 @@ from prometheus_client.samples import Sample
 
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.counters import Counters, Creation, Duration
+from numalocal_deviceplugin.counters import Cause, Counters, Creation, Duration
 from numalocal_deviceplugin.node import table
 from numalocal_deviceplugin.node.metrics import Metrics
 from numalocal_deviceplugin.pods import Container, Pod
@@ -22,12 +23,12 @@ def bind(state: State, pod: Pod, container: Container, *ids: str) -> None:
     """Let a container live on its CPU sets."""
     sets = {one.id: one for one in state.snapshot().node.partition.sets}
     state.admit(pod, container, Assignment.of(sets[one] for one in ids))
-    state.created(pod, container)
+    state.created(pod, replace(container, cgroup=container.cgroup or f"/{container.id}"))
 
 
 def scrape(state: State, root: Path) -> bytes:
     """Ask once; a container's cgroup is the directory of its id."""
-    return Metrics(state, lambda one: root / one.id, "1.2.3", "node-1").text()
+    return Metrics(state, root, "1.2.3", "node-1").text()
 
 
 def samples(text: bytes) -> list[Sample]:
@@ -37,7 +38,12 @@ def samples(text: bytes) -> list[Sample]:
 
 def count_everything(counters: Counters) -> None:
     for count, metric in table.COUNTS.items():
-        label = {"pool": "cpuset", "reason": Reason.CPUS_HELD, "result": Creation.BOUND}
+        label = {
+            "pool": "cpuset",
+            "reason": Reason.CPUS_HELD,
+            "result": Creation.BOUND,
+            "cause": Cause.DRIFT,
+        }
         counters.add(count, label[metric.labels[0]] if metric.labels else "", by=2)
     for at, duration in enumerate(Duration, start=1):
         for took_s in (0.0001, 0.0015, 0.0015, 3.0):

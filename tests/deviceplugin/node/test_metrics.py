@@ -11,9 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from numalocal.idset import IdSet
 from numalocal_deviceplugin.counters import Count, Creation
 from numalocal_deviceplugin.node import locality, table
-from numalocal_deviceplugin.node.metrics import Metrics
 from numalocal_deviceplugin.node.table import Kind
-from numalocal_deviceplugin.pods import Container
 from numalocal_deviceplugin.refusals import Reason, Refusal
 from numalocal_deviceplugin.state import State
 
@@ -133,27 +131,44 @@ def test_what_cannot_be_read_is_not_told_as_nothing(tmp_path: Path) -> None:
     assert not values(text, "container_cpu_seconds_total")
 
 
-def test_a_container_whose_cgroup_is_not_found_is_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cgroup", ["/gone", "/../outside", "a:b", "slice:prefix:name:more"])
+def test_a_container_whose_cgroup_is_not_found_is_counted(tmp_path: Path, cgroup: str) -> None:
     state = make_state()
-    bind(state, make_pod(), make_container(), N1)
+    bind(state, make_pod(), replace(make_container(), cgroup=cgroup), N1)
+    write(tmp_path / "outside")
+    (tmp_path / "root").mkdir()
 
-    for text in (scrape(state, tmp_path), Metrics(state, lambda _: None, "1", "node-1").text()):
-        assert value(text, "bound_containers") == 1
-        assert value(text, "bound_containers_not_read") == 1
-        assert values(text, "rank_cpus", rank="0", numa_node="1") == [2]
-        assert not values(text, "container_memory_bytes")
+    text = scrape(state, tmp_path / "root")
+
+    assert value(text, "bound_containers") == 1
+    assert value(text, "bound_containers_not_read") == 1
+    assert values(text, "rank_cpus", rank="0", numa_node="1") == [2]
+    assert not values(text, "container_memory_bytes")
 
 
-def test_others_than_who_holds_sets_are_not_read(tmp_path: Path) -> None:
+def test_a_cgroup_is_found_as_systemd_names_it(tmp_path: Path) -> None:
+    state = make_state()
+    cgroup = "kubepods-pod1.slice:cri-containerd:abc"
+    bind(state, make_pod(), replace(make_container(), cgroup=cgroup), N1)
+    write(tmp_path / "kubepods.slice" / "kubepods-pod1.slice" / "cri-containerd-abc.scope")
+
+    text = scrape(state, tmp_path)
+
+    assert value(text, "container_memory_local_ratio") == 0.8
+    assert value(text, "bound_containers_not_read") == 0
+
+
+def test_others_than_who_holds_sets_are_not_shown(tmp_path: Path) -> None:
     state = make_state()
     for number in range(20):
-        one = replace(make_container("app"), id=f"app-{number}")
+        one = replace(make_container("app"), id=f"app-{number}", cgroup="/app")
         state.created(make_pod(f"app-{number}"), one)
+    write(tmp_path / "app")
 
-    def nobody(one: Container) -> Path | None:
-        raise AssertionError(f"{one.id} was looked for")
+    text = scrape(state, tmp_path)
 
-    assert value(Metrics(state, nobody, "1", "node-1").text(), "bound_containers") == 0
+    assert value(text, "bound_containers") == 0
+    assert b"{container=" not in text
 
 
 def test_states_of_sets_add_up(tmp_path: Path) -> None:
@@ -231,20 +246,20 @@ def test_two_pods_of_one_name_are_one_series_of_the_later(tmp_path: Path) -> Non
 def crowd(state: State, number: int) -> None:
     """Let many containers of one pod share a set, which is as many as a node can have."""
     for at in range(number):
-        bind(state, make_pod(), replace(make_container(f"engine-{at}"), id="id-of-engine"), N1)
-        state.created(make_pod(), replace(make_container(f"engine-{at}"), id=f"{at}"))
+        one = replace(make_container(f"engine-{at}"), id=f"{at}", cgroup="/one")
+        bind(state, make_pod(), one, N1)
 
 
 def test_series_have_an_end(tmp_path: Path) -> None:
     state = make_state()
     crowd(state, locality.MOST_SHOWN + 5)
-    directory = write(tmp_path / "one", memory_numa_stat=_everywhere("anon", 1024))
+    write(tmp_path / "one", memory_numa_stat=_everywhere("anon", 1024))
 
-    text = Metrics(state, lambda _: directory, "1", "node-1").text()
+    text = scrape(state, tmp_path)
 
     assert len(values(text, "rank_cpus")) == locality.MOST_SHOWN
-    assert len(values(text, "container_memory_bytes")) <= locality.MOST_SHOWN * 64
-    assert value(text, "bound_containers_not_read") >= 5
+    assert len(values(text, "container_memory_bytes")) == locality.MOST_SHOWN * 64
+    assert value(text, "bound_containers_not_read") == 5
 
 
 def _everywhere(kind: str, nodes: int) -> str:
@@ -265,10 +280,10 @@ def test_names_of_any_text_are_read_back_by_prometheus_own_parser(
     state, root = make_state(), tmp_path_factory.mktemp("cgroups")
     state.runtime_synchronized(runtime, runtime)
     pod = replace(make_pod(), namespace=namespace, name=name)
-    bind(state, pod, make_container(container), N1)
-    directory = write(root)
+    bind(state, pod, replace(make_container(container), cgroup="/one"), N1)
+    write(root / "one")
 
-    text = Metrics(state, lambda _: directory, "1", "node-1").text()
+    text = scrape(state, root)
 
     (rank,) = (one for one in samples(text) if one.name == table.RANK_CPUS.name)
     assert rank.labels["namespace"] == namespace[:253]
