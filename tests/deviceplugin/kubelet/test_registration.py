@@ -446,5 +446,17 @@ def test_a_directory_that_is_missing_is_reported_and_awaited(run_dir: Path, stat
     server.end()
 
 
+def test_a_socket_that_cannot_be_made_is_told_with_its_path(run_dir: Path, state: State) -> None:
+    directory = run_dir / ("x" * (89 - len(str(run_dir))))
+    directory.mkdir()
+    with FakeKubelet(directory):  # whose own name is short enough
+        server = Server(directory, state)
+        until(lambda: "cannot be served at" in not_registered(state), "told")
+        server.end()
+
+    assert f"{directory}/numalocal-cpuset.sock" in not_registered(state)
+    assert len(not_registered(state)) < 500
+
+
 def test_a_registration_is_given_three_seconds() -> None:
     assert registration.Timing().register_s == 3
