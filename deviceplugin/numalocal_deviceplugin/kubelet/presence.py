@@ -31,7 +31,7 @@ _CONNECT_S: Final = 1.0
 class Timing:
     """Seconds.  Pods that wait for a kubelet that starts again fail if it has to wait for us."""
 
-    poll_s: float = 0.2
+    poll_s: float = 0.25
     answer_s: float = 1.0
     retry_first_s: float = 0.1
     retry_ceiling_s: float = 2.0
@@ -55,20 +55,26 @@ class Kubelet:
         self._state = state
         self._resources = resources
         self._timing = timing
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._last: SocketIdentity | None = None
         self._answered = False
 
     def look(self) -> SocketIdentity | None:
         """Identify the kubelet's socket; with another one the CPU policy is unknown at once."""
-        with self._lock:
+        with self._changed:
             now = identity(self.socket)
             if now is not None and now != self._last:
                 log.info("kubelet is new", extra={"socket": str(self.socket)})
                 self._last, self._answered = now, False
                 self._resources.kubelet_is_new()
                 self._state.set_policy(Policy.UNKNOWN)
+                self._changed.notify_all()
             return now
+
+    def wait_for_another(self, than: SocketIdentity, timeout_s: float) -> None:
+        """Wait until somebody has seen another kubelet than this, at most so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._last != than, timeout_s)
 
     def ask(self) -> bool:
         """Ask whether it pins, unless it has told; give whether that is known now."""
@@ -80,7 +86,7 @@ class Kubelet:
         except KubeletSilent as error:
             self._state.refuse(SOURCE, [Refusal(reason=Reason.POLICY_UNKNOWN, message=str(error))])
             return False
-        with self._lock:
+        with self._changed:
             if asked != identity(self.socket):
                 return False
             log.info("kubelet told its CPU manager policy", extra={"policy": policy.value})

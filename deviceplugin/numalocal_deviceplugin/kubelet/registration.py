@@ -57,7 +57,7 @@ class Timing:
     """
 
     register_s: float = 3.0
-    poll_s: float = 0.2
+    poll_s: float = 1.0
     patience_s: float = 5.0
     retry_first_s: float = 0.05
     retry_ceiling_s: float = 2.0
@@ -162,7 +162,8 @@ class PoolServer:
                 watched_at_s = time.monotonic()
             elif time.monotonic() - watched_at_s > self._timing.patience_s:
                 return "the kubelet does not read the devices"
-            stop.wait(self._timing.poll_s)  # not for the state, which changes with every container
+            # Not for the state, which changes with every container.
+            self._kubelet.wait_for_another(kubelet, self._timing.poll_s)
         return "the agent ends"
 
     def _tell(self, why: str) -> None:

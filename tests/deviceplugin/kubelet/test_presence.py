@@ -180,3 +180,23 @@ def test_a_socket_of_a_process_that_ended_is_told_apart_from_one_that_listens(
         assert listens(path)
     assert path.exists()
     assert not listens(path)
+
+
+def test_who_waits_for_another_kubelet_is_woken_by_whoever_sees_it(
+    kubelet: Kubelet, pods: FakePodResources
+) -> None:
+    with FakeKubelet(kubelet.socket.parent):
+        first = kubelet.look()
+        assert first is not None
+        kubelet.wait_for_another(first, 0.01)
+        assert kubelet.look() == first
+    woken = threading.Event()
+
+    def wait() -> None:
+        kubelet.wait_for_another(first, 60)
+        woken.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    with FakeKubelet(kubelet.socket.parent):
+        kubelet.look()
+        assert woken.wait(2)
