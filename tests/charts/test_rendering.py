@@ -1,4 +1,3 @@
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -116,19 +115,15 @@ def test_the_agent_reads_the_pools_that_the_values_name(
     assert yaml.safe_load(text) == []
 
 
-def test_new_pools_restart_the_agents(render: Render, objects: Objects) -> None:
-    def checksum(documents: Objects) -> str:
-        template = documents["DaemonSet", "numalocal-agent"]["spec"]["template"]
-        value: str = template["metadata"]["annotations"]["checksum/pools"]
-        return value
-
-    changed = render("--set=pools[0].name=big", "--set=pools[0].size=4")
-    again = {(one["kind"], one["metadata"]["name"]): one for one in changed}
-    text = again["ConfigMap", "numalocal-pools"]["data"]["pools.yaml"]
+def test_new_pools_reach_agents_that_run(render: Render, objects: Objects) -> None:
+    """A folder that is mounted follows its ConfigMap, where a file by its subPath never would."""
+    changed = by_name(render("--set=pools[0].name=big", "--set=pools[0].size=4"))
+    text = changed["ConfigMap", "numalocal-pools"]["data"]["pools.yaml"]
+    agent = changed["DaemonSet", "numalocal-agent"]
 
     assert parse_pools(yaml.safe_load(text)) == (Pool(name="big", size=4),)
-    assert checksum(again) != checksum(objects)
-    assert checksum(again) == hashlib.sha256(text.strip().encode()).hexdigest()
+    assert agent == objects["DaemonSet", "numalocal-agent"]
+    assert not any("subPath" in one for one in pod_spec(agent)["containers"][0]["volumeMounts"])
 
 
 def test_the_agent_sees_of_the_node_what_it_needs_and_no_more(agent: Mapping[str, Any]) -> None:
@@ -195,6 +190,17 @@ def test_a_node_never_has_two_agents_and_the_cluster_never_two_operators(objects
     assert (operator["replicas"], operator["strategy"]) == (1, {"type": "Recreate"})
 
 
+def test_a_rollout_waits_for_an_agent_that_stays_ready(
+    objects: Objects, agent: Mapping[str, Any]
+) -> None:
+    (container,) = agent["containers"]
+
+    assert objects["DaemonSet", "numalocal-agent"]["spec"]["minReadySeconds"] > 0
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    for probe in ("startupProbe", "livenessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/livez", "port": "http"}
+
+
 @pytest.mark.parametrize("nodes", ["5", "10%"])
 def test_a_rollout_takes_as_many_nodes_as_the_values_say(render: Render, nodes: str) -> None:
     made = by_name(render(f"--set=agent.maxUnavailable={nodes}"))
@@ -203,7 +209,7 @@ def test_a_rollout_takes_as_many_nodes_as_the_values_say(render: Render, nodes: 
     assert str(strategy["rollingUpdate"]["maxUnavailable"]) == nodes
 
 
-def test_the_port_is_the_one_that_is_served(render: Render) -> None:
+def test_the_port_of_the_probes_is_the_one_that_is_served(render: Render) -> None:
     made = by_name(render("--set=agent.httpPort=9000"))
     (container,) = pod_spec(made["DaemonSet", "numalocal-agent"])["containers"]
 
