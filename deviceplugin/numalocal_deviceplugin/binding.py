@@ -10,21 +10,20 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
-from numalocal import engines, names
-from numalocal.engines import EngineSettings, Job
+from numalocal import names
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
 from numalocal_deviceplugin import assigning
 from numalocal_deviceplugin.assigning import DevicesOf
+from numalocal_deviceplugin.environment import environment
 from numalocal_deviceplugin.errors import BindingRefused
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import (
     Container,
     Pod,
     bound_containers,
-    engine_settings,
     unserved,
     where,
 )
@@ -124,20 +123,6 @@ def place(
     return Binding(cpus=left.cpus, mems=left.mems, environment={})
 
 
-def environment(pod: Pod, container: Container, given: Assignment, node: Node) -> Mapping[str, str]:
-    """Give what a container is told of its CPU sets, in its engine's language if it is the engine.
-
-    Raises:
-        BindingRefused: where the pod's annotations say what is none of an engine's.
-    """
-    assignment = given.on(node.machine.online)
-    if container.name in bound_containers(pod):
-        job = Job(settings=engine_settings(pod), ranks=len(assignment.sets))
-        return _own_variables(job, container, assignment, node)
-    job = _job(pod, container, assignment)
-    return engines.variables(job, assignment, node.machine, quota_cpus=container.quota_cpus)
-
-
 def born(pod: Pod, container: Container, given: Assignment | None, node: Node) -> Binding | None:
     """Decide what a new container is bound to and told.
 
@@ -147,7 +132,7 @@ def born(pod: Pod, container: Container, given: Assignment | None, node: Node) -
     placed = place(pod, container, given, node, new=True)
     if given is None or placed is None:
         return placed
-    return replace(placed, environment=environment(pod, container, given, node))
+    return replace(placed, environment=environment(pod, container, given, node.machine))
 
 
 def _pods_assignment(
@@ -162,26 +147,6 @@ def _pods_assignment(
             f"such as {names.resource('cpuset')}"
         )
     return Assignment.of(assigning.sets_named(node.partition.sets, ids))
-
-
-def _job(pod: Pod, container: Container, assignment: Assignment) -> Job:
-    """Make the engine's job in the engine's container, and no engine's in any other."""
-    engines_own = pod.annotations.get(names.ANNOTATION_CONTAINER, container.name) == container.name
-    return Job(
-        settings=engine_settings(pod) if engines_own else EngineSettings(),
-        ranks=len(assignment.sets),
-        command=container.command,
-        variables=container.variables,
-    )
-
-
-def _own_variables(
-    job: Job, container: Container, assignment: Assignment, node: Node
-) -> Mapping[str, str]:
-    """Give a bound container what the binding is, without the engine's variables."""
-    told = engines.variables(job, assignment, node.machine)
-    own = {*assignment.environment(), names.ENV_RANK_COMPUTE_CPUS} - container.variables.keys()
-    return {name: value for name, value in told.items() if name in own}
 
 
 def _online(

@@ -7,6 +7,7 @@ from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin import binding
 from numalocal_deviceplugin.assigning import DevicesOf, sets_named
 from numalocal_deviceplugin.binding import Binding, Node
+from numalocal_deviceplugin.environment import environment
 from numalocal_deviceplugin.errors import BindingRefused, DevicesUnknown, UnknownDevice
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import Container, Pod
@@ -36,7 +37,7 @@ def bind(pod: Pod, container: Container, node: Node, devices_of: DevicesOf) -> B
     assert bound is not None
     if given is None:
         return bound
-    return replace(bound, environment=binding.environment(pod, container, given, node))
+    return replace(bound, environment=environment(pod, container, given, node.machine))
 
 
 def create(pod: Pod, container: Container, node: Node, devices_of: DevicesOf) -> Binding | None:
