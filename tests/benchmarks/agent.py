@@ -8,7 +8,6 @@ import argparse
 import gc
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -24,7 +23,9 @@ CONTAINERS, WORKERS = 110, 40
 """As many pods as a kubelet allows, and how many of them hold a CPU set."""
 SYNCHRONIZED = 500
 STARTS, WARMUP, CALLS, LISTS = 5, 50, 1000, 10
-SCRAPE_INTERVAL_S = 15.0
+INTERVALS_S = {"/metrics": 15.0, "/livez": 20.0, "/readyz": 10.0}
+SETTLED_S = 12.0
+"""By then what pods gave up has been lent."""
 MIB = 1 << 20
 
 
@@ -112,9 +113,7 @@ def fill(node: FakeNode) -> list[str]:
     return ids[WORKERS:]
 
 
-def create_one(
-    node: FakeNode, name: str, ids: Sequence[str]
-) -> tuple[nri.PodSandbox, nri.Container]:
+def create_one(node: FakeNode, name: str, ids: Sequence[str]) -> None:
     given = None
     owner = pod(name)
     if ids:
@@ -123,7 +122,7 @@ def create_one(
         owner = worker(name)
     one = container(owner, "engine", given)
     node.create(owner, one)
-    return owner, one
+    node.settle()
 
 
 def worker(name: str) -> nri.PodSandbox:
@@ -137,21 +136,22 @@ def memory(node: FakeNode) -> Iterator[Figure]:
 
 
 def idle(node: FakeNode, seconds: float) -> Iterator[Figure]:
-    """Let the agent rest, but for Prometheus."""
-    before_s, scraped, ends = node.cpu_s(), 0, time.monotonic() + seconds
-    while (left_s := ends - time.monotonic()) > 0:
-        scraped += scrape(node)
-        node.rest(min(SCRAPE_INTERVAL_S, left_s))
-    share = (node.cpu_s() - before_s) / seconds * 100
-    yield Figure("CPU at rest, of one core", "%", share, 0.2, f"{scraped} scrapes")
+    """Let the agent rest, but for what asks it: Prometheus, and the chart's probes."""
+    node.rest(SETTLED_S)
+    before_s, asked, started_s = node.cpu_s(), 0, time.monotonic()
+    due_s = dict.fromkeys(INTERVALS_S, started_s)
+    while (now_s := time.monotonic()) < started_s + seconds:
+        for path in [path for path, at_s in due_s.items() if at_s <= now_s]:
+            asked += ask(node, path)
+            due_s[path] += INTERVALS_S[path]
+        node.rest(min(*due_s.values(), started_s + seconds) - time.monotonic())
+    share = (node.cpu_s() - before_s) / (time.monotonic() - started_s) * 100
+    yield Figure("CPU at rest, of one core", "%", share, 0.2, f"{asked} bytes told")
 
 
-def scrape(node: FakeNode) -> bool:
-    try:
-        with urllib.request.urlopen(f"{node.url}/metrics", timeout=5) as answer:
-            return bool(answer.read())
-    except urllib.error.URLError:
-        return False
+def ask(node: FakeNode, path: str) -> int:
+    with urllib.request.urlopen(f"{node.url}{path}", timeout=5) as answer:
+        return len(answer.read())
 
 
 def allocate(node: FakeNode, free: Sequence[str], calls: int) -> Iterator[Figure]:

@@ -4,10 +4,12 @@ The kubelet's and the runtime's halves are the tests' own, so every call goes ov
 """
 
 import os
-import select
+import queue
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,13 +21,13 @@ from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as kubelet_wire
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 from ..deviceplugin.fake_kubelet import FakeKubelet, FakePodResources
-from ..deviceplugin.fake_runtime import RUNTIME, FakeRuntime, Session
+from ..deviceplugin.fake_runtime import FakeRuntime, Session
 from ..deviceplugin.nodes import make_machine, write_sysfs
 from ..deviceplugin.waiting import until
+from .fake_cgroups import FakeCgroups
 
 ROOT = Path(__file__).parents[2]
 POOL = "cpuset"
-HTTP = "127.0.0.1:9461"
 START_LIMIT_S = 30.0
 _VARIABLES = [f"SETTING_{number}=value-{number:024}" for number in range(40)]
 """What a pod of a namespace with a dozen services has."""
@@ -50,54 +52,40 @@ SETS_64 = Shape(nodes=2, cores=65, size=2)  # 260 CPUs
 SETS_512 = Shape(nodes=8, cores=65, size=1)  # 1040 CPUs
 
 
-class AnsweringSession(Session):
-    """A session that grants at once what the agent asks of the runtime, whatever it waits for."""
-
-    answers = False
-
-    def take(self, timeout_s: float) -> None:
-        """Take what comes within so many seconds."""
-        if select.select([self.sock], [], [], timeout_s)[0]:
-            self._receive()
-
-    def _receive(self) -> None:
-        super()._receive()
-        if not self.answers:
-            return
-        asked = [frame for frame in self._frames if frame[0] == RUNTIME]
-        for frame in asked:
-            self._frames.remove(frame)
-            self.reply(frame[1])
-
-
 class FakeNode:
     """A registered and synchronized agent, and what kubelet and runtime do with it."""
 
     def __init__(
         self,
+        *,
         process: "subprocess.Popen[bytes]",
         kubelet: FakeKubelet,
         resources: FakePodResources,
         runtime: FakeRuntime,
+        cgroups: FakeCgroups,
+        url: str,
     ) -> None:
         self.process = process
-        self.url = f"http://{HTTP}"
+        self.url = url
+        self._cgroups = cgroups
+        self._undone: list[tuple[nri.Container, nri.CreateContainerResponse]] = []
         self.kubelet = kubelet
         self._resources = resources
         self._runtime = runtime
-        self.session = self._accepted()
+        self._sessions: queue.Queue[Session] = queue.Queue()
+        threading.Thread(target=self._accept, daemon=True).start()
+        self.session = self._sessions.get(timeout=START_LIMIT_S)
         self.session.synchronize()
 
     def rest(self, seconds: float) -> None:
-        """Let the agent be for a while; what it asks the runtime for is answered."""
-        ends_s = time.monotonic() + seconds
-        while (left_s := ends_s - time.monotonic()) > 0:
-            self.session.take(left_s)
+        """Let the agent be for a while; what it asks the runtime for is done."""
+        self.settle()
+        time.sleep(max(seconds, 0))
 
     def synchronize_again(self, request: nri.SynchronizeRequest) -> float:
         """Drop the connection as a runtime that restarts; give the seconds of its full list."""
         self.session.close()
-        self.session = self._accepted()
+        self.session = self._sessions.get(timeout=START_LIMIT_S)
         started = time.perf_counter()
         self.session.synchronize(request)
         return time.perf_counter() - started
@@ -127,10 +115,20 @@ class FakeNode:
         request = nri.CreateContainerRequest(pod=pod, container=container)
         answer = self.session.call("CreateContainer", request.SerializeToString())
         assert answer.code == 0, answer.message
-        return nri.CreateContainerResponse.FromString(answer.payload)
+        answered = nri.CreateContainerResponse.FromString(answer.payload)
+        self._undone.append((container, answered))
+        return answered
+
+    def settle(self) -> None:
+        """Do what the agent answered to creations: not at once, as calls are timed."""
+        for container, answered in self._undone:
+            self._cgroups.update(answered.update)
+            self._cgroups.make(container, answered.adjust.linux.resources.cpu)
+        self._undone.clear()
 
     def end(self, pod: nri.PodSandbox, containers: Sequence[nri.Container]) -> None:
         """Stop a pod as a runtime does: its containers, its sandbox; then remove them."""
+        self.settle()
         for one in containers:
             stop = nri.StopContainerRequest(pod=pod, container=one)
             assert self.session.call("StopContainer", stop.SerializeToString()).code == 0
@@ -140,13 +138,24 @@ class FakeNode:
         for one in containers:
             remove = nri.RemoveContainerRequest(pod=pod, container=one)
             assert self.session.call("RemoveContainer", remove.SerializeToString()).code == 0
+            self._cgroups.remove(one)
         self._resources.pods.pop(f"default/{pod.name}", None)
 
-    def _accepted(self) -> "AnsweringSession":
-        session = AnsweringSession(self._runtime.accept().sock)
-        session.register()
-        session.answers = True
-        return session
+    def _accept(self) -> None:
+        """Take the agent's plugin; the other one comes, corrects and goes."""
+        while True:
+            try:
+                session = self._runtime.accept()
+                if session.register().plugin_name == names.PLUGIN:
+                    self._sessions.put(session)
+                else:
+                    self._cgroups.update(session.synchronize().update)
+                    session.close()
+            except TimeoutError:
+                continue
+            except (EOFError, OSError):
+                if self.process.poll() is not None:
+                    return
 
 
 @contextmanager
@@ -155,6 +164,8 @@ def fake_node(shape: Shape) -> Iterator[tuple[FakeNode, float]]:
     with tempfile.TemporaryDirectory(prefix="nl-") as name:
         directory = Path(name)
         write_sysfs(directory / "root", make_machine(shape.nodes, shape.cores, 2))
+        cgroups = FakeCgroups(directory / "root/sys/fs/cgroup")
+        address = f"127.0.0.1:{_free_port()}"
         (directory / "dp").mkdir()
         (directory / "pools.yaml").write_text(f"- {{name: {POOL}, size: {shape.size}}}\n")
         with (
@@ -164,9 +175,16 @@ def fake_node(shape: Shape) -> Iterator[tuple[FakeNode, float]]:
             (directory / "log").open("wb") as log,
         ):
             started = time.perf_counter()
-            process = subprocess.Popen(_command(directory), stderr=log, env=_environment())
+            process = subprocess.Popen(_command(directory, address), stderr=log, env=_environment())
             try:
-                node = FakeNode(process, kubelet, resources, runtime)
+                node = FakeNode(
+                    process=process,
+                    kubelet=kubelet,
+                    resources=resources,
+                    runtime=runtime,
+                    cgroups=cgroups,
+                    url=f"http://{address}",
+                )
                 until(lambda: _healthy(kubelet) == shape.sets, "all healthy", START_LIMIT_S)
                 yield node, time.perf_counter() - started
             finally:
@@ -178,7 +196,7 @@ def pod(name: str, **annotations: str) -> nri.PodSandbox:
     return nri.PodSandbox(
         id=f"sandbox-of-{name}",
         name=name,
-        uid=f"uid-of-{name}",
+        uid=f"uid_of_{name.replace('-', '_')}",
         namespace="default",
         labels={"app": name},
         annotations={
@@ -200,6 +218,7 @@ def container(
         args=["serve", "--model", "model", "--port", "8000"],
         env=_VARIABLES,
     )
+    one.linux.cgroups_path = f"kubepods-pod{owner.uid}.slice:cri-containerd:{one.id}"
     if given is not None:
         one.annotations.update(given.annotations)
         one.env.extend(f"{key}={value}" for key, value in given.envs.items())
@@ -210,7 +229,13 @@ def _healthy(kubelet: FakeKubelet) -> int:
     return sum(health == "Healthy" for health in (kubelet.devices or {}).values())
 
 
-def _command(directory: Path) -> list[str]:
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def _command(directory: Path, address: str) -> list[str]:
     return [
         sys.executable,
         "-m",
@@ -220,6 +245,7 @@ def _command(directory: Path) -> list[str]:
         f"--pod-resources-socket={directory / 'pods.sock'}",
         f"--nri-socket={directory / 'nri.sock'}",
         f"--pools={directory / 'pools.yaml'}",
+        f"--http-address={address}",
     ]
 
 
