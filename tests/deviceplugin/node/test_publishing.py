@@ -42,12 +42,14 @@ def publishing(
 ) -> Iterator[None]:
     stop = threading.Event()
     part = Publishing(api.publisher(folder), state, ABOUT, timing)
-    thread = threading.Thread(target=part.run, args=(stop,))
+    thread = threading.Thread(target=part.run, args=(stop,), daemon=True)
     thread.start()
-    yield
-    stop.set()
-    state.wake()
-    thread.join(2)
+    try:
+        yield
+    finally:
+        stop.set()
+        state.wake()
+        thread.join(2)
     assert not thread.is_alive(), "it did not end when it was told to"
 
 
