@@ -45,6 +45,7 @@ def why_unusable(root: Path) -> Refusal | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def parts_of(told: str) -> tuple[str, ...] | None:
     """Give the folders from the tree's root down to a container's cgroup; None for no such path.
 

@@ -42,7 +42,7 @@ _PHRASES: Final = {
 _MOST_BYTES: Final = 8192
 _MOST_CONNECTIONS: Final = 64
 _WORDS: Final = 3
-_TURN_S: Final = 0.5
+_TURN_S: Final = 1.0
 _PAUSE_S: Final = 0.05
 
 
