@@ -250,9 +250,25 @@ def test_the_check_is_allowed_where_pod_security_is_restricted() -> None:
         "capabilities": {"drop": ["ALL"]},
         "readOnlyRootFilesystem": True,
         "runAsNonRoot": True,
-        "runAsUser": 65532,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
+
+
+@pytest.mark.parametrize(
+    ("theirs", "user"),
+    [
+        pytest.param(None, None, id="the image's own, or what the cluster gives"),
+        pytest.param({}, None, id="nothing said"),
+        pytest.param({"runAsUser": 1000}, None, id="the pod's"),
+        pytest.param({"runAsUser": 0}, 65532, id="never root"),
+    ],
+)
+def test_the_check_names_a_user_only_where_the_pods_is_root(theirs: Any, user: int | None) -> None:
+    spec = {"containers": [{"name": "engine", "image": "x"}], "securityContext": theirs}
+
+    check = check_of(pod_of(make_worker(template={"spec": spec})))
+
+    assert check["securityContext"].get("runAsUser") == user
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ Manifest = dict[str, Any]
 
 _WAIT_S: Final = 60
 """How long a pod that may not be started again waits for the agent of its node."""
+_USER: Final = 65532
+"""Of the binder's image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ def inject(template: Template, ask: Ask, numbers: PoolNumbers, image: CheckImage
     if shm_bytes := jobs.shm_bytes(ask, template.engine):
         _share_memory(spec, engine, shm_bytes)
     spec["initContainers"] = [
-        check_container(engine, ask, image, restarts=spec.get("restartPolicy") != "Never"),
+        check_container(spec, engine, ask, image),
         *(spec.get("initContainers") or ()),
     ]
     written, unread = annotations(template, ask)
@@ -98,13 +100,14 @@ def _sizing_notes(engine: Manifest, ask: Ask, numbers: PoolNumbers) -> Iterator[
         )
 
 
-def check_container(engine: Manifest, ask: Ask, image: CheckImage, *, restarts: bool) -> Manifest:
+def check_container(spec: Manifest, engine: Manifest, ask: Ask, image: CheckImage) -> Manifest:
     """Make the init container that verifies the binding before anything else starts.
 
     It has the engine's cpu and memory, which cost nothing (the scheduler counts the larger of init
     and app containers): its cgroup then has the limit that it is to check.  It never has a device,
     ours or another's: a kubelet restart would then fail the running pod (kubernetes#138446).
     """
+    restarts = spec.get("restartPolicy") != "Never"
     asked = engine.get("resources") or {}
     resources = {
         kind: {name: one for name, one in _given(asked[kind]).items() if name in ("cpu", "memory")}
@@ -123,10 +126,20 @@ def check_container(engine: Manifest, ask: Ask, image: CheckImage, *, restarts: 
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
             "runAsNonRoot": True,
-            "runAsUser": 65532,
+            **_user(spec),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
+
+
+def _user(spec: Manifest) -> Manifest:
+    """Name a user for the check only where the pod's own would be root.
+
+    The image has a user, and a cluster may have its own to give (OpenShift's ranges), which refuses
+    any other.
+    """
+    theirs = (spec.get("securityContext") or {}).get("runAsUser")
+    return {"runAsUser": _USER} if theirs == 0 else {}
 
 
 def _size(engine: Manifest, template: Template, ask: Ask, numbers: PoolNumbers) -> None:

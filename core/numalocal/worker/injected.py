@@ -57,7 +57,7 @@ def again(pod: Mapping[str, Any], template: Template, ask: Ask, image: CheckImag
     problems: list[Problem] = []
     (engine,) = (one for one in spec["containers"] if one["name"] == template.engine.name)
     requested = (engine.get("resources") or {}).get("limits") or {}
-    ours = check_container(engine, ask, image, restarts=spec.get("restartPolicy") != "Never")
+    ours = check_container(spec, engine, ask, image)
     for one in checks(pod):
         path = f"spec.initContainers[{names.CHECK_CONTAINER}]"
         _compare(Fields(one, path, problems), ours)
@@ -80,7 +80,10 @@ def again(pod: Mapping[str, Any], template: Template, ask: Ask, image: CheckImag
 def _compare(given: Fields, ours: Manifest) -> None:
     """Note what of a check is neither ours nor what others add to every container."""
     for field in dict.fromkeys((*ours, *given.names())):
-        value, expected = given.raw(field), ours.get(field, _DEFAULTS.get(field))
+        value, expected = (
+            _userless(given.raw(field)),
+            _userless(ours.get(field, _DEFAULTS.get(field))),
+        )
         may_be_absent = field in _DEFAULTS and value is None
         if field not in _MAY_FOLLOW and not may_be_absent and value != expected:
             message = "differs from the check that numalocal makes of this pod; leave the check out"
@@ -94,6 +97,13 @@ def _compare(given: Fields, ours: Manifest) -> None:
     if not all(one in own for one in ours["env"]) or len(own) > len(ours["env"]):
         message = "must have what numalocal tells the check, and nothing else in its name"
         given.problem("env", variables, message)
+
+
+def _userless(value: Any) -> Any:
+    """Leave the user out, which a cluster may give to every container: the check is never root."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: one for name, one in value.items() if name != "runAsUser"}
 
 
 def _hides(path: str) -> bool:

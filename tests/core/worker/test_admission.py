@@ -135,6 +135,7 @@ def test_what_the_api_server_and_other_webhooks_add_to_the_check_is_no_differenc
     check = container(once, "numalocal-check")
     check |= {"terminationMessagePath": "/dev/termination-log", "volumeMounts": [TOKEN]}
     check["env"] = [*check["env"], {"name": "INJECTED", "value": "x"}]
+    check["securityContext"] = {**check["securityContext"], "runAsUser": 1_000_660_000}
     once["spec"]["containers"].append({"name": "istio-proxy"})
 
     assert admitted(once) == once
