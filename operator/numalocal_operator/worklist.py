@@ -1,5 +1,6 @@
 """What to reconcile when: keys with due times, one entry a key, slower after each failure."""
 
+import heapq
 from typing import Final
 
 Key = tuple[str, str]
@@ -17,24 +18,34 @@ class Worklist:
 
     def __init__(self) -> None:
         self._due: dict[Key, float] = {}
+        # May hold later times of a key beside its own: they are dropped when they come up.
+        self._heap: list[tuple[float, Key]] = []
         self._failures: dict[Key, int] = {}
 
     def add(self, key: Key, now_s: float, delay_s: float = 0.0) -> None:
         """Let a key be due after a delay."""
         due = now_s + delay_s
-        self._due[key] = min(due, self._due.get(key, due))
+        if key not in self._due or due < self._due[key]:
+            self._due[key] = due
+            heapq.heappush(self._heap, (due, key))
 
     def take(self, now_s: float) -> Key | None:
         """Take the key that has been due longest; None where none is due yet."""
-        due = min(self._due, key=lambda key: self._due[key], default=None)
-        if due is None or self._due[due] > now_s:
+        due = self.next_due_s()
+        if due is None or due > now_s:
             return None
-        del self._due[due]
-        return due
+        _, key = heapq.heappop(self._heap)
+        del self._due[key]
+        return key
 
     def next_due_s(self) -> float | None:
         """Give when the next key is due; None where none waits."""
-        return min(self._due.values(), default=None)
+        while self._heap:
+            due, key = self._heap[0]
+            if self._due.get(key) == due:
+                return due
+            heapq.heappop(self._heap)
+        return None
 
     def succeeded(self, key: Key) -> None:
         """Forget a key's failures."""

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,3 +90,40 @@ def test_every_key_that_was_added_is_taken_exactly_once(
         taken.append(key_taken)
 
     assert sorted(taken) == sorted({key for key, _, _ in added})
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from("abcd"), st.integers(0, 5), st.sampled_from(("add", "take")))
+    )
+)
+def test_keys_come_in_the_order_of_their_due_times_each_once(
+    steps: list[tuple[str, int, str]],
+) -> None:
+    worklist, model, now_s = Worklist(), dict[Key, float](), 0.0
+    for name, delay_s, what in steps:
+        key = ("serving", name)
+        if what == "add":
+            worklist.add(key, now_s, delay_s)
+            model[key] = min(model.get(key, now_s + delay_s), now_s + delay_s)
+        else:
+            now_s += delay_s
+            first = min(model.values(), default=now_s + 1)
+            taken = worklist.take(now_s)
+            assert (taken is None) == (first > now_s)
+            if taken is not None:
+                assert model.pop(taken) == first
+        assert worklist.next_due_s() == min(model.values(), default=None)
+
+
+def test_ten_thousand_keys_cost_no_more_each_than_a_few() -> None:
+    worklist = Worklist()
+    keys = [("serving", f"worker-{number}") for number in range(20_000)]
+    for key in keys:
+        worklist.add(key, 0.0)
+
+    began_s = time.process_time()
+    taken = [worklist.take(1.0) for _ in keys]
+
+    assert set(taken) == set(keys)
+    assert time.process_time() - began_s < 5, "20,000 squared takes minutes"
