@@ -90,9 +90,13 @@ class Ledger:
         return Ledger({**others, pod.uid: replace(tenant, claims=claims, listed=None)})
 
     def created(self, pod: Pod, container: Container) -> "Ledger":
-        """Take in a container that is about to live."""
+        """Take in a container that is about to live, in place of those of its name in the pod.
+
+        Nobody tells of one that ends by itself, and runtimes keep it for a look at its log.
+        """
         tenant = self._tenant(pod)
-        now = replace(tenant, containers={**tenant.containers, container.id: container})
+        others = {key: one for key, one in tenant.containers.items() if one.name != container.name}
+        now = replace(tenant, containers={**others, container.id: container})
         return Ledger({**self._succeeded(pod), pod.uid: now})
 
     def bound(self, places: Iterable[tuple[str, str, IdSet, IdSet]]) -> "Ledger":

@@ -44,6 +44,12 @@ def test_a_pod_whose_containers_have_all_stopped_holds_on() -> None:
     assert str(crashed.held) == "2-3"
 
 
+def test_a_container_takes_the_place_of_the_one_that_ended_without_a_word() -> None:
+    again = HELD.created(A, replace(ENGINE, id="second")).created(A, make_container("proxy"))
+
+    assert [one.id for _, one in again.containers] == ["second", "id-of-proxy"]
+
+
 def test_a_pod_whose_sandbox_stopped_holds_nothing() -> None:
     assert HELD.gone(A) == Ledger()
     assert HELD.gone(B) == HELD

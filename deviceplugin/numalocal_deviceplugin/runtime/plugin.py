@@ -136,14 +136,19 @@ class Plugin:
         tenant = now.node.ledger.tenants.get(pod.uid)
         claim = None if tenant is None else tenant.claims.get(container.name)
         bound = binding.place(pod, container, claim, now.node)
+        cpu = request.linux_resources.cpu
+        asked = messages.ids(cpu.cpus)
         if bound is None or container.id in now.facts.undecided:
+            mems = messages.ids(cpu.mems)
+            left = Binding(cpus=asked or container.cpus, mems=mems, environment={})
+            self._state.applied([_correction(pod, container, left)])
             return nri.UpdateContainerResponse().SerializeToString()
-        asked = messages.ids(request.linux_resources.cpu.cpus)
         if asked and not asked <= bound.cpus:
             log.warning(
                 "update of CPUs overruled",
                 extra=_fields(pod, container) | {"asked": str(asked), "cpus": str(bound.cpus)},
             )
+        self._state.applied([_correction(pod, container, bound)])
         return messages.update(container.id, bound).SerializeToString()
 
     def stop_container(self, payload: bytes, _budget_s: float) -> bytes:
@@ -188,6 +193,11 @@ class Plugin:
         """Leave half of the runtime's time for everything but the look-up."""
         limit_s = min(LOOKUP_LIMIT_S, budget_s / 2)
         return lambda namespace, name: self._devices_within(namespace, name, limit_s)
+
+
+def _correction(pod: Pod, container: Container, now: Binding) -> correcting.Correction:
+    was = correcting.Cpuset(container.cpus, container.mems)
+    return correcting.Correction(pod=pod, container=resident(container), now=was, binding=now)
 
 
 def _as_born(container: Container, bound: Binding | None) -> Container:

@@ -226,6 +226,20 @@ def test_an_update_of_a_workers_cpus_is_overruled(
     assert "update of CPUs overruled" in caplog.text
 
 
+def test_an_update_by_a_kubelet_that_pins_is_remembered_and_mended_later(
+    state: State, plugin: Plugin
+) -> None:
+    engine = container("engine", assignment=ASSIGNED)
+    create(plugin, engine)
+    state.set_policy(Policy.STATIC)
+
+    assert update(plugin, engine, POD, asked="0-7") == ""
+
+    state.set_policy(Policy.NONE)
+    (wrong,) = corrections(state.snapshot().node)
+    assert (str(wrong.now.cpus), str(wrong.binding.cpus)) == ("0-7", "2-3")
+
+
 def test_an_update_of_something_else_keeps_the_binding_quietly(
     plugin: Plugin, caplog: pytest.LogCaptureFixture
 ) -> None:
