@@ -31,7 +31,7 @@ _CONNECT_S: Final = 1.0
 class Timing:
     """Seconds.  Pods that wait for a kubelet that starts again fail if it has to wait for us."""
 
-    poll_s: float = 0.25
+    poll_s: float = 0.5
     answer_s: float = 1.0
     retry_first_s: float = 0.1
     retry_ceiling_s: float = 2.0
