@@ -129,7 +129,7 @@ def test_pools_that_cannot_be_served_leave_the_process_up(run_dir: Path, pools: 
     with start(run_dir, f"--pools={run_dir / 'pools.yaml'}") as process:
         try:
             with pytest.raises(subprocess.TimeoutExpired):
-                process.communicate(timeout=2)
+                process.communicate(timeout=4)
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=5)
         finally:

@@ -29,10 +29,12 @@ def told(before: frozenset[Key], refusals: Iterable[Refusal]) -> frozenset[Key]:
 
 
 def run(state: State, stop: threading.Event) -> None:
-    """Tell at every change, at most once a second, until told to stop."""
+    """Tell at every change, at most once a second, until told to stop.
+
+    The first second is left out: what every start begins with is not worth an error.
+    """
     before: frozenset[Key] = frozenset()
-    while not stop.is_set():
+    while not stop.wait(_PAUSE_S):
         version = state.version
         before = told(before, state.snapshot().refusals)
-        if not stop.wait(_PAUSE_S):
-            state.wait(version, _TURN_S)
+        state.wait(version, _TURN_S)

@@ -104,8 +104,6 @@ class Plugin:
         self._counters.add(Count.CORRECTIONS, Cause.PLACEMENT, by=len(needed))
         for one in found:
             _log_bound("rebound", one.pod, one.container, one.binding)
-        for refusal in now.refusals[len(now.of_node) :]:
-            log.error("not served", extra={"reason": refusal.reason, "err": refusal.message})
         log.info("synchronized", extra={"containers": len(containers), "rebound": len(needed)})
         self.synchronized.set()
         return messages.synchronization(needed).SerializeToString()
