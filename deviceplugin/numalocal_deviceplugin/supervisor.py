@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from numalocal import names
 from numalocal.machine.sysfs import Sysfs
@@ -41,6 +42,9 @@ from numalocal_deviceplugin.snapshot import Settings
 from numalocal_deviceplugin.state import State
 
 log = logging.getLogger(__name__)
+
+_REPAIR_LIMIT_S: Final = 120.0
+"""A container runtime that is slow keeps one correction for most of a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +146,11 @@ class _Round:
         parts.start("kubelet", kubelet.run)
         parts.start("listing", lambda stop: listing.run(stop, timing.health_interval_s))
         parts.start("nri", link.run)
-        parts.start("repair", lambda stop: repair.run(stop, timing.health_interval_s))
+        parts.start(
+            "repair",
+            lambda stop: repair.run(stop, timing.health_interval_s),
+            limit_s=_REPAIR_LIMIT_S,
+        )
         for pool in state.snapshot().node.partition.pools:
             server = registration.PoolServer(pool.name, kubelet, state, timing.pools)
             parts.start(f"pool-{pool.name}", server.run)
