@@ -61,15 +61,21 @@ class Tries:
         return self.of[one.container.id].next_s <= now_s
 
     def tried(self, one: Correction, now_s: float, error: str = "") -> "Tries":
-        """Take that the runtime was asked: the next time is later, and later each time."""
-        known = self.of[one.container.id]
+        """Take that the runtime was asked: the next time is later, and later each time.
+
+        A container that was seen right, or ended, meanwhile is not remembered.
+        """
+        known = self.of.get(one.container.id)
+        if known is None:
+            return self
         wait_s = min(SETTLE_S * 2**known.times, _LONGEST_S)
         known = replace(known, times=known.times + 1, next_s=now_s + wait_s, error=error)
         return Tries({**self.of, one.container.id: known})
 
     def stays(self, one: Correction) -> bool:
         """Tell whether it was asked for often enough to be said."""
-        return self.of[one.container.id].times >= ENOUGH
+        known = self.of.get(one.container.id)
+        return known is not None and known.times >= ENOUGH
 
     def next_s(self, latest_s: float) -> float:
         """When to look next, at the latest then."""

@@ -264,6 +264,27 @@ def test_what_is_to_be_corrected_is_chosen_when_the_runtime_asks(node: Node) -> 
     assert node.asked == [("web", "0-1,4-7", "")]
 
 
+@pytest.mark.parametrize("error", [None, CallFailed("no answer within 30 s")])
+def test_a_container_that_ends_while_the_runtime_is_asked_ends_nothing(
+    node: Node, error: AgentError | None
+) -> None:
+    node.run("engine", "0-7", mems="0")
+    correct = node.correct
+
+    def ending(choose: Callable[[], Iterable[Correction]]) -> None:
+        node.state.stopped("uid-of-worker", "id-of-engine")
+        correct(choose)
+        if error is not None:
+            raise error
+
+    repair = Repair(node.state, ending, node.root, lambda: node.now_s)
+    repair.once()
+    repair.once()
+
+    assert node.asked == []
+    assert node.refusals == []
+
+
 def test_a_change_is_looked_at_without_waiting_for_the_next_turn(node: Node) -> None:
     stop = threading.Event()
     thread = threading.Thread(target=node.repair.run, args=(stop, 60.0), daemon=True)
