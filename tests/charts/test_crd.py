@@ -19,7 +19,9 @@ from numalocal.worker.spec import MAX_REPLICAS, parse_worker
 
 from .conftest import CHART, EXAMPLES
 
-CRD: Mapping[str, Any] = yaml.safe_load((CHART / "crds" / "cpuinferenceworkers.yaml").read_text())
+CRD: Mapping[str, Any] = yaml.safe_load(
+    (CHART / "definitions" / "cpuinferenceworkers.yaml").read_text()
+)
 (VERSION,) = CRD["spec"]["versions"]
 SCHEMA: Mapping[str, Any] = VERSION["schema"]["openAPIV3Schema"]
 SPEC: Mapping[str, Any] = SCHEMA["properties"]["spec"]

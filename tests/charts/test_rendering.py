@@ -40,7 +40,8 @@ def test_helm_finds_nothing_to_complain_of(helm: Helm) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"), [("default", ()), ("node-groups", ("--values", GROUPS, *AGENTS))]
+    ("name", "arguments"),
+    [("default", ("--set=crds.enabled=false",)), ("node-groups", ("--values", GROUPS, *AGENTS))],
 )
 def test_values_render_the_golden_objects(
     helm: Helm, name: str, arguments: Sequence[str | Path]

@@ -10,7 +10,9 @@ from .test_crd import described
 
 Objects = Mapping[tuple[str, str], Document]
 NAME = "numalocal-topologies"
-CRD: Mapping[str, Any] = yaml.safe_load((CHART / "crds" / "nodecputopologies.yaml").read_text())
+CRD: Mapping[str, Any] = yaml.safe_load(
+    (CHART / "definitions" / "nodecputopologies.yaml").read_text()
+)
 (VERSION,) = CRD["spec"]["versions"]
 STATUS: Mapping[str, Any] = VERSION["schema"]["openAPIV3Schema"]["properties"]["status"]
 

@@ -25,6 +25,7 @@ OK, CREATED, CONFLICT, INVALID = 200, 201, 409, 422
 
 _TOPOLOGIES = "/apis/numalocal.io/v1alpha1/nodecputopologies"
 _KINDS = (
+    "CustomResourceDefinition",
     "ServiceAccount",
     "ClusterRole",
     "ClusterRoleBinding",
@@ -40,7 +41,6 @@ def installed(folder: Path) -> Iterator[ApiServer]:
     """Serve with the chart's CRDs, accounts, roles and policies."""
     with serving(folder) as api:
         api.apply({"apiVersion": "v1", "kind": "Namespace", **named(NAMESPACE)})
-        api.kubectl("apply", "--server-side", "--filename", str(CHART / "crds"))
         api.apply(*(one for one in _rendered() if one["kind"] in _KINDS))
         crds = [f"crd/{one}.numalocal.io" for one in ("nodecputopologies", "cpuinferenceworkers")]
         api.kubectl("wait", "--for=condition=Established", *crds)

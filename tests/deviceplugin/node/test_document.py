@@ -24,7 +24,7 @@ from numalocal_deviceplugin.state import State
 
 from ..nodes import N0, N1, make_container, make_machine, make_partition, make_pod, make_state
 
-CRD = Path(__file__).parents[3] / "charts" / "numalocal" / "crds" / "nodecputopologies.yaml"
+CRD = Path(__file__).parents[3] / "charts" / "numalocal" / "definitions" / "nodecputopologies.yaml"
 ABOUT = About(agent="0.1.0", kernel="6.12.0")
 NOW = "2026-01-02T03:04:05Z"
 LATER = "2026-01-02T03:09:05Z"
