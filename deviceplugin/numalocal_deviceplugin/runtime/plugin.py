@@ -11,7 +11,7 @@ from numalocal_deviceplugin import binding, correcting
 from numalocal_deviceplugin.assigning import DevicesOf
 from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.counters import Cause, Count, Creation, Duration
-from numalocal_deviceplugin.errors import AgentError
+from numalocal_deviceplugin.errors import AgentError, FrameInvalid
 from numalocal_deviceplugin.pods import Container, Pod, resident
 from numalocal_deviceplugin.refusals import reason_of
 from numalocal_deviceplugin.runtime import messages
@@ -36,8 +36,8 @@ EVENTS: Final = (
 )
 LOOKUP_LIMIT_S: Final = 1.0
 """Longest wait for the kubelet; the runtime's own limit is 2 s, after which it starts unbound."""
-_MOST_LISTED: Final = 100_000
-"""Pods or containers of one list: no node has as many."""
+_MOST_LISTED_BYTES: Final = 64 << 20
+"""Of the messages of one list: five hundred containers take three."""
 
 
 class Plugin:
@@ -53,6 +53,7 @@ class Plugin:
         self._devices_within = devices_within
         self._pods: dict[str, Pod] = {}
         self._containers: list[tuple[str, Container]] = []
+        self._listed_bytes = 0
         self.runtime = ("", "")
         self.synchronized = threading.Event()
 
@@ -86,15 +87,24 @@ class Plugin:
         """Collect all containers, then answer with those that are bound to the wrong CPUs.
 
         What moves memory is left to the node's own watch: the runtime waits for this answer.
+
+        Raises:
+            FrameInvalid: where the list does not end; half of it must not be taken for all.
         """
+        self._listed_bytes += len(payload)
+        if self._listed_bytes > _MOST_LISTED_BYTES:
+            self._pods, self._containers = {}, []
+            raise FrameInvalid(
+                f"the container runtime's list has more than {_MOST_LISTED_BYTES} bytes"
+            )
         request = nri.SynchronizeRequest.FromString(payload)
         self._pods |= {message.id: messages.pod(message) for message in request.pods}
         self._containers += messages.residents(request.containers)
-        if request.more and len(self._pods) + len(self._containers) < _MOST_LISTED:
+        if request.more:
             return nri.SynchronizeResponse(more=True).SerializeToString()
         # Only now: a container may have come in an earlier part than its pod.
         pods, listed = self._pods, self._containers
-        self._pods, self._containers = {}, []
+        self._pods, self._containers, self._listed_bytes = {}, [], 0
         containers = [(pods[sandbox], one) for sandbox, one in listed if sandbox in pods]
         now = self._state.rebuild(pods.values(), containers)
         found = correcting.corrections(now.node, undecided=now.facts.undecided)
