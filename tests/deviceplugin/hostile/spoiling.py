@@ -1,0 +1,131 @@
+"""Hostile values, the same for a seed: what anybody may write, and what a broken peer sends."""
+
+import json
+from random import Random
+from typing import Any
+
+from numalocal import names
+from numalocal.sets.assignment import Assignment
+from numalocal_deviceplugin.assigning import sets_named
+from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
+
+from ..nodes import N0, N1, make_partition
+
+GIVEN = tuple(Assignment.of(sets_named(make_partition().sets, [one])).to_json() for one in (N0, N1))
+NUMBERS = ("1", "0", "-1", "1" * 5000, "1e999", "NaN", "Infinity", "-0", "٣", "0x1", "1_0", "true")
+TEXTS = (
+    "",
+    " ",
+    "\0",
+    "\x1b[31m",
+    "\ufeff",
+    "\u202e",
+    "ä" * 100,
+    "x" * 100_000,
+    "../../..",
+    "a/b:c",
+    "system.slice:cri-containerd:id",
+    "=" * 50,
+    "{}",
+    "[" * 100_000,
+    '{"sets":' * 20_000,
+    "0-8191," * 9000 + "1",
+    "0-" + "9" * 5000,
+    ",".join(map(str, range(8000))),
+    "\\ud800",
+    *NUMBERS,
+)
+KEYS = (
+    names.assignment("cpuset"),
+    names.assignment("\ud7ff"),
+    names.assignment(""),
+    names.assignment("x" * 5000),
+    *sorted(names.POD_ANNOTATIONS),
+    "x",
+    "",
+)
+NAMES = ("engine", "app", names.CHECK_CONTAINER, "", "x" * 5000, "a\n\x1b[0m")
+
+
+def number(random: Random) -> Any:
+    return random.choice((0, -1, 1, 2**31, 2**63, 10**400, 1.5, float("nan"), float("inf"), True))
+
+
+def assignment(random: Random) -> str:
+    """Write an assignment that is right, wrong in a place, or none at all."""
+    given: Any = json.loads(random.choice(GIVEN))
+    entry = random.choice(given["sets"])
+    for _ in range(random.choice((0, 0, 1, 1, 2))):
+        field = random.choice((*entry, "memoryNodes", "threadsPerCore", "x"))
+        entry[field] = random.choice(
+            (None, [], {}, [[]], {"a": 1}, number(random), random.choice(TEXTS), "0-7", "7-0")
+        )
+    match random.randrange(8):
+        case 0:
+            given["sets"] = given["sets"] * random.choice((0, 2, 64, 65, 400))
+        case 1:
+            given["sets"] = random.choice((None, 1, "x", {}, [1], [None], ["x"]))
+        case 2:
+            return mutated(random, json.dumps(given).encode()).decode(errors="replace")
+        case 3:
+            return random.choice(TEXTS)
+        case _:
+            pass
+    return json.dumps(given)
+
+
+def annotations(random: Random, *, engines: bool) -> dict[str, str]:
+    found = {}
+    for _ in range(random.choice((0, 1, 2, 4))):
+        found[random.choice(KEYS)] = random.choice((random.choice(TEXTS), assignment(random)))
+    if engines and random.random() < 0.7:
+        found[names.assignment("cpuset")] = assignment(random)
+    return found
+
+
+def pod(random: Random, number_: int) -> nri.PodSandbox:
+    made = nri.PodSandbox(
+        id=f"sandbox-{number_}",
+        uid=random.choice((f"uid-{number_}", "uid-0", "", "x" * 5000)),
+        namespace=random.choice(("default", "kube-system", "", "x" * 300)),
+        name=random.choice((f"pod-{number_}", "pod-0", *TEXTS[:8])),
+    )
+    made.annotations.update(annotations(random, engines=random.random() < 0.1))
+    if random.random() < 0.5:
+        made.annotations[names.ANNOTATION_BOUND_CONTAINERS] = names.CHECK_CONTAINER
+    return made
+
+
+def container(random: Random, number_: int) -> nri.Container:
+    made = nri.Container(
+        id=random.choice((f"id-{number_}", "id-0", "")),
+        pod_sandbox_id=f"sandbox-{random.randrange(4)}",
+        name=random.choice(NAMES),
+        state=random.choice((0, 1, 2, 3, 4, 77, -5)),  # type: ignore[arg-type]
+        args=[random.choice(TEXTS) for _ in range(random.choice((0, 1, 5)))],
+        env=[random.choice(TEXTS) for _ in range(random.choice((0, 1, 5)))],
+    )
+    made.annotations.update(annotations(random, engines=True))
+    made.linux.cgroups_path = random.choice(TEXTS[:14])
+    cpu = made.linux.resources.cpu
+    cpu.cpus, cpu.mems = random.choice(("", "0-7", *TEXTS)), random.choice(("", "0", *TEXTS))
+    cpu.quota.value = random.choice((-1, 0, 1, 2**62))
+    cpu.period.value = random.choice((0, 1, 2**63))
+    return made
+
+
+def mutated(random: Random, data: bytes) -> bytes:
+    """Change, cut, double or fill in a few bytes."""
+    spoilt = bytearray(data)
+    for _ in range(random.choice((1, 1, 2, 8))):
+        place = random.randrange(len(spoilt) + 1)
+        match random.randrange(4):
+            case 0 if spoilt:
+                spoilt[place % len(spoilt)] = random.randrange(256)
+            case 1:
+                del spoilt[place : place + random.choice((1, 4, 100))]
+            case 2:
+                spoilt[place:place] = spoilt[place : place + 20]
+            case _:
+                spoilt[place:place] = random.randbytes(random.choice((1, 4, 40)))
+    return bytes(spoilt)
