@@ -9,6 +9,7 @@ from .conftest import CHART, Helm
 
 SECTIONS = (
     "nothing",
+    "crds.nothing",
     "images.nothing",
     "images.agent.nothing",
     "images.operator.nothing",
@@ -56,6 +57,18 @@ def test_an_unknown_value_is_refused_by_its_name(helm: Helm, path: str) -> None:
         ("images.agent.pullPolicy=Sometimes", "/images/agent/pullPolicy"),
         ("images.agent.repository=", "/images/agent/repository"),
         ("images.agent.tag=1", "/images/agent/tag"),
+        ("images.agent.tag=a b", "/images/agent/tag"),
+        ("images.agent.digest=sha256:abc", "/images/agent/digest"),
+        ("images.agent.repository=mirror.example/agent:1", "/images/agent/repository"),
+        (f"images.agent.repository=agent@sha256:{64 * 'a'}", "/images/agent/repository"),
+        ("images.registry=https://mirror.example", "/images/registry"),
+        ("images.registry=mirror.example/", "/images/registry"),
+        ("imagePullSecrets[0]=mirror", "/imagePullSecrets/0"),
+        ("imagePullSecrets[0].secret=mirror", "/imagePullSecrets/0"),
+        ("nameOverride=Big", "/nameOverride"),
+        ("fullnameOverride=" + 54 * "a", "/fullnameOverride"),
+        ("crds.enabled=maybe", "/crds/enabled"),
+        ("crds.keep=null", "keep"),
         ("agent.tolerations[0].effect=Never", "/agent/tolerations/0/effect"),
         ("agent.idle=lent", "/agent/idle"),
         ("agent.idle=null", "idle"),
@@ -120,7 +133,7 @@ def test_chart_and_agent_know_the_same_fields_of_a_pool() -> None:
 
 
 def test_every_value_is_explained() -> None:
-    alike = {"repository", "tag", "pullPolicy", "requests", "limits", "cpu", "memory"}
+    alike = {"repository", "tag", "digest", "pullPolicy", "requests", "limits", "cpu", "memory"}
     lines = (CHART / "values.yaml").read_text().splitlines()
     unexplained = [
         line

@@ -52,6 +52,15 @@ def test_the_pod_of_an_example_is_the_golden_one(example: str) -> None:
     assert text == path.read_text()
 
 
+def test_the_check_is_pulled_by_the_secrets_of_the_workers_own_template() -> None:
+    """They are the pod's, so a worker names them once for its engine and for the check."""
+    secrets = [{"name": "mirror"}]
+    raw = raw_worker()
+    raw["spec"]["template"]["spec"]["imagePullSecrets"] = secrets
+
+    assert pod_of(parse_worker(raw))["spec"]["imagePullSecrets"] == secrets
+
+
 def test_a_pod_belongs_to_its_worker_so_the_garbage_collector_can_remove_it() -> None:
     pod = pod_of(make_worker(), replica=3)
 

@@ -1,12 +1,17 @@
 {{/* Names and labels. */}}
 
-{{/* The prefix of all names: the release, which says numalocal itself or gets it appended. */}}
+{{- define "numalocal.name" -}}
+{{ .Values.nameOverride | default .Chart.Name }}
+{{- end }}
+
+{{/*
+The prefix of all names: the release, which says numalocal itself or gets it appended. A Service's name has at most 63
+characters, of which 10 are for what is appended.
+*/}}
 {{- define "numalocal.fullname" -}}
-{{- if contains .Chart.Name .Release.Name -}}
-{{ .Release.Name }}
-{{- else -}}
-{{ .Release.Name }}-{{ .Chart.Name }}
-{{- end -}}
+{{- $name := include "numalocal.name" . -}}
+{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{ .Values.fullnameOverride | default $full | trunc 53 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "numalocal.labels" -}}
@@ -18,14 +23,22 @@ app.kubernetes.io/part-of: {{ .Chart.Name }}
 {{- end }}
 
 {{- define "numalocal.selector" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/name: {{ include "numalocal.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* An image of .Values.images by its name; an empty tag is the chart's appVersion. */}}
+{{/* An image of .Values.images by its name: a digest is all that counts; an empty tag is the chart's appVersion. */}}
 {{- define "numalocal.image" -}}
 {{- $image := index .root.Values.images .name -}}
-{{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
+{{- $repository := $image.repository -}}
+{{- with .root.Values.images.registry -}}
+{{- $repository = printf "%s/%s" . (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") -}}
+{{- end -}}
+{{- with $image.digest -}}
+{{ $repository }}@{{ . }}
+{{- else -}}
+{{ $repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
+{{- end -}}
 {{- end }}
 
 {{/* What a group of this name adds to names, and to the labels of its agents. */}}
