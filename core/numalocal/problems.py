@@ -31,14 +31,14 @@ def shown(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return _clipped(repr(_clipped(value, MAX_SHOWN)), MAX_SHOWN)
+            return clipped(repr(clipped(value, MAX_SHOWN)), MAX_SHOWN)
         case _:
-            return _clipped(_SHORT.repr(value), MAX_SHOWN)
+            return clipped(_SHORT.repr(value), MAX_SHOWN)
 
 
 def printable(text: str, most: int = MAX_SHOWN) -> str:
     """Escape what a terminal would act on, and leave out the middle of what is too long."""
-    return _clipped(escaped(_clipped(text, most)), most)
+    return clipped(escaped(clipped(text, most)), most)
 
 
 def escaped(text: str, *, but: str = "") -> str:
@@ -46,7 +46,8 @@ def escaped(text: str, *, but: str = "") -> str:
     return "".join(one if one.isprintable() or one in but else repr(one)[1:-1] for one in text)
 
 
-def _clipped(text: str, most: int) -> str:
+def clipped(text: str, most: int) -> str:
+    """Leave out the middle of what is too long."""
     if len(text) <= most:
         return text
     tail = most // 3

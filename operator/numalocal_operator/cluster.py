@@ -24,6 +24,8 @@ _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
 _REFUSALS: Final = (400, 403, 422)
 """Statuses of a manifest that the API server will refuse again as it stands."""
+_LASTING: Final = (400, 401, 403, 404, 405, 413, 422)
+"""Statuses of a call that is wrong, or not allowed; others come of the moment."""
 _TIMEOUT_S: Final = 20
 _PAGE: Final = 100
 """Nodes in one answer: what a large one tells is 100 KB."""
@@ -131,7 +133,7 @@ class Cluster:
             if error.status == _CONFLICT:
                 return False
             if error.status in _REFUSALS:
-                raise PodRefused(_sentence(error)) from error
+                raise PodRefused(sentence(error)) from error
             raise
         return True
 
@@ -208,7 +210,7 @@ class Cluster:
                 metadata["namespace"], event, _request_timeout=_TIMEOUT_S, _preload_content=False
             )
         except ApiException as error:
-            _log.warning("event lost", extra={"reason": reason, "err": _sentence(error)})
+            _log.warning("event lost", extra={"reason": reason, "err": sentence(error)})
 
     def _pod(self, namespace: str, name: str) -> Raw | None:
         try:
@@ -222,9 +224,17 @@ class Cluster:
         return dict(json.loads(answer.data))
 
 
-def _sentence(error: ApiException) -> str:
-    """Give the message of the Status object that the API server answers with."""
+def sentence(error: Exception) -> str:
+    """Give the message of the Status object that the API server answers with, or what there is."""
+    if not isinstance(error, ApiException):
+        return f"{type(error).__name__}: the API server cannot be reached"
     try:
         return str(json.loads(error.body or "")["message"])
     except (ValueError, TypeError, KeyError):
         return f"{error.status} {error.reason}"
+
+
+def is_lasting(error: Exception) -> bool:
+    """Tell whether the API server has understood a call and will refuse it again as it stands."""
+    status = error.status if isinstance(error, ApiException) else None
+    return status in _LASTING

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from numalocal import names
+from numalocal_operator import endings
 
 RawPod = Mapping[str, Any]
 Started = Callable[[str, str, str], bool | None]
@@ -30,8 +31,9 @@ class ObservedPod:
     the runtime names it, empty where none does.  `started` tells whether that one was created with
     its binding, None where its node has not said so.
     `unschedulable` is the scheduler's message; `failure` says why the pod failed, or why a
-    container of it cannot start.  Both are empty where nothing is wrong.  `notes` say what its
-    engine is not told.
+    container of it cannot start; `restarted` how one ended that runs again.  All are empty where
+    nothing is wrong.  `restarts` are the engine's, `ready_at_s` is since when the pod is ready, 0
+    where it is not.  `notes` say what its engine is not told.
     """
 
     name: str
@@ -54,6 +56,9 @@ class ObservedPod:
     started: bool | None
     unschedulable: str
     failure: str
+    restarted: str
+    restarts: int
+    ready_at_s: float
     notes: tuple[str, ...]
 
 
@@ -70,6 +75,8 @@ def observe(raw: RawPod, started: Started) -> ObservedPod:
     uid, node = metadata.get("uid", ""), (raw.get("spec") or {}).get("nodeName", "")
     engine = annotations.get(names.ANNOTATION_CONTAINER, "")
     engine_id = _running(status, engine)
+    readiness = _condition(status, "Ready")
+    ready = not (terminal or deleting) and readiness.get("status") == "True"
     return ObservedPod(
         name=metadata["name"],
         uid=uid,
@@ -82,7 +89,7 @@ def observe(raw: RawPod, started: Started) -> ObservedPod:
         ended_at_s=_ended_at(metadata, status),
         terminal=terminal,
         deleting=deleting,
-        ready=not (terminal or deleting) and _condition(status, "Ready").get("status") == "True",
+        ready=ready,
         node=node,
         check_passed=check_passed,
         check_message=check_message,
@@ -90,7 +97,10 @@ def observe(raw: RawPod, started: Started) -> ObservedPod:
         engine_id=engine_id,
         started=started(node, uid, engine_id) if engine_id else None,
         unschedulable=_unschedulable(status),
-        failure=_failure(status) if terminal else _stuck(status),
+        failure=endings.failure(status) if terminal else endings.stuck(status),
+        restarted="" if terminal else endings.restarted(status),
+        restarts=endings.restarts(_container(status, engine)),
+        ready_at_s=_seconds(readiness.get("lastTransitionTime")) if ready else 0.0,
         notes=tuple(annotations.get(names.ANNOTATION_NOTES, "").splitlines()),
     )
 
@@ -130,33 +140,21 @@ def _check(status: Mapping[str, Any]) -> tuple[bool | None, str]:
     return None, ""
 
 
+def _container(status: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = status.get("containerStatuses") or ()
+    return next((one for one in found if one.get("name") == name), {})
+
+
 def _running(status: Mapping[str, Any], name: str) -> str:
     """Find the id of a container that runs, without the scheme of its runtime; empty where none."""
-    for container in status.get("containerStatuses") or ():
-        if container.get("name") == name and (container.get("state") or {}).get("running"):
-            return str(container.get("containerID") or "").rpartition("://")[2]
-    return ""
+    container = _container(status, name)
+    running = (container.get("state") or {}).get("running") is not None
+    return str(container.get("containerID") or "").rpartition("://")[2] if running else ""
 
 
 def _unschedulable(status: Mapping[str, Any]) -> str:
     scheduled = _condition(status, "PodScheduled")
     return str(scheduled.get("message") or "") if scheduled.get("status") == "False" else ""
-
-
-def _failure(status: Mapping[str, Any]) -> str:
-    reason = status.get("reason") or status["phase"]
-    return f"{reason}: {status.get('message') or 'no container of it runs any more'}"
-
-
-def _stuck(status: Mapping[str, Any]) -> str:
-    """Say why a container of a live pod does not start; starting up is no reason."""
-    kinds = ("initContainerStatuses", "containerStatuses")
-    for container in [one for kind in kinds for one in status.get(kind) or ()]:
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        reason = waiting.get("reason") or ""
-        if reason not in ("", "PodInitializing", "ContainerCreating"):
-            return f"container {container['name']}: {reason}: {waiting.get('message') or ''}"
-    return ""
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

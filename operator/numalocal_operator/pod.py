@@ -17,9 +17,9 @@ def pod_name(worker: Worker, replica: int) -> str:
     return f"{worker.name}-{replica}"
 
 
-def selector(worker: Worker) -> Mapping[str, str]:
-    """Give the labels that all pods of a worker have."""
-    return {names.LABEL_WORKER: worker.name}
+def selector(worker: str) -> Mapping[str, str]:
+    """Give the labels that all pods of a worker have, by its name."""
+    return {names.LABEL_WORKER: worker}
 
 
 def revision(worker: Worker) -> str:
@@ -67,7 +67,7 @@ def _metadata(
         "controller": True,
     }
     labels = {
-        **selector(worker),
+        **selector(worker.name),
         names.LABEL_REPLICA: str(replica),
         names.LABEL_REVISION: revision(worker),
     }

@@ -1,32 +1,26 @@
 """One round for one worker: observe, plan, apply."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from numalocal.errors import SpecInvalid
-from numalocal.worker.inject import PoolNumbers
-from numalocal.worker.spec import Worker, parse_worker
+from numalocal.worker.inject import Manifest, PoolNumbers
+from numalocal.worker.spec import parse_worker
+from numalocal_operator import conditions, progress
 from numalocal_operator import status as statuses
-from numalocal_operator.cluster import TROUBLE, Cluster, PodRefused, Raw
+from numalocal_operator.applying import carry_out
+from numalocal_operator.cluster import TROUBLE, Cluster, Raw, is_lasting, sentence
 from numalocal_operator.config import Config
-from numalocal_operator.observed import observe, started_unbound
+from numalocal_operator.observed import ObservedPod, observe
 from numalocal_operator.plan import Creation, Plan, plan
 from numalocal_operator.pod import manifest, pod_name
+from numalocal_operator.target import Target, target, unread
 from numalocal_operator.topologies import Topologies
-
-REFUSED_RETRY_S: Final = 60.0
-"""How often to try a pod that the API server refuses: a quota may be raised without an event."""
-TAKEN_RETRY_S: Final = 5.0
-"""When to look again after a conflict: that of two writes of a quota has no event of ours."""
-
-# Reasons of Events; those of a degraded worker are its condition's.
-POD_CREATED: Final = "PodCreated"
-POD_REPLACED: Final = "PodReplaced"
-POD_DELETED: Final = "PodDeleted"
+from numalocal_operator.troubles import API_ERROR, INTERNAL_ERROR, Trouble
 
 _log = logging.getLogger(__name__)
 
@@ -50,13 +44,14 @@ def reconcile(
         return None
     one = _Round(cluster, config, topologies, raw, now or datetime.now(UTC))
     try:
-        return one.run()
-    except TROUBLE:
-        raise
+        again_s, refused = one.run()
     except Exception as error:
         with suppress(*TROUBLE):
             one.fail(error)
         raise
+    if refused is not None:
+        raise refused
+    return again_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,82 +64,74 @@ class _Round:
     raw: Raw
     now: datetime
 
-    def run(self) -> float | None:
-        old = self.raw.get("status") or {}
+    def run(self) -> tuple[float | None, Exception | None]:
+        """Return after how many seconds to look again, and what was told and is to be raised."""
         try:
             worker = parse_worker(self.raw)
         except SpecInvalid as error:
             # Pods of the last good spec stay: a typing error must not stop what serves.
-            self._publish(statuses.invalid(error, self._generation, old, self._timestamp()))
-            return None
-        wanted = [pod_name(worker, replica) for replica in range(worker.replicas)]
-        found = self.cluster.pods(worker.namespace, worker.name, wanted)
-        pods = [observe(pod, self.topologies.started) for pod in found]
+            unreadable = unread(self.raw, error)
+            self._say(unreadable, self._pods(()), Plan(), None)
+            return None, None
+        pods = self._pods([pod_name(worker, replica) for replica in range(worker.replicas)])
         step = plan(worker, pods, self.now.timestamp())
-        refusals, retry_s = self._apply(worker, step)
-        stamp = self._timestamp()
-        self._publish(statuses.status(worker, pods, step, old, stamp, refusals=refusals))
-        waits = [wait_s for wait_s in (step.requeue_after_s, retry_s) if wait_s is not None]
-        return min(waits, default=None)
+        numbers = (self.topologies.pools() or {}).get(worker.pool, PoolNumbers())
+
+        def make(creation: Creation) -> Manifest:
+            replica, attempt = creation.replica, creation.attempt
+            return manifest(worker, replica, numbers=numbers, attempt=attempt, config=self.config)
+
+        done = carry_out(self.cluster, worker.namespace, step, make, self._tell)
+        left_s = self._say(target(worker), pods, step, done.trouble)
+        waits = (step.requeue_after_s, done.retry_s, left_s)
+        return min((wait_s for wait_s in waits if wait_s is not None), default=None), done.error
 
     def fail(self, error: Exception) -> None:
-        """Tell of an error that is our own."""
-        old = self.raw.get("status") or {}
-        self._publish(statuses.failed(error, self._generation, old, self._timestamp()))
+        """Tell of an error that the next round may meet again."""
+        if not isinstance(error, TROUBLE):
+            what = f"a fault of the operator ({type(error).__name__}) keeps it from this worker"
+            trouble = Trouble(INTERNAL_ERROR, f"{what}: its log has the trace")
+        elif is_lasting(error):
+            trouble = Trouble(API_ERROR, sentence(error))
+        else:
+            return  # of the moment: a busy API server needs no writes for each worker
+        generation = int(self.raw["metadata"].get("generation", 0))
+        self._publish(statuses.failed(trouble, generation, self._old, self._timestamp()))
 
     @property
-    def _generation(self) -> int:
-        return int(self.raw["metadata"].get("generation", 0))
+    def _old(self) -> Mapping[str, Any]:
+        return self.raw.get("status") or {}
 
-    def _apply(self, worker: Worker, step: Plan) -> tuple[tuple[str, ...], float | None]:
-        """Carry out a step.
+    def _pods(self, wanted: Sequence[str]) -> list[ObservedPod]:
+        """Observe the worker's pods, and what else has a wanted name."""
+        metadata = self.raw["metadata"]
+        found = self.cluster.pods(metadata["namespace"], metadata["name"], wanted)
+        return [observe(pod, self.topologies.started) for pod in found]
 
-        Return a sentence for every pod that the API server refuses, and after how many seconds to
-        try again what was not created, None where all was.
-        """
-        for pod in step.delete:
-            self.cluster.delete_pod(worker.namespace, pod.name, pod.uid)
-            why = f": {started_unbound(pod)}" if pod.started is False else ""
-            self._tell(POD_DELETED, f"deleted pod {pod.name}{why}")
-        if not step.create:
-            return (), None
-        refusals: list[str] = []
-        waits: list[float] = []
-        numbers = (self.topologies.pools() or {}).get(worker.pool, PoolNumbers())
-        for creation in step.create:
-            try:
-                if not self._create(worker, creation, numbers):
-                    waits.append(TAKEN_RETRY_S)
-            except PodRefused as error:
-                refusals.append(f"pod {pod_name(worker, creation.replica)}: {error}")
-                waits.append(REFUSED_RETRY_S)
-        return tuple(refusals), min(waits, default=None)
-
-    def _create(self, worker: Worker, creation: Creation, numbers: PoolNumbers) -> bool:
-        """Create a replica's pod; False where the API server speaks of a conflict."""
-        old, attempt = creation.replaces, creation.attempt
-        if old is not None:
-            self.cluster.delete_pod(worker.namespace, old.name, old.uid, terminal=True)
-        replica = creation.replica
-        pod = manifest(worker, replica, numbers=numbers, attempt=attempt, config=self.config)
-        name = pod["metadata"]["name"]
-        if not self.cluster.create_pod(pod):
-            _log.info("pod name taken", extra={"worker": worker.name, "pod": name})
-            return False
-        if old is None:
-            self._tell(POD_CREATED, f"created pod {name}")
-        else:
-            self._tell(POD_REPLACED, f"replaced pod {name}, attempt {attempt}: {old.failure}")
-        return True
+    def _say(
+        self, wanted: Target, pods: Sequence[ObservedPod], step: Plan, trouble: Trouble | None
+    ) -> float | None:
+        """Write the status; return in how many seconds its deadline is over, None without one."""
+        left_s = progress.left_s(wanted, pods, step, self._old, self.now.timestamp())
+        new = statuses.status(
+            wanted,
+            pods,
+            step,
+            self._old,
+            self._timestamp(),
+            trouble=trouble,
+            overdue=left_s <= 0,
+        )
+        self._publish(new)
+        return None if statuses.is_ready(new) or left_s <= 0 else left_s
 
     def _publish(self, new: Mapping[str, Any]) -> None:
         """Write the status where it changed, and an Event where something new is wrong."""
-        old = self.raw.get("status") or {}
-        if all(old.get(key) == value for key, value in new.items()):
+        if all(self._old.get(key) == value for key, value in new.items()):
             return
         metadata = self.raw["metadata"]
         self.cluster.patch_status(metadata["namespace"], metadata["name"], new)
-        before, wrong = _degraded(old), _degraded(new)
+        before, wrong = _degraded(self._old), _degraded(new)
         if wrong is not None and (before is None or _kind(before) != _kind(wrong)):
             reason, message = wrong["reason"], wrong["message"]
             self.cluster.event(self.raw, "Warning", reason, message, self._timestamp())
@@ -161,8 +148,8 @@ class _Round:
 
 def _degraded(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Give the condition of a degraded status, None where it is none."""
-    conditions: list[Mapping[str, Any]] = status.get("conditions") or []
-    wrong = (one for one in conditions if one["type"] == statuses.DEGRADED)
+    found: list[Mapping[str, Any]] = status.get("conditions") or []
+    wrong = (one for one in found if one["type"] == conditions.DEGRADED)
     return next((one for one in wrong if one["status"] == "True"), None)
 
 

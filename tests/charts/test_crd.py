@@ -1,4 +1,5 @@
 import copy
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.operator import kstatus
+from tests.operator.builders import NOW, make_pod, make_worker
 
 from numalocal import engines
 from numalocal.engines import ENGINES, OPENMP_RUNTIMES
@@ -16,6 +19,10 @@ from numalocal.quantity import parse_bytes
 from numalocal.worker import spec as worker_module
 from numalocal.worker.ask import MAX_RANKS
 from numalocal.worker.spec import MAX_REPLICAS, parse_worker
+from numalocal_operator import status as statuses
+from numalocal_operator.conditions import READY
+from numalocal_operator.plan import Plan
+from numalocal_operator.target import target
 
 from .conftest import CHART, EXAMPLES
 
@@ -198,40 +205,36 @@ def test_a_quantity_is_one_to_the_schema_where_it_is_one_to_the_parser(text: str
 
 
 def test_the_operators_status_fits_the_schema() -> None:
-    condition = {
-        "type": "Degraded",
-        "status": "True",
-        "reason": "CheckRefused",
-        "message": "pod llama-0: NUMA node 0 has less than asked",
-        "observedGeneration": 3,
-        "lastTransitionTime": "2026-01-01T00:00:00Z",
-    }
-    rank = {"cpus": "2-3", "numaNode": 0, "memoryBytes": 67108864}
-    placed = {"pod": "llama-0", "node": "a", "enforcement": "Required", "verified": True}
-    status = {
-        "observedGeneration": 3,
-        "replicas": 1,
-        "readyReplicas": 1,
-        "updatedReplicas": 1,
-        "selector": "numalocal.io/worker=llama",
-        "conditions": [condition],
-        "placements": [
-            {**placed, "ranks": [rank, {"cpus": "6-7", "numaNode": 1}]},
-            {**placed, "ranks": [], "verified": False, "message": "container engine does not run"},
-        ],
-    }
+    asked = make_worker(replicas=2, ranks=2)
+    ranks = [
+        {"cpus": "2-3", "numaNode": 0, "memoryBytes": 67108864},
+        {"cpus": "6-7", "numaNode": 1},
+    ]
+    report = {"verified": True, "cpus": "2-3,6-7", "mems": "0-1", "ranks": ranks, "message": "fine"}
+    checked = {"check_passed": True, "check_message": json.dumps(report), "notes": ("a note",)}
+    ended = {"restarts": 3, "restarted": "container engine ended with exit code 137 (OOMKilled)"}
+    pods = make_pod(asked, 0, **checked), make_pod(asked, 1, **checked, **ended, engine_id="")
+    status = statuses.status(target(asked), pods, Plan(), {}, NOW)
 
     VALIDATOR.validate({**worker(), "status": status})
     with pytest.raises(jsonschema.ValidationError):
         VALIDATOR.validate({**worker(), "status": {**status, "ready": 1}})
+    assert {one["verified"] for one in status["placements"]} == {True, False}
     with pytest.raises(jsonschema.ValidationError):
         VALIDATOR.validate({**worker(), "status": {"conditions": [{"type": "Degraded"}]}})
+
+
+def test_a_worker_without_a_status_is_read_by_no_tool_as_ready() -> None:
+    created = with_defaults(SCHEMA, {**worker(), "metadata": {"name": "llama", "generation": 1}})
+
+    assert created["status"] == {"observedGeneration": -1}
+    assert kstatus.computed(created) == kstatus.IN_PROGRESS
 
 
 def test_scale_and_columns_read_fields_that_exist() -> None:
     def exists(path: str) -> bool:
         schema = SCHEMA
-        for name in path.lstrip(".").split("."):
+        for name in path.partition("[")[0].lstrip(".").split("."):
             schema = schema.get("properties", {}).get(name, {})
         return bool(schema)
 
@@ -241,7 +244,8 @@ def test_scale_and_columns_read_fields_that_exist() -> None:
     assert VERSION["subresources"]["status"] == {}
     assert all(exists(path) for path in scale.values())
     assert columns.pop("Age") == ".metadata.creationTimestamp"
-    assert list(columns) == ["Replicas", "Ready", "Ranks", "Pool"]
+    assert list(columns) == ["Ready", "Verified", "Status", "Ranks", "Pool"]
+    assert columns["Status"] == f'.status.conditions[?(@.type=="{READY}")].reason'
     assert all(exists(path) for path in columns.values())
 
 

@@ -32,7 +32,7 @@ def test_a_worker_that_does_not_fit_waits_and_runs_when_one_is_deleted(
     first, second = workers.look("first"), workers.look("second")
 
     workers.create("third")
-    waiting = workers.wait_condition("third", "Progressing", "Unschedulable")
+    waiting = workers.wait_condition("third", "Reconciling", "Unschedulable")
 
     assert first.cgroup_cpus.isdisjoint(second.cgroup_cpus)
     assert first.cgroup_mems.isdisjoint(second.cgroup_mems)

@@ -57,6 +57,9 @@ def make_pod(worker: Worker, replica: int = 0, **changed: Any) -> ObservedPod:
         "started": True,
         "unschedulable": "",
         "failure": "",
+        "restarted": "",
+        "restarts": 0,
+        "ready_at_s": NOW_S - 30,
         "notes": (),
     }
     return ObservedPod(**{**fields, **changed})

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from . import kstatus
+
 Raw = dict[str, Any]
 
 WORKERS = "/apis/numalocal.io/v1alpha1/namespaces/serving/cpuinferenceworkers"
@@ -125,6 +127,8 @@ class FakeApi:
             _merge(status.setdefault("conditions", []), body["status"]["conditions"], "type")
         else:
             status.update(body["status"])
+            if "conditions" in status:
+                kstatus.hold(status, found["metadata"].get("generation", 0))
         return 200, found
 
     def _replace(self, path: str, body: Raw) -> tuple[int, Raw]:

@@ -100,7 +100,10 @@ def test_a_pod_ended_when_its_last_container_did() -> None:
 
     assert pod.terminal
     assert pod.ended_at_s == NOW_S + 300
-    assert pod.failure == "Succeeded: no container of it runs any more"
+    assert pod.failure == (
+        "Succeeded: no container of it runs any more; container engine ended with exit code 1; "
+        "container proxy ended with exit code 1"
+    )
 
 
 def test_a_pod_without_a_node_tells_what_the_scheduler_says() -> None:
@@ -120,6 +123,75 @@ def test_a_container_that_cannot_start_is_told(kind: str) -> None:
     pod = observed(**{kind: [waiting("ImagePullBackOff")]})
 
     assert pod.failure == "container engine: ImagePullBackOff: because"
+
+
+def ended(exit_code: int = 137, **fields: Any) -> dict[str, Any]:
+    return {"terminated": {"exitCode": exit_code, "reason": "Error", **fields}}
+
+
+OOM = {"name": "engine", "lastState": ended(reason="OOMKilled"), "restartCount": 4}
+
+
+@pytest.mark.parametrize(
+    ("container", "sentence"),
+    [
+        pytest.param(
+            {**OOM, **waiting("CrashLoopBackOff", "back-off 40s")},
+            "container engine: CrashLoopBackOff: back-off 40s; container engine ended with exit "
+            "code 137 (OOMKilled), 4 restarts",
+            id="waits to start again",
+        ),
+        pytest.param(
+            {"name": "engine", "state": ended(1, message="no\x1b[31m model\n")},
+            "container engine ended with exit code 1: no\\x1b[31m model",
+            id="has just ended, and its last words",
+        ),
+        pytest.param({"name": "engine", "state": ended(0)}, "", id="ended well"),
+        pytest.param({"name": "numalocal-check", "state": ended(1)}, "", id="the check"),
+    ],
+)
+def test_how_a_container_ended_is_told(container: dict[str, Any], sentence: str) -> None:
+    assert observed(containerStatuses=[container]).failure == sentence
+
+
+def test_last_words_are_clipped() -> None:
+    container = {"name": "engine", "state": ended(1, message=100_000 * "x")}
+
+    assert len(observed(containerStatuses=[container]).failure) < 400
+
+
+def test_a_container_that_runs_again_has_its_last_end_told() -> None:
+    pod = observed(containerStatuses=[{**running(), **OOM}])
+
+    assert (pod.failure, pod.restarts) == ("", 4)
+    assert pod.restarted == (
+        "container engine ended with exit code 137 (OOMKilled), 4 restarts, and runs again"
+    )
+
+
+@pytest.mark.parametrize("count", [-1, "4", None, 2.5, True])
+def test_a_count_of_restarts_that_is_none_is_none(count: Any) -> None:
+    assert observed(containerStatuses=[{**running(), "restartCount": count}]).restarts == 0
+
+
+def test_an_evicted_pod_tells_how_its_containers_ended() -> None:
+    pod = observed(
+        phase="Failed",
+        reason="Evicted",
+        message="low on memory",
+        containerStatuses=[{"name": "engine", "state": ended(reason="OOMKilled")}],
+    )
+
+    assert pod.failure == (
+        "Evicted: low on memory; container engine ended with exit code 137 (OOMKilled)"
+    )
+
+
+def test_since_when_a_pod_is_ready() -> None:
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": LATER}
+
+    assert observed(conditions=[ready]).ready_at_s == NOW_S + 300
+    assert observed(conditions=[{**ready, "status": "False"}]).ready_at_s == 0
 
 
 @pytest.mark.parametrize("reason", ["PodInitializing", "ContainerCreating"])

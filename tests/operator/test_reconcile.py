@@ -8,8 +8,10 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from numalocal_operator.__main__ import RECURSION_LIMIT
+from numalocal_operator.applying import REFUSED_RETRY_S, TAKEN_RETRY_S
 from numalocal_operator.cluster import Cluster
-from numalocal_operator.reconcile import REFUSED_RETRY_S, TAKEN_RETRY_S, reconcile
+from numalocal_operator.reconcile import reconcile
+from numalocal_operator.target import DEADLINE_S
 from numalocal_operator.topologies import Topologies
 
 from .builders import CONFIG, NOW_S, ended_check, owned, raw_worker, running, topology
@@ -65,10 +67,10 @@ def test_a_new_worker_gets_its_pods_its_status_and_an_event_each(
 ) -> None:
     api.put(WORKERS, raw_worker(replicas=2))
 
-    assert turn(cluster) is None
+    assert turn(cluster) == DEADLINE_S
 
     assert api.names(PODS) == ["llama-0", "llama-1"]
-    assert status_of(api)["readyReplicas"] == 0
+    assert status_of(api)["columns"] == {"ready": "0/2", "verified": "0/2"}
     assert told(api) == [
         ("Normal", "PodCreated", "created pod llama-0"),
         ("Normal", "PodCreated", "created pod llama-1"),
@@ -215,18 +217,102 @@ def test_what_nobody_foresaw_is_a_condition_until_it_is_over(
     assert [reason for _, reason, _ in told(api)] == ["PodCreated", "InternalError"]
     assert [method for method, _ in api.writes()].count("PATCH") == 2, "once for each status"
     api.objects[f"{PODS}/llama-0"]["metadata"]["creationTimestamp"] = START.isoformat()
-    assert turn(cluster) is None
+    turn(cluster)
     assert degraded(api)[0] == "False"
 
 
-def test_a_busy_api_server_is_no_fault_of_ours(api: FakeApi, cluster: Cluster) -> None:
-    api.put(WORKERS, raw_worker())
-    api.refusals["POST", PODS] = (503, "busy")
+@pytest.mark.parametrize("code", [500, 503, 504, 429])
+def test_a_pod_that_cannot_be_created_now_is_told_and_tried_again_by_a_back_off(
+    api: FakeApi, cluster: Cluster, code: int
+) -> None:
+    api.put(WORKERS, raw_worker(replicas=200))
+    api.refusals["POST", PODS] = (code, "failed calling webhook: connection refused")
+
+    for _ in range(2):
+        with pytest.raises(ApiException):
+            turn(cluster)
+
+    message = "pod llama-0 (and 199 more): failed calling webhook: connection refused"
+    assert degraded(api) == ("True", "ApiError", message)
+    assert status_of(api)["observedGeneration"] == 1
+    assert told(api) == [("Warning", "ApiError", message)]
+    assert [path for method, path in api.requests if method == "POST"].count(PODS) == 2
+    del api.refusals["POST", PODS]
+    turn(cluster)
+    assert degraded(api)[0] == "False"
+
+
+def test_a_pod_that_may_not_be_deleted_is_told(api: FakeApi, cluster: Cluster) -> None:
+    api.put(WORKERS, raw_worker(replicas=2))
+    turn(cluster)
+    api.objects[f"{WORKERS}/llama"]["spec"]["replicas"] = 1
+    api.refusals["DELETE", f"{PODS}/llama-1"] = (403, "forbidden by a policy")
 
     with pytest.raises(ApiException):
         turn(cluster)
 
-    assert "status" not in api.objects[f"{WORKERS}/llama"]
+    message = "pod llama-1 cannot be deleted: forbidden by a policy"
+    assert degraded(api) == ("True", "ApiError", message)
+    assert status_of(api)["replicas"] == 2
+
+
+def test_pods_that_may_not_be_listed_are_told(api: FakeApi, cluster: Cluster) -> None:
+    api.put(WORKERS, raw_worker())
+    api.refusals["GET", PODS] = (403, "cannot list pods")
+
+    with pytest.raises(ApiException):
+        turn(cluster)
+
+    assert degraded(api) == ("True", "ApiError", "cannot list pods")
+
+
+def test_a_list_that_fails_for_a_moment_costs_a_busy_api_server_no_write(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    api.put(WORKERS, raw_worker())
+    api.refusals["GET", PODS] = (503, "busy")
+
+    with pytest.raises(ApiException):
+        turn(cluster)
+
+    assert api.writes() == []
+
+
+def test_a_worker_without_progress_is_stalled_at_its_deadline_without_an_event(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    def stalled() -> str:
+        (one,) = [one for one in status_of(api)["conditions"] if one["type"] == "Stalled"]
+        return str(one["status"])
+
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    become(api, "llama-0", phase="Pending")
+
+    assert turn(cluster, 250) == 350
+    assert stalled() == "False"
+    assert turn(cluster, 600) is None
+    assert stalled() == "True"
+    become(api, "llama-0", **READY)
+    assert turn(cluster, 700) is None
+    assert stalled() == "False"
+
+
+def test_pods_of_an_invalid_spec_are_counted_as_they_are(api: FakeApi, cluster: Cluster) -> None:
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    become(api, "llama-0", **READY)
+    turn(cluster)
+    api.objects[f"{WORKERS}/llama"]["spec"]["ranks"] = 0
+    api.objects[f"{WORKERS}/llama"]["metadata"]["generation"] = 2
+    turn(cluster)
+    assert status_of(api)["columns"]["ready"] == "1/1"
+
+    become(api, "llama-0", phase="Failed", reason="Evicted", message="disk")
+    turn(cluster)
+
+    assert status_of(api)["columns"]["ready"] == "0/1"
+    assert degraded(api)[1] == "InvalidSpec"
 
 
 def test_a_refusal_of_the_check_reaches_status_and_events_once(
@@ -258,7 +344,7 @@ def test_a_pod_that_the_node_refused_is_replaced_after_its_back_off(
         "ReplicaFailed",
         "pod llama-0: UnexpectedAdmissionError: no devices",
     )
-    assert turn(cluster, 10) is None
+    assert turn(cluster, 10) == DEADLINE_S - 10
 
     metadata = api.objects[f"{PODS}/llama-0"]["metadata"]
     assert metadata["annotations"]["numalocal.io/attempt"] == "1"
@@ -284,21 +370,16 @@ def test_scaling_down_deletes_and_the_end_of_the_pod_is_awaited(
     assert told(api)[-1] == ("Normal", "PodDeleted", "deleted pod llama-1")
 
 
-def test_a_quota_is_told_and_tried_again_though_other_pods_are_created(
-    api: FakeApi, cluster: Cluster
-) -> None:
+def test_a_quota_is_told_and_tried_again(api: FakeApi, cluster: Cluster) -> None:
     api.put(WORKERS, raw_worker(replicas=2))
     api.refusals["POST", PODS] = (403, "exceeded quota: team")
 
     assert turn(cluster) == REFUSED_RETRY_S
 
-    assert degraded(api) == (
-        "True",
-        "PodRefused",
-        "pod llama-0: exceeded quota: team; pod llama-1: exceeded quota: team",
-    )
+    told_once = "pod llama-0 (and 1 more): exceeded quota: team"
+    assert degraded(api) == ("True", "PodRefused", told_once)
     del api.refusals["POST", PODS]
-    assert turn(cluster) is None
+    turn(cluster)
     assert degraded(api)[0] == "False"
 
 
@@ -324,7 +405,7 @@ def test_a_conflict_is_tried_again_soon_as_no_event_may_come(
     assert told(api) == []
     assert degraded(api)[0] == "False"
     del api.refusals["POST", PODS]
-    assert turn(cluster) is None
+    turn(cluster)
     assert api.names(PODS) == ["llama-0", "llama-1"]
 
 
@@ -342,7 +423,7 @@ def test_the_pods_of_a_deleted_worker_of_the_same_name_are_no_alarm(
     assert degraded(api)[0] == "False"
 
     del api.objects[f"{PODS}/llama-0"]
-    assert turn(cluster) is None
+    turn(cluster)
     (owner,) = api.objects[f"{PODS}/llama-0"]["metadata"]["ownerReferences"]
     assert owner["uid"] == "w-2"
 

@@ -3,15 +3,22 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from numalocal.errors import SpecInvalid
 from numalocal.problems import Problem
 from numalocal.worker.spec import Worker
 from numalocal_operator import status as statuses
 from numalocal_operator.observed import ObservedPod
-from numalocal_operator.plan import Plan
+from numalocal_operator.placements import MAX_MESSAGE
+from numalocal_operator.plan import Creation, Plan
+from numalocal_operator.pod import revision
+from numalocal_operator.target import Target, target, unread
+from numalocal_operator.troubles import Trouble
 
-from .builders import NOW, NOW_S, make_pod, make_worker
+from . import kstatus
+from .builders import NOW, NOW_S, make_pod, make_worker, raw_worker
 
 LATER = "2026-01-02T03:09:05Z"
 REPORT = {
@@ -37,9 +44,18 @@ REFUSAL = {
 def status_of(
     worker: Worker, *pods: ObservedPod, plan: Plan | None = None, **given: Any
 ) -> dict[str, Any]:
+    return status_for(target(worker), *pods, plan=plan, **given)
+
+
+def status_for(
+    wanted: Target, *pods: ObservedPod, plan: Plan | None = None, **given: Any
+) -> dict[str, Any]:
+    """Make a status; every one must be what tools read it for."""
     arguments: dict[str, Any] = {"old": {}, "now": NOW, **given}
     old, now = arguments.pop("old"), arguments.pop("now")
-    return statuses.status(worker, pods, plan or Plan(), old, now, **arguments)
+    status = statuses.status(wanted, pods, plan or Plan(), old, now, **arguments)
+    kstatus.hold(status, wanted.generation)
+    return status
 
 
 def condition(status: Mapping[str, Any], kind: str) -> tuple[str, str, str]:
@@ -47,13 +63,15 @@ def condition(status: Mapping[str, Any], kind: str) -> tuple[str, str, str]:
     return found["status"], found["reason"], found["message"]
 
 
-def test_a_worker_that_serves_is_available_and_nothing_else() -> None:
+def test_a_worker_that_serves_is_ready_and_available_and_nothing_else() -> None:
     worker = make_worker(replicas=2)
 
     status = status_of(worker, make_pod(worker, 0), make_pod(worker, 1))
 
     assert condition(status, "Available") == ("True", "ReplicasReady", "2 of 2 replicas are ready")
-    assert condition(status, "Progressing")[:2] == ("False", "Settled")
+    assert condition(status, "Ready")[:2] == ("True", "ReplicasReady")
+    assert condition(status, "Reconciling")[:2] == ("False", "Settled")
+    assert condition(status, "Stalled")[:2] == ("False", "AsPlanned")
     assert condition(status, "Degraded")[:2] == ("False", "AsPlanned")
 
 
@@ -105,7 +123,8 @@ def test_what_is_under_way_is_told(changed: Mapping[str, Any], reason: str, mess
 
     status = status_of(worker, make_pod(worker, **changed))
 
-    assert condition(status, "Progressing") == ("True", reason, message)
+    assert condition(status, "Reconciling") == ("True", reason, message)
+    assert condition(status, "Ready") == ("False", reason, message)
 
 
 def test_waiting_for_room_is_not_degraded() -> None:
@@ -179,11 +198,13 @@ def test_a_taken_name_is_told_with_what_to_do() -> None:
 
 
 def test_what_the_api_server_refuses_is_told() -> None:
-    refusals = ("pod llama-0: exceeded quota: team", "pod llama-1: exceeded quota: team")
+    trouble = Trouble("PodRefused", "pod llama-0 (and 1 more): exceeded quota: team")
 
-    status = status_of(make_worker(replicas=2), refusals=refusals)
+    status = status_of(make_worker(replicas=2), trouble=trouble)
 
-    assert condition(status, "Degraded") == ("True", "PodRefused", "; ".join(refusals))
+    assert condition(status, "Degraded") == ("True", *trouble)
+    assert condition(status, "Ready") == ("False", *trouble)
+    assert condition(status, "Reconciling")[:2] == ("True", "Starting")
 
 
 def test_a_placement_says_where_each_rank_is_and_that_it_is_verified() -> None:
@@ -276,7 +297,7 @@ def test_memory_that_was_not_asked_for_is_left_out_of_the_placement() -> None:
     assert status_of(worker, pod)["placements"][0]["ranks"] == [{"cpus": "2-3", "numaNode": 0}]
 
 
-@pytest.mark.parametrize("message", ["", "done", "[]", '{"verified": true}', "{" * 5000])
+@pytest.mark.parametrize("message", ["", "done", "[]", '{"verified": true}', "{" * 800])
 def test_a_report_that_cannot_be_read_verifies_nothing_and_is_told(message: str) -> None:
     worker = make_worker()
     pod = make_pod(worker, check_passed=True, check_message=message)
@@ -317,7 +338,8 @@ def test_a_transition_time_moves_only_when_the_condition_flips() -> None:
     status = status_of(worker, failing, old=starting, now=LATER)
 
     times = {one["type"]: one["lastTransitionTime"] for one in status["conditions"]}
-    assert times == {"Available": NOW, "Progressing": NOW, "Degraded": LATER}
+    assert times.pop("Degraded") == LATER
+    assert set(times.values()) == {NOW}
 
 
 def test_the_same_observation_gives_the_same_status_later() -> None:
@@ -328,36 +350,50 @@ def test_the_same_observation_gives_the_same_status_later() -> None:
     assert status_of(worker, pod, old=first, now=LATER) == first
 
 
-def test_an_invalid_spec_is_told_in_full_and_the_rest_of_the_status_stays() -> None:
-    worker = make_worker()
-    before = status_of(worker, make_pod(worker))
-    error = SpecInvalid(
-        [Problem("spec.ranks", 0, "must be more"), Problem("spec.pool", 1, "must be a name")]
-    )
+PROBLEMS = SpecInvalid(
+    [Problem("spec.ranks", 0, "must be more"), Problem("spec.pool", 1, "must be a name")]
+)
 
-    status = statuses.invalid(error, 2, before, LATER)
 
-    assert status.keys() == {"observedGeneration", "conditions"}
-    assert status["observedGeneration"] == 2
-    assert condition(status, "Degraded") == (
-        "True",
-        "InvalidSpec",
-        "spec.ranks: 0 must be more; spec.pool: 1 must be a name",
+def invalid(error: SpecInvalid = PROBLEMS, **spec: Any) -> Target:
+    raw = raw_worker(**spec)
+    raw["metadata"]["generation"] = 2
+    return unread(raw, error)
+
+
+def test_an_invalid_spec_is_told_in_full_and_pods_go_on_being_observed() -> None:
+    worker = make_worker(replicas=2)
+    pods = make_pod(worker, 0), make_pod(worker, 1, terminal=True, ready=False, failure="Evicted")
+
+    status = status_for(invalid(replicas=2), *pods)
+
+    told = "spec.ranks: 0 must be more; spec.pool: 1 must be a name"
+    assert condition(status, "Degraded") == ("True", "InvalidSpec", told)
+    assert condition(status, "Stalled") == ("True", "InvalidSpec", told)
+    assert condition(status, "Available") == (
+        "False",
+        "ReplicasNotReady",
+        "1 of 2 replicas are ready",
     )
-    assert condition(status, "Available") == condition(before, "Available")
+    assert (status["observedGeneration"], status["columns"]["ready"]) == (2, "1/2")
+
+
+@pytest.mark.parametrize("replicas", ["2", -1, None, 1.5, True, 10**30])
+def test_replicas_that_are_no_number_count_as_one(replicas: Any) -> None:
+    assert status_for(invalid(replicas=replicas))["columns"]["ready"] == "0/1"
 
 
 def test_a_spec_made_valid_again_is_no_longer_degraded() -> None:
     worker = make_worker()
-    invalid = statuses.invalid(SpecInvalid([Problem("spec.ranks", 0, "no")]), 1, {}, NOW)
 
-    status = status_of(worker, make_pod(worker), old=invalid, now=LATER)
+    status = status_of(worker, make_pod(worker), old=status_for(invalid()), now=LATER)
 
     assert condition(status, "Degraded")[0] == "False"
-    assert len(status["conditions"]) == 3
+    assert condition(status, "Stalled")[0] == "False"
+    assert len(status["conditions"]) == 5
 
 
-def test_no_message_is_longer_than_the_crd_allows() -> None:
+def test_no_text_is_longer_than_the_crd_allows() -> None:
     """The API server would refuse the whole status, again and again."""
     worker = make_worker(replicas=200)
     pod = make_pod(worker, ready=False, failure=40_000 * "x")
@@ -365,21 +401,137 @@ def test_no_message_is_longer_than_the_crd_allows() -> None:
 
     for status in (
         status_of(worker, pod),
-        status_of(worker, refusals=[f"pod {n}: {300 * 'z'}" for n in range(200)]),
-        statuses.invalid(error, 1, {}, NOW),
+        status_of(worker, trouble=Trouble("PodRefused", 60_000 * "z")),
+        status_of(worker, make_pod(worker, ready=False, unschedulable=50_000 * "u")),
+        status_of(worker, plan=Plan(conflicts=tuple(300 * "n" for _ in range(200)))),
+        status_for(invalid(error)),
     ):
-        assert max(len(one["message"]) for one in status["conditions"]) == 32_768
+        assert max(len(one["message"]) for one in status["conditions"]) <= 32_768
+    rank = {"cpus": 50_000 * "9", "numaNode": 0}
+    long = json.dumps({**REPORT, "verified": False, "message": 50_000 * "m", "ranks": [rank]})
+    for message in (50_000 * "x", long):
+        pod = make_pod(
+            worker, check_passed=False, check_message=message, restarted=50_000 * "r", notes=("n",)
+        )
+        (placed,) = status_of(worker, pod)["placements"]
+        texts = placed["message"], placed["lastEnd"], *(one["cpus"] for one in placed["ranks"])
+        assert max(map(len, texts)) <= MAX_MESSAGE
 
 
-def test_a_fault_of_our_own_is_told_and_the_rest_of_the_status_stays() -> None:
+def test_a_status_fits_into_an_object_whatever_the_replicas_and_notes() -> None:
+    worker = make_worker(replicas=10_000)
+    notes = tuple(f"{n} {2_000 * 'x'}" for n in range(300))
+    report = {"check_passed": True, "check_message": json.dumps(REPORT), "notes": notes}
+    pods = [make_pod(worker, replica, **report) for replica in range(1_500)]
+
+    status = status_of(worker, *pods)
+
+    assert len(json.dumps(status)) < 1_000_000
+    assert status["columns"] == {"ready": "1500/10000", "verified": "1500/10000"}
+
+
+def test_pods_that_were_started_again_are_told_with_their_count() -> None:
+    worker = make_worker(replicas=2)
+    told = {"restarts": 3, "restarted": "container engine ended with exit code 137 (OOMKilled)"}
+    report = {"check_passed": True, "check_message": json.dumps(REPORT)}
+
+    serves = status_of(worker, make_pod(worker, 0, **report, **told), make_pod(worker, 1))
+    starts = status_of(worker, make_pod(worker, 0, ready=False, **told), make_pod(worker, 1))
+
+    assert (serves["placements"][0]["restarts"], serves["placements"][0]["lastEnd"]) == (
+        3,
+        told["restarted"],
+    )
+    assert condition(serves, "Degraded")[0] == "False", "it serves again"
+    assert condition(starts, "Degraded") == (
+        "True",
+        "ContainerRestarted",
+        f"pod llama-0: {told['restarted']}",
+    )
+
+
+def test_without_progress_a_worker_is_stalled_and_says_by_what() -> None:
+    worker = make_worker()
+    pod = make_pod(worker, ready=False, unschedulable="0/1 nodes are available")
+
+    status = status_of(worker, pod, overdue=True)
+
+    assert condition(status, "Stalled") == (
+        "True",
+        "ProgressDeadlineExceeded",
+        "no progress for 600 s: pod llama-0 waits for a node: 0/1 nodes are available",
+    )
+    assert condition(status, "Ready")[1] == "Unschedulable"
+
+
+def test_a_worker_that_is_ready_is_never_overdue() -> None:
+    worker = make_worker()
+
+    status = status_of(worker, make_pod(worker), overdue=True)
+
+    assert condition(status, "Ready")[0] == "True"
+
+
+def test_a_step_that_only_deletes_is_no_end_of_work() -> None:
+    worker = make_worker()
+    surplus = make_pod(worker, 1)
+
+    status = status_of(worker, make_pod(worker), surplus, plan=Plan(delete=(surplus,)))
+
+    assert condition(status, "Reconciling")[:2] == ("True", "Stopping")
+
+
+def test_pods_that_could_not_be_looked_at_are_told_and_what_was_known_stays() -> None:
     worker = make_worker()
     before = status_of(worker, make_pod(worker))
 
-    status = statuses.failed(KeyError("name"), 2, before, LATER)
+    status = statuses.failed(Trouble("InternalError", "a fault"), 2, before, LATER)
 
-    assert condition(status, "Degraded") == (
-        "True",
-        "InternalError",
-        "a fault of the operator (KeyError) keeps it from this worker: its log has the trace",
-    )
+    kstatus.hold(status, 2)
+    assert condition(status, "Degraded") == ("True", "InternalError", "a fault")
+    assert condition(status, "Ready")[0] == "Unknown"
     assert condition(status, "Available") == condition(before, "Available")
+
+
+@given(
+    pods=st.lists(
+        st.fixed_dictionaries(
+            {
+                "ready": st.booleans(),
+                "terminal": st.booleans(),
+                "deleting": st.booleans(),
+                "revision": st.sampled_from(["old", ""]),
+                "check_passed": st.sampled_from([None, True, False]),
+                "check_message": st.sampled_from(["", json.dumps(REPORT), json.dumps(REFUSAL)]),
+                "started": st.sampled_from([None, True, False]),
+                "unschedulable": st.sampled_from(["", "no room"]),
+                "failure": st.sampled_from(["", "container engine: ImagePullBackOff"]),
+                "restarted": st.sampled_from(["", "container engine ended with exit code 1"]),
+                "owner_uid": st.sampled_from(["w-1", "w-1", "s-1"]),
+            }
+        ),
+        max_size=4,
+    ),
+    replicas=st.integers(0, 3),
+    overdue=st.booleans(),
+    trouble=st.sampled_from([None, Trouble("PodRefused", "exceeded quota")]),
+    plan=st.sampled_from([Plan(), Plan(create=(Creation(0),)), Plan(conflicts=("llama-0",))]),
+    valid=st.booleans(),
+)
+def test_whatever_is_observed_tools_read_it_as_it_is(
+    *,
+    pods: list[dict[str, Any]],
+    replicas: int,
+    overdue: bool,
+    trouble: Trouble | None,
+    plan: Plan,
+    valid: bool,
+) -> None:
+    worker = make_worker(replicas=replicas)
+    made = [
+        make_pod(worker, number, **{**one, "revision": one["revision"] or revision(worker)})
+        for number, one in enumerate(pods)
+    ]
+    wanted = target(worker) if valid else invalid(replicas=replicas)
+
+    status_for(wanted, *made, plan=plan, overdue=overdue, trouble=trouble)

@@ -1,0 +1,51 @@
+"""What a worker's pods are measured by, also where its spec cannot be read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numalocal.errors import SpecInvalid
+from numalocal.worker.spec import MAX_REPLICAS, Worker
+from numalocal_operator.pod import revision
+
+DEADLINE_S = 600.0
+"""Without progress for so long, a worker is stalled; as Deployments have it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """`revision` is None where the spec cannot be read, and `problem` says why."""
+
+    name: str
+    uid: str
+    generation: int
+    replicas: int
+    revision: str | None
+    problem: str = ""
+
+
+def target(worker: Worker) -> Target:
+    """Measure by a spec as it was read."""
+    return Target(
+        name=worker.name,
+        uid=worker.uid,
+        generation=worker.generation,
+        replicas=worker.replicas,
+        revision=revision(worker),
+    )
+
+
+def unread(raw: Mapping[str, Any], error: SpecInvalid) -> Target:
+    """Measure by what is left of a spec with problems: its replicas, where they are a number."""
+    metadata = raw["metadata"]
+    spec = raw.get("spec")
+    replicas = spec.get("replicas", 1) if isinstance(spec, Mapping) else 1
+    counts = type(replicas) is int and 0 <= replicas <= MAX_REPLICAS
+    return Target(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=int(metadata.get("generation", 0)),
+        replicas=replicas if counts else 1,
+        revision=None,
+        problem=str(error),
+    )

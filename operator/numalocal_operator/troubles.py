@@ -1,0 +1,93 @@
+"""What is wrong with a worker, and what is under way: the most telling first."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from numalocal_operator.observed import STARTED_UNBOUND, ObservedPod, started_unbound
+from numalocal_operator.placements import reported, sentence
+from numalocal_operator.plan import Plan
+from numalocal_operator.target import Target
+
+# Reasons, for people and their alerts.
+STARTING: Final = "Starting"
+UNSCHEDULABLE: Final = "Unschedulable"
+UPDATING: Final = "Updating"
+STOPPING: Final = "Stopping"
+CHECK_REFUSED: Final = "CheckRefused"
+POD_REFUSED: Final = "PodRefused"
+API_ERROR: Final = "ApiError"
+REPORT_UNREADABLE: Final = "ReportUnreadable"
+REPLICA_FAILED: Final = "ReplicaFailed"
+CONTAINER_WAITING: Final = "ContainerWaiting"
+CONTAINER_RESTARTED: Final = "ContainerRestarted"
+NAME_TAKEN: Final = "NameTaken"
+INVALID_SPEC: Final = "InvalidSpec"
+INTERNAL_ERROR: Final = "InternalError"
+
+_MOST_NAMES: Final = 10
+"""Pods that a sentence names."""
+
+
+class Trouble(NamedTuple):
+    """What somebody must act on, or what keeps a worker from being as its spec wants it."""
+
+    reason: str
+    message: str
+
+
+def unsettled(target: Target, live: Sequence[ObservedPod], plan: Plan) -> Iterator[Trouble]:
+    """Tell what is under way: nothing where all is as the spec wants it."""
+    for pod in live:
+        if pod.unschedulable:
+            yield Trouble(UNSCHEDULABLE, f"pod {pod.name} waits for a node: {pod.unschedulable}")
+    if ending := [pod.name for pod in live if pod.deleting]:
+        yield Trouble(STOPPING, f"pods are ending: {_listed(ending)}")
+    if target.problem:
+        return
+    if outdated := [pod.name for pod in live if pod.revision != target.revision]:
+        yield Trouble(UPDATING, f"pods of an older spec are replaced: {_listed(outdated)}")
+    missing = target.replicas - sum(pod.ready for pod in live)
+    if missing > 0:
+        yield Trouble(STARTING, f"{missing} of {target.replicas} replicas start")
+    if plan.delete:
+        yield Trouble(STOPPING, f"pods are ending: {_listed([pod.name for pod in plan.delete])}")
+
+
+def wrongs(
+    target: Target, ours: Sequence[ObservedPod], plan: Plan, trouble: Trouble | None
+) -> Iterator[Trouble]:
+    """Tell what somebody must act on; `trouble` is what the API server refused."""
+    staying = [pod for pod in ours if not pod.deleting]
+    if target.problem:
+        yield Trouble(INVALID_SPEC, target.problem)
+    for pod in staying:
+        if pod.check_passed is False:
+            yield Trouble(CHECK_REFUSED, f"pod {pod.name}: {sentence(pod.check_message)}")
+    if trouble is not None:
+        yield trouble
+    if plan.conflicts:
+        taken = _listed(plan.conflicts)
+        message = f"pods that are not this worker's have its names: {taken}; delete them"
+        yield Trouble(NAME_TAKEN, message)
+    yield from (one for one in map(_of_pod, staying) if one)
+
+
+def _of_pod(pod: ObservedPod) -> Trouble | None:
+    """Tell what is wrong with one pod whose check has not refused; None where nothing is."""
+    if pod.started is False:
+        what = f"pod {pod.name}: {started_unbound(pod)}; it is replaced"
+        return Trouble(STARTED_UNBOUND, what)
+    if pod.failure:
+        reason = REPLICA_FAILED if pod.terminal else CONTAINER_WAITING
+        return Trouble(reason, f"pod {pod.name}: {pod.failure}")
+    if pod.restarted and not pod.ready:
+        return Trouble(CONTAINER_RESTARTED, f"pod {pod.name}: {pod.restarted}")
+    if pod.check_passed and not reported(pod):
+        said = f"its check passed, but its report says nothing of it: {pod.check_message!r}"
+        return Trouble(REPORT_UNREADABLE, f"pod {pod.name}: {said}")
+    return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
