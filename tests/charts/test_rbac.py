@@ -3,10 +3,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from .conftest import Document
+from .conftest import Document, Render, by_name
 
 Objects = Mapping[tuple[str, str], Document]
 Rights = set[tuple[str, str]]
+NAME = "numalocal-operator"
 
 # Every right is one call of the program; a new call needs a line here.
 AGENT = {
@@ -23,6 +24,7 @@ OPERATOR = {
     ("pods", "watch"),
     ("pods", "create"),
     ("pods", "delete"),
+    ("pods/status", "patch"),
     ("nodecputopologies.numalocal.io", "list"),
     ("nodecputopologies.numalocal.io", "watch"),
     ("events", "create"),
@@ -33,7 +35,6 @@ OPERATOR = {
 WEBHOOK = {
     ("mutatingwebhookconfigurations.admissionregistration.k8s.io", "get"),
     ("mutatingwebhookconfigurations.admissionregistration.k8s.io", "patch"),
-    ("pods/status", "patch"),
 }
 
 
@@ -74,6 +75,33 @@ def test_the_one_secret_is_its_own_and_its_configuration_too(objects: Objects) -
 
     assert (secrets["resources"], secrets["verbs"]) == (["secrets"], ["get", "update"])
     assert secrets["resourceNames"] == named[0]["resourceNames"] == ["numalocal-webhook"]
+
+
+def test_an_operator_of_one_namespace_may_do_nothing_to_the_pods_of_another(
+    render: Render,
+) -> None:
+    made = by_name(render("--set=operator.namespace=serving"))
+    everywhere = rights(made["ClusterRole", NAME])
+    there = made["Role", NAME]
+    binding = made["RoleBinding", NAME]
+
+    assert there["metadata"]["namespace"] == binding["metadata"]["namespace"] == "serving"
+    assert binding["roleRef"]["name"] == binding["subjects"][0]["name"] == NAME
+    assert everywhere | rights(there) == OPERATOR | {
+        ("namespaces", "list"),
+        ("namespaces", "watch"),
+    }
+    assert {right.partition(".")[0] for right, _ in everywhere} == {
+        "nodecputopologies",
+        "customresourcedefinitions",
+        "namespaces",
+    }
+
+
+def test_without_the_webhook_no_pods_status_is_written(render: Render) -> None:
+    made = by_name(render("--set=webhook.enabled=false"))
+
+    assert rights(made["ClusterRole", NAME]) == OPERATOR - {("pods/status", "patch")}
 
 
 @pytest.mark.parametrize(("part", "workload"), [("agent", "DaemonSet"), ("operator", "Deployment")])

@@ -3,6 +3,7 @@ from itertools import pairwise
 
 import pytest
 
+from numalocal.log import LEVELS
 from numalocal.sets.poolfile import FIELDS
 
 from .conftest import CHART, Helm
@@ -16,6 +17,9 @@ SECTIONS = (
     "images.binder.nothing",
     "pools[0].nothing",
     "agent.nothing",
+    "agent.affinity.nothing",
+    "agent.extraEnv[0].nothing",
+    "agent.serviceAccount.nothing",
     "agent.resources.nothing",
     "agent.tolerations[0].nothing",
     "nodeGroups.one.nothing",
@@ -23,6 +27,10 @@ SECTIONS = (
     "nodeGroups.one.pools[0].nothing",
     "webhook.nothing",
     "operator.nothing",
+    "operator.affinity.nothing",
+    "operator.extraEnv[0].nothing",
+    "operator.topologySpreadConstraints[0].nothing",
+    "operator.serviceAccount.nothing",
     "operator.resources.nothing",
     "operator.tolerations[0].nothing",
 )
@@ -67,6 +75,17 @@ def test_an_unknown_value_is_refused_by_its_name(helm: Helm, path: str) -> None:
         ("imagePullSecrets[0].secret=mirror", "/imagePullSecrets/0"),
         ("nameOverride=Big", "/nameOverride"),
         ("fullnameOverride=" + 54 * "a", "/fullnameOverride"),
+        ("logLevel=loud", "/logLevel"),
+        ("operator.namespace=A", "/operator/namespace"),
+        (
+            "operator.topologySpreadConstraints[0].maxSkew=1",
+            "/operator/topologySpreadConstraints/0",
+        ),
+        ("agent.extraEnv[0].value=x", "/agent/extraEnv/0"),
+        ("agent.podAnnotations.one=1", "/agent/podAnnotations/one"),
+        ("agent.serviceAccount.annotations.one=1", "/agent/serviceAccount/annotations/one"),
+        ("agent.podLabels.app\\.kubernetes\\.io/component=x", "'app.kubernetes.io/component'"),
+        ("commonLabels.helm\\.sh/chart=x", "'helm.sh/chart'"),
         ("crds.enabled=maybe", "/crds/enabled"),
         ("crds.keep=null", "keep"),
         ("agent.tolerations[0].effect=Never", "/agent/tolerations/0/effect"),
@@ -130,6 +149,12 @@ def test_chart_and_agent_know_the_same_fields_of_a_pool() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
 
     assert tuple(schema["definitions"]["pools"]["items"]["properties"]) == FIELDS
+
+
+def test_chart_and_programs_know_the_same_levels_of_the_log() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    assert tuple(schema["properties"]["logLevel"]["enum"]) == LEVELS
 
 
 def test_every_value_is_explained() -> None:

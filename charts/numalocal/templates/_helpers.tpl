@@ -20,6 +20,17 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: {{ .Chart.Name }}
 {{ include "numalocal.selector" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Labels of the pods of a part, of which .part has the values. */}}
+{{- define "numalocal.pod-labels" -}}
+{{ include "numalocal.selector" .root }}
+{{- with merge (dict) .part.podLabels .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "numalocal.selector" -}}
@@ -39,6 +50,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- else -}}
 {{ $repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
 {{- end -}}
+{{- end }}
+
+{{- define "numalocal.scrape" -}}
+prometheus.io/scrape: "true"
+prometheus.io/port: {{ .Values.agent.httpPort | quote }}
+prometheus.io/path: /metrics
 {{- end }}
 
 {{/* What a group of this name adds to names, and to the labels of its agents. */}}
