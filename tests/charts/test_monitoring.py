@@ -41,6 +41,29 @@ def test_both_at_once_are_two_objects(render: Render) -> None:
     assert len(list(render(DASHBOARD, ALERTS))) == len(list(render())) + 2
 
 
+def test_a_pod_monitor_asks_every_agent_and_keeps_the_labels_of_whom_it_tells(
+    render: Render,
+) -> None:
+    made = list(
+        render(
+            "--set=metrics.podMonitor.enabled=true",
+            "--set=metrics.podMonitor.labels.release=kps",
+            "--set=metrics.podMonitor.interval=1m",
+        )
+    )
+    (monitor,) = of_kind(made, "PodMonitor")
+    (agent,) = of_kind(made, "DaemonSet")
+    pod = agent["spec"]["template"]
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+
+    assert monitor["metadata"]["labels"]["release"] == "kps"
+    chosen = monitor["spec"]["selector"]["matchLabels"]
+    assert chosen.items() <= pod["metadata"]["labels"].items()
+    assert endpoint == {"port": "http", "path": "/metrics", "interval": "1m", "honorLabels": True}
+    assert pod["spec"]["containers"][0]["ports"][0]["name"] == "http"
+    assert not of_kind(list(render()), "PodMonitor")
+
+
 def test_labels_may_be_left_out(render: Render) -> None:
     made = list(render(ALERTS, "--set=metrics.alerts.labels=null"))
 

@@ -118,3 +118,42 @@ def test_a_part_runs_with_its_own_account_and_role(
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": name, "namespace": account["metadata"]["namespace"]}
     ]
+
+
+READ = {"get", "list", "watch"}
+WRITE = {"create", "update", "patch", "delete", "deletecollection"}
+
+
+def aggregated(role: Document) -> set[str]:
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    return {
+        one.removeprefix(prefix) for one in role["metadata"]["labels"] if one.startswith(prefix)
+    }
+
+
+def test_who_may_view_a_namespace_may_view_its_workers_and_the_nodes_sets(objects: Objects) -> None:
+    role = objects["ClusterRole", "numalocal-view"]
+
+    assert aggregated(role) == {"view", "edit", "admin"}
+    assert {verb for _, verb in rights(role)} == READ
+    for kind in ("cpuinferenceworkers", "nodecputopologies"):
+        assert {verb for what, verb in rights(role) if what == f"{kind}.numalocal.io"} == READ
+
+
+def test_who_may_edit_a_namespace_may_write_its_workers_but_not_their_status(
+    objects: Objects,
+) -> None:
+    role = objects["ClusterRole", "numalocal-edit"]
+
+    assert aggregated(role) == {"edit", "admin"}
+    assert rights(role) == {("cpuinferenceworkers.numalocal.io", verb) for verb in WRITE} | {
+        ("cpuinferenceworkers/scale.numalocal.io", verb) for verb in ("update", "patch")
+    }
+
+
+def test_a_drain_waits_for_no_operator_and_leaves_one_of_two(objects: Objects) -> None:
+    budget = objects["PodDisruptionBudget", NAME]["spec"]
+    pod = objects["Deployment", NAME]["spec"]["template"]
+
+    assert (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
+    assert budget["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()

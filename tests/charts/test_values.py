@@ -26,6 +26,8 @@ SECTIONS = (
     "nodeGroups.one.tolerations[0].nothing",
     "nodeGroups.one.pools[0].nothing",
     "webhook.nothing",
+    "metrics.podMonitor.nothing",
+    "networkPolicy.nothing",
     "operator.nothing",
     "operator.affinity.nothing",
     "operator.extraEnv[0].nothing",
@@ -76,6 +78,9 @@ def test_an_unknown_value_is_refused_by_its_name(helm: Helm, path: str) -> None:
         ("nameOverride=Big", "/nameOverride"),
         ("fullnameOverride=" + 54 * "a", "/fullnameOverride"),
         ("logLevel=loud", "/logLevel"),
+        ("metrics.podMonitor.interval=often", "/metrics/podMonitor/interval"),
+        ("networkPolicy.apiServerPorts={}", "/networkPolicy/apiServerPorts"),
+        ("networkPolicy.apiServerPorts={0}", "/networkPolicy/apiServerPorts/0"),
         ("operator.namespace=A", "/operator/namespace"),
         (
             "operator.topologySpreadConstraints[0].maxSkew=1",
