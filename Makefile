@@ -99,6 +99,12 @@ manual: $(VENV)/.dev ## Write the completions and the manual anew from the comma
 metrics: $(VENV)/.dev ## Write dashboard, alerts and their document anew from the table of metrics
 	@$(BIN)/python setup/metrics.py
 
+chart: $(VENV)/.dev ## Write the chart's README anew from its values, and pack the chart for a registry (build/chart)
+	@$(BIN)/python setup/chart.py
+	@helm=$$(PYTHONPATH=tests/e2e $(BIN)/python -m lab helm) && $$helm lint --strict charts/numalocal \
+	  && $$helm package charts/numalocal --destination build/chart \
+	  && echo "push it with: helm push build/chart/numalocal-VERSION.tgz oci://REGISTRY"
+
 protos: $(VENV)/.dev ## Generate the wire code from protos/
 	@$(BIN)/python -m grpc_tools.protoc -I$(WIRE)=protos --python_out=deviceplugin \
 	  --pyi_out=deviceplugin $(patsubst protos/%,$(WIRE)/%,$(wildcard protos/*.proto))
@@ -128,4 +134,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(COMPILE)
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bare e2e faults lab lab-down check helm build native native-check fmt golden manual metrics protos clean
+.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bare e2e faults lab lab-down check helm build native native-check fmt golden manual metrics chart protos clean
