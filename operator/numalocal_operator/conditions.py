@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from numalocal.problems import clipped
 from numalocal_operator.observed import ObservedPod
 from numalocal_operator.plan import Plan
-from numalocal_operator.target import DEADLINE_S, Target
+from numalocal_operator.target import Target
 from numalocal_operator.troubles import Trouble, unsettled, wrongs
 
 READY: Final = "Ready"
@@ -114,7 +114,9 @@ def _for_tools(
             RECONCILING: Verdict("True", *open_),
             STALLED: Verdict("False", AS_PLANNED, "it goes on"),
         }
-    reason, why = (wrong or open_) if target.problem else (DEADLINE_EXCEEDED, _overdue(ready))
+    reason, why = (
+        (wrong or open_) if target.problem else (DEADLINE_EXCEEDED, _overdue(target, ready))
+    )
     return {
         READY: ready,
         RECONCILING: Verdict("False", reason, why),
@@ -122,8 +124,8 @@ def _for_tools(
     }
 
 
-def _overdue(ready: Verdict) -> str:
-    return f"no progress for {DEADLINE_S:.0f} s: {ready.message}"
+def _overdue(target: Target, ready: Verdict) -> str:
+    return f"no progress for {target.deadline_s:.0f} s: {ready.message}"
 
 
 def _available(target: Target, live: Sequence[ObservedPod]) -> Verdict:

@@ -1,5 +1,6 @@
 """What of a pod matters to us: raw pod in, ObservedPod out."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ Started = Callable[[str, str, str], bool | None]
 STARTED_UNBOUND: Final = "StartedUnbound"
 """Reason of conditions and events for an engine that was created while its agent was away."""
 
+_REPLICA: Final = re.compile(r"(0|[1-9][0-9]{0,8})(-[0-9a-f]{8})?")
+"""What follows the worker's name: the number, and what tells a pod that took another's place."""
 _DIGITS: Final = 9
 """Of a number in an annotation, which anybody may have written."""
 
@@ -24,8 +27,11 @@ class ObservedPod:
     """One pod.
 
     `owner_uid` is that of its controller, empty where it has none; `owner_kind` likewise.
-    `replica` is None where its label is no number.  `ready` pods serve and are to go on serving.
-    `ended_at_s` counts for terminal pods only.  `check_message` is the termination message of the
+    `replica` is told by its name, None where that is not its worker's.  `released` tells that
+    the user took it out of its worker's service, by removing the label: nobody owns it.
+    `ready` pods serve and are to go on serving.  `ended_at_s` and `was_ready` count for terminal
+    pods only, `deleted_at_s` for those that are being deleted: it is when their grace is over.
+    `check_message` is the termination message of the
     last check that ended, `check_passed` whether it ended well, None while none has.
     `engine` is the name of its engine's container, and `engine_id` the container that runs now, as
     the runtime names it, empty where none does.  `started` tells whether that one was created with
@@ -40,11 +46,14 @@ class ObservedPod:
     uid: str
     owner_uid: str
     owner_kind: str
+    released: bool
     replica: int | None
     revision: str
     attempt: int
     created_at_s: float
     ended_at_s: float
+    deleted_at_s: float
+    was_ready: bool
     terminal: bool
     deleting: bool
     ready: bool
@@ -66,11 +75,13 @@ def observe(raw: RawPod, started: Started) -> ObservedPod:
     """Read a pod as the API server gives it, and what its node tells of its engine's start."""
     metadata, status = raw["metadata"], raw.get("status") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    replica = labels.get(names.LABEL_REPLICA, "")
     attempt = annotations.get(names.ANNOTATION_ATTEMPT, "")
     terminal = status.get("phase") in ("Failed", "Succeeded")
     deleting = "deletionTimestamp" in metadata
     owner = _controller(metadata)
+    released = owner.get("kind") == names.KIND and not _is_labelled(labels, owner)
+    if released:
+        owner = {}
     check_passed, check_message = _check(status)
     uid, node = metadata.get("uid", ""), (raw.get("spec") or {}).get("nodeName", "")
     engine = annotations.get(names.ANNOTATION_CONTAINER, "")
@@ -82,11 +93,14 @@ def observe(raw: RawPod, started: Started) -> ObservedPod:
         uid=uid,
         owner_uid=str(owner.get("uid", "")),
         owner_kind=str(owner.get("kind", "")),
-        replica=int(replica) if replica.isdecimal() else None,
+        released=released,
+        replica=_replica(metadata["name"], str(owner.get("name", ""))),
         revision=labels.get(names.LABEL_REVISION, ""),
         attempt=int(attempt) if attempt.isdecimal() and len(attempt) <= _DIGITS else 0,
         created_at_s=_seconds(metadata.get("creationTimestamp")),
         ended_at_s=_ended_at(metadata, status),
+        deleted_at_s=_seconds(metadata.get("deletionTimestamp")),
+        was_ready=_was_ready(readiness, _container(status, engine)),
         terminal=terminal,
         deleting=deleting,
         ready=ready,
@@ -126,6 +140,26 @@ def unverified(pod: ObservedPod) -> str:
 def _controller(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     owners = metadata.get("ownerReferences") or ()
     return next((one for one in owners if one.get("controller")), {})
+
+
+def _is_labelled(labels: Mapping[str, str], owner: Mapping[str, Any]) -> bool:
+    return labels.get(names.LABEL_WORKER) == owner.get("name")
+
+
+def _replica(pod: str, worker: str) -> int | None:
+    """Tell a pod's replica by its name, which nobody can edit as labels can be."""
+    found = _REPLICA.fullmatch(pod.removeprefix(f"{worker}-")) if worker else None
+    return int(found[1]) if found else None
+
+
+def _was_ready(readiness: Mapping[str, Any], engine: Mapping[str, Any]) -> bool:
+    """Tell whether a pod has been ready since its engine started last.
+
+    A pod that never was has the condition since before its engine started.
+    """
+    states = (engine.get("state") or {}).values()
+    starts = [_seconds(one.get("startedAt")) for one in states if isinstance(one, Mapping)]
+    return bool(starts) and _seconds(readiness.get("lastTransitionTime")) > max(starts) > 0
 
 
 def _check(status: Mapping[str, Any]) -> tuple[bool | None, str]:

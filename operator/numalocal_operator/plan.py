@@ -1,25 +1,32 @@
 """The next step of a worker: worker + observed pods + time -> what to create and delete."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from numalocal import names
 from numalocal.worker.spec import Worker
 from numalocal_operator.observed import ObservedPod
-from numalocal_operator.pod import pod_name, revision
+from numalocal_operator.pod import pod_name, revision, successor_name
 
 FIRST_BACK_OFF_S: Final = 10.0
 LONGEST_BACK_OFF_S: Final = 300.0
-"""Also the life after which a pod counts as having worked: the back-off begins anew."""
+"""Also the life of a pod that was ready after which the back-off begins anew."""
 CONFLICT_RETRY_S: Final = 30.0
 """How often to see whether somebody else's pod is gone: no event of it need reach us."""
+LOST_AFTER_S: Final = 30.0
+"""How long beyond its grace period a pod may take to end before its node counts as lost."""
+
+
+Kept = Mapping[int, ObservedPod | None]
+"""The pod of each replica in order, None where one is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """A pod to create; `replaces` is a terminal pod of the same name to remove just before."""
+    """A pod to create; `replaces` is a terminal pod of ours to remove just before."""
 
+    name: str
     replica: int
     attempt: int = 0
     replaces: ObservedPod | None = None
@@ -29,13 +36,15 @@ class Creation:
 class Plan:
     """One step.  It is derived from what is observed alone, so a restart loses nothing.
 
-    `delete` are pods of our own.  `conflicts` are names that somebody else's pod has.
+    `delete` are pods of our own.  `conflicts` are names that somebody else's pod has.  `lost` are
+    pods of ours that do not end, and whose place others take.
     `requeue_after_s` is when to look again without an event, None where there is no need.
     """
 
     create: tuple[Creation, ...] = ()
     delete: tuple[ObservedPod, ...] = ()
     conflicts: tuple[str, ...] = ()
+    lost: tuple[ObservedPod, ...] = ()
     requeue_after_s: float | None = None
 
 
@@ -47,35 +56,70 @@ def back_off_s(attempt: int) -> float:
 def plan(worker: Worker, pods: Sequence[ObservedPod], now_s: float) -> Plan:
     """Decide the next step; nothing to do is the empty plan.
 
-    A replica has at most one pod: a new one is created only where its name is free, or taken by a
-    terminal pod of ours, which is removed in the same step.
+    A replica has at most one pod: a new one is created only where there is none, where a terminal
+    pod of ours is removed in the same step, or where its pod is lost with its node.
     """
+    wanted = revision(worker)
     ours = [pod for pod in pods if pod.owner_uid == worker.uid]
-    of_replica = {pod.replica: pod for pod in ours}
-    others = {pod.name: pod for pod in pods if pod.owner_uid != worker.uid}
+    lost = tuple(pod for pod in ours if _lost_in_s(pod, now_s) <= 0)
+    there = [pod for pod in ours if pod not in lost]
+    kept = _chosen(worker.replicas, there, wanted)
+    surplus = [pod for pod in there if not pod.deleting and pod not in kept.values()]
+    waits = [_lost_in_s(pod, now_s) for pod in there if pod.deleting]
+    taken = {pod.name: pod for pod in pods if pod not in there}
     create: list[Creation] = []
     in_the_way: list[ObservedPod] = []
-    waits: list[float] = []
-    for replica in range(worker.replicas):
-        pod, other = of_replica.get(replica), others.get(pod_name(worker, replica))
-        if pod is None and other is not None:
-            in_the_way.append(other)
-        elif pod is None:
-            create.append(Creation(replica))
-        elif pod.terminal and not pod.deleting:
-            attempt, wait_s = _next_attempt(worker, pod, now_s)
-            if wait_s > 0:
-                waits.append(wait_s)
-            else:
-                create.append(Creation(replica, attempt, replaces=pod))
-    surplus = [pod for pod in ours if not pod.deleting and _surplus(pod, worker)]
-    settled = not create and not waits
+    for replica, pod in kept.items():
+        if pod is not None and (pod.deleting or not pod.terminal):
+            continue
+        attempt, wait_s = (0, 0.0) if pod is None else _next_attempt(pod, wanted, now_s)
+        name = _free_name(worker, replica, taken)
+        if wait_s > 0:
+            waits.append(wait_s)
+        elif name in taken:
+            in_the_way.append(taken[name])
+        else:
+            create.append(Creation(name, replica, attempt, replaces=pod))
+    waits += [CONFLICT_RETRY_S for _ in in_the_way]
     return Plan(
         create=tuple(create),
-        delete=tuple(surplus) or _outdated(worker, ours, settled=settled),
+        delete=(*surplus, *_given_up(worker, kept, wanted)),
         conflicts=tuple(pod.name for pod in in_the_way if not _goes(pod)),
-        requeue_after_s=min([*waits, *(CONFLICT_RETRY_S for _ in in_the_way)], default=None),
+        lost=lost,
+        requeue_after_s=min(waits, default=None),
     )
+
+
+def _lost_in_s(pod: ObservedPod, now_s: float) -> float:
+    """Give the seconds until a pod that ends counts as lost; for ever where it does not end."""
+    return pod.deleted_at_s + LOST_AFTER_S - now_s if pod.deleting else float("inf")
+
+
+def _chosen(replicas: int, ours: Sequence[ObservedPod], wanted: str) -> Kept:
+    """Pick the pods to keep, by replica, None where one is missing.
+
+    What serves stays, and what has no node goes first, as with a Deployment.
+    """
+
+    def worth(pod: ObservedPod) -> tuple[object, ...]:
+        idle = pod.deleting, pod.terminal, not pod.node, not pod.ready
+        return (*idle, pod.revision != wanted, pod.replica, pod.name)
+
+    kept: dict[int, ObservedPod | None] = {}
+    for pod in sorted((one for one in ours if one.replica is not None), key=worth):
+        if pod.replica is not None and len(kept) < replicas:
+            kept.setdefault(pod.replica, pod)
+    missing = [number for number in range(replicas) if number not in kept]
+    kept |= dict.fromkeys(missing[: replicas - len(kept)])
+    return dict(sorted(kept.items()))
+
+
+def _free_name(worker: Worker, replica: int, taken: Mapping[str, ObservedPod]) -> str:
+    """Name a replica's new pod: past pods of ours that are lost, or that the user released."""
+    name = pod_name(worker, replica)
+    while (other := taken.get(name)) and (other.released or other.owner_uid == worker.uid):
+        name = successor_name(worker, replica, other.uid)
+    return name
 
 
 def _goes(pod: ObservedPod) -> bool:
@@ -87,38 +131,31 @@ def _goes(pod: ObservedPod) -> bool:
     return pod.deleting or pod.owner_kind == names.KIND
 
 
-def _next_attempt(worker: Worker, pod: ObservedPod, now_s: float) -> tuple[int, float]:
+def _next_attempt(pod: ObservedPod, wanted: str, now_s: float) -> tuple[int, float]:
     """Number the successor of a terminal pod, and say in how many seconds it may come.
 
     What failed by an older spec tells nothing of the present one, which is tried at once.
     """
-    if pod.revision != revision(worker):
+    if pod.revision != wanted:
         return 0, 0.0
-    worked = pod.ended_at_s - pod.created_at_s > LONGEST_BACK_OFF_S
+    worked = pod.was_ready and pod.ended_at_s - pod.created_at_s > LONGEST_BACK_OFF_S
     attempt = 0 if worked else pod.attempt
     return attempt + 1, pod.ended_at_s + back_off_s(attempt) - now_s
 
 
-def _surplus(pod: ObservedPod, worker: Worker) -> bool:
-    return pod.replica is None or pod.replica >= worker.replicas
+def _given_up(worker: Worker, kept: Kept, wanted: str) -> tuple[ObservedPod, ...]:
+    """Pick the pods to give up for a new revision, or a start with its binding, if it is time.
 
-
-def _outdated(
-    worker: Worker, ours: Sequence[ObservedPod], *, settled: bool
-) -> tuple[ObservedPod, ...]:
-    """Pick the one pod to give up for a new revision, or a start with its binding, if it is time.
-
-    One at a time, and what does not serve goes first; a pod that serves is given up only while
-    all others serve.  CPU sets are scarce, so the old pod goes before the new one comes.
+    What does not serve goes at once; of what serves only so many that no more than the worker
+    allows are missing.  CPU sets are scarce, so the old pod goes before the new one comes.
     """
-    live = [pod for pod in ours if not pod.terminal]
-    if not settled or any(pod.deleting for pod in live):
-        return ()
-    wanted = revision(worker)
-    outdated = [pod for pod in live if pod.revision != wanted or pod.started is False]
+    live = [pod for pod in kept.values() if pod and not (pod.terminal or pod.deleting)]
+    outdated = [
+        pod
+        for pod in live
+        if pod.started is False or (pod.revision != wanted and not worker.paused)
+    ]
     idle = [pod for pod in outdated if not pod.ready]
-    if idle:
-        return (idle[0],)
-    if outdated and all(pod.ready for pod in live):
-        return (max(outdated, key=lambda pod: pod.replica or 0),)
-    return ()
+    spare = worker.max_unavailable - (worker.replicas - sum(pod.ready for pod in live))
+    serving = [pod for pod in reversed(outdated) if pod.ready]
+    return (*idle, *serving[: max(spare, 0)])

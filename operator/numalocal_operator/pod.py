@@ -3,18 +3,26 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import fields
+from typing import Any, Final
 
 from numalocal import names
 from numalocal.worker.inject import Manifest, PoolNumbers, inject
 from numalocal.worker.spec import Worker
 from numalocal_operator.config import Config
 
+_ALWAYS_COUNTED: Final = ("name", "openmp")
+"""Fields of the engine in every revision, also by default: to leave one out now would roll all."""
+
 
 def pod_name(worker: Worker, replica: int) -> str:
     """Name a replica's pod: stable, so that a replica can never have two."""
     return f"{worker.name}-{replica}"
+
+
+def successor_name(worker: Worker, replica: int, predecessor_uid: str) -> str:
+    """Name the pod that takes the place of one that does not end: every operator gives the same."""
+    return f"{pod_name(worker, replica)}-{hashlib.sha256(predecessor_uid.encode()).hexdigest()[:8]}"
 
 
 def selector(worker: str) -> Mapping[str, str]:
@@ -25,14 +33,21 @@ def selector(worker: str) -> Mapping[str, str]:
 def revision(worker: Worker) -> str:
     """Hash what the user asked of a pod; a change of it replaces the pods.
 
-    Our own settings and the nodes' numbers are left out: neither an upgrade of the operator nor a
-    new node may restart a worker.
+    Our own settings and the nodes' numbers are left out, and fields that are as they are by default
+    but for those that always counted: neither an upgrade of the operator, which may bring new
+    fields, nor a new node may restart a worker.
     """
+    said = {
+        field.name: value
+        for field in fields(worker.engine)
+        if (value := getattr(worker.engine, field.name)) != field.default
+        or field.name in _ALWAYS_COUNTED
+    }
     asked = [
         worker.template.raw,
         worker.ranks,
         worker.pool,
-        {name: value for name, value in asdict(worker.engine).items() if value is not None},
+        said,
         worker.memory_per_rank_bytes,
     ]
     text = json.dumps(asked, sort_keys=True, default=str)
@@ -40,24 +55,40 @@ def revision(worker: Worker) -> str:
 
 
 def manifest(
-    worker: Worker, replica: int, *, numbers: PoolNumbers, attempt: int, config: Config
+    worker: Worker,
+    replica: int,
+    *,
+    numbers: PoolNumbers,
+    attempt: int,
+    config: Config,
+    name: str | None = None,
 ) -> Manifest:
-    """Make the pod of a replica; `attempt` counts replacements."""
+    """Make the pod of a replica; `attempt` counts replacements.
+
+    It has the replica's own name but where another is given.
+    """
     injected = inject(worker.template, worker.ask, numbers, config.check)
     annotations = dict(injected.annotations)
     if attempt:
         annotations[names.ANNOTATION_ATTEMPT] = str(attempt)
     theirs = worker.template.raw.get("metadata") or {}
+    name = name or pod_name(worker, replica)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": _metadata(worker, replica, theirs, annotations),
+        "metadata": _metadata(
+            worker, name or pod_name(worker, replica), replica, theirs, annotations
+        ),
         "spec": injected.spec,
     }
 
 
 def _metadata(
-    worker: Worker, replica: int, theirs: Mapping[str, Any], annotations: Mapping[str, str]
+    worker: Worker,
+    name: str,
+    replica: int,
+    theirs: Mapping[str, Any],
+    annotations: Mapping[str, str],
 ) -> Manifest:
     owner = {
         "apiVersion": names.API_VERSION,
@@ -65,6 +96,7 @@ def _metadata(
         "name": worker.name,
         "uid": worker.uid,
         "controller": True,
+        "blockOwnerDeletion": True,
     }
     labels = {
         **selector(worker.name),
@@ -72,7 +104,7 @@ def _metadata(
         names.LABEL_REVISION: revision(worker),
     }
     return {
-        "name": pod_name(worker, replica),
+        "name": name,
         "namespace": worker.namespace,
         "labels": {**(theirs.get("labels") or {}), **labels},
         "annotations": {**(theirs.get("annotations") or {}), **annotations},

@@ -6,7 +6,7 @@ from typing import Any
 
 from numalocal_operator.observed import ObservedPod
 from numalocal_operator.plan import Plan
-from numalocal_operator.target import DEADLINE_S, Target
+from numalocal_operator.target import Target
 
 
 def left_s(
@@ -22,11 +22,11 @@ def left_s(
     A pod that is made again after a failure is none.
     """
     if plan.delete or any(not one.attempt for one in plan.create):
-        return DEADLINE_S
+        return target.deadline_s
     made = [pod.created_at_s for pod in pods if not pod.attempt and pod.owner_uid == target.uid]
     ready = [pod.ready_at_s for pod in pods if pod.owner_uid == target.uid]
     latest = max([_since_s(target, old, now_s), *made, *ready])
-    return min(latest, now_s) + DEADLINE_S - now_s
+    return min(latest, now_s) + target.deadline_s - now_s
 
 
 def _since_s(target: Target, old: Mapping[str, Any], now_s: float) -> float:

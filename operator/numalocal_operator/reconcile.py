@@ -78,8 +78,14 @@ class _Round:
         numbers = (self.topologies.pools() or {}).get(worker.pool, PoolNumbers())
 
         def make(creation: Creation) -> Manifest:
-            replica, attempt = creation.replica, creation.attempt
-            return manifest(worker, replica, numbers=numbers, attempt=attempt, config=self.config)
+            return manifest(
+                worker,
+                creation.replica,
+                numbers=numbers,
+                attempt=creation.attempt,
+                config=self.config,
+                name=creation.name,
+            )
 
         done = carry_out(self.cluster, worker.namespace, step, make, self._tell)
         left_s = self._say(target(worker), pods, step, done.trouble)

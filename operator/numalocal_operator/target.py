@@ -5,22 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from numalocal.errors import SpecInvalid
-from numalocal.worker.spec import MAX_REPLICAS, Worker
+from numalocal.worker.spec import DEADLINE_S, MAX_REPLICAS, Worker
 from numalocal_operator.pod import revision
-
-DEADLINE_S = 600.0
-"""Without progress for so long, a worker is stalled; as Deployments have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """`revision` is None where the spec cannot be read, and `problem` says why."""
+    """`revision` is None where the spec cannot be read, and `problem` says why.
+
+    Without progress for `deadline_s` a worker is stalled.
+    """
 
     name: str
     uid: str
     generation: int
     replicas: int
     revision: str | None
+    deadline_s: float = float(DEADLINE_S)
+    paused: bool = False
     problem: str = ""
 
 
@@ -32,6 +34,8 @@ def target(worker: Worker) -> Target:
         generation=worker.generation,
         replicas=worker.replicas,
         revision=revision(worker),
+        deadline_s=float(worker.progress_deadline_s),
+        paused=worker.paused,
     )
 
 

@@ -12,6 +12,8 @@ from numalocal_operator.target import Target
 STARTING: Final = "Starting"
 UNSCHEDULABLE: Final = "Unschedulable"
 UPDATING: Final = "Updating"
+PAUSED: Final = "Paused"
+NODE_LOST: Final = "NodeLost"
 STOPPING: Final = "Stopping"
 CHECK_REFUSED: Final = "CheckRefused"
 POD_REFUSED: Final = "PodRefused"
@@ -45,12 +47,18 @@ def unsettled(target: Target, live: Sequence[ObservedPod], plan: Plan) -> Iterat
     if target.problem:
         return
     if outdated := [pod.name for pod in live if pod.revision != target.revision]:
-        yield Trouble(UPDATING, f"pods of an older spec are replaced: {_listed(outdated)}")
+        yield _rolling(outdated, paused=target.paused)
     missing = target.replicas - sum(pod.ready for pod in live)
     if missing > 0:
         yield Trouble(STARTING, f"{missing} of {target.replicas} replicas start")
     if plan.delete:
         yield Trouble(STOPPING, f"pods are ending: {_listed([pod.name for pod in plan.delete])}")
+
+
+def _rolling(outdated: Sequence[str], *, paused: bool) -> Trouble:
+    if paused:
+        return Trouble(PAUSED, f"paused, with pods of an older spec: {_listed(outdated)}")
+    return Trouble(UPDATING, f"pods of an older spec are replaced: {_listed(outdated)}")
 
 
 def wrongs(
@@ -69,6 +77,9 @@ def wrongs(
         taken = _listed(plan.conflicts)
         message = f"pods that are not this worker's have its names: {taken}; delete them"
         yield Trouble(NAME_TAKEN, message)
+    for pod in plan.lost:
+        what = f"pod {pod.name} has not ended though its grace period is over"
+        yield Trouble(NODE_LOST, f"{what}: node {pod.node} may be lost; another takes its place")
     yield from (one for one in map(_of_pod, staying) if one)
 
 

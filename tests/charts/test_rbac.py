@@ -19,6 +19,7 @@ OPERATOR = {
     ("cpuinferenceworkers.numalocal.io", "list"),
     ("cpuinferenceworkers.numalocal.io", "watch"),
     ("cpuinferenceworkers/status.numalocal.io", "patch"),
+    ("cpuinferenceworkers/finalizers.numalocal.io", "update"),  # blockOwnerDeletion of its pods
     ("pods", "get"),
     ("pods", "list"),
     ("pods", "watch"),

@@ -6,7 +6,7 @@ import pytest
 from numalocal_operator.observed import ObservedPod
 from numalocal_operator.observed import observe as observe_with
 
-from .builders import NOW_S, ended_check, make_worker, raw_pod, running
+from .builders import NOW, NOW_S, ended_check, make_worker, raw_pod, running
 
 LATER = "2026-01-02T03:09:05Z"
 
@@ -39,12 +39,55 @@ def test_a_pod_that_somebody_else_made_is_read_as_well() -> None:
     assert (pod.owner_uid, pod.replica, pod.revision, pod.created_at_s) == ("", None, "", 0.0)
 
 
-@pytest.mark.parametrize("value", ["", "first", "-1"])
-def test_a_replica_label_that_is_no_number_is_no_replica(value: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "replica"),
+    [
+        ("llama-0", 0),
+        ("llama-17", 17),
+        ("llama-3-0a1b2c3d", 3),
+        ("llama-01", None),
+        ("llama-x", None),
+        ("llama", None),
+        ("llama-3-xyz", None),
+        ("llama-b-0", None),
+        ("llama-9999999999", None),
+    ],
+)
+def test_a_replica_is_told_by_the_name_whatever_its_label_says(
+    name: str, replica: int | None
+) -> None:
     raw = raw_pod(make_worker())
-    raw["metadata"]["labels"]["numalocal.io/replica"] = value
+    raw["metadata"]["name"] = name
+    raw["metadata"]["labels"]["numalocal.io/replica"] = "5"
 
-    assert observe(raw).replica is None
+    assert observe(raw).replica == replica
+
+
+@pytest.mark.parametrize("label", [None, "other"])
+def test_a_pod_without_the_label_of_its_worker_is_released(label: str | None) -> None:
+    raw = raw_pod(make_worker())
+    raw["metadata"]["labels"]["numalocal.io/worker"] = label
+
+    pod = observe(raw)
+
+    assert (pod.released, pod.owner_uid) == (True, "")
+    assert not observed().released
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"), [(NOW, False), (LATER, True)], ids=["never was", "was"]
+)
+def test_a_pod_that_ended_had_been_ready_where_its_readiness_changed_since_its_engine_started(
+    since: str, *, expected: bool
+) -> None:
+    started = "2026-01-02T03:05:00Z"
+    engine = {"name": "engine", "state": {"terminated": {"exitCode": 1, "startedAt": started}}}
+    ready = {"type": "Ready", "status": "False", "lastTransitionTime": since}
+
+    assert observed(phase="Failed", conditions=[ready], containerStatuses=[engine]).was_ready is (
+        expected
+    )
+    assert not observed(phase="Failed", conditions=[ready]).was_ready
 
 
 def test_only_the_controller_is_the_owner() -> None:

@@ -1,5 +1,7 @@
+import dataclasses
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,11 +9,12 @@ from typing import Any
 import pytest
 
 from numalocal import names
+from numalocal.engines import EngineSettings
 from numalocal.worker.documents import load_worker
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
-from numalocal_operator.pod import manifest, revision
+from numalocal_operator.pod import manifest, revision, successor_name
 
 from .builders import CONFIG, NUMBERS, make_worker, raw_worker
 
@@ -72,6 +75,7 @@ def test_a_pod_belongs_to_its_worker_so_the_garbage_collector_can_remove_it() ->
             "name": "llama",
             "uid": "w-1",
             "controller": True,
+            "blockOwnerDeletion": True,
         }
     ]
 
@@ -294,6 +298,56 @@ def test_the_check_names_a_user_only_where_the_pods_is_root(theirs: Any, user: i
 )
 def test_what_changes_the_pod_changes_the_revision(change: Mapping[str, Any]) -> None:
     assert revision(make_worker(**change)) != revision(make_worker())
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({}, "a0852a4820"),
+        ({"ranks": 2, "engine": {"name": "vllm"}, "memory": {"perRank": "64Gi"}}, "bd4677f5e8"),
+        (
+            {"engine": {"name": "vllm", "reservedCores": 1}, "memory": {"kvCache": "8Gi"}},
+            "8e26f084df",
+        ),
+    ],
+)
+def test_an_upgrade_of_the_operator_keeps_the_revisions_of_workers(
+    spec: dict[str, Any], expected: str
+) -> None:
+    """These are what the first release gives: another one rolls every worker there is."""
+    assert revision(make_worker(**spec)) == expected
+
+
+def test_a_field_of_the_engine_that_is_new_and_by_default_is_in_no_revision() -> None:
+    counted = {field.name for field in dataclasses.fields(EngineSettings)}
+    engine = EngineSettings(name="vllm")
+
+    assert {name for name in counted if getattr(engine, name) is not None} == {"name", "openmp"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"maxUnavailable": 3}, {"paused": True}, {"progressDeadlineSeconds": 60}], ids=str
+)
+def test_how_to_roll_is_no_reason_to_roll(change: dict[str, Any]) -> None:
+    assert revision(make_worker(**change)) == revision(make_worker())
+
+
+def test_a_restart_as_kubectl_writes_it_is_a_new_revision() -> None:
+    template: dict[str, Any] = {"spec": {"containers": [{"name": "engine", "image": "x"}]}}
+    at = {"kubectl.kubernetes.io/restartedAt": "2026-01-02T03:04:05Z"}
+    restarted = {**template, "metadata": {"annotations": at}}
+    worker = make_worker(template=restarted)
+
+    assert revision(worker) != revision(make_worker(template=template))
+    assert pod_of(worker)["metadata"]["annotations"].items() >= at.items()
+
+
+def test_a_pod_that_takes_anothers_place_has_a_name_of_its_own() -> None:
+    worker = make_worker()
+    names = {successor_name(worker, 0, uid) for uid in ("a", "b", "a")}
+
+    assert len(names) == 2
+    assert all(re.fullmatch(r"llama-0-[0-9a-f]{8}", name) for name in names)
 
 
 def test_scaling_an_upgrade_and_another_node_do_not_change_the_revision() -> None:

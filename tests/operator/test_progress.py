@@ -53,10 +53,10 @@ def test_a_pod_that_is_made_or_becomes_ready_is_progress(at: str) -> None:
 
 def test_a_pod_that_is_made_again_after_a_failure_is_none() -> None:
     assert left(starts(attempt=3, created_at_s=NOW_S + 300), passed_s=400) == 200
-    assert left(plan=Plan(create=(Creation(0, attempt=3),)), passed_s=700) == -100
+    assert left(plan=Plan(create=(Creation("llama-0", 0, attempt=3),)), passed_s=700) == -100
 
 
-@pytest.mark.parametrize("step", [Plan(create=(Creation(0),)), Plan(delete=(starts(),))])
+@pytest.mark.parametrize("step", [Plan(create=(Creation("llama-0", 0),)), Plan(delete=(starts(),))])
 def test_a_step_that_is_taken_now_is_progress(step: Plan) -> None:
     assert left(plan=step, old=STALLED, passed_s=5000) == 600
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ApiException
 
+from numalocal.worker.spec import DEADLINE_S
 from numalocal_operator.__main__ import RECURSION_LIMIT
 from numalocal_operator.applying import REFUSED_RETRY_S, TAKEN_RETRY_S
 from numalocal_operator.cluster import Cluster
 from numalocal_operator.reconcile import reconcile
-from numalocal_operator.target import DEADLINE_S
 from numalocal_operator.topologies import Topologies
 
 from .builders import CONFIG, NOW_S, ended_check, owned, raw_worker, running, topology
@@ -471,3 +471,56 @@ def test_a_replica_that_started_unbound_is_replaced_with_its_reason(
     turn(cluster, topologies=topologies)
     assert api.objects[f"{PODS}/llama-0"]["metadata"]["uid"] != uid
     assert degraded(api)[0] == "False"
+
+
+def test_a_replica_on_a_node_that_died_has_a_successor_after_its_grace(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    become(api, "llama-0", **READY)
+    turn(cluster)
+    api.objects[f"{PODS}/llama-0"]["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:35Z"
+
+    assert turn(cluster, 10) == 50, "30 s of grace, and 30 s more"
+    assert api.names(PODS) == ["llama-0"]
+    turn(cluster, 60)
+
+    _, successor = api.names(PODS)
+    assert successor.startswith("llama-0-")
+    assert degraded(api)[:2] == ("True", "NodeLost")
+    become(api, successor, **READY)
+    turn(cluster, 70)
+    assert status_of(api)["columns"]["ready"] == "1/1"
+    del api.objects[f"{PODS}/llama-0"]
+    turn(cluster, 80)
+    assert api.names(PODS) == [successor]
+    assert degraded(api)[0] == "False"
+
+
+def test_an_edited_label_of_the_replica_changes_nothing(api: FakeApi, cluster: Cluster) -> None:
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    become(api, "llama-0", **READY)
+    turn(cluster)
+    api.objects[f"{PODS}/llama-0"]["metadata"]["labels"]["numalocal.io/replica"] = "7"
+    api.requests.clear()
+
+    assert turn(cluster) is None
+    assert api.writes() == []
+
+
+def test_a_pod_whose_labels_are_removed_is_kept_and_its_replica_made_anew(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    """As one does to look into a pod that misbehaves."""
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    become(api, "llama-0", **READY)
+    api.objects[f"{PODS}/llama-0"]["metadata"]["labels"] = {}
+
+    turn(cluster)
+
+    assert len(api.names(PODS)) == 2
+    assert "DELETE" not in {method for method, _ in api.requests}
+    assert status_of(api)["replicas"] == 0

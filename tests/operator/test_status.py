@@ -481,6 +481,42 @@ def test_a_step_that_only_deletes_is_no_end_of_work() -> None:
     assert condition(status, "Reconciling")[:2] == ("True", "Stopping")
 
 
+def test_a_pod_that_is_lost_is_told_with_its_node() -> None:
+    worker = make_worker()
+    stuck = make_pod(worker, deleting=True, ready=False)
+
+    status = status_of(worker, stuck, make_pod(worker, uid="p-s"), plan=Plan(lost=(stuck,)))
+
+    assert condition(status, "Degraded") == (
+        "True",
+        "NodeLost",
+        "pod llama-0 has not ended though its grace period is over: node node-a may be lost; "
+        "another takes its place",
+    )
+    assert condition(status, "Available")[0] == "True"
+
+
+def test_a_paused_rollout_is_told_and_a_paused_worker_as_wanted_is_ready() -> None:
+    worker = make_worker(paused=True)
+
+    status = status_of(worker, make_pod(worker, revision="old"))
+
+    assert condition(status, "Reconciling") == (
+        "True",
+        "Paused",
+        "paused, with pods of an older spec: llama-0",
+    )
+    assert condition(status_of(worker, make_pod(worker)), "Ready")[0] == "True"
+
+
+def test_the_deadline_is_the_specs() -> None:
+    worker = make_worker(progressDeadlineSeconds=30)
+
+    status = status_of(worker, make_pod(worker, ready=False), overdue=True)
+
+    assert condition(status, "Stalled")[2].startswith("no progress for 30 s: ")
+
+
 def test_pods_that_could_not_be_looked_at_are_told_and_what_was_known_stays() -> None:
     worker = make_worker()
     before = status_of(worker, make_pod(worker))
@@ -515,7 +551,9 @@ def test_pods_that_could_not_be_looked_at_are_told_and_what_was_known_stays() ->
     replicas=st.integers(0, 3),
     overdue=st.booleans(),
     trouble=st.sampled_from([None, Trouble("PodRefused", "exceeded quota")]),
-    plan=st.sampled_from([Plan(), Plan(create=(Creation(0),)), Plan(conflicts=("llama-0",))]),
+    plan=st.sampled_from(
+        [Plan(), Plan(create=(Creation("llama-0", 0),)), Plan(conflicts=("llama-0",))]
+    ),
     valid=st.booleans(),
 )
 def test_whatever_is_observed_tools_read_it_as_it_is(

@@ -15,9 +15,15 @@ from numalocal.worker.ask import DEFAULT_POOL, MAX_RANKS, Ask, kv_cache_problem
 from numalocal.worker.podtemplate import Template
 
 MAX_REPLICAS: Final = 10_000
+DEADLINE_S: Final = 600
+"""Of progress, as Deployments have it by default."""
+_LONGEST_DEADLINE_S: Final = (1 << 31) - 1
 _FIELDS: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 _SPEC_FIELDS: Final = (
     "replicas",
+    "maxUnavailable",
+    "paused",
+    "progressDeadlineSeconds",
     "ranks",
     "pool",
     "placement",
@@ -32,7 +38,8 @@ _SPEC_FIELDS: Final = (
 class Worker:
     """What a worker asks for; mirrors the CRD's spec, with defaults filled in.
 
-    `ranks` is the number of CPU sets per replica.
+    `ranks` is the number of CPU sets per replica.  A rollout may leave up to `max_unavailable`
+    replicas missing, and is not begun while `paused`.
     """
 
     name: str
@@ -40,6 +47,9 @@ class Worker:
     uid: str
     generation: int
     replicas: int
+    max_unavailable: int
+    paused: bool
+    progress_deadline_s: int
     ranks: int
     pool: str
     engine: EngineSettings
@@ -78,6 +88,11 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     uid = metadata.text("uid") or ""
     generation = metadata.integer("generation", 0, least=0)
     replicas = spec.integer("replicas", 1, least=0, most=MAX_REPLICAS)
+    max_unavailable = spec.integer("maxUnavailable", 1, least=1, most=MAX_REPLICAS)
+    paused = _paused(spec)
+    deadline_s = spec.integer(
+        "progressDeadlineSeconds", DEADLINE_S, least=1, most=_LONGEST_DEADLINE_S
+    )
     ranks = spec.integer("ranks", 1, least=1, most=MAX_RANKS)
     pool = _pool(spec)
     engine = _engine(spec.below("engine"))
@@ -93,6 +108,9 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
         uid=uid,
         generation=generation,
         replicas=replicas,
+        max_unavailable=max_unavailable,
+        paused=paused,
+        progress_deadline_s=deadline_s,
         ranks=ranks,
         pool=pool,
         engine=engine,
@@ -125,6 +143,13 @@ def _check_placement(spec: Fields) -> None:
         spec.problem("placement", "Pack", message)
     else:
         spec.choice("placement", ("Spread",), "Spread")
+
+
+def _paused(spec: Fields) -> bool:
+    paused = spec.raw("paused")
+    if paused is not None and not isinstance(paused, bool):
+        spec.problem("paused", paused, "must be true or false")
+    return paused is True
 
 
 def _pool(spec: Fields) -> str:
