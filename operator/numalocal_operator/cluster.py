@@ -137,6 +137,18 @@ class Cluster:
             raise
         return True
 
+    def try_pod(self, manifest: Raw) -> Raw:
+        """Create a pod as a dry run; give what it would be after all admission."""
+        answer = self._core.create_namespaced_pod(
+            manifest["metadata"]["namespace"],
+            manifest,
+            dry_run="All",
+            _request_timeout=_TIMEOUT_S,
+            _preload_content=False,
+        )
+        found: Raw = json.loads(answer.data)
+        return found
+
     def delete_pod(self, namespace: str, name: str, uid: str, *, terminal: bool = False) -> None:
         """Delete this very pod; a terminal one at once, as nothing of it runs any more."""
         options: dict[str, Any] = {"preconditions": {"uid": uid}}

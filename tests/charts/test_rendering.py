@@ -97,6 +97,7 @@ def test_the_operator_is_told_the_image_of_the_check_and_where_its_webhook_is(
         "NUMALOCAL_BINDER_IMAGE": "docker.io/numalocal/binder:0.1.0",
         "NUMALOCAL_BINDER_PULL_POLICY": "IfNotPresent",
         "NUMALOCAL_LOG_LEVEL": "info",
+        "NUMALOCAL_NAMESPACE": "",
         "NUMALOCAL_WEBHOOK_NAMESPACE": "numalocal-system",
         "NUMALOCAL_WEBHOOK_SERVICE": "numalocal-webhook",
         "NUMALOCAL_WEBHOOK_SECRET": "numalocal-webhook",
