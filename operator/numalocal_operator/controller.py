@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
+from numalocal.worker.spec import Worker
 from numalocal_operator.cluster import TROUBLE, Cluster
 from numalocal_operator.config import Config
 from numalocal_operator.reconcile import reconcile
@@ -33,6 +34,7 @@ class Controller:
         self._topologies = topologies
         self._resync_s = resync_s
         self._worklist = Worklist()
+        self._last_good: dict[Key, Worker] = {}
         self._worker_of: dict[str, Key] = {}
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -85,7 +87,7 @@ class Controller:
     async def _reconcile(self, key: Key) -> None:
         try:
             again_s = await asyncio.to_thread(
-                reconcile, self._cluster, self._config, self._topologies, key
+                reconcile, self._cluster, self._config, self._topologies, key, self._last_good
             )
         except Exception as error:  # one worker's trouble must not stop the others
             delay_s = self._worklist.failed(key, self._now())

@@ -1,18 +1,18 @@
 """One round for one worker: observe, plan, apply."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from numalocal.errors import SpecInvalid
 from numalocal.worker.inject import Manifest, PoolNumbers
-from numalocal.worker.spec import parse_worker
+from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator import conditions, progress
 from numalocal_operator import status as statuses
-from numalocal_operator.applying import carry_out
+from numalocal_operator.applying import Make, carry_out
 from numalocal_operator.cluster import TROUBLE, Cluster, Raw, is_lasting, sentence
 from numalocal_operator.config import Config
 from numalocal_operator.observed import ObservedPod, observe
@@ -21,6 +21,10 @@ from numalocal_operator.pod import manifest, pod_name
 from numalocal_operator.target import Target, target, unread
 from numalocal_operator.topologies import Topologies
 from numalocal_operator.troubles import API_ERROR, INTERNAL_ERROR, Trouble
+from numalocal_operator.worklist import Key
+
+LastGood = MutableMapping[Key, Worker]
+"""What workers asked when their spec was last read, by namespace and name."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,22 +33,26 @@ def reconcile(
     cluster: Cluster,
     config: Config,
     topologies: Topologies,
-    key: tuple[str, str],
+    key: Key,
+    last_good: LastGood,
+    *,
     now: datetime | None = None,
 ) -> float | None:
     """Bring a worker one step further; return after how many seconds to look again, if at all.
 
-    `key` is its namespace and name.
+    `key` is its namespace and name.  What it asks is kept in `last_good`, for when its spec is made
+    one that cannot be read.
     The events of what the step changes bring the next round.  A worker that is gone or going needs
     nothing: its pods have it as owner, and the garbage collector removes them.  What nobody foresaw
     is raised, and told in the status as well.
     """
     raw = cluster.worker(*key)
     if raw is None or "deletionTimestamp" in raw["metadata"]:
+        last_good.pop(key, None)
         return None
     one = _Round(cluster, config, topologies, raw, now or datetime.now(UTC))
     try:
-        again_s, refused = one.run()
+        again_s, refused = one.run(key, last_good)
     except Exception as error:
         with suppress(*TROUBLE):
             one.fail(error)
@@ -64,17 +72,28 @@ class _Round:
     raw: Raw
     now: datetime
 
-    def run(self) -> tuple[float | None, Exception | None]:
+    def run(self, key: Key, last_good: LastGood) -> tuple[float | None, Exception | None]:
         """Return after how many seconds to look again, and what was told and is to be raised."""
         try:
-            worker = parse_worker(self.raw)
+            worker = last_good[key] = parse_worker(self.raw)
         except SpecInvalid as error:
-            # Pods of the last good spec stay: a typing error must not stop what serves.
-            unreadable = unread(self.raw, error)
-            self._say(unreadable, self._pods(()), Plan(), None)
-            return None, None
+            known = last_good.get(key)
+            if known is None or known.uid != self.raw["metadata"]["uid"]:
+                self._say(unread(self.raw, error), self._pods(()), Plan(), None)
+                return None, None
+            # A typing error must not stop what serves: pods go on as they were asked last.
+            worker = replace(known, paused=True)
+            wanted = replace(target(worker), generation=self._generation, problem=str(error))
+        else:
+            wanted = target(worker)
         pods = self._pods([pod_name(worker, replica) for replica in range(worker.replicas)])
         step = plan(worker, pods, self.now.timestamp())
+        done = carry_out(self.cluster, worker.namespace, step, self._maker(worker), self._tell)
+        left_s = self._say(wanted, pods, step, done.trouble)
+        waits = (step.requeue_after_s, done.retry_s, left_s)
+        return min((wait_s for wait_s in waits if wait_s is not None), default=None), done.error
+
+    def _maker(self, worker: Worker) -> Make:
         numbers = (self.topologies.pools() or {}).get(worker.pool, PoolNumbers())
 
         def make(creation: Creation) -> Manifest:
@@ -87,10 +106,7 @@ class _Round:
                 name=creation.name,
             )
 
-        done = carry_out(self.cluster, worker.namespace, step, make, self._tell)
-        left_s = self._say(target(worker), pods, step, done.trouble)
-        waits = (step.requeue_after_s, done.retry_s, left_s)
-        return min((wait_s for wait_s in waits if wait_s is not None), default=None), done.error
+        return make
 
     def fail(self, error: Exception) -> None:
         """Tell of an error that the next round may meet again."""
@@ -101,8 +117,12 @@ class _Round:
             trouble = Trouble(API_ERROR, sentence(error))
         else:
             return  # of the moment: a busy API server needs no writes for each worker
-        generation = int(self.raw["metadata"].get("generation", 0))
-        self._publish(statuses.failed(trouble, generation, self._old, self._timestamp()))
+        stamp = self._timestamp()
+        self._publish(statuses.failed(trouble, self._generation, self._old, stamp))
+
+    @property
+    def _generation(self) -> int:
+        return int(self.raw["metadata"].get("generation", 0))
 
     @property
     def _old(self) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from numalocal.worker.spec import DEADLINE_S
 from numalocal_operator.__main__ import RECURSION_LIMIT
 from numalocal_operator.applying import REFUSED_RETRY_S, TAKEN_RETRY_S
 from numalocal_operator.cluster import Cluster
-from numalocal_operator.reconcile import reconcile
+from numalocal_operator.reconcile import LastGood, reconcile
 from numalocal_operator.topologies import Topologies
 
 from .builders import CONFIG, NOW_S, ended_check, owned, raw_worker, running, topology
@@ -22,10 +22,15 @@ START = datetime.fromtimestamp(NOW_S, UTC)
 
 
 def turn(
-    cluster: Cluster, passed_s: float = 0, topologies: Topologies | None = None
+    cluster: Cluster,
+    passed_s: float = 0,
+    topologies: Topologies | None = None,
+    last_good: LastGood | None = None,
 ) -> float | None:
     now = START + timedelta(seconds=passed_s)
-    return reconcile(cluster, CONFIG, topologies or Topologies(), ("serving", "llama"), now)
+    known = {} if last_good is None else last_good
+    nodes = topologies or Topologies()
+    return reconcile(cluster, CONFIG, nodes, ("serving", "llama"), known, now=now)
 
 
 def become(api: FakeApi, name: str, **status: Any) -> None:
@@ -524,3 +529,51 @@ def test_a_pod_whose_labels_are_removed_is_kept_and_its_replica_made_anew(
     assert len(api.names(PODS)) == 2
     assert "DELETE" not in {method for method, _ in api.requests}
     assert status_of(api)["replicas"] == 0
+
+
+def test_pods_of_an_invalid_spec_are_replaced_as_they_were_asked_last(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    known: LastGood = {}
+    api.put(WORKERS, raw_worker(replicas=2))
+    turn(cluster, last_good=known)
+    for name in ("llama-0", "llama-1"):
+        become(api, name, **READY)
+    raw = api.objects[f"{WORKERS}/llama"]
+    raw["spec"] |= {"replicas": 5, "ranks": 0, "pool": "other"}
+    raw["metadata"]["generation"] = 2
+    become(api, "llama-1", phase="Failed", reason="Evicted", message="disk")
+
+    turn(cluster, 10, last_good=known)
+
+    pods = [api.objects[f"{PODS}/{name}"] for name in api.names(PODS)]
+    assert [one["metadata"]["name"] for one in pods] == ["llama-0", "llama-1"]
+    assert pods[1]["metadata"]["annotations"]["numalocal.io/attempt"] == "1"
+    assert "numalocal.io/cpuset" in pods[1]["spec"]["containers"][0]["resources"]["limits"]
+    assert status_of(api)["columns"]["ready"] == "1/2"
+    assert status_of(api)["observedGeneration"] == 2
+    assert degraded(api)[1] == "InvalidSpec"
+    become(api, "llama-1", **READY)
+    turn(cluster, 20, last_good=known)
+    assert status_of(api)["columns"]["ready"] == "2/2"
+    assert degraded(api)[1] == "InvalidSpec"
+
+
+def test_what_a_worker_asked_is_forgotten_with_it_and_is_none_of_anothers(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    known: LastGood = {}
+    path = api.put(WORKERS, raw_worker())
+    turn(cluster, last_good=known)
+    invalid = raw_worker(ranks=0)
+    invalid["metadata"]["uid"] = "w-2"
+    api.put(WORKERS, invalid)
+    del api.objects[f"{PODS}/llama-0"]
+
+    turn(cluster, last_good=known)
+    assert api.names(PODS) == []
+
+    del api.objects[path]
+    api.refusals["GET", path] = (404, "gone")
+    turn(cluster, last_good=known)
+    assert known == {}
