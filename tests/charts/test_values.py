@@ -1,13 +1,19 @@
 import json
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from typing import Any
 
 import pytest
+import yaml
 
 from numalocal.log import LEVELS
 from numalocal.sets.poolfile import FIELDS
 
 from .conftest import CHART, Helm
 
+Schema = Mapping[str, Any]
+SCHEMA: Schema = json.loads((CHART / "values.schema.json").read_text())
+VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 SECTIONS = (
     "nothing",
     "crds.nothing",
@@ -151,15 +157,52 @@ def test_what_the_agent_reads_of_a_pool_is_taken(helm: Helm, value: str) -> None
 
 
 def test_chart_and_agent_know_the_same_fields_of_a_pool() -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text())
-
-    assert tuple(schema["definitions"]["pools"]["items"]["properties"]) == FIELDS
+    assert tuple(SCHEMA["definitions"]["pools"]["items"]["properties"]) == FIELDS
 
 
 def test_chart_and_programs_know_the_same_levels_of_the_log() -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert tuple(SCHEMA["properties"]["logLevel"]["enum"]) == LEVELS
 
-    assert tuple(schema["properties"]["logLevel"]["enum"]) == LEVELS
+
+def described(schema: Schema, values: Any, path: str = "") -> Iterator[tuple[str, Schema, Any]]:
+    """Give each object of fixed names: its path, its schema and its values."""
+    while "$ref" in schema:
+        schema = SCHEMA["definitions"][schema["$ref"].rpartition("/")[2]]
+    if isinstance(values, dict) and "properties" in schema:
+        yield path, schema, values
+        for name, value in values.items():
+            yield from described(schema["properties"][name], value, f"{path}.{name}".lstrip("."))
+
+
+def test_every_value_that_is_taken_has_a_default_and_is_explained_there() -> None:
+    """But for what is inside an affinity, which is Kubernetes' own."""
+    for path, schema, values in described(SCHEMA, VALUES):
+        if path.rpartition(".")[2] != "affinity":
+            assert schema["properties"].keys() - {"global"} == values.keys(), path
+
+
+OPTIONAL = [
+    f"{path}.{name}".lstrip(".")
+    for path, schema, values in described(SCHEMA, VALUES)
+    for name in values
+    if name not in schema.get("required", ())
+]
+
+
+@pytest.mark.parametrize("value", OPTIONAL)
+def test_a_value_that_is_taken_away_is_left_out_of_the_objects(helm: Helm, value: str) -> None:
+    made = helm("template", "numalocal", CHART, f"--set={value}=null")
+
+    assert made.returncode == 0, made.stderr
+    containers = [
+        container
+        for one in yaml.safe_load_all(made.stdout)
+        if one and one["kind"] in ("DaemonSet", "Deployment")
+        for container in one["spec"]["template"]["spec"]["containers"]
+    ]
+    assert len(containers) == 2
+    said = [one.get("value", "") for container in containers for one in container["env"]]
+    assert None not in said
 
 
 def test_every_value_is_explained() -> None:
