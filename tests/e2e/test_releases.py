@@ -1,5 +1,6 @@
 """A release on a real API server without nodes: install, upgrade, rollback, uninstall."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -9,13 +10,22 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes import client
 
 from lab import binaries
 from lab.api_server import ApiServer, serving
 from lab.commands import LabError, run
-from nodeless import CHART, NAMESPACE, named
+from nodeless import CHART, NAMESPACE, OPERATOR, named, token, topology
+from numalocal_operator.cluster import Cluster
+from numalocal_operator.config import Config, Webhook
+from numalocal_operator.trial import tried
 
 CRDS = {"cpuinferenceworkers.numalocal.io", "nodecputopologies.numalocal.io"}
+CONDITION = {
+    "reason": "Serving",
+    "message": "",
+    "lastTransitionTime": "2026-01-02T03:04:05Z",
+}
 WORKER = {
     "apiVersion": "numalocal.io/v1alpha1",
     "kind": "CpuInferenceWorker",
@@ -177,6 +187,36 @@ def test_a_second_release_leaves_the_crds_to_the_first(helm: Helm, server: ApiSe
     finally:
         helm("uninstall", "west", "--ignore-not-found")
     assert columns(server)
+
+
+def test_the_trial_has_the_rights_it_needs_and_finds_a_webhook_that_nobody_serves(
+    helm: Helm, server: ApiServer
+) -> None:
+    helm("install", "numalocal", CHART)
+    server.kubectl("wait", "--for=condition=Established", *(f"crd/{one}" for one in sorted(CRDS)))
+    account = named("default", namespace="default")
+    server.apply({"apiVersion": "v1", "kind": "ServiceAccount", **account}, topology("node-a"))
+    status = {
+        "counts": {"sets": 4, "free": 4},
+        "conditions": [{"type": "Ready", "status": "True", **CONDITION}],
+        "pools": [{"name": "cpuset", "sets": 4}],
+    }
+    patch = ("--subresource=status", "--type=merge", f"--patch={json.dumps({'status': status})}")
+    server.kubectl("patch", "nct", "node-a", *patch)
+    place = Webhook(namespace=NAMESPACE, service="w", secret="w", configuration="w", managed=False)
+    settings = client.Configuration()
+    settings.host = f"https://127.0.0.1:{server.port}"
+    settings.ssl_ca_cert = str(server.folder / "ca.crt")
+    settings.disable_strict_ssl_verification = True
+    settings.api_key = {"authorization": f"Bearer {token(server, account=OPERATOR)}"}
+
+    with client.ApiClient(settings) as connection:
+        cluster = Cluster(connection)
+        findings = tried(cluster.topologies, cluster.try_pod, Config(webhook=place))
+
+    assert [one.well for one in findings] == [True, False]
+    assert findings[0].sentence == "node node-a offers 4 CPU sets, 4 are free"
+    assert "failed calling webhook" in findings[1].sentence
 
 
 def test_the_api_server_takes_all_that_the_values_can_add(
