@@ -114,9 +114,7 @@ def _for_tools(
             RECONCILING: Verdict("True", *open_),
             STALLED: Verdict("False", AS_PLANNED, "it goes on"),
         }
-    reason, why = (
-        (wrong or open_) if target.problem else (DEADLINE_EXCEEDED, _overdue(target, ready))
-    )
+    reason, why = _standstill(target, ready)
     return {
         READY: ready,
         RECONCILING: Verdict("False", reason, why),
@@ -124,8 +122,12 @@ def _for_tools(
     }
 
 
-def _overdue(target: Target, ready: Verdict) -> str:
-    return f"no progress for {target.deadline_s:.0f} s: {ready.message}"
+def _standstill(target: Target, ready: Verdict) -> tuple[str, str]:
+    if not target.problem:
+        why = f"no progress for {target.deadline_s:.0f} s: {ready.message}"
+        return DEADLINE_EXCEEDED, why
+    known = "replaced as the last good spec asks" if target.revision else "not replaced"
+    return ready.reason, f"{ready.message}; pods that end meanwhile are {known}"
 
 
 def _available(target: Target, live: Sequence[ObservedPod]) -> Verdict:

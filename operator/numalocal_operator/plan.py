@@ -1,6 +1,6 @@
 """The next step of a worker: worker + observed pods + time -> what to create and delete."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,11 +62,12 @@ def plan(worker: Worker, pods: Sequence[ObservedPod], now_s: float) -> Plan:
     wanted = revision(worker)
     ours = [pod for pod in pods if pod.owner_uid == worker.uid]
     lost = tuple(pod for pod in ours if _lost_in_s(pod, now_s) <= 0)
-    there = [pod for pod in ours if pod not in lost]
-    kept = _chosen(worker.replicas, there, wanted)
-    surplus = [pod for pod in there if not pod.deleting and pod not in kept.values()]
-    waits = [_lost_in_s(pod, now_s) for pod in there if pod.deleting]
-    taken = {pod.name: pod for pod in pods if pod not in there}
+    there = {pod.uid: pod for pod in ours if _lost_in_s(pod, now_s) > 0}
+    kept = _chosen(worker.replicas, there.values(), wanted)
+    staying = {pod.uid for pod in kept.values() if pod}
+    surplus = [pod for uid, pod in there.items() if not pod.deleting and uid not in staying]
+    waits = [_lost_in_s(pod, now_s) for pod in there.values() if pod.deleting]
+    taken = {pod.name: pod for pod in pods if pod.uid not in there}
     create: list[Creation] = []
     in_the_way: list[ObservedPod] = []
     for replica, pod in kept.items():
@@ -95,7 +96,7 @@ def _lost_in_s(pod: ObservedPod, now_s: float) -> float:
     return pod.deleted_at_s + LOST_AFTER_S - now_s if pod.deleting else float("inf")
 
 
-def _chosen(replicas: int, ours: Sequence[ObservedPod], wanted: str) -> Kept:
+def _chosen(replicas: int, ours: Iterable[ObservedPod], wanted: str) -> Kept:
     """Pick the pods to keep, by replica, None where one is missing.
 
     What serves stays, and what has no node goes first, as with a Deployment.

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -369,7 +370,13 @@ def test_an_invalid_spec_is_told_in_full_and_pods_go_on_being_observed() -> None
 
     told = "spec.ranks: 0 must be more; spec.pool: 1 must be a name"
     assert condition(status, "Degraded") == ("True", "InvalidSpec", told)
-    assert condition(status, "Stalled") == ("True", "InvalidSpec", told)
+    assert condition(status, "Stalled") == (
+        "True",
+        "InvalidSpec",
+        f"{told}; pods that end meanwhile are not replaced",
+    )
+    known = status_for(replace(target(worker), problem=told), *pods)
+    assert condition(known, "Stalled")[2].endswith("are replaced as the last good spec asks")
     assert condition(status, "Available") == (
         "False",
         "ReplicasNotReady",
