@@ -93,6 +93,8 @@ def test_an_unknown_value_is_refused_by_its_name(helm: Helm, path: str) -> None:
             "/operator/topologySpreadConstraints/0",
         ),
         ("agent.extraEnv[0].value=x", "/agent/extraEnv/0"),
+        ("agent.extraEnv[0].name=NODE_NAME", "/agent/extraEnv/0/name"),
+        ("operator.extraEnv[0].name=NUMALOCAL_NAMESPACE", "/operator/extraEnv/0/name"),
         ("agent.podAnnotations.one=1", "/agent/podAnnotations/one"),
         ("agent.serviceAccount.annotations.one=1", "/agent/serviceAccount/annotations/one"),
         ("agent.podLabels.app\\.kubernetes\\.io/component=x", "'app.kubernetes.io/component'"),
