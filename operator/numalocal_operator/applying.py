@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from numalocal.worker.inject import Manifest
+from numalocal.worker.spec import Worker
 from numalocal_operator.cluster import TROUBLE, Cluster, PodRefused, sentence
-from numalocal_operator.observed import started_unbound
+from numalocal_operator.observed import ObservedPod, started_unbound
 from numalocal_operator.plan import Creation, Plan
+from numalocal_operator.pod import owner
 from numalocal_operator.troubles import API_ERROR, POD_REFUSED, Trouble
 
 REFUSED_RETRY_S: Final = 60.0
@@ -20,6 +22,8 @@ TAKEN_RETRY_S: Final = 5.0
 POD_CREATED: Final = "PodCreated"
 POD_REPLACED: Final = "PodReplaced"
 POD_DELETED: Final = "PodDeleted"
+POD_ADOPTED: Final = "PodAdopted"
+POD_RELEASED: Final = "PodReleased"
 
 Make = Callable[[Creation], Manifest]
 Tell = Callable[[str, str], None]
@@ -41,14 +45,17 @@ class Done:
     error: Exception | None = None
 
 
-def carry_out(cluster: Cluster, namespace: str, step: Plan, make: Make, tell: Tell) -> Done:
+def carry_out(cluster: Cluster, worker: Worker, step: Plan, make: Make, tell: Tell) -> Done:
     """Do what a step says, up to the first refusal: what the next pod would meet is the same."""
     retry_s: float | None = None
     what = ""
     try:
+        for pod in (*step.adopt, *step.release):
+            what = f"pod {pod.name} cannot be adopted or released"
+            _own(cluster, worker, pod, tell)
         for pod in step.delete:
             what = f"pod {pod.name} cannot be deleted"
-            cluster.delete_pod(namespace, pod.name, pod.uid)
+            cluster.delete_pod(worker.namespace, pod.name, pod.uid)
             why = f": {started_unbound(pod)}" if pod.started is False else ""
             tell(POD_DELETED, f"deleted pod {pod.name}{why}")
         for left, creation in zip(range(len(step.create))[::-1], step.create, strict=True):
@@ -62,6 +69,19 @@ def carry_out(cluster: Cluster, namespace: str, step: Plan, make: Make, tell: Te
     except TROUBLE as error:
         return Done(trouble=Trouble(API_ERROR, f"{what}: {sentence(error)}"), error=error)
     return Done(retry_s=retry_s)
+
+
+def _own(cluster: Cluster, worker: Worker, pod: ObservedPod, tell: Tell) -> None:
+    """Make a pod the worker's own, or no longer where it is released."""
+    if pod.released:
+        reference: Manifest = {"$patch": "delete", "uid": worker.uid}
+    else:
+        reference = owner(worker)
+    cluster.own_pod(worker.namespace, pod.name, pod.uid, reference)
+    if pod.released:
+        tell(POD_RELEASED, f"released pod {pod.name}, which has lost the worker's label")
+    else:
+        tell(POD_ADOPTED, f"adopted pod {pod.name}")
 
 
 def _more(left: int) -> str:

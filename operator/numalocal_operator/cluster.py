@@ -163,6 +163,22 @@ class Cluster:
             if error.status not in (_NOT_FOUND, _CONFLICT):
                 raise
 
+    def own_pod(self, namespace: str, name: str, uid: str, owner: Raw) -> None:
+        """Merge an owner into those of this very pod; nothing where it is gone."""
+        metadata = {"uid": uid, "ownerReferences": [dict(owner)]}
+        try:
+            self._core.patch_namespaced_pod(
+                name,
+                namespace,
+                {"metadata": metadata},
+                _request_timeout=_TIMEOUT_S,
+                _preload_content=False,
+            )
+        except ApiException as error:
+            # A conflict: the name has passed to another pod.
+            if error.status not in (_NOT_FOUND, _CONFLICT):
+                raise
+
     def patch_status(self, namespace: str, name: str, status: Raw) -> None:
         """Merge fields into a worker's status; nothing where the worker is gone."""
         try:

@@ -27,8 +27,10 @@ class ObservedPod:
     """One pod.
 
     `owner_uid` is that of its controller, empty where it has none; `owner_kind` likewise.
-    `replica` is told by its name, None where that is not its worker's.  `released` tells that
-    the user took it out of its worker's service, by removing the label: nobody owns it.
+    `label` names the worker that it says it is of.  `released` tells that the user took it out of
+    its worker's service, by removing the label: nobody owns it, but that the worker
+    `released_from`, by uid, has yet to take its name off it; empty where none has.
+    `replica` is told by its name, None where that is not its worker's.
     `ready` pods serve and are to go on serving.  `ended_at_s` and `was_ready` count for terminal
     pods only, `deleted_at_s` for those that are being deleted: it is when their grace is over.
     `check_message` is the termination message of the
@@ -46,7 +48,9 @@ class ObservedPod:
     uid: str
     owner_uid: str
     owner_kind: str
+    label: str
     released: bool
+    released_from: str
     replica: int | None
     revision: str
     attempt: int
@@ -79,8 +83,9 @@ def observe(raw: RawPod, started: Started) -> ObservedPod:
     terminal = status.get("phase") in ("Failed", "Succeeded")
     deleting = "deletionTimestamp" in metadata
     owner = _controller(metadata)
-    released = owner.get("kind") == names.KIND and not _is_labelled(labels, owner)
-    if released:
+    label = str(labels.get(names.LABEL_WORKER) or "")
+    former = owner if owner.get("kind") == names.KIND and label != owner.get("name") else {}
+    if former:
         owner = {}
     check_passed, check_message = _check(status)
     uid, node = metadata.get("uid", ""), (raw.get("spec") or {}).get("nodeName", "")
@@ -93,8 +98,10 @@ def observe(raw: RawPod, started: Started) -> ObservedPod:
         uid=uid,
         owner_uid=str(owner.get("uid", "")),
         owner_kind=str(owner.get("kind", "")),
-        released=released,
-        replica=_replica(metadata["name"], str(owner.get("name", ""))),
+        released=bool(former) or (not (owner or label) and _was_workers(labels, annotations)),
+        released_from=str(former.get("uid", "")),
+        label=label,
+        replica=_replica(metadata["name"], str(owner.get("name") or label)),
         revision=labels.get(names.LABEL_REVISION, ""),
         attempt=int(attempt) if attempt.isdecimal() and len(attempt) <= _DIGITS else 0,
         created_at_s=_seconds(metadata.get("creationTimestamp")),
@@ -142,8 +149,9 @@ def _controller(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     return next((one for one in owners if one.get("controller")), {})
 
 
-def _is_labelled(labels: Mapping[str, str], owner: Mapping[str, Any]) -> bool:
-    return labels.get(names.LABEL_WORKER) == owner.get("name")
+def _was_workers(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
+    """Tell by what only we write whether a pod without owner and label was a worker's."""
+    return names.ANNOTATION_BOUND_CONTAINERS in annotations and names.LABEL_INJECTED not in labels
 
 
 def _replica(pod: str, worker: str) -> int | None:

@@ -36,12 +36,15 @@ class Creation:
 class Plan:
     """One step.  It is derived from what is observed alone, so a restart loses nothing.
 
-    `delete` are pods of our own.  `conflicts` are names that somebody else's pod has.  `lost` are
-    pods of ours that do not end, and whose place others take.
+    `adopt` are pods that become our own: a worker of the same name left them behind.  `release`
+    are pods that are so no longer, `delete` pods of our own.  `conflicts` are names that somebody
+    else's pod has, and `lost` pods of ours that do not end, and whose place others take.
     `requeue_after_s` is when to look again without an event, None where there is no need.
     """
 
     create: tuple[Creation, ...] = ()
+    adopt: tuple[ObservedPod, ...] = ()
+    release: tuple[ObservedPod, ...] = ()
     delete: tuple[ObservedPod, ...] = ()
     conflicts: tuple[str, ...] = ()
     lost: tuple[ObservedPod, ...] = ()
@@ -60,7 +63,8 @@ def plan(worker: Worker, pods: Sequence[ObservedPod], now_s: float) -> Plan:
     pod of ours is removed in the same step, or where its pod is lost with its node.
     """
     wanted = revision(worker)
-    ours = [pod for pod in pods if pod.owner_uid == worker.uid]
+    adopted = tuple(pod for pod in pods if _is_left_behind(pod, worker))
+    ours = [*adopted, *(pod for pod in pods if pod.owner_uid == worker.uid)]
     lost = tuple(pod for pod in ours if _lost_in_s(pod, now_s) <= 0)
     there = {pod.uid: pod for pod in ours if _lost_in_s(pod, now_s) > 0}
     kept = _chosen(worker.replicas, there.values(), wanted)
@@ -84,11 +88,19 @@ def plan(worker: Worker, pods: Sequence[ObservedPod], now_s: float) -> Plan:
     waits += [CONFLICT_RETRY_S for _ in in_the_way]
     return Plan(
         create=tuple(create),
+        adopt=adopted,
+        release=tuple(pod for pod in pods if pod.released_from == worker.uid),
         delete=(*surplus, *_given_up(worker, kept, wanted)),
         conflicts=tuple(pod.name for pod in in_the_way if not _goes(pod)),
         lost=lost,
         requeue_after_s=min(waits, default=None),
     )
+
+
+def _is_left_behind(pod: ObservedPod, worker: Worker) -> bool:
+    """Tell whether a pod was left by a worker of this name: deleted with its pods orphaned."""
+    ours = pod.label == worker.name and pod.replica is not None and pod.revision != ""
+    return ours and not (pod.owner_uid or pod.released or pod.terminal or pod.deleting)
 
 
 def _lost_in_s(pod: ObservedPod, now_s: float) -> float:

@@ -83,14 +83,9 @@ def manifest(
     }
 
 
-def _metadata(
-    worker: Worker,
-    name: str,
-    replica: int,
-    theirs: Mapping[str, Any],
-    annotations: Mapping[str, str],
-) -> Manifest:
-    owner = {
+def owner(worker: Worker) -> Manifest:
+    """Give the reference by which a pod names its worker as its owner."""
+    return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
         "name": worker.name,
@@ -98,6 +93,15 @@ def _metadata(
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+def _metadata(
+    worker: Worker,
+    name: str,
+    replica: int,
+    theirs: Mapping[str, Any],
+    annotations: Mapping[str, str],
+) -> Manifest:
     labels = {
         **selector(worker.name),
         names.LABEL_REPLICA: str(replica),
@@ -108,5 +112,5 @@ def _metadata(
         "namespace": worker.namespace,
         "labels": {**(theirs.get("labels") or {}), **labels},
         "annotations": {**(theirs.get("annotations") or {}), **annotations},
-        "ownerReferences": [owner],
+        "ownerReferences": [owner(worker)],
     }

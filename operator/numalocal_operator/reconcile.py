@@ -88,7 +88,7 @@ class _Round:
             wanted = target(worker)
         pods = self._pods([pod_name(worker, replica) for replica in range(worker.replicas)])
         step = plan(worker, pods, self.now.timestamp())
-        done = carry_out(self.cluster, worker.namespace, step, self._maker(worker), self._tell)
+        done = carry_out(self.cluster, worker, step, self._maker(worker), self._tell)
         left_s = self._say(wanted, pods, step, done.trouble)
         waits = (step.requeue_after_s, done.retry_s, left_s)
         return min((wait_s for wait_s in waits if wait_s is not None), default=None), done.error

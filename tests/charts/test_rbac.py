@@ -24,6 +24,7 @@ OPERATOR = {
     ("pods", "list"),
     ("pods", "watch"),
     ("pods", "create"),
+    ("pods", "patch"),  # owners: adoption and release
     ("pods", "delete"),
     ("pods/status", "patch"),
     ("nodecputopologies.numalocal.io", "list"),

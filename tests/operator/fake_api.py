@@ -118,6 +118,8 @@ class FakeApi:
 
     def _patch(self, path: str, body: Raw) -> tuple[int, Raw]:
         found = self.objects[path.removesuffix("/status")]
+        if path.startswith(PODS) and "metadata" in body:
+            return self._own(found["metadata"], body["metadata"])
         if path.startswith(CONFIGURATIONS):
             _merge(found["webhooks"], body["webhooks"], "name")
             return 200, found
@@ -129,6 +131,16 @@ class FakeApi:
             status.update(body["status"])
             if "conditions" in status:
                 kstatus.hold(status, found["metadata"].get("generation", 0))
+        return 200, found
+
+    def _own(self, found: Raw, given: Raw) -> tuple[int, Raw]:
+        """Merge owners by their uid, as a strategic merge does; a uid of the pod's must be its."""
+        assert set(given) == {"uid", "ownerReferences"}, "only owners are the operator's to write"
+        if given["uid"] != found["uid"]:
+            return _status(409, "the UID in the precondition does not match")
+        (one,) = given["ownerReferences"]
+        owners = [other for other in found.get("ownerReferences", []) if other["uid"] != one["uid"]]
+        found["ownerReferences"] = owners if one.get("$patch") == "delete" else [*owners, one]
         return 200, found
 
     def _replace(self, path: str, body: Raw) -> tuple[int, Raw]:

@@ -225,3 +225,19 @@ def raise_refusal(error: ApiException) -> None:
 
     cluster._core = Core()
     cluster.create_pod(raw_pod(make_worker()))
+
+
+def test_an_owner_of_a_pod_that_is_gone_or_another_is_not_written(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    path = api.put(PODS, {"metadata": {"name": "llama-0", "uid": "p-0"}})
+
+    cluster.own_pod("serving", "llama-0", "p-9", {"uid": "w-1"})
+    cluster.own_pod("serving", "llama-1", "p-1", {"uid": "w-1"})
+    assert "ownerReferences" not in api.objects[path]["metadata"]
+
+    cluster.own_pod("serving", "llama-0", "p-0", {"uid": "w-1"})
+    assert api.objects[path]["metadata"]["ownerReferences"] == [{"uid": "w-1"}]
+    api.refusals["PATCH", path] = (403, "forbidden")
+    with pytest.raises(ApiException):
+        cluster.own_pod("serving", "llama-0", "p-0", {"uid": "w-1"})

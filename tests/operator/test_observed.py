@@ -70,8 +70,18 @@ def test_a_pod_without_the_label_of_its_worker_is_released(label: str | None) ->
 
     pod = observe(raw)
 
-    assert (pod.released, pod.owner_uid) == (True, "")
+    assert (pod.released, pod.owner_uid, pod.released_from) == (True, "", "w-1")
     assert not observed().released
+
+
+def test_a_pod_that_was_released_is_known_by_what_only_workers_pods_have() -> None:
+    raw = raw_pod(make_worker())
+    raw["metadata"] |= {"labels": {}, "ownerReferences": []}
+
+    assert observe(raw).released
+    assert not observe({**raw, "metadata": {**raw["metadata"], "annotations": {}}}).released
+    injected = {"numalocal.io/injected": "true"}
+    assert not observe({**raw, "metadata": {**raw["metadata"], "labels": injected}}).released
 
 
 @pytest.mark.parametrize(

@@ -134,11 +134,13 @@ def test_a_surplus_pod_that_does_not_end_blocks_no_rollout() -> None:
 
 def test_a_pod_that_was_released_is_not_touched_and_its_replica_made_by_another_name() -> None:
     worker = make_worker()
-    released = make_pod(worker, owner_uid="", owner_kind="", released=True)
+    released = make_pod(
+        worker, owner_uid="", owner_kind="", label="", released=True, released_from=worker.uid
+    )
+    made = Creation(successor_name(worker, 0, released.uid), 0)
 
-    step = planned(worker, released)
-
-    assert step == Plan(create=(Creation(successor_name(worker, 0, released.uid), 0),))
+    assert planned(worker, released) == Plan(create=(made,), release=(released,))
+    assert planned(worker, replace(released, released_from="")) == Plan(create=(made,))
 
 
 def test_scaling_down_gives_up_what_serves_last() -> None:
@@ -203,12 +205,41 @@ def test_somebody_elses_pod_is_never_touched_and_looked_at_again() -> None:
 
 
 def test_a_pod_without_an_owner_is_somebody_elses() -> None:
-    """Such as one that outlived its worker by `kubectl delete --cascade=orphan`."""
     worker = make_worker()
 
-    step = planned(worker, make_pod(worker, owner_uid="", owner_kind=""))
+    step = planned(worker, make_pod(worker, owner_uid="", owner_kind="", label=""))
 
     assert step.conflicts == ("llama-0",)
+
+
+def test_pods_that_a_worker_of_the_same_name_left_are_adopted_and_counted_on() -> None:
+    """As after `kubectl delete --cascade=orphan` and `kubectl apply`."""
+    worker = make_worker(replicas=2)
+    orphan = {"owner_uid": "", "owner_kind": ""}
+    left = make_pod(worker, 0, **orphan), old(worker, 1, **orphan)
+
+    assert planned(worker, *left) == Plan(adopt=left, delete=(left[1],))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"label": "other"},
+        {"revision": ""},
+        {"replica": None, "name": "llama-x"},
+        {"deleting": True},
+        {"terminal": True, "ready": False},
+        {"released": True},
+        {"owner_uid": "s-1", "owner_kind": "StatefulSet"},
+    ],
+    ids=str,
+)
+def test_no_other_pod_is_adopted(changed: dict[str, Any]) -> None:
+    worker = make_worker()
+
+    step = planned(worker, make_pod(worker, **{"owner_uid": "", "owner_kind": "", **changed}))
+
+    assert step.adopt == step.delete == ()
 
 
 @pytest.mark.parametrize(

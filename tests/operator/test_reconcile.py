@@ -528,7 +528,33 @@ def test_a_pod_whose_labels_are_removed_is_kept_and_its_replica_made_anew(
 
     assert len(api.names(PODS)) == 2
     assert "DELETE" not in {method for method, _ in api.requests}
+    assert api.objects[f"{PODS}/llama-0"]["metadata"]["ownerReferences"] == []
     assert status_of(api)["replicas"] == 0
+    api.requests.clear()
+    turn(cluster)
+    turn(cluster)
+    assert len(api.names(PODS)) == 2
+    assert ("PATCH", f"{PODS}/llama-0") not in api.requests
+
+
+def test_pods_that_were_orphaned_are_adopted_by_the_next_worker_of_their_name(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    api.put(WORKERS, raw_worker())
+    turn(cluster)
+    become(api, "llama-0", **READY)
+    api.objects[f"{PODS}/llama-0"]["metadata"]["ownerReferences"] = []
+    raw = raw_worker()
+    raw["metadata"]["uid"] = "w-2"
+    api.put(WORKERS, raw)
+
+    turn(cluster)
+    turn(cluster)
+
+    (owner,) = api.objects[f"{PODS}/llama-0"]["metadata"]["ownerReferences"]
+    assert (owner["uid"], owner["controller"]) == ("w-2", True)
+    assert status_of(api)["columns"]["ready"] == "1/1"
+    assert ("Normal", "PodAdopted", "adopted pod llama-0") in told(api)
 
 
 def test_pods_of_an_invalid_spec_are_replaced_as_they_were_asked_last(
