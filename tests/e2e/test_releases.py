@@ -14,11 +14,12 @@ from kubernetes import client
 
 from lab import binaries
 from lab.api_server import ApiServer, serving
-from lab.commands import LabError, run
+from lab.commands import LabError, run, wait_for
 from nodeless import CHART, NAMESPACE, OPERATOR, named, token, topology
 from numalocal_operator.cluster import Cluster
 from numalocal_operator.config import Config, Webhook
 from numalocal_operator.trial import tried
+from test_verified import operating
 
 CRDS = {"cpuinferenceworkers.numalocal.io", "nodecputopologies.numalocal.io"}
 CONDITION = {
@@ -217,6 +218,32 @@ def test_the_trial_has_the_rights_it_needs_and_finds_a_webhook_that_nobody_serve
     assert [one.well for one in findings] == [True, False]
     assert findings[0].sentence == "node node-a offers 4 CPU sets, 4 are free"
     assert "failed calling webhook" in findings[1].sentence
+
+
+def test_an_operator_of_one_namespace_serves_that_one_with_its_rights_there(
+    helm: Helm, server: ApiServer, tmp_path: Path
+) -> None:
+    for name in ("serving", "other"):
+        account = named("default", namespace=name)
+        server.apply(
+            {"apiVersion": "v1", "kind": "Namespace", **named(name)},
+            {"apiVersion": "v1", "kind": "ServiceAccount", **account},
+        )
+    helm("install", "numalocal", CHART, "--set=operator.namespace=serving,webhook.enabled=false")
+    server.kubectl("wait", "--for=condition=Established", *(f"crd/{one}" for one in sorted(CRDS)))
+
+    with operating(server, tmp_path, NUMALOCAL_NAMESPACE="serving"):
+        for name in ("other", "serving"):
+            server.apply({**WORKER, **named("llama", namespace=name)})
+        wait_for("the pod", lambda: pods(server, "serving") == ["llama-0"], timeout_s=60)
+
+    assert pods(server, "other") == []
+    assert "Forbidden" not in (tmp_path / "log").read_text()
+
+
+def pods(api: ApiServer, namespace: str) -> list[str]:
+    found = api.kubectl_json("get", "pods", f"--namespace={namespace}")["items"]
+    return [one["metadata"]["name"] for one in found]
 
 
 def test_the_api_server_takes_all_that_the_values_can_add(

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,21 +55,30 @@ def operator(
     account = {"apiVersion": "v1", "kind": "ServiceAccount", **named("default")}
     account["metadata"]["namespace"] = NAMESPACE
     api.apply(account)
-    folder = tmp_path_factory.mktemp("operator")
+    with operating(api, tmp_path_factory.mktemp("operator")):
+        yield
+
+
+@contextmanager
+def operating(api: ApiServer, folder: Path, **variables: str) -> Iterator[None]:
+    """Run the operator with the rights of its account, told by variables."""
     (folder / "kubeconfig").write_text(kubeconfig(api, token(api, account=OPERATOR)))
     paths = (str(ROOT / one) for one in ("core", "operator", "tests/e2e"))
     environ = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(paths),
         "KUBECONFIG": str(folder / "kubeconfig"),
+        **variables,
     }
     with (folder / "log").open("wb") as log:
         command = [sys.executable, str(Path(__file__).with_name("webless.py"))]
         process = subprocess.Popen(command, env=environ, stderr=log)
-    yield
-    process.terminate()
-    process.wait(30)
-    sys.stdout.write((folder / "log").read_text())  # pytest shows it where a test has failed
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+        sys.stdout.write((folder / "log").read_text())  # pytest shows it where a test has failed
 
 
 def kubeconfig(api: ApiServer, secret: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 
 import kopf
 from kubernetes import config as kubernetes_config
@@ -10,7 +11,7 @@ from numalocal import log
 from numalocal_operator import annotated
 from numalocal_operator.annotated import Injected
 from numalocal_operator.cluster import Cluster
-from numalocal_operator.config import Config
+from numalocal_operator.config import from_environ
 from numalocal_operator.controller import Controller
 from numalocal_operator.handlers import register
 from numalocal_operator.topologies import Topologies
@@ -50,10 +51,12 @@ def main() -> None:
     cluster, topologies = Cluster(), Topologies()
     injected = Injected(cluster, topologies)
     registry = kopf.OperatorRegistry()
-    controller = Controller(cluster, Config(), topologies)
+    config = from_environ(os.environ)
+    controller = Controller(cluster, config, topologies)
     register(registry, cluster, controller, topologies, [injected.told])
     annotated.register(registry, injected, _NoServer(), _NoKeeper())
-    asyncio.run(kopf.operator(registry=registry, clusterwide=True))
+    served = [config.namespace] if config.namespace else []
+    asyncio.run(kopf.operator(registry=registry, clusterwide=not served, namespaces=served))
 
 
 if __name__ == "__main__":
