@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from numalocal.errors import ListInvalid, SpecInvalid
-from numalocal.fields import Fields
+from numalocal.fields import MAX_PROBLEMS, Fields
 from numalocal.idset import IdSet
 from numalocal.machine.model import KINDS
 from numalocal.problems import Problem
 from numalocal.sets.pools import L3_SIZE, NODE_SIZE, PREFERENCES, Pool, Size
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
-
 
 NAME_RULE: Final = "must be 1 to 40 lower-case letters, digits and inner dashes, such as cpuset"
 FIELDS: Final = (
@@ -25,6 +24,8 @@ FIELDS: Final = (
     "memory",
     "placement",
 )
+MAX_POOLS: Final = 64
+"""Each is a resource of its own, and no machine has as many kinds of cores."""
 MAX_THREADS_PER_CORE: Final = 8
 """POWER's SMT-8: the most that any architecture has."""
 
@@ -42,6 +43,9 @@ def parse_pools(raw: object, *, least_reserve: int = 1) -> tuple[Pool, ...]:
         raw = raw.get("pools")
     if not isinstance(raw, list) or not raw:
         raise SpecInvalid([Problem("pools", raw, "must be a list of at least one pool")])
+    if len(raw) > MAX_POOLS:
+        message = f"must be a list of at most {MAX_POOLS} pools, has {len(raw)}"
+        raise SpecInvalid([Problem("pools", raw, message)])
     problems: list[Problem] = []
     pools = [
         _pool(Fields(entry, f"pools[{index}]", problems), least_reserve)
@@ -54,7 +58,7 @@ def parse_pools(raw: object, *, least_reserve: int = 1) -> tuple[Pool, ...]:
         if is_name(name) and name in names[:index]
     ]
     if problems:
-        raise SpecInvalid(problems)
+        raise SpecInvalid(problems[:MAX_PROBLEMS])
     return tuple(pools)
 
 

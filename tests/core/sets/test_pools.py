@@ -121,3 +121,17 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
 def test_a_document_without_pools_is_refused(raw: object) -> None:
     with pytest.raises(SpecInvalid, match="must be a list of at least one pool"):
         parse_pools(raw)
+
+
+def test_more_pools_than_any_machine_has_are_refused_in_one_sentence() -> None:
+    with pytest.raises(SpecInvalid, match="at most 64 pools, has 3000") as caught:
+        parse_pools([{"name": "a"}] * 3000)
+
+    assert len(caught.value.problems) == 1
+
+
+def test_no_more_problems_are_told_than_anybody_reads() -> None:
+    with pytest.raises(SpecInvalid) as caught:
+        parse_pools([{"name": "a", "sise": 1, "reserve": -1}] * 64)
+
+    assert len(caught.value.problems) == 50
