@@ -4,11 +4,13 @@ A ConfigMap's file is a link that the kubelet swaps, so it is its contents that 
 are wrong, or that this machine cannot give, never take the place of pools that serve.
 """
 
+import stat
 from pathlib import Path
 from typing import Final
 
 from numalocal.errors import PoolUnmet, SpecInvalid
 from numalocal.machine.model import Machine
+from numalocal.problems import Problem
 from numalocal.sets.partition import partition
 from numalocal.sets.poolfile import parse_pools
 from numalocal.sets.pools import Pool, default_pools
@@ -24,6 +26,8 @@ def read(path: Path) -> tuple[Pool, ...]:
     Raises:
         SpecInvalid: where the file cannot be read or has problems, with all of them.
     """
+    if _is_no_file(path):  # a pipe would be waited for
+        raise SpecInvalid([Problem("file", str(path), "is no file")])
     document = load_one(path)
     return () if document == [] else parse_pools(document)
 
@@ -71,6 +75,14 @@ class PoolFile:
     def _refusal(self, error: SpecInvalid | PoolUnmet) -> Refusal:
         message = f"the pools in {self._path} are not taken, and what was before stays: {error}"
         return Refusal(reason=Reason.POOLS_INVALID, message=message)
+
+
+def _is_no_file(path: Path) -> bool:
+    """Tell whether there is something else than a file; what is not there has its own sentence."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _identity(path: Path) -> object:

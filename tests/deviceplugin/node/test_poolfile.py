@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,13 @@ def test_a_file_with_problems_is_refused(file: Path, text: str, sentence: str) -
         poolfile.read(file)
 
     assert sentence in str(caught.value)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(file: Path) -> None:
+    os.mkfifo(file)
+
+    with pytest.raises(SpecInvalid, match="is no file"):
+        poolfile.read(file)
 
 
 def test_a_file_that_is_missing_is_refused(file: Path) -> None:
