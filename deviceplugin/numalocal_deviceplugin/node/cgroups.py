@@ -2,11 +2,12 @@
 
 Version 2 only (Documentation/admin-guide/cgroup-v2.rst, "Cpuset").  Paths are what the container
 runtime tells, in OCI's `cgroupsPath`: `slice:prefix:name` of the driver systemd, a path of the
-driver cgroupfs.  Whatever they say, nothing outside of the tree is read.
+driver cgroupfs.  Whatever they say and whatever the tree holds, nothing outside of it is opened.
 """
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,8 @@ MEMS: Final = "cpuset.mems.effective"
 _MOST_BYTES: Final = 1 << 16
 """More than a list of every second of 8192 CPUs takes."""
 _MOST_PATH: Final = 1024
+_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW
 _SYSTEMD_PARTS: Final = 3
 _DEFAULT_SLICE: Final = "system.slice"
 """Where runtimes put what names no slice."""
@@ -45,17 +48,12 @@ def why_unusable(root: Path) -> Refusal | None:
     return None
 
 
-@lru_cache(maxsize=1024)
 def parts_of(told: str) -> tuple[str, ...] | None:
     """Give the folders from the tree's root down to a container's cgroup; None for no such path.
 
     The systemd form's slice is in the slices that its name spells: a-b.slice is in a.slice.
     """
-    if not told or len(told) > _MOST_PATH or "\0" in told:
-        return None
-    is_path = told.startswith("/") or ":" not in told
-    parts = tuple(one for one in told.split("/") if one) if is_path else _systemd_parts(told)
-    return parts if parts and not {".", ".."}.intersection(parts) else None
+    return None if len(told) > _MOST_PATH else _parts(told)
 
 
 def read(root: Path, parts: tuple[str, ...], *, mems: bool = True) -> Cpuset | None:
@@ -63,17 +61,36 @@ def read(root: Path, parts: tuple[str, ...], *, mems: bool = True) -> Cpuset | N
 
     A cgroup without a cpuset of its own uses what the nearest above it uses.
     """
-    folder = f"{root}/{'/'.join(parts)}"
-    cpus = _read(f"{folder}/{CPUS}")
-    if cpus is None:
-        if not os.path.isdir(folder):  # noqa: PTH112 - no Path for each of hundreds
+    with opened(root, parts) as folder:
+        if folder is None:
             return None
-        return read(root, parts[:-1], mems=mems) if parts else None
-    nodes = _read(f"{folder}/{MEMS}") if mems else ""
+        cpus = _read(folder, CPUS)
+        if cpus is not None:
+            nodes = _read(folder, MEMS) if mems else ""
+            return _cpuset(cpus, nodes or "")
+    return read(root, parts[:-1], mems=mems) if parts else None
+
+
+@contextmanager
+def opened(root: Path, parts: tuple[str, ...]) -> Iterator[int | None]:
+    """Open a folder of the tree, to open its files by; None where it is not there.
+
+    The kernel's tree has no links, so none is followed.
+    """
+    folder: int | None = None
     try:
-        return Cpuset(_parsed(cpus), _parsed(nodes or ""))
-    except ListInvalid:
-        return None
+        try:
+            folder = os.open(root, _FOLDER)
+            for part in parts:
+                above, folder = folder, os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+                os.close(above)
+        except (OSError, ValueError):  # or the root's name has a character that no path has
+            yield None
+            return
+        yield folder
+    finally:
+        if folder is not None:
+            os.close(folder)
 
 
 def narrowest_above(root: Path, parts: tuple[str, ...], cpus: IdSet) -> tuple[Path, IdSet] | None:
@@ -83,6 +100,22 @@ def narrowest_above(root: Path, parts: tuple[str, ...], cpus: IdSet) -> tuple[Pa
         if found is not None and not cpus <= found.cpus:
             return root.joinpath(*parts[:depth], CPUS), found.cpus
     return None
+
+
+@lru_cache(maxsize=1024)
+def _parts(told: str) -> tuple[str, ...] | None:
+    if not told or "\0" in told:
+        return None
+    is_path = told.startswith("/") or ":" not in told
+    parts = tuple(one for one in told.split("/") if one) if is_path else _systemd_parts(told)
+    return parts if parts and not {".", ".."}.intersection(parts) else None
+
+
+def _cpuset(cpus: str, nodes: str) -> Cpuset | None:
+    try:
+        return Cpuset(_parsed(cpus), _parsed(nodes))
+    except ListInvalid:
+        return None
 
 
 def _systemd_parts(told: str) -> tuple[str, ...] | None:
@@ -113,10 +146,10 @@ def _joined(steps: list[str]) -> Iterator[str]:
         yield f"{'-'.join(steps[:last])}.slice"
 
 
-def _read(path: str) -> str | None:
+def _read(folder: int, name: str) -> str | None:
     """Read a small file of the kernel; None where it is not there or is none of the kernel's."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        file = os.open(name, _FILE, dir_fd=folder)
     except OSError:
         return None
     try:

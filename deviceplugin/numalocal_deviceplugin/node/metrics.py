@@ -58,7 +58,7 @@ class Metrics(Collector):
         for one in bound[: locality.MOST_SHOWN]:
             yield from locality.ranks(one)
             parts = cgroups.parts_of(one.container.cgroup)
-            if parts is None or (used := usage.read(self._root.joinpath(*parts))) is None:
+            if parts is None or (used := usage.read(self._root, parts)) is None:
                 continue
             read += 1
             yield from locality.used(one, used)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from numalocal.idset import MAX_ID
+from numalocal_deviceplugin.node import cgroups
 
 _MOST_BYTES: Final = 1 << 16
 """Of one file: what is looked for stands in the first lines, whatever the number of nodes."""
@@ -47,13 +48,11 @@ class Usage:
     stalled_s: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
-def read(directory: Path) -> Usage | None:
-    """Read a container's cgroup; None where there is none."""
-    try:
-        group = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
+def read(root: Path, parts: tuple[str, ...]) -> Usage | None:
+    """Read a container's cgroup, that many folders below the tree's root; None for none there."""
+    with cgroups.opened(root, parts) as group:
+        if group is None:
+            return None
         return Usage(
             memory_bytes=_memory_bytes(_text(group, "memory.numa_stat")),
             cpu=_cpu(_text(group, "cpu.stat")),
@@ -63,8 +62,6 @@ def read(directory: Path) -> Usage | None:
                 for kind, total_s in _stalled_s(_text(group, f"{resource}.pressure"))
             },
         )
-    finally:
-        os.close(group)
 
 
 def _text(group: int, name: str) -> str:

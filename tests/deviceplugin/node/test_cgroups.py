@@ -153,3 +153,11 @@ def test_a_tree_that_cannot_bind_is_refused(
 
 def test_a_tree_that_is_not_mounted_is_not_refused(tmp_path: Path) -> None:
     assert cgroups.why_unusable(tmp_path / "none") is None
+
+
+def test_a_link_in_the_tree_is_not_followed(tmp_path: Path) -> None:
+    make(tmp_path, "outside", "5", "0")
+    root = make(tmp_path, "tree", "0-7", "0")
+    (root / "link").symlink_to("../outside")
+
+    assert cgroups.read(root, ("link",)) is None
