@@ -1,14 +1,20 @@
 """Our values <-> the container runtime's messages."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from numalocal import names
 from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
+from numalocal.sets.assignment import MAX_TEXT
 from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.correcting import Correction
 from numalocal_deviceplugin.pods import CONFIG_SOURCE, Container, Pod, resident
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
+
+_READ: Final = frozenset({*names.POD_ANNOTATIONS, CONFIG_SOURCE})
+_MOST_KEPT: Final = 4096
+"""Characters of an annotation, but for an assignment, and of a path: who writes more is refused."""
 
 
 def pod(message: nri.PodSandbox) -> Pod:
@@ -35,17 +41,20 @@ def container(message: nri.Container) -> Container:
         mems=ids(cpu.mems),
         live=message.state != nri.CONTAINER_STOPPED,
         runs=message.state != nri.CONTAINER_CREATED,
-        cgroup=message.linux.cgroups_path,
+        cgroup=path if len(path := message.linux.cgroups_path) <= _MOST_KEPT else "",
         quota_cpus=_quota_cpus(cpu),
     )
 
 
 def _ours(annotations: Mapping[str, str]) -> Mapping[str, str]:
-    """Keep what is for us: what others write may be long, but for what the kubelet does."""
+    """Keep what is for us, and as much of it as can be right: anybody may write for all his pods.
+
+    One character more than is allowed is enough to be refused.
+    """
     return {
-        key: value
+        key: value[: MAX_TEXT + 1 if key.startswith(names.ASSIGNMENT_PREFIX) else _MOST_KEPT]
         for key, value in annotations.items()
-        if names.DOMAIN in key or key == CONFIG_SOURCE
+        if key in _READ or key.startswith(names.ASSIGNMENT_PREFIX)
     }
 
 
