@@ -87,9 +87,15 @@ class Connection:
         return self._closed.wait(timeout_s)
 
     def wait_answered(self, timeout_s: float) -> bool:
-        """Wait until every request that has come is answered; False where that takes longer."""
+        """Wait until every request that has come is answered; False where that takes longer.
+
+        Nor is it ever, once the connection has ended: what waits for a worker then is dropped.
+        """
         with self._answered:
-            return self._answered.wait_for(lambda: self._unanswered == 0, timeout_s)
+            self._answered.wait_for(
+                lambda: self._unanswered == 0 or self._closed.is_set(), timeout_s
+            )
+            return self._unanswered == 0
 
     def close(self) -> None:
         """End the connection; calls that wait fail with ConnectionLost.
@@ -132,6 +138,8 @@ class Connection:
         for answer in waiting:
             answer.set_exception(ConnectionLost("the container runtime closed the connection"))
         self._workers.shutdown(wait=False, cancel_futures=True)
+        with self._answered:
+            self._answered.notify_all()
         self._socket.close()
 
     def _dispatch(self, frame: frames.Frame) -> None:

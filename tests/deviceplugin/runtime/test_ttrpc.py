@@ -1,5 +1,6 @@
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,7 @@ from numalocal_deviceplugin.runtime.ttrpc import Connection
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 from ..fake_runtime import PLUGIN, PLUGIN_SERVICE, RUNTIME, Answer, Session
+from ..waiting import until
 
 RELEASE = threading.Event()
 BUDGETS: list[float] = []
@@ -345,3 +347,18 @@ def test_closing_is_seen_by_the_runtime_and_may_be_repeated(
 
     with pytest.raises(EOFError):
         session.answer()
+
+
+def test_nobody_waits_for_answers_of_a_connection_that_has_ended(
+    ends: tuple[Connection, Session],
+) -> None:
+    connection, session = ends
+    for _ in range(8):  # of which four wait for a worker, and are dropped
+        session.ask("wait")
+    until(lambda: connection._unanswered == 8, "all have come")
+    session.close()
+    assert connection.wait_closed(5)
+
+    started_s = time.monotonic()
+    assert not connection.wait_answered(5)
+    assert time.monotonic() - started_s < 2
