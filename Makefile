@@ -40,10 +40,10 @@ test-vllm: $(VENV)/.dev native ## Run vLLM itself, two engines beside each other
 	@setup/vllm.sh engine
 	@$(BIN)/pytest -v -s -m vllm tests/engines
 
-hostile: $(VENV)/.dev ## Spoil a hundred thousand machines and as many pods, and drive the agent through a million events
+hostile: $(VENV)/.dev ## Spoil a hundred thousand machines and as many pods, give the agent a million inputs and as many events
 	@NUMALOCAL_HOSTILE_TREES=100000 $(BIN)/pytest -q tests/core/commands/test_hostile_trees.py
 	@NUMALOCAL_HOSTILE_PODS=100000 $(BIN)/pytest -q tests/core/worker/test_hostile_pods.py
-	@NUMALOCAL_HOSTILE_NODES=25000 NUMALOCAL_HOSTILE_MESSAGES=1000000 $(BIN)/pytest -q tests/deviceplugin/hostile
+	@NUMALOCAL_HOSTILE_NODES=25000 NUMALOCAL_HOSTILE_TIMES=350 $(BIN)/pytest -q tests/deviceplugin/hostile
 
 bench: $(VENV)/.dev native ## Time discovery beside lstopo and lscpu, the webhook, and two workers with and without sets
 	@$(BIN)/python tests/benchmarks/discovery.py

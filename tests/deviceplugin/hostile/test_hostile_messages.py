@@ -1,35 +1,41 @@
 """Whatever comes to the agent, it answers in time, keeps little of it, and goes on serving.
 
-A few thousand inputs each time; `make hostile` takes a million.  Every input is that of its seed,
-which a failure names.
+A few hundred inputs each time; `make hostile` takes a million of all kinds.  Every input is that of
+its seed, which a failure names.
 """
 
+import gc
 import logging
-import os
 import resource
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from random import Random
 
 import pytest
 from google.protobuf.message import DecodeError, Message
 
+from numalocal import names
 from numalocal.errors import NumalocalError
+from numalocal.sets.assignment import MAX_TEXT
 from numalocal_deviceplugin.errors import FrameInvalid
-from numalocal_deviceplugin.runtime.frames import Decoder, Frame, encode
+from numalocal_deviceplugin.runtime.frames import MAX_BODY_BYTES, Decoder, Frame, encode
 from numalocal_deviceplugin.runtime.plugin import Plugin
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 from ..nodes import N0, make_state
-from . import spoiling
+from . import seeds, spoiling
 
-MESSAGES = int(os.environ.get("NUMALOCAL_HOSTILE_MESSAGES", "400"))
-FIRST = int(os.environ.get("NUMALOCAL_HOSTILE_FIRST", "0"))
+MESSAGES, FRAMES, KEPT = 300, 400, 80
 MOST_SECONDS = 0.5
-MOST_BYTES = 512 << 20
-"""What one agent's inputs may have cost at most: they are a hundred megabytes themselves."""
+MOST_BYTES = 64 << 20
+"""What all inputs together may have added to the process: the largest are four megabytes."""
+MOST_KEPT_BYTES = 256 << 10
+MOST_TIMES = 8
+"""How many times its own size an input may cost while it is served."""
 BUDGET_S = 2.0
 EACH = 200
 """Inputs of one agent: then another begins with nothing."""
@@ -76,11 +82,11 @@ def asked(random: Random) -> tuple[str, bytes]:
             data = random.randbytes(random.randrange(60))
         case _:
             pass
-    return method, data
+    return method, data[:MAX_BODY_BYTES]
 
 
-def answers(plugin: Plugin, state: State, seed: int) -> None:
-    method, data = asked(Random(seed))
+def answers(plugin: Plugin, state: State, random: Random) -> None:
+    method, data = asked(random)
     handler: Callable[[bytes, float], bytes] = getattr(plugin, method)
     started_s = time.process_time()
     with suppress(NumalocalError, DecodeError):
@@ -104,26 +110,68 @@ def serves(state: State) -> None:
 
 
 def test_any_message_is_answered_in_time_and_the_next_worker_is_bound() -> None:
-    faults = dict[str, str]()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for first in range(FIRST, FIRST + MESSAGES, EACH):
+    chosen = seeds.of(MESSAGES)
+    for first in range(chosen.start, chosen.stop, EACH):
         state = make_state()
         plugin = Plugin(state, devices_within)
-        for seed in range(first, min(first + EACH, FIRST + MESSAGES)):
-            try:
-                answers(plugin, state, seed)
-            except Exception as error:
-                faults.setdefault(f"{type(error).__name__}: {error}"[:200], f"seed {seed}")
+        few = range(first, min(first + EACH, chosen.stop))
+        seeds.each(few, partial(answers, plugin, state))
         serves(state)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
 
-    assert not faults, "\n".join(f"{seed}: {said}" for said, seed in faults.items())
     assert grown < MOST_BYTES
 
 
+def test_no_message_is_kept_or_costs_many_times_what_it_is() -> None:
+    state = make_state()
+    plugin = Plugin(state, devices_within)
+    for seed in range(40):
+        answers(plugin, state, Random(seed))
+    messages = [asked(Random(seed)) for seed in range(seeds.FIRST, seeds.FIRST + KEPT)]
+    tracemalloc.start()
+    try:
+        before = tracemalloc.take_snapshot()
+        for method, data in messages:
+            tracemalloc.reset_peak()
+            had = tracemalloc.get_traced_memory()[0]
+            with suppress(NumalocalError, DecodeError):
+                getattr(plugin, method)(data, BUDGET_S)
+            cost = tracemalloc.get_traced_memory()[1] - had
+            assert cost < MOST_TIMES * len(data) + (4 << 20), f"{method} of {len(data)}: {cost}"
+        for _ in range(2):  # one may end a list that has begun
+            plugin.synchronize(b"", BUDGET_S)
+        state.snapshot()
+        gc.collect()
+        kept = tracemalloc.take_snapshot().compare_to(before, "lineno")
+    finally:
+        tracemalloc.stop()
+
+    assert sum(one.size_diff for one in kept) < MOST_KEPT_BYTES, "\n".join(map(str, kept[:5]))
+
+
+def test_an_annotation_of_any_size_is_kept_in_part_and_judged() -> None:
+    state = make_state()
+    plugin = Plugin(state, devices_within)
+    for size in (
+        *range(40),
+        *(2**power + more for power in range(6, 22) for more in (-1, 0, 1)),
+    ):
+        for key in (names.assignment("cpuset"), *names.POD_ANNOTATIONS, "numalocal.io/x", "x"):
+            request = nri.SynchronizeRequest()
+            request.pods.add(id="s", uid="u", name="p", namespace="d").annotations[key] = "1" * size
+            one = request.containers.add(id="c", pod_sandbox_id="s", name="engine", state=3)
+            one.annotations[key] = "1" * size
+            plugin.synchronize(request.SerializeToString(), BUDGET_S)
+            now = state.snapshot()
+            ((pod, container),) = now.node.ledger.containers
+            for some in (pod.annotations, container.annotations):
+                assert sum(map(len, some.values())) <= MAX_TEXT + 1
+            assert all(len(refusal.message) < 1000 for refusal in now.refusals)
+
+
 def test_any_bytes_are_frames_or_end_the_connection() -> None:
-    for seed in range(FIRST, FIRST + MESSAGES):
-        random = Random(seed)
+    def check(random: Random) -> None:
         decoder = Decoder()
         data = b"".join(
             encode(
@@ -141,7 +189,9 @@ def test_any_bytes_are_frames_or_end_the_connection() -> None:
         with suppress(FrameInvalid):
             for at in range(0, len(data), step):
                 for frame in decoder.feed(data[at : at + step]):
-                    assert frame.connection in (1, 2), f"seed {seed}"
+                    assert frame.connection in (1, 2)
+
+    seeds.each(seeds.of(FRAMES), check)
 
 
 def test_a_list_that_never_ends_is_refused_before_it_fills_the_memory() -> None:
