@@ -3,7 +3,7 @@ import logging
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from numalocal_operator.cluster import Cluster, PodRefused
+from numalocal_operator.cluster import Cluster, PodRefused, is_lasting, sentence
 
 from .builders import NOW, make_worker, raw_pod, raw_worker, topology
 from .fake_api import EVENTS, PODS, TOPOLOGIES, WORKERS, FakeApi
@@ -241,3 +241,20 @@ def test_an_owner_of_a_pod_that_is_gone_or_another_is_not_written(
     api.refusals["PATCH", path] = (403, "forbidden")
     with pytest.raises(ApiException):
         cluster.own_pod("serving", "llama-0", "p-0", {"uid": "w-1"})
+
+
+@pytest.mark.parametrize(
+    ("error", "lasting", "said"),
+    [
+        (ApiException(403, "Forbidden"), True, "403 Forbidden"),
+        (ApiException(503, "Busy"), False, "503 Busy"),
+        (ApiException(429, "Too Many"), False, "429 Too Many"),
+        (OSError("refused"), False, "OSError: the API server cannot be reached"),
+    ],
+    ids=str,
+)
+def test_what_will_be_refused_again_is_told_from_what_is_of_the_moment(
+    error: Exception, *, lasting: bool, said: str
+) -> None:
+    """An address in memory or a port must not make two sentences of one."""
+    assert (is_lasting(error), sentence(error)) == (lasting, said)
