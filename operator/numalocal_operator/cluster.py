@@ -89,7 +89,7 @@ class Cluster:
         )
         found: list[Raw] = json.loads(answer.data)["items"]
         known = {one["metadata"]["name"] for one in found}
-        others = (self._pod(namespace, name) for name in wanted if name not in known)
+        others = (self.pod(namespace, name) for name in wanted if name not in known)
         return [*found, *(one for one in others if one is not None)]
 
     def topologies(self) -> Iterator[Raw]:
@@ -240,7 +240,8 @@ class Cluster:
         except ApiException as error:
             _log.warning("event lost", extra={"reason": reason, "err": sentence(error)})
 
-    def _pod(self, namespace: str, name: str) -> Raw | None:
+    def pod(self, namespace: str, name: str) -> Raw | None:
+        """Read a pod; None where there is none."""
         try:
             answer = self._core.read_namespaced_pod(
                 name, namespace, _request_timeout=_TIMEOUT_S, _preload_content=False

@@ -17,7 +17,7 @@ from numalocal_operator.cluster import TROUBLE, Cluster, Raw, is_lasting, senten
 from numalocal_operator.config import Config
 from numalocal_operator.observed import ObservedPod, observe
 from numalocal_operator.plan import Creation, Plan, plan
-from numalocal_operator.pod import manifest, pod_name
+from numalocal_operator.pod import manifest, pod_name, successor_name
 from numalocal_operator.target import Target, target, unread
 from numalocal_operator.topologies import Topologies
 from numalocal_operator.troubles import API_ERROR, INTERNAL_ERROR, Trouble
@@ -86,7 +86,7 @@ class _Round:
             wanted = replace(target(worker), generation=self._generation, problem=str(error))
         else:
             wanted = target(worker)
-        pods = self._pods([pod_name(worker, replica) for replica in range(worker.replicas)])
+        pods = self._and_hidden(worker, self._pods(_base_names(worker)))
         step = plan(worker, pods, self.now.timestamp())
         done = carry_out(self.cluster, worker, step, self._maker(worker), self._tell)
         left_s = self._say(wanted, pods, step, done.trouble)
@@ -134,6 +134,25 @@ class _Round:
         found = self.cluster.pods(metadata["namespace"], metadata["name"], wanted)
         return [observe(pod, self.topologies.started) for pod in found]
 
+    def _and_hidden(self, worker: Worker, pods: Sequence[ObservedPod]) -> list[ObservedPod]:
+        """Add the pods that took another's place and have lost their label since: no list has them.
+
+        Else their names would be tried again and again.
+        """
+        found = {pod.name: pod for pod in pods}
+        for replica, base in enumerate(_base_names(worker)):
+            name = base
+            while (other := found.get(name)) and self._is_passed_by(other):
+                name = successor_name(worker, replica, other.uid)
+                raw = None if name in found else self.cluster.pod(worker.namespace, name)
+                if raw is not None:
+                    found[name] = observe(raw, self.topologies.started)
+        return list(found.values())
+
+    def _is_passed_by(self, pod: ObservedPod) -> bool:
+        over = pod.deleting and pod.deleted_at_s < self.now.timestamp()
+        return pod.released or over
+
     def _say(
         self, wanted: Target, pods: Sequence[ObservedPod], step: Plan, trouble: Trouble | None
     ) -> float | None:
@@ -170,6 +189,10 @@ class _Round:
 
     def _timestamp(self) -> str:
         return self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _base_names(worker: Worker) -> list[str]:
+    return [pod_name(worker, replica) for replica in range(worker.replicas)]
 
 
 def _degraded(status: Mapping[str, Any]) -> Mapping[str, Any] | None:

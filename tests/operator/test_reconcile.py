@@ -603,3 +603,18 @@ def test_what_a_worker_asked_is_forgotten_with_it_and_is_none_of_anothers(
     api.refusals["GET", path] = (404, "gone")
     turn(cluster, last_good=known)
     assert known == {}
+
+
+def test_a_successor_whose_label_is_removed_too_is_passed_by(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    api.put(WORKERS, raw_worker())
+    for _ in range(3):
+        turn(cluster)
+        for name in api.names(PODS):
+            become(api, name, **READY)
+            api.objects[f"{PODS}/{name}"]["metadata"]["labels"] = {}
+
+    turn(cluster)
+
+    assert len(set(api.names(PODS))) == 4
