@@ -65,7 +65,7 @@ class FakeApi:
         match method:
             case "POST":
                 return self._create(path, body)
-            case "GET" if not path[-1].isdigit() and path not in self.objects:
+            case "GET" if path not in self.objects and not _names_an_object(path):
                 return self._list(path, parse_qs(parts.query))
             case _ if path not in self.objects:
                 return _status(404, f"{path} not found")
@@ -161,6 +161,11 @@ class FakeApi:
         else:
             self.objects[path]["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:35Z"
         return 200, {}
+
+
+def _names_an_object(path: str) -> bool:
+    """Tell the path of an object that is not there from that of a collection."""
+    return path.startswith(f"{PODS}/") or path[-1].isdigit()
 
 
 def _merge(found: list[Raw], given: list[Raw], key: str) -> None:
