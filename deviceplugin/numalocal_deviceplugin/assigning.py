@@ -6,11 +6,14 @@ the key itself is refused.  Another front end than the device plugin would have 
 `assignment_of` and share everything behind it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from numalocal import names
 from numalocal.errors import AssignmentInvalid
+from numalocal.idset import IdSet
+from numalocal.machine.model import Machine
 from numalocal.problems import printable, shown
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
@@ -20,6 +23,8 @@ from numalocal_deviceplugin.pods import Container, Pod, where
 DevicesOf = Callable[[str, str], Iterable[str]]
 """Look up the device ids of a pod by its namespace and name; AgentError where that fails."""
 
+_ID: Final = re.compile(r"(.{1,63})-n(\d{1,4})-c(\d{1,4})x(\d{1,4})", re.ASCII)
+"""A set's id, as `device_id` writes it."""
 _KEYS_SHOWN: Final = 3
 _SETS_SHOWN: Final = 400
 """Characters of the ids of a node's sets, of which there may be hundreds."""
@@ -41,6 +46,41 @@ def sets_named(sets: Sequence[CpuSet], ids: Iterable[str]) -> tuple[CpuSet, ...]
             "changed, delete the pod so that it gets a set of the new ones"
         )
     return tuple(by_id[device] for device in wanted)
+
+
+def sets_seated(machine: Machine, container: Container, ids: Iterable[str]) -> tuple[CpuSet, ...]:
+    """Find sets of other pools than today's by where a container of their pod sits; () = not there.
+
+    The kubelet's ids say each set's node, lowest CPU and number of CPUs, and the runtime says which
+    CPUs the container has: only where both fit to the last CPU it is believed that these are they.
+    """
+    found: list[CpuSet] = []
+    left = container.cpus
+    for told_ in sorted(map(_ID.fullmatch, ids), key=_place):
+        if told_ is None:
+            return ()
+        node, first, count = map(int, told_.groups()[1:])
+        cpus = _first_cores(machine, left, node, first, count)
+        if not cpus or len(cpus) != count or cpus.first != first:
+            return ()
+        left -= cpus
+        mems = container.mems or IdSet.of([node])
+        found.append(CpuSet(told_.string, told_[1], cpus, cpus, node, mems, memory_bytes=0))
+    return () if left else tuple(found)
+
+
+def _place(told_: re.Match[str] | None) -> tuple[int, int]:
+    return (-1, -1) if told_ is None else (int(told_[2]), int(told_[3]))
+
+
+def _first_cores(machine: Machine, among: IdSet, node: int, first: int, count: int) -> IdSet:
+    """Take whole cores of a node in order, from one CPU on, until there are so many CPUs."""
+    cores = (one.cpus for one in machine.cores if node in one.numa_nodes and one.cpus <= among)
+    cpus = IdSet()
+    for core in sorted((one for one in cores if one.first >= first), key=lambda one: one.first):
+        if len(cpus) < count:
+            cpus |= core
+    return cpus
 
 
 def told(pod: Pod, container: Container) -> Assignment | None:

@@ -18,7 +18,7 @@ from numalocal.sets.partition import Partition
 from numalocal_deviceplugin import assigning
 from numalocal_deviceplugin.assigning import DevicesOf
 from numalocal_deviceplugin.environment import environment
-from numalocal_deviceplugin.errors import BindingRefused
+from numalocal_deviceplugin.errors import BindingRefused, UnknownDevice
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import (
     Container,
@@ -146,7 +146,13 @@ def _pods_assignment(
             f"but the pod has no CPU set; a container of the pod must request a pool's resource, "
             f"such as {names.resource('cpuset')}"
         )
-    return Assignment.of(assigning.sets_named(node.partition.sets, ids))
+    try:
+        return Assignment.of(assigning.sets_named(node.partition.sets, ids))
+    except UnknownDevice:
+        # The pools have changed since, and no container of the pod that was told lives.
+        if seated := assigning.sets_seated(node.machine, container, ids):
+            return Assignment.of(seated)
+        raise
 
 
 def _online(

@@ -2,11 +2,15 @@ from dataclasses import replace
 
 import pytest
 
+from numalocal.idset import IdSet, union
+from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.partition import partition
+from numalocal.sets.pools import Pool, Size
 from numalocal_deviceplugin import assigning
 from numalocal_deviceplugin.errors import BindingRefused, KubeletSilent, UnknownDevice
 
-from .nodes import N0, N1, make_container, make_partition, make_pod, no_devices
+from .nodes import N0, N1, make_container, make_machine, make_partition, make_pod, no_devices
 
 SETS = make_partition().sets
 FIRST = Assignment.of(assigning.sets_named(SETS, [N0]))
@@ -102,3 +106,60 @@ class TestAnAssignment:
         less = Assignment.parse(TEXT.replace('"2-3"', '"3"'))
 
         assert assigning.vouched(self.pod, self.container, less, SETS, no_devices) == less
+
+
+def with_far_siblings(machine: Machine) -> Machine:
+    """Number the second threads of all cores after all first ones, as most x86 machines do."""
+    half = len(machine.online) // 2
+
+    def renamed(cpus: IdSet) -> IdSet:
+        return IdSet.of(one // 2 + half * (one % 2) for one in cpus)
+
+    return machine._replace(
+        packages=tuple(one._replace(cpus=renamed(one.cpus)) for one in machine.packages),
+        cores=tuple(one._replace(cpus=renamed(one.cpus)) for one in machine.cores),
+        nodes=tuple(one._replace(cpus=renamed(one.cpus)) for one in machine.nodes),
+    )
+
+
+class TestSetsOfOtherPoolsByWhereAContainerSits:
+    @pytest.mark.parametrize("far", [False, True])
+    @pytest.mark.parametrize("size", [1, 2, 3, "numa"])
+    @pytest.mark.parametrize(
+        "chosen", [slice(1), slice(0, 2), slice(1, None), slice(None, None, 2)]
+    )
+    def test_are_those_that_the_ids_name(self, *, far: bool, size: Size, chosen: slice) -> None:
+        machine = make_machine(nodes=2, cores=7)
+        machine = with_far_siblings(machine) if far else machine
+        sets = partition(machine, (Pool(name="a", size=size),)).sets[chosen]
+        cpus = union(one.cpus for one in sets)
+        sits = make_container(cpus=str(cpus), mems="0-1")
+
+        found = assigning.sets_seated(machine, sits, [one.id for one in reversed(sets)])
+
+        assert [(one.id, one.pool, one.cpus, one.numa_node) for one in found] == [
+            (one.id, one.pool, one.cpus, one.numa_node) for one in sets
+        ]
+
+    @pytest.mark.parametrize(
+        ("cpus", "ids"),
+        [
+            ("", ["a-n0-c2x2"]),
+            ("0-7", ["a-n0-c2x2"]),
+            ("2", ["a-n0-c2x1"]),
+            ("2-3", ["a-n0-c2x4"]),
+            ("2-3", ["a-n1-c2x2"]),
+            ("2-3", ["a-n0-c0x2"]),
+            ("2-3", ["a-n0-c2x2", "a-n0-c2x2x"]),
+            ("2-3", ["a-n0-c2x2", "b-n0-c2x2"]),
+            ("2-3", ["a-n0-c2x2", "a-n1-c6x2"]),
+            ("2-3", ["a-n0-c2x0"]),
+            ("2-3", ["a-n0-c2x99999"]),
+            ("2-3", ["", "x" * 9999]),
+            ("2-3", []),
+        ],
+    )
+    def test_are_none_where_it_sits_elsewhere_or_an_id_is_odd(
+        self, cpus: str, ids: list[str]
+    ) -> None:
+        assert assigning.sets_seated(make_machine(), make_container(cpus=cpus), ids) == ()

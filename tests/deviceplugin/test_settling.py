@@ -90,6 +90,26 @@ def test_a_bound_container_claims_what_the_kubelet_lists() -> None:
     assert holders(found.ledger) == {"a": "6-7"}
 
 
+def test_a_bound_container_keeps_the_sets_of_pools_that_have_changed() -> None:
+    pod = make_pod("a", bound_containers="numalocal-check")
+    sits = make_container("numalocal-check", cpus="4-7", mems="1")
+
+    found = settled(node((pod, sits)), lists(a="old-n1-c4x4"))
+
+    assert holders(found.ledger) == {"a": "4-7"}
+    assert dict(found.refused) == {}
+
+
+def test_a_bound_container_that_sits_elsewhere_has_none_of_them() -> None:
+    pod = make_pod("a", bound_containers="numalocal-check")
+    sits = make_container("numalocal-check", cpus="0-1,4-5")
+
+    found = settled(node((pod, sits)), lists(a="old-n1-c4x4"))
+
+    assert holders(found.ledger) == {}
+    assert "is not a CPU set of this node" in found.refused["id-of-numalocal-check"].message
+
+
 def test_sets_that_nobody_vouches_for_are_refused() -> None:
     found = settled(node((A, make_container(assignment=OLD))), {})
 

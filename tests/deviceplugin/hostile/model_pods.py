@@ -84,7 +84,7 @@ class Sandbox:
 
 @dataclass(eq=False)
 class Container:
-    """`answered` says that the agent answered when it was created."""
+    """`answered`: the agent answered when it was created, and `born_on` says with which CPUs."""
 
     id: str
     sandbox: Sandbox
@@ -95,6 +95,7 @@ class Container:
     cpus: str = ""
     mems: str = ""
     answered: bool = False
+    born_on: IdSet = IdSet()  # noqa: RUF009 - immutable
 
     @property
     def pod(self) -> "Pod":

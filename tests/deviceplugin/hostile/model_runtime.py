@@ -100,7 +100,7 @@ class ModelRuntime:
             assert not (self.barred() and response.HasField("adjust")), "two pinners fight"
             self._set(one, response.adjust.linux.resources.cpu)
             one.env += [f"{entry.key}={entry.value}" for entry in response.adjust.env]
-            one.answered = True
+            one.answered, one.born_on = True, IdSet.parse(one.cpus)
             self._update(response.update)
         if fails:
             self._forget(one)

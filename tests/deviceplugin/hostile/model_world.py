@@ -208,6 +208,7 @@ class World:
         """Let the kubelet update a container: where it pins, with CPUs of its own."""
         static = self.kubelet.policy is Policy.STATIC
         self.runtime.update(one, str(self.machine.online) if static else "")
+        one.born_on = IdSet() if static else one.born_on
         self.lapsed = self.lapsed or static
 
     def round(self) -> None:
@@ -300,7 +301,23 @@ class World:
                 for other in self.runtime.live()
             ):
                 assert (named in unbound) == (not one.answered), named
+        self.check_checks()
         self.check_offers()
+
+    def check_checks(self) -> None:
+        """See that a check stays on its pod's CPUs, whatever the pools have become since.
+
+        Unless the kubelet forgot what it gave, or gave it twice.
+        """
+        tenants = self.now().node.ledger.tenants
+        for one in self.runtime.live():
+            pod = one.pod
+            twice = any(other is not pod and other.cpus & pod.cpus for other in self.kubelet.pods)
+            if one.born_on != pod.cpus or not pod.cpus or pod.given != pod.once or twice:
+                continue
+            if one.name == names.CHECK_CONTAINER and pod.known:
+                assert one.runs_on(self.machine.online) <= pod.cpus, f"{one.id} is moved"
+                assert pod.cpus <= tenants[pod.uid].cpus, f"{pod.subject} holds nothing"
 
     def check_offers(self) -> None:
         """See that what is held is offered to nobody else."""

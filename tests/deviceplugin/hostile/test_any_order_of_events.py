@@ -128,6 +128,13 @@ class Node(RuleBasedStateMachine):
                 self.world.start(one.pod)
         self.agent(self.world.pools, "slc")
 
+    @rule(pools=POOL_FILES, steps=st.integers(1, 2))
+    def pools_change_while_a_pod_is_checked(self, pools: int, steps: int) -> None:
+        self.pod_is_made(0, 0, steps)
+        self.agent(pools, "kslc")
+        self.world.round()
+        self.all_pods_go_on(2)
+
     @rule(looks=TRULY)
     def kubelet_pins(self, *, looks: bool) -> None:
         self.kubelet("pins")
