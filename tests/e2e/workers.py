@@ -61,6 +61,7 @@ class Workers:
         env: Mapping[str, str] | None = None,
         seccomp: str = "",
         capabilities: tuple[str, ...] = (),
+        grace_s: int = 2,
         **spec: Any,
     ) -> None:
         container: dict[str, Any] = {
@@ -71,7 +72,7 @@ class Workers:
         }
         if capabilities:
             container["securityContext"] = {"capabilities": {"add": list(capabilities)}}
-        pod: dict[str, Any] = {"containers": [container], "terminationGracePeriodSeconds": 2}
+        pod: dict[str, Any] = {"containers": [container], "terminationGracePeriodSeconds": grace_s}
         if seccomp:
             pod["securityContext"] = {"seccompProfile": {"type": seccomp}}
         worker = {
