@@ -67,13 +67,12 @@ def test_an_engine_that_started_anew_while_the_agent_was_away_is_replaced(
         time.sleep(10)  # the status follows what it observes
         verified.clear()
         unbound = container()
-    wait_for(
-        "another pod",
-        lambda: (
-            container() and workers.pod("crashed")["metadata"]["uid"] != before["metadata"]["uid"]
-        ),
-        timeout_s=180,
-    )
+
+    def replaced() -> bool:
+        container()
+        return bool(workers.pod("crashed")["metadata"]["uid"] != before["metadata"]["uid"])
+
+    wait_for("another pod", replaced, timeout_s=180)
     workers.wait_verified("crashed")
 
     assert unbound not in verified
