@@ -365,7 +365,8 @@ class World:
         others = [
             one.pod
             for one in self.runtime.sandboxes
-            if one.pod is not pod and not one.told and one.pod.cpus & cpus
+            # A runtime lists a stopped one until it is removed, and the kubelet its pod's devices.
+            if one.pod is not pod and (not one.told or one.pod.given) and one.pod.cpus & cpus
         ]
         reasons = {
             "hostile": pod.kind.hostile,
