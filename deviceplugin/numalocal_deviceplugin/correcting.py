@@ -27,10 +27,17 @@ class Correction:
     binding: Binding
 
     @property
+    def moves_memory(self) -> bool:
+        """Whether memory moves with it, which takes seconds for gigabytes."""
+        moves = self.now.mems != self.binding.mems
+        return self.container.runs and bool(self.binding.mems) and moves
+
+    @property
     def at_once(self) -> "Correction":
-        """What can be done without moving memory, which takes seconds for gigabytes."""
-        moves = self.container.runs and self.now.mems != self.binding.mems
-        return replace(self, binding=replace(self.binding, mems=IdSet())) if moves else self
+        """What of it can be done without moving memory."""
+        if not self.moves_memory:
+            return self
+        return replace(self, binding=replace(self.binding, mems=IdSet()))
 
 
 def corrections(

@@ -90,9 +90,13 @@ class Repair:
         def choose() -> Sequence[Correction]:
             wrong = self._wrong()
             self._tries = self._tries.seen(wrong, self._clock())
-            chosen.extend(self._due(wrong))
-            self._state.applied(chosen)  # now: what is created next is judged by it
-            return chosen
+            due = self._due(wrong)
+            # One move of memory at a time: the runtime makes no container until it has moved.
+            later = [one for one in due if one.moves_memory][1:]
+            chosen.extend(one for one in due if one not in later)
+            sent = [*chosen, *(one.at_once for one in later)]
+            self._state.applied(sent)  # now: what is created next is judged by it
+            return sent
 
         try:
             self._correct(choose)

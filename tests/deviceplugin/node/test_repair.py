@@ -305,6 +305,20 @@ def container_of(node: Node) -> Container:
     return found[1]
 
 
+def test_memory_is_moved_of_one_container_after_another(node: Node) -> None:
+    """The runtime makes no container while it moves, and their CPUs are right at once."""
+    for name in ("first", "second"):
+        node.run(name, "0-7")
+
+    node.look()
+    assert sorted(node.asked) == [("first", "2-3", "0"), ("second", "2-3", "")]
+    node.asked.clear()
+    node.write(node.folder("second"), "2-3", "0-1")
+    node.look(after_s=3)
+
+    assert node.asked == [("second", "2-3", "0")]
+
+
 def test_what_was_corrected_is_in_the_ledger(node: Node) -> None:
     node.run("engine", "0-7", mems="0")
     node.look()
