@@ -225,7 +225,9 @@ class State:
 
 
 def _still_held(facts: Facts, ledger: Ledger) -> Mapping[str, str]:
-    present = {one.id: one.present for one in facts.partition.sets}
+    """Leave out contested sets that are free by now, and those that are cut no more."""
     return {
-        key: why for key, why in facts.contested.items() if not present[key].isdisjoint(ledger.held)
+        one.id: facts.contested[one.id]
+        for one in facts.partition.sets
+        if one.id in facts.contested and not one.present.isdisjoint(ledger.held)
     }

@@ -8,6 +8,7 @@ from numalocal.errors import PoolUnmet
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.partition import partition
 from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.binding import Idle
 from numalocal_deviceplugin.correcting import corrections
@@ -203,6 +204,18 @@ class TestTheKubeletsList:
         state.set_listing({}, held)
         assert reasons(state.snapshot()) == {N0: Reason.SET_CONTESTED}
         state.gone(WORKER)
+        assert reasons(state.snapshot()) == {}
+
+    def test_says_nothing_more_of_a_set_that_is_cut_no_more(self) -> None:
+        state = make_state()
+        held = state.admit(WORKER, ENGINE, FIRST).node.ledger
+        state.set_listing({("default", "worker"): frozenset()}, held)
+        larger = make_machine(cores=4)
+        assert N0 not in {one.id for one in partition(larger, make_partition().pools).sets}
+
+        state.set_machine(larger)
+        state.gone(WORKER)
+
         assert reasons(state.snapshot()) == {}
 
     def test_that_was_asked_for_before_a_set_was_given_says_nothing_of_it(self) -> None:
