@@ -17,11 +17,16 @@ _MOST_KEPT: Final = 4096
 """Characters of an annotation, but for an assignment, and of a path: who writes more is refused."""
 
 
+def uid(message: nri.PodSandbox) -> str:
+    """Tell a pod from all others; one that no kubelet made may have no uid: it is its sandbox."""
+    return message.uid or message.id
+
+
 def pod(message: nri.PodSandbox) -> Pod:
-    """Read a pod; one that no kubelet made may have no uid, and is its sandbox then."""
+    """Read a pod."""
     return Pod(
         id=message.id,
-        uid=message.uid or message.id,
+        uid=uid(message),
         namespace=message.namespace,
         name=message.name,
         annotations=_ours(message.annotations),

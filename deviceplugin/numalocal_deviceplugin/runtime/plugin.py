@@ -162,20 +162,20 @@ class Plugin:
     def stop_container(self, payload: bytes, _budget_s: float) -> bytes:
         """Forget a container; what its pod holds stays the pod's."""
         request = nri.StopContainerRequest.FromString(payload)
-        self._state.stopped(request.pod.uid, request.container.id)
+        self._state.stopped(messages.uid(request.pod), request.container.id)
         return nri.StopContainerResponse().SerializeToString()
 
     def remove_container(self, payload: bytes, _budget_s: float) -> bytes:
         """Forget a container that ended of itself."""
         request = nri.RemoveContainerRequest.FromString(payload)
-        self._state.stopped(request.pod.uid, request.container.id)
+        self._state.stopped(messages.uid(request.pod), request.container.id)
         return nri.RemoveContainerResponse().SerializeToString()
 
     def state_change(self, payload: bytes, _budget_s: float) -> bytes:
         """Take events that have no method of their own; of others than these we hear nothing."""
         event = nri.StateChangeEvent.FromString(payload)
         if event.event in (nri.STOP_CONTAINER, nri.REMOVE_CONTAINER):
-            self._state.stopped(event.pod.uid, event.container.id)
+            self._state.stopped(messages.uid(event.pod), event.container.id)
         elif event.event in (nri.STOP_POD_SANDBOX, nri.REMOVE_POD_SANDBOX):
             self._state.gone(messages.pod(event.pod))
         return nri.Empty().SerializeToString()

@@ -9,7 +9,7 @@ from numalocal_deviceplugin.correcting import corrections
 from numalocal_deviceplugin.errors import BindingRefused, CpusHeld, DevicesUnknown
 from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.runtime import messages
-from numalocal_deviceplugin.runtime.plugin import Plugin
+from numalocal_deviceplugin.runtime.plugin import SERVICE, Plugin
 from numalocal_deviceplugin.snapshot import Settings
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
@@ -482,6 +482,24 @@ def test_pods_without_a_uid_are_told_apart_by_their_sandboxes(plugin: Plugin) ->
 
     with pytest.raises(CpusHeld):
         create(plugin, container("engine", assignment=ASSIGNED), other)
+
+
+@pytest.mark.parametrize("by", ["StopContainer", "RemoveContainer", "StateChange"])
+def test_a_container_of_a_pod_without_a_uid_is_forgotten_when_it_ends(
+    plugin: Plugin, state: State, by: str
+) -> None:
+    pod = nri.PodSandbox(id="s1", name="s1", namespace="x")
+    create(plugin, container("web"), pod)
+    ended = nri.Container(id="id-web")
+    requests = {
+        "StopContainer": nri.StopContainerRequest(pod=pod, container=ended),
+        "RemoveContainer": nri.RemoveContainerRequest(pod=pod, container=ended),
+        "StateChange": nri.StateChangeEvent(event=nri.STOP_CONTAINER, pod=pod, container=ended),
+    }
+
+    plugin.methods()[f"{SERVICE}/{by}"](requests[by].SerializeToString(), BUDGET_S)
+
+    assert list(state.snapshot().node.ledger.containers) == []
 
 
 def test_a_container_that_was_born_bound_is_not_told_as_born_unbound(
