@@ -13,11 +13,11 @@ from typing import Final
 from numalocal import names
 from numalocal_deviceplugin.correcting import Correction
 from numalocal_deviceplugin.runtime import messages
+from numalocal_deviceplugin.runtime.plugin import SERVICE
 from numalocal_deviceplugin.runtime.ttrpc import Handler
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 NAME: Final = f"{names.PLUGIN}-repair"
-SERVICE: Final = "nri.pkg.api.v1alpha1.Plugin"
 
 Choose = Callable[[], Sequence[Correction]]
 """Say what to correct, while no container is being made."""

@@ -85,6 +85,13 @@ def registered(runtime: FakeRuntime) -> Session:
     return session
 
 
+def synchronized(runtime: FakeRuntime, agent: Agent) -> Session:
+    session = registered(runtime)
+    session.synchronize()
+    until(lambda: agent.bindable, "synchronized")
+    return session
+
+
 def test_the_plugin_registers_by_name_and_index_and_serves(path: Path, agent: Agent) -> None:
     with FakeRuntime(path) as runtime:
         session = runtime.accept()
@@ -264,9 +271,7 @@ class TestACorrection:
     ) -> None:
         """The call for it would wait for ever where a container is being made."""
         with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
-            first = registered(runtime)
-            first.synchronize()
-            until(lambda: agent.bindable, "synchronized")
+            first = synchronized(runtime, agent)
 
             done = other.submit(agent.link.correct, lambda: [self.correction])
             second = runtime.accept()
@@ -287,8 +292,7 @@ class TestACorrection:
 
     def test_hears_of_nothing_that_changes_anything(self, path: Path, agent: Agent) -> None:
         with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
-            registered(runtime).synchronize()
-            until(lambda: agent.bindable, "synchronized")
+            synchronized(runtime, agent)
             done = other.submit(agent.link.correct, list)
             second = runtime.accept()
             second.reply(second.request().stream)
@@ -309,8 +313,7 @@ class TestACorrection:
             return []
 
         with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
-            registered(runtime).synchronize()
-            until(lambda: agent.bindable, "synchronized")
+            synchronized(runtime, agent)
             done = other.submit(agent.link.correct, choose)
             second = runtime.accept()
             second.register()
@@ -326,8 +329,7 @@ class TestACorrection:
 
     def test_that_the_runtime_does_not_ask_for_fails(self, path: Path, agent: Agent) -> None:
         with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
-            registered(runtime).synchronize()
-            until(lambda: agent.bindable, "synchronized")
+            synchronized(runtime, agent)
 
             done = other.submit(agent.link.correct, list)
             second = runtime.accept()
@@ -338,8 +340,7 @@ class TestACorrection:
 
     def test_whose_plugin_is_refused_fails(self, path: Path, agent: Agent) -> None:
         with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
-            registered(runtime).synchronize()
-            until(lambda: agent.bindable, "synchronized")
+            synchronized(runtime, agent)
 
             done = other.submit(agent.link.correct, list)
             second = runtime.accept()
