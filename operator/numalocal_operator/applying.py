@@ -7,11 +7,11 @@ from typing import Final
 
 from numalocal.worker.inject import Manifest
 from numalocal.worker.spec import Worker
-from numalocal_operator.cluster import TROUBLE, Cluster, PodRefused, sentence
-from numalocal_operator.observed import ObservedPod, started_unbound
-from numalocal_operator.plan import Creation, Plan
-from numalocal_operator.pod import owner
-from numalocal_operator.troubles import API_ERROR, POD_REFUSED, Trouble
+from numalocal_operator.api.cluster import TROUBLE, Cluster, PodRefused, sentence
+from numalocal_operator.observing.observed import ObservedPod, started_unbound
+from numalocal_operator.planning.plan import Creation, Plan
+from numalocal_operator.planning.pod import owner
+from numalocal_operator.planning.troubles import API_ERROR, POD_REFUSED, Trouble
 
 REFUSED_RETRY_S: Final = 60.0
 """How often to try a pod that the API server refuses: a quota may be raised without an event."""

@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import Final
 
 from numalocal.worker.spec import Worker
-from numalocal_operator.cluster import TROUBLE, Cluster
+from numalocal_operator.api.cluster import TROUBLE, Cluster
 from numalocal_operator.config import Config
+from numalocal_operator.observing.topologies import Pods, Topologies
 from numalocal_operator.reconcile import reconcile
-from numalocal_operator.topologies import Pods, Topologies
 from numalocal_operator.worklist import Key, Worklist
 
 RESYNC_S: Final = 300.0

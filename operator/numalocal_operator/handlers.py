@@ -11,9 +11,9 @@ from typing import Any, Final
 import kopf
 
 from numalocal import names
-from numalocal_operator.cluster import GROUP, PLURAL, VERSION, Cluster
+from numalocal_operator.api.cluster import GROUP, PLURAL, VERSION, Cluster
 from numalocal_operator.controller import Controller
-from numalocal_operator.topologies import Pods, Topologies
+from numalocal_operator.observing.topologies import Pods, Topologies
 
 Hear = Callable[[Pods], None]
 """Is told of the pods of which a node tells something new; does not wait."""

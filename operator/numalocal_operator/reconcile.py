@@ -10,17 +10,17 @@ from typing import Any
 from numalocal.errors import SpecInvalid
 from numalocal.worker.inject import Manifest, PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
-from numalocal_operator import conditions, progress
-from numalocal_operator import status as statuses
+from numalocal_operator.api.cluster import TROUBLE, Cluster, Raw, is_lasting, sentence
 from numalocal_operator.applying import Make, carry_out
-from numalocal_operator.cluster import TROUBLE, Cluster, Raw, is_lasting, sentence
 from numalocal_operator.config import Config
-from numalocal_operator.observed import ObservedPod, observe
-from numalocal_operator.plan import Creation, Plan, plan
-from numalocal_operator.pod import manifest, pod_name, successor_name
-from numalocal_operator.target import Target, target, unread
-from numalocal_operator.topologies import Topologies
-from numalocal_operator.troubles import API_ERROR, INTERNAL_ERROR, Trouble
+from numalocal_operator.observing.observed import ObservedPod, observe
+from numalocal_operator.observing.topologies import Topologies
+from numalocal_operator.planning import conditions, progress
+from numalocal_operator.planning import status as statuses
+from numalocal_operator.planning.plan import Creation, Plan, plan
+from numalocal_operator.planning.pod import manifest, pod_name, successor_name
+from numalocal_operator.planning.target import Target, target, unread
+from numalocal_operator.planning.troubles import API_ERROR, INTERNAL_ERROR, Trouble
 from numalocal_operator.worklist import Key
 
 LastGood = MutableMapping[Key, Worker]

@@ -19,10 +19,10 @@ from numalocal.quantity import parse_bytes
 from numalocal.worker import spec as worker_module
 from numalocal.worker.ask import MAX_RANKS
 from numalocal.worker.spec import MAX_REPLICAS, parse_worker
-from numalocal_operator import status as statuses
-from numalocal_operator.conditions import READY
-from numalocal_operator.plan import Plan
-from numalocal_operator.target import target
+from numalocal_operator.planning import status as statuses
+from numalocal_operator.planning.conditions import READY
+from numalocal_operator.planning.plan import Plan
+from numalocal_operator.planning.target import target
 
 from .conftest import CHART, EXAMPLES
 

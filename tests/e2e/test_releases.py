@@ -16,7 +16,7 @@ from lab import binaries
 from lab.api_server import ApiServer, serving
 from lab.commands import LabError, run, wait_for
 from nodeless import CHART, NAMESPACE, OPERATOR, named, token, topology
-from numalocal_operator.cluster import Cluster
+from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.config import Config, Webhook
 from numalocal_operator.trial import tried
 from test_verified import operating

@@ -19,8 +19,8 @@ from kubernetes import config as kubernetes_config
 from lab.api_server import ApiServer
 from lab.commands import wait_for
 from nodeless import OPERATOR, Caller, agent, named, node, token, topology
-from numalocal_operator.cluster import Cluster
-from numalocal_operator.topologies import Topologies
+from numalocal_operator.api.cluster import Cluster
+from numalocal_operator.observing.topologies import Topologies
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "serving"

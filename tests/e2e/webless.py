@@ -8,13 +8,13 @@ import kopf
 from kubernetes import config as kubernetes_config
 
 from numalocal import log
-from numalocal_operator import annotated
-from numalocal_operator.annotated import Injected
-from numalocal_operator.cluster import Cluster
+from numalocal_operator.annotated import injected as annotated
+from numalocal_operator.annotated.injected import Injected
+from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.config import from_environ
 from numalocal_operator.controller import Controller
 from numalocal_operator.handlers import register
-from numalocal_operator.topologies import Topologies
+from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.webhook.keeper import Keeper
 from numalocal_operator.webhook.server import Server
 

@@ -6,8 +6,8 @@ from typing import Any
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
-from numalocal_operator.observed import ObservedPod
-from numalocal_operator.pod import manifest, revision
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.planning.pod import manifest, revision
 
 CONFIG = Config(binder_image="numalocal/binder:test")
 NUMBERS = PoolNumbers(cpus_per_set=4, node_bytes=256 << 30)

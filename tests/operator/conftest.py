@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from kubernetes import client
 
-from numalocal_operator.cluster import Cluster
+from numalocal_operator.api.cluster import Cluster
 
 from .fake_api import FakeApi, serving
 

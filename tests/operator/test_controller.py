@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from numalocal_operator.cluster import Cluster
+from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.controller import Controller
-from numalocal_operator.topologies import Topologies
+from numalocal_operator.observing.topologies import Topologies
 
 from .builders import CONFIG, make_worker, raw_pod, raw_worker, topology
 from .fake_api import PODS, TOPOLOGIES, WORKERS, FakeApi

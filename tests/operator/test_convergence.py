@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from numalocal_operator.cluster import TROUBLE, Cluster
+from numalocal_operator.api.cluster import TROUBLE, Cluster
+from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.reconcile import LastGood, reconcile
-from numalocal_operator.topologies import Topologies
 
 from . import kstatus
 from .builders import CONFIG, NOW_S, raw_worker

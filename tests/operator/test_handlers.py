@@ -5,10 +5,10 @@ import kopf
 import pytest
 
 from numalocal.worker.inject import PoolNumbers
-from numalocal_operator.cluster import Cluster
+from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.controller import Controller
 from numalocal_operator.handlers import register
-from numalocal_operator.topologies import Pods, Topologies
+from numalocal_operator.observing.topologies import Pods, Topologies
 from numalocal_operator.worklist import Key
 
 from .builders import owned, topology

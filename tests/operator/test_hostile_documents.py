@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numalocal.errors import SpecInvalid
 from numalocal.worker.documents import load_worker
 from numalocal.worker.spec import Worker, parse_worker
-from numalocal_operator.pod import manifest, revision
+from numalocal_operator.planning.pod import manifest, revision
 
 from ..core.worker.mutations import hostile
 from .builders import CONFIG, NUMBERS

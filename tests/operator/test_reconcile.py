@@ -9,10 +9,10 @@ from kubernetes.client.exceptions import ApiException
 
 from numalocal.worker.spec import DEADLINE_S
 from numalocal_operator.__main__ import RECURSION_LIMIT
+from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.applying import REFUSED_RETRY_S, TAKEN_RETRY_S
-from numalocal_operator.cluster import Cluster
+from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.reconcile import LastGood, reconcile
-from numalocal_operator.topologies import Topologies
 
 from .builders import CONFIG, NOW_S, ended_check, owned, raw_worker, running, topology
 from .fake_api import EVENTS, PODS, WORKERS, FakeApi

@@ -10,7 +10,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from numalocal.worker.inject import CheckImage, PoolNumbers
-from numalocal_operator.cluster import Cluster
+from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.config import Config, Webhook
 from numalocal_operator.trial import tried
 from numalocal_operator.webhook.review import answer

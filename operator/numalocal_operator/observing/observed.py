@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from numalocal import names
-from numalocal_operator import endings
+from numalocal_operator.observing import endings
 
 RawPod = Mapping[str, Any]
 Started = Callable[[str, str, str], bool | None]

@@ -5,7 +5,7 @@ from typing import Any, Final
 from numalocal.errors import ReportInvalid
 from numalocal.problems import clipped
 from numalocal.report import CheckReport
-from numalocal_operator.observed import ObservedPod, unverified
+from numalocal_operator.observing.observed import ObservedPod, unverified
 
 MAX_MESSAGE: Final = 1024
 """Characters of a placement's sentence, and of the CPUs of a rank: a status has many."""

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from numalocal.problems import clipped
-from numalocal_operator.observed import ObservedPod
-from numalocal_operator.plan import Plan
-from numalocal_operator.target import Target
-from numalocal_operator.troubles import Trouble, unsettled, wrongs
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.planning.plan import Plan
+from numalocal_operator.planning.target import Target
+from numalocal_operator.planning.troubles import Trouble, unsettled, wrongs
 
 READY: Final = "Ready"
 AVAILABLE: Final = "Available"

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numalocal.worker.spec import Worker
-from numalocal_operator.observed import ObservedPod
-from numalocal_operator.plan import CONFLICT_RETRY_S, Creation, Plan, back_off_s, plan
-from numalocal_operator.pod import revision, successor_name
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.planning.plan import CONFLICT_RETRY_S, Creation, Plan, back_off_s, plan
+from numalocal_operator.planning.pod import revision, successor_name
 
-from .builders import NOW_S, make_pod, make_worker
+from ..builders import NOW_S, make_pod, make_worker
 
 
 def planned(worker: Worker, *pods: ObservedPod, now_s: float = NOW_S) -> Plan:

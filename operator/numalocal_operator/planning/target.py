@@ -6,7 +6,7 @@ from typing import Any
 
 from numalocal.errors import SpecInvalid
 from numalocal.worker.spec import DEADLINE_S, MAX_REPLICAS, Worker
-from numalocal_operator.pod import revision
+from numalocal_operator.planning.pod import revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from numalocal_operator.observed import ObservedPod
-from numalocal_operator.observed import observe as observe_with
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.observing.observed import observe as observe_with
 
-from .builders import NOW, NOW_S, ended_check, make_worker, raw_pod, running
+from ..builders import NOW, NOW_S, ended_check, make_worker, raw_pod, running
 
 LATER = "2026-01-02T03:09:05Z"
 

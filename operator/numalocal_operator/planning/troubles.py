@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from numalocal_operator.observed import STARTED_UNBOUND, ObservedPod, started_unbound
-from numalocal_operator.placements import reported, sentence
-from numalocal_operator.plan import Plan
-from numalocal_operator.target import Target
+from numalocal_operator.observing.observed import STARTED_UNBOUND, ObservedPod, started_unbound
+from numalocal_operator.planning.placements import reported, sentence
+from numalocal_operator.planning.plan import Plan
+from numalocal_operator.planning.target import Target
 
 # Reasons, for people and their alerts.
 STARTING: Final = "Starting"

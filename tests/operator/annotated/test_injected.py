@@ -7,16 +7,16 @@ from typing import Any
 import kopf
 import pytest
 
-from numalocal_operator import annotated
-from numalocal_operator.annotated import Injected
-from numalocal_operator.bound import CONDITION, Condition
-from numalocal_operator.cluster import Cluster
-from numalocal_operator.topologies import Topologies
+from numalocal_operator.annotated import injected as annotated
+from numalocal_operator.annotated.bound import CONDITION, Condition
+from numalocal_operator.annotated.injected import Injected
+from numalocal_operator.api.cluster import Cluster
+from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.webhook.keeper import Keeper
 from numalocal_operator.webhook.server import Server
 
-from .builders import owned, running, topology
-from .fake_api import EVENTS, PODS, FakeApi
+from ..builders import owned, running, topology
+from ..fake_api import EVENTS, PODS, FakeApi
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ASKED = {"numalocal.io/cpusets": "1", "numalocal.io/container": "engine"}

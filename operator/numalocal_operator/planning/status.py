@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from numalocal.problems import clipped
-from numalocal_operator import conditions
-from numalocal_operator.observed import ObservedPod
-from numalocal_operator.placements import placement
-from numalocal_operator.plan import Plan
-from numalocal_operator.pod import selector
-from numalocal_operator.target import Target
-from numalocal_operator.troubles import Trouble
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.planning import conditions
+from numalocal_operator.planning.placements import placement
+from numalocal_operator.planning.plan import Plan
+from numalocal_operator.planning.pod import selector
+from numalocal_operator.planning.target import Target
+from numalocal_operator.planning.troubles import Trouble
 
 MOST_PLACEMENTS: Final = 1000
 """A status must fit into an object, whatever the replicas: etcd takes 1.5 MiB."""

@@ -12,11 +12,11 @@ import kopf
 
 from numalocal import names
 from numalocal.worker.admission import asks
-from numalocal_operator import bound
-from numalocal_operator.bound import Condition
-from numalocal_operator.cluster import Cluster
-from numalocal_operator.observed import ObservedPod, observe
-from numalocal_operator.topologies import Pods, Topologies
+from numalocal_operator.annotated import bound
+from numalocal_operator.annotated.bound import Condition
+from numalocal_operator.api.cluster import Cluster
+from numalocal_operator.observing.observed import ObservedPod, observe
+from numalocal_operator.observing.topologies import Pods, Topologies
 from numalocal_operator.webhook.keeper import Keeper
 from numalocal_operator.webhook.server import Server
 

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from numalocal.errors import SpecInvalid
 from numalocal.problems import Problem
 from numalocal.worker.spec import Worker
-from numalocal_operator import status as statuses
-from numalocal_operator.observed import ObservedPod
-from numalocal_operator.placements import MAX_MESSAGE
-from numalocal_operator.plan import Creation, Plan
-from numalocal_operator.pod import revision
-from numalocal_operator.target import Target, target, unread
-from numalocal_operator.troubles import Trouble
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.planning import status as statuses
+from numalocal_operator.planning.placements import MAX_MESSAGE
+from numalocal_operator.planning.plan import Creation, Plan
+from numalocal_operator.planning.pod import revision
+from numalocal_operator.planning.target import Target, target, unread
+from numalocal_operator.planning.troubles import Trouble
 
-from . import kstatus
-from .builders import NOW, NOW_S, make_pod, make_worker, raw_worker
+from .. import kstatus
+from ..builders import NOW, NOW_S, make_pod, make_worker, raw_worker
 
 LATER = "2026-01-02T03:09:05Z"
 REPORT = {

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numalocal.worker.inject import PoolNumbers
-from numalocal_operator.topologies import Topologies, told
+from numalocal_operator.observing.topologies import Topologies, told
 
-from .builders import owned, topology
+from ..builders import owned, topology
 
 
 def node(name: str, **cpus: int) -> dict[str, Any]:

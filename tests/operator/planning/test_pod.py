@@ -14,11 +14,11 @@ from numalocal.worker.documents import load_worker
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
-from numalocal_operator.pod import manifest, revision, successor_name
+from numalocal_operator.planning.pod import manifest, revision, successor_name
 
-from .builders import CONFIG, NUMBERS, make_worker, raw_worker
+from ..builders import CONFIG, NUMBERS, make_worker, raw_worker
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden" / "operator"
 
 

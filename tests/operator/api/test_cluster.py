@@ -3,10 +3,10 @@ import logging
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from numalocal_operator.cluster import Cluster, PodRefused, is_lasting, sentence
+from numalocal_operator.api.cluster import Cluster, PodRefused, is_lasting, sentence
 
-from .builders import NOW, make_worker, raw_pod, raw_worker, topology
-from .fake_api import EVENTS, PODS, TOPOLOGIES, WORKERS, FakeApi
+from ..builders import NOW, make_worker, raw_pod, raw_worker, topology
+from ..fake_api import EVENTS, PODS, TOPOLOGIES, WORKERS, FakeApi
 
 
 def test_a_worker_is_read_as_it_stands(api: FakeApi, cluster: Cluster) -> None:

@@ -7,7 +7,12 @@ from typing import Any, Final
 from numalocal import names
 from numalocal.errors import ReportInvalid
 from numalocal.report import CheckReport
-from numalocal_operator.observed import STARTED_UNBOUND, ObservedPod, started_unbound, unverified
+from numalocal_operator.observing.observed import (
+    STARTED_UNBOUND,
+    ObservedPod,
+    started_unbound,
+    unverified,
+)
 
 CONDITION: Final = f"{names.DOMAIN}/Bound"
 VERIFIED: Final = "Verified"

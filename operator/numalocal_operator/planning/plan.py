@@ -6,8 +6,8 @@ from typing import Final
 
 from numalocal import names
 from numalocal.worker.spec import Worker
-from numalocal_operator.observed import ObservedPod
-from numalocal_operator.pod import pod_name, revision, successor_name
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.planning.pod import pod_name, revision, successor_name
 
 FIRST_BACK_OFF_S: Final = 10.0
 LONGEST_BACK_OFF_S: Final = 300.0

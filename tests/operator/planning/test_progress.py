@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from numalocal_operator.observed import ObservedPod
-from numalocal_operator.plan import Creation, Plan
-from numalocal_operator.progress import left_s
-from numalocal_operator.target import target
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.planning.plan import Creation, Plan
+from numalocal_operator.planning.progress import left_s
+from numalocal_operator.planning.target import target
 
-from .builders import NOW, NOW_S, make_pod, make_worker
+from ..builders import NOW, NOW_S, make_pod, make_worker
 
 WORKER = make_worker()
 

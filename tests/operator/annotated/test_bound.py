@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from numalocal_operator import bound
-from numalocal_operator.bound import CONDITION, Condition
-from numalocal_operator.observed import observe
+from numalocal_operator.annotated import bound
+from numalocal_operator.annotated.bound import CONDITION, Condition
+from numalocal_operator.observing.observed import observe
 
-from .builders import running
+from ..builders import running
 
 ASKED = {"numalocal.io/cpusets": "1", "numalocal.io/container": "engine"}
 REPORT = {

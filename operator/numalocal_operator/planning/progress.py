@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from numalocal_operator.observed import ObservedPod
-from numalocal_operator.plan import Plan
-from numalocal_operator.target import Target
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.planning.plan import Plan
+from numalocal_operator.planning.target import Target
 
 
 def left_s(

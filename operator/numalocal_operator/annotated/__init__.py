@@ -1,0 +1,1 @@
+"""Pods that ask by annotation: what is told on them."""
