@@ -4,7 +4,7 @@ import json
 import os
 import ssl
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPSConnection
@@ -37,9 +37,9 @@ Answer = tuple[int, Any]
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[ApiServer]:
-    """Serve with the chart's CRDs, accounts, roles and policies."""
-    with serving(folder) as api:
+def installed(folder: Path, flags: Sequence[str] = ()) -> Iterator[ApiServer]:
+    """Serve with the chart's CRDs, accounts, roles and policies; `flags` as `serving` takes it."""
+    with serving(folder, flags) as api:
         api.apply({"apiVersion": "v1", "kind": "Namespace", **named(NAMESPACE)})
         api.apply(*(one for one in _rendered() if one["kind"] in _KINDS))
         crds = [f"crd/{one}.numalocal.io" for one in ("nodecputopologies", "cpuinferenceworkers")]

@@ -3,10 +3,7 @@
 There is no kubelet: the tests write what one would.
 """
 
-import base64
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,8 +18,8 @@ from lab.commands import wait_for
 from nodeless import OPERATOR, Caller, agent, named, node, token, topology
 from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.observing.topologies import Topologies
+from operating import kubeconfig, running_operator
 
-ROOT = Path(__file__).parents[2]
 NAMESPACE = "serving"
 NODE = "node-v"
 POOL = "narrow"
@@ -61,40 +58,12 @@ def operator(
 
 @contextmanager
 def operating(api: ApiServer, folder: Path, **variables: str) -> Iterator[None]:
-    """Run the operator with the rights of its account, told by variables."""
-    (folder / "kubeconfig").write_text(kubeconfig(api, token(api, account=OPERATOR)))
-    paths = (str(ROOT / one) for one in ("core", "operator", "tests/e2e"))
-    environ = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join(paths),
-        "KUBECONFIG": str(folder / "kubeconfig"),
-        **variables,
-    }
-    with (folder / "log").open("wb") as log:
-        command = [sys.executable, str(Path(__file__).with_name("webless.py"))]
-        process = subprocess.Popen(command, env=environ, stderr=log)
+    """Run the operator; pytest shows its log where a test has failed."""
     try:
-        yield
+        with running_operator(api, folder, **variables):
+            yield
     finally:
-        process.terminate()
-        process.wait(30)
-        sys.stdout.write((folder / "log").read_text())  # pytest shows it where a test has failed
-
-
-def kubeconfig(api: ApiServer, secret: str) -> str:
-    authority = base64.b64encode((api.folder / "ca.crt").read_bytes()).decode()
-    server = {"server": f"https://127.0.0.1:{api.port}", "certificate-authority-data": authority}
-    context = {"cluster": "lab", "user": "operator"}
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "lab", "cluster": server}],
-            "users": [{"name": "operator", "user": {"token": secret}}],
-            "contexts": [{"name": "lab", "context": context}],
-            "current-context": "lab",
-        }
-    )
+        sys.stdout.write((folder / "log").read_text())
 
 
 def started(api: ApiServer, name: str, container_id: str) -> str:

@@ -1,15 +1,16 @@
-"""An API server and its etcd on the host's loopback, without nodes: for schemas and policies."""
+"""An API server and its etcd on the host's loopback, without nodes: for schemas and scale."""
 
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab import binaries, control_plane
+from lab.certificates import Authority
 from lab.commands import run, wait_for
 from lab.processes import Processes
 
@@ -47,8 +48,8 @@ class ApiServer:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[ApiServer]:
-    """Start both with an empty store, and end them."""
+def serving(folder: Path, flags: Sequence[str] = ()) -> Iterator[ApiServer]:
+    """Start both with an empty store, and end them; `flags` are more of the API server's."""
     programs = binaries.kubernetes()
     authority = control_plane.certificates(folder / "pki")
     client, peer, port = _free_ports(3)
@@ -56,15 +57,14 @@ def serving(folder: Path) -> Iterator[ApiServer]:
     etcd = f"http://{_LOOPBACK}:{client}"
     try:
         processes.start("etcd", _etcd(folder / "etcd", etcd, f"http://{_LOOPBACK}:{peer}"))
-        flags = control_plane.api_server_flags(
+        own = control_plane.api_server_flags(
             authority.folder, address=_LOOPBACK, port=port, etcd=etcd
         )
         # The one controller of its own makes endpoints of an address that pods can reach.
-        flags += ["--endpoint-reconciler-type=none"]
-        processes.start("kube-apiserver", [programs / "kube-apiserver", *flags])
-        server = f"https://{_LOOPBACK}:{port}"
+        own += ["--endpoint-reconciler-type=none"]
+        processes.start("kube-apiserver", [programs / "kube-apiserver", *own, *flags])
         kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(authority.kubeconfig("admin", server))
+        kubeconfig.write_text(authority.kubeconfig("admin", f"https://{_LOOPBACK}:{port}"))
         found = ApiServer(port, authority.folder, kubeconfig, programs)
         wait_for(
             f"API server ready (see {processes.directory}/kube-apiserver.log)",
@@ -72,6 +72,30 @@ def serving(folder: Path) -> Iterator[ApiServer]:
             timeout_s=120,
         )
         yield found
+    finally:
+        processes.stop_all()
+
+
+@contextmanager
+def controlling(api: ApiServer, controllers: Sequence[str], flags: Sequence[str]) -> Iterator[int]:
+    """Run these controllers of Kubernetes alone, and give the pid of their process."""
+    folder = api.folder.parent / "controllers"
+    processes = Processes(folder)
+    authority = Authority(api.folder)
+    config = api.folder / "controllers.kubeconfig"
+    config.write_text(authority.kubeconfig("controller-manager", f"https://{_LOOPBACK}:{api.port}"))
+    command = [
+        str(api.programs / "kube-controller-manager"),
+        f"--kubeconfig={config}",
+        f"--controllers={','.join(controllers)}",
+        "--leader-elect=false",
+        "--use-service-account-credentials=true",
+        f"--secure-port={_free_ports(1)[0]}",
+        f"--bind-address={_LOOPBACK}",
+        *flags,
+    ]
+    try:
+        yield processes.start("kube-controller-manager", command)
     finally:
         processes.stop_all()
 

@@ -26,8 +26,8 @@ class Processes:
 
     def start(
         self, name: str, command: Sequence[str | Path], *, pass_fds: Sequence[int] = ()
-    ) -> None:
-        """Start a process that outlives this one; its output goes to `name`.log."""
+    ) -> int:
+        """Start a process that outlives this one; its output goes to `name`.log.  Gives its pid."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
@@ -41,6 +41,7 @@ class Processes:
         _STARTED.append(process)
         record = {"pid": process.pid, "start": start_time(process.pid), "command": process.args}
         (self.directory / f"{name}.pid").write_text(json.dumps(record))
+        return process.pid
 
     def start_again(self, name: str) -> None:
         """Start what was started by this name and has ended, as it was started; no open files."""
