@@ -138,6 +138,13 @@ class Fields:
         self.problem(name, value, f"must be a whole number {bounds}")
         return default
 
+    def flag(self, name: str) -> bool:
+        """Read a truth value, False where it is absent."""
+        value = self._raw.get(name)
+        if value is not None and not isinstance(value, bool):
+            self.problem(name, value, "must be true or false")
+        return value is True
+
     def choice(self, name: str, choices: Collection[Word], default: Default) -> Word | Default:
         """Read one of the words."""
         value = self._raw.get(name)

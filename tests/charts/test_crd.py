@@ -18,6 +18,7 @@ from numalocal.errors import SpecInvalid
 from numalocal.quantity import parse_bytes
 from numalocal.worker import spec as worker_module
 from numalocal.worker.ask import MAX_RANKS
+from numalocal.worker.companions import _SERVICE_NAME
 from numalocal.worker.spec import MAX_REPLICAS, parse_worker
 from numalocal_operator.planning import status as statuses
 from numalocal_operator.planning.conditions import READY
@@ -95,6 +96,23 @@ def test_an_example_is_what_the_schema_and_the_parser_take(path: Any) -> None:
         {},
         {"replicas": 0},
         {"maxUnavailable": 3, "paused": True, "progressDeadlineSeconds": 60},
+        {"maxUnavailable": "1%"},
+        {"maxUnavailable": "100%"},
+        {"service": {"ports": [{"port": 80}]}},
+        {"service": {"type": "Headless", "publishNotReadyAddresses": True}},
+        {
+            "service": {
+                "type": "ClusterIP",
+                "ports": [
+                    {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"},
+                    {"port": 65535, "targetPort": 1, "protocol": "UDP"},
+                ],
+            }
+        },
+        {"disruptionBudget": {}},
+        {"disruptionBudget": {"maxUnavailable": 0}},
+        {"disruptionBudget": {"maxUnavailable": "0%"}},
+        {"disruptionBudget": {"minAvailable": "100%"}},
         {"ranks": 64, "pool": 40 * "a"},
         {"engine": {"name": "vllm", "reservedCores": 0}},
         {"memory": {"perRank": 67108864}},
@@ -115,7 +133,29 @@ def test_a_good_spec_is_taken_by_schema_and_parser(spec: Any) -> None:
         {"replicas": "2"},
         {"replicas": MAX_REPLICAS + 1},
         {"maxUnavailable": 0},
-        {"maxUnavailable": "25%"},
+        {"maxUnavailable": "0%"},
+        {"maxUnavailable": "101%"},
+        {"maxUnavailable": "2"},
+        {"maxUnavailable": "25 %"},
+        {"maxUnavailable": 0.25},
+        {"maxUnavailable": True},
+        {"service": True},
+        {"service": {"type": "NodePort"}},
+        {"service": {"port": 80}},
+        {"service": {"type": "Headless", "publishNotReadyAddresses": "yes"}},
+        {"service": {"ports": [{"name": "http"}]}},
+        {"service": {"ports": [{"port": 0}]}},
+        {"service": {"ports": [{"port": 65536}]}},
+        {"service": {"ports": [{"port": "80"}]}},
+        {"service": {"ports": [{"port": 80, "name": "HTTP"}]}},
+        {"service": {"ports": [{"port": 80, "targetPort": 0}]}},
+        {"service": {"ports": [{"port": 80, "targetPort": 16 * "a"}]}},
+        {"service": {"ports": [{"port": 80, "protocol": "tcp"}]}},
+        {"service": {"ports": [{"port": 80, "nodePort": 30080}]}},
+        {"service": {"ports": [{"port": number} for number in range(1, 102)]}},
+        {"disruptionBudget": {"maxUnavailable": -1}},
+        {"disruptionBudget": {"minAvailable": "101%"}},
+        {"disruptionBudget": {"minUnavailable": 1}},
         {"paused": "yes"},
         {"paused": 1},
         {"progressDeadlineSeconds": 0},
@@ -276,12 +316,17 @@ def test_kubectl_explain_has_a_sentence_for_every_field() -> None:
 
 def test_the_api_server_says_at_once_what_its_rules_can_say() -> None:
     """What these rules do was tried on an API server; here they are held against the parser's."""
+    _, named = SCHEMA["x-kubernetes-validations"]
+    (one_of_two,) = SPEC["properties"]["disruptionBudget"]["x-kubernetes-validations"]
     (told,) = SPEC["x-kubernetes-validations"]
     (below,) = SPEC["properties"]["memory"]["x-kubernetes-validations"]
     able = [name for name in ENGINES if engines.adapter(name).kv_cache]
 
     assert re.findall(r"engine\.name == '([^']*)'", told["rule"]) == able
     assert told["message"].endswith(f"are {', '.join(able)})")
+    assert re.findall(r"matches\('\^(.*)\$'\)", named["rule"]) == [_SERVICE_NAME.pattern]
+    with pytest.raises(SpecInvalid, match=re.escape(one_of_two["fieldPath"].strip("."))):
+        parse_worker(worker(disruptionBudget={"maxUnavailable": 1, "minAvailable": 1}))
     for memory in ({"kvCache": "1Gi"}, {"perRank": "16Gi", "kvCache": "16Gi"}):
         with pytest.raises(SpecInvalid, match=re.escape(below["fieldPath"].strip("."))):
             parse_worker(

@@ -10,9 +10,11 @@ from numalocal.errors import SpecInvalid
 from numalocal.fields import MAX_DEPTH, Fields, is_deeper
 from numalocal.problems import Problem
 from numalocal.sets import poolfile
-from numalocal.worker import podtemplate
+from numalocal.worker import companions, podtemplate
 from numalocal.worker.ask import DEFAULT_POOL, MAX_RANKS, Ask, kv_cache_problem
+from numalocal.worker.companions import Companions
 from numalocal.worker.podtemplate import Template
+from numalocal.worker.shares import count_or_share, of_replicas
 
 MAX_REPLICAS: Final = 10_000
 DEADLINE_S: Final = 600
@@ -30,6 +32,8 @@ _SPEC_FIELDS: Final = (
     "engine",
     "memory",
     "enforcement",
+    "service",
+    "disruptionBudget",
     "template",
 )
 
@@ -39,7 +43,8 @@ class Worker:
     """What a worker asks for; mirrors the CRD's spec, with defaults filled in.
 
     `ranks` is the number of CPU sets per replica.  A rollout may leave up to `max_unavailable`
-    replicas missing, and is not begun while `paused`.
+    replicas missing, and is not begun while `paused`.  `companions` are what it has beside
+    its pods.
     """
 
     name: str
@@ -54,6 +59,7 @@ class Worker:
     pool: str
     engine: EngineSettings
     memory_per_rank_bytes: int | None
+    companions: Companions
     template: Template
 
     @property
@@ -88,8 +94,8 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     uid = metadata.text("uid") or ""
     generation = metadata.integer("generation", 0, least=0)
     replicas = spec.integer("replicas", 1, least=0, most=MAX_REPLICAS)
-    max_unavailable = spec.integer("maxUnavailable", 1, least=1, most=MAX_REPLICAS)
-    paused = _paused(spec)
+    max_unavailable = count_or_share(spec, "maxUnavailable", least=1, most=MAX_REPLICAS) or 1
+    paused = spec.flag("paused")
     deadline_s = spec.integer(
         "progressDeadlineSeconds", DEADLINE_S, least=1, most=_LONGEST_DEADLINE_S
     )
@@ -99,6 +105,7 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     per_rank_bytes = _memory(spec.below("memory"))
     engine = _kv_cache(spec.below("memory"), engine, per_rank_bytes)
     memory_bytes = None if per_rank_bytes is None else per_rank_bytes * ranks
+    beside = companions.parse(spec, name)
     template = podtemplate.parse(spec.below("template"), ranks, memory_bytes)
     if problems or template is None:
         raise SpecInvalid(problems)
@@ -108,13 +115,14 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
         uid=uid,
         generation=generation,
         replicas=replicas,
-        max_unavailable=max_unavailable,
+        max_unavailable=of_replicas(max_unavailable, replicas),
         paused=paused,
         progress_deadline_s=deadline_s,
         ranks=ranks,
         pool=pool,
         engine=engine,
         memory_per_rank_bytes=per_rank_bytes,
+        companions=beside,
         template=template,
     )
 
@@ -143,13 +151,6 @@ def _check_placement(spec: Fields) -> None:
         spec.problem("placement", "Pack", message)
     else:
         spec.choice("placement", ("Spread",), "Spread")
-
-
-def _paused(spec: Fields) -> bool:
-    paused = spec.raw("paused")
-    if paused is not None and not isinstance(paused, bool):
-        spec.problem("paused", paused, "must be true or false")
-    return paused is True
 
 
 def _pool(spec: Fields) -> str:

@@ -171,6 +171,13 @@ def test_a_rollout_gives_up_as_many_as_may_be_missing() -> None:
     assert planned(worker, *pods[:3]).delete == (pods[2],), "two are missing"
 
 
+def test_a_share_of_the_replicas_may_be_missing_and_one_always() -> None:
+    few, many = (make_worker(replicas=one, maxUnavailable="25%") for one in (3, 8))
+
+    assert len(planned(few, *(old(few, replica) for replica in range(3))).delete) == 1
+    assert len(planned(many, *(old(many, replica) for replica in range(8))).delete) == 2
+
+
 def test_pods_of_an_old_spec_that_do_not_serve_go_all_at_once() -> None:
     worker = make_worker(replicas=3)
     idle = [old(worker, replica, ready=False) for replica in range(3)]
