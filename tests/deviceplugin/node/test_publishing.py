@@ -1,15 +1,18 @@
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from numalocal_deviceplugin import backoff
 from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.node.document import About
-from numalocal_deviceplugin.node.publishing import Publishing, Timing
+from numalocal_deviceplugin.node.publishing import Publishing, Timing, some_of
 from numalocal_deviceplugin.refusals import Reason, Refusal
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
@@ -112,6 +115,49 @@ def test_an_object_that_somebody_removed_is_made_again(api: FakeApiServer, tmp_p
         until(lambda: "status" in api.objects.get("worker-1", {}), "the first write")
         del api.objects["worker-1"]
         until(lambda: "status" in api.objects.get("worker-1", {}), "another object")
+
+
+def test_what_somebody_changed_or_removed_is_mended_by_the_next_change(
+    api: FakeApiServer, tmp_path: Path
+) -> None:
+    state = make_state()
+    with publishing(api, state, tmp_path):
+        until(lambda: "status" in api.objects.get("worker-1", {}), "the first write")
+        api.objects["worker-1"]["status"]["sets"] = []
+        state.set_policy(Policy.STATIC)
+        until(lambda: api.objects["worker-1"]["status"]["sets"], "the sets")
+        del api.objects["worker-1"]
+        state.set_policy(Policy.NONE)
+        until(lambda: "status" in api.objects.get("worker-1", {}), "another object")
+
+
+@pytest.mark.parametrize("together_s", [1.0, 3600.0, Timing().refresh_s])
+def test_five_thousand_agents_at_rest_ask_for_less_than_a_request_a_second(
+    together_s: float,
+) -> None:
+    nodes, days, minutes = 5000, 2, 10
+    random = Random(1)
+    writes: Counter[int] = Counter()
+    for _ in range(nodes):
+        at_s = random.random() * together_s  # all were new, or were away, at the same time
+        while (at_s := at_s + some_of(Timing().refresh_s, random)) < days * 86400:
+            writes[int(at_s / (minutes * 60))] += 1
+
+    assert max(writes.values()) / (minutes * 60) <= 1
+    assert sum(writes.values()) / (days * 86400) <= 0.7
+
+
+def test_an_api_server_that_comes_back_is_not_crowded() -> None:
+    nodes, away_s, window_s = 5000, 1800, 5
+    random = Random(1)
+    tries: Counter[int] = Counter()
+    for _ in range(nodes):
+        at_s, retries = 0.0, backoff.delays(Timing().retry_first_s, Timing().retry_ceiling_s)
+        while at_s < away_s:
+            at_s += some_of(next(retries), random)
+        tries[int(at_s / window_s)] += 1
+
+    assert max(tries.values()) / window_s <= 100, "tries a second"
 
 
 def test_what_is_refused_is_tried_again_and_told_meanwhile(
