@@ -49,6 +49,7 @@ def revision(worker: Worker) -> str:
         worker.pool,
         said,
         worker.memory_per_rank_bytes,
+        *(["Headless"] if _is_named(worker) else []),
     ]
     text = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
@@ -72,6 +73,8 @@ def manifest(
     if attempt:
         annotations[names.ANNOTATION_ATTEMPT] = str(attempt)
     theirs = worker.template.raw.get("metadata") or {}
+    if _is_named(worker):
+        _name_for_dns(injected.spec, worker.name, pod_name(worker, replica))
     name = name or pod_name(worker, replica)
     return {
         "apiVersion": "v1",
@@ -81,6 +84,19 @@ def manifest(
         ),
         "spec": injected.spec,
     }
+
+
+def _is_named(worker: Worker) -> bool:
+    """Tell whether every replica has a name in the DNS: its worker asks for a headless Service."""
+    service = worker.companions.service
+    return service is not None and service.headless
+
+
+def _name_for_dns(spec: Manifest, worker: str, replica: str) -> None:
+    """Let a replica be found as `<replica>.<worker>`, unless the template names it otherwise."""
+    spec.setdefault("subdomain", worker)
+    if names.is_label(replica):
+        spec.setdefault("hostname", replica)
 
 
 def owner(worker: Worker) -> Manifest:

@@ -326,7 +326,15 @@ def test_a_field_of_the_engine_that_is_new_and_by_default_is_in_no_revision() ->
 
 
 @pytest.mark.parametrize(
-    "change", [{"maxUnavailable": 3}, {"paused": True}, {"progressDeadlineSeconds": 60}], ids=str
+    "change",
+    [
+        {"maxUnavailable": 3},
+        {"paused": True},
+        {"progressDeadlineSeconds": 60},
+        {"service": {"ports": [{"port": 80}]}},
+        {"disruptionBudget": {}},
+    ],
+    ids=str,
 )
 def test_how_to_roll_is_no_reason_to_roll(change: dict[str, Any]) -> None:
     assert revision(make_worker(**change)) == revision(make_worker())
@@ -340,6 +348,28 @@ def test_a_restart_as_kubectl_writes_it_is_a_new_revision() -> None:
 
     assert revision(worker) != revision(make_worker(template=template))
     assert pod_of(worker)["metadata"]["annotations"].items() >= at.items()
+
+
+def test_a_headless_service_gives_every_replica_a_name_in_the_dns() -> None:
+    headless = make_worker(service={"type": "Headless"})
+    plain = {"hostname", "subdomain"} & set(pod_of(make_worker())["spec"])
+    moved = manifest(headless, 1, numbers=NUMBERS, attempt=0, config=CONFIG, name="llama-1-0a1b")
+
+    assert not plain
+    for pod in (pod_of(headless, replica=1), moved):
+        assert (pod["spec"]["hostname"], pod["spec"]["subdomain"]) == ("llama-1", "llama")
+    assert revision(headless) != revision(make_worker()), "names come with new pods"
+
+
+def test_a_name_that_the_template_gives_or_that_is_too_long_is_left_as_it_is() -> None:
+    template = {"spec": {"containers": [{"name": "engine"}], "subdomain": "b", "hostname": "a"}}
+    headless = make_worker(service={"type": "Headless"}, template=template)
+    raw = raw_worker(service={"type": "Headless"})
+    raw["metadata"]["name"] = 63 * "a"
+
+    spec = pod_of(headless)["spec"]
+    assert (spec["hostname"], spec["subdomain"]) == ("a", "b")
+    assert "hostname" not in pod_of(parse_worker(raw))["spec"]
 
 
 def test_a_pod_that_takes_anothers_place_has_a_name_of_its_own() -> None:
