@@ -53,6 +53,9 @@ bench: $(VENV)/.dev native ## Time discovery beside lstopo and lscpu, the webhoo
 bench-agent: $(VENV)/.dev ## Measure the node agent: memory, rest, start, and what each call takes
 	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.benchmarks.agent
 
+bench-scale: $(VENV)/.dev helm ## Measure the operator beside the Deployment controller (WORKERS="300 1000 5000"), or with a full cluster (NODES=5000)
+	@PYTHONPATH=tests/e2e $(BIN)/python -m tests.benchmarks.scale --workers $(or $(WORKERS),300) $(NODES:%=--nodes %)
+
 bare: ## Pass `make run` and `make test` on a Debian with python3, make and git alone (SUITE=trixie)
 	@PYTHONPATH=tests/e2e $(PYTHON) -m lab newcomer $(SUITE)
 
@@ -134,4 +137,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(COMPILE)
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bare e2e faults lab lab-down check helm build native native-check fmt golden manual metrics chart protos clean
+.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bench-scale bare e2e faults lab lab-down check helm build native native-check fmt golden manual metrics chart protos clean
