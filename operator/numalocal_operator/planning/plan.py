@@ -149,7 +149,7 @@ def _next_attempt(pod: ObservedPod, wanted: str, now_s: float) -> tuple[int, flo
 
     What failed by an older spec tells nothing of the present one, which is tried at once.
     """
-    if pod.revision != wanted:
+    if pod.revision not in ("", wanted):
         return 0, 0.0
     worked = pod.was_ready and pod.ended_at_s - pod.created_at_s > LONGEST_BACK_OFF_S
     attempt = 0 if worked else pod.attempt
@@ -161,12 +161,14 @@ def _given_up(worker: Worker, kept: Kept, wanted: str) -> tuple[ObservedPod, ...
 
     What does not serve goes at once; of what serves only so many that no more than the worker
     allows are missing.  CPU sets are scarce, so the old pod goes before the new one comes.
+    A pod that has lost its revision stays: where admission takes it off, the next one had none
+    either, and pods would come and go without end.
     """
     live = [pod for pod in kept.values() if pod and not (pod.terminal or pod.deleting)]
     outdated = [
         pod
         for pod in live
-        if pod.started is False or (pod.revision != wanted and not worker.paused)
+        if pod.started is False or (pod.revision not in ("", wanted) and not worker.paused)
     ]
     idle = [pod for pod in outdated if not pod.ready]
     spare = worker.max_unavailable - (worker.replicas - sum(pod.ready for pod in live))

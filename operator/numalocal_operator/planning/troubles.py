@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from numalocal import names
 from numalocal_operator.observing.observed import STARTED_UNBOUND, ObservedPod, started_unbound
 from numalocal_operator.planning.placements import reported, sentence
 from numalocal_operator.planning.plan import Plan
@@ -22,6 +23,7 @@ REPORT_UNREADABLE: Final = "ReportUnreadable"
 REPLICA_FAILED: Final = "ReplicaFailed"
 CONTAINER_WAITING: Final = "ContainerWaiting"
 CONTAINER_RESTARTED: Final = "ContainerRestarted"
+LABEL_LOST: Final = "LabelLost"
 NAME_TAKEN: Final = "NameTaken"
 INVALID_SPEC: Final = "InvalidSpec"
 INTERNAL_ERROR: Final = "InternalError"
@@ -46,7 +48,7 @@ def unsettled(target: Target, live: Sequence[ObservedPod], plan: Plan) -> Iterat
         yield Trouble(STOPPING, f"pods are ending: {_listed(ending)}")
     if target.problem:
         return
-    if outdated := [pod.name for pod in live if pod.revision != target.revision]:
+    if outdated := [pod.name for pod in live if pod.revision not in ("", target.revision)]:
         yield _rolling(outdated, paused=target.paused)
     missing = target.replicas - sum(pod.ready for pod in live)
     if missing > 0:
@@ -80,7 +82,17 @@ def wrongs(
     for pod in plan.lost:
         what = f"pod {pod.name} has not ended though its grace period is over"
         yield Trouble(NODE_LOST, f"{what}: node {pod.node} may be lost; another takes its place")
+    if unlabelled := [pod.name for pod in staying if not (pod.revision or pod.terminal)]:
+        yield Trouble(LABEL_LOST, label_lost(names.LABEL_REVISION, unlabelled))
     yield from (one for one in map(_of_pod, staying) if one)
+
+
+def label_lost(label: str, pods: Sequence[str]) -> str:
+    """Say that somebody else has taken a label of ours off pods."""
+    return (
+        f"pods have no label {label}: {_listed(pods)}; exempt a worker's pods from the admission "
+        "that takes it off, and delete those that have lost it"
+    )
 
 
 def _of_pod(pod: ObservedPod) -> Trouble | None:

@@ -195,6 +195,17 @@ def test_a_worker_that_is_paused_rolls_nothing_but_keeps_its_replicas() -> None:
     assert planned(worker, old(worker, 0), unbound, make_pod(worker, 2)).delete == (unbound,)
 
 
+def test_a_pod_that_has_lost_its_revision_is_neither_rolled_nor_tried_at_once() -> None:
+    worker = make_worker(replicas=2)
+    live = make_pod(worker, 0, revision="", ready=False)
+    over = make_pod(worker, 1, revision="", terminal=True, ready=False, ended_at_s=NOW_S - 1)
+
+    step = planned(worker, live, over)
+
+    assert (step.create, step.delete) == ((), ())
+    assert step.requeue_after_s == 9
+
+
 def test_nothing_that_serves_is_given_up_while_a_name_is_taken() -> None:
     worker = make_worker(replicas=2)
     other = make_pod(worker, 0, owner_uid="s-1", owner_kind="StatefulSet")

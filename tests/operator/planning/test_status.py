@@ -198,6 +198,21 @@ def test_a_taken_name_is_told_with_what_to_do() -> None:
     )
 
 
+def test_pods_that_have_lost_their_revision_are_told_with_what_to_do() -> None:
+    worker = make_worker(replicas=2)
+    pods = [make_pod(worker, replica, revision="") for replica in range(2)]
+
+    status = status_of(worker, *pods)
+
+    _, reason, message = condition(status, "Degraded")
+    assert reason == "LabelLost"
+    assert message == (
+        "pods have no label numalocal.io/revision: llama-0, llama-1; exempt a worker's pods "
+        "from the admission that takes it off, and delete those that have lost it"
+    )
+    assert condition(status, "Available")[0] == "True"
+
+
 def test_what_the_api_server_refuses_is_told() -> None:
     trouble = Trouble("PodRefused", "pod llama-0 (and 1 more): exceeded quota: team")
 
