@@ -59,6 +59,7 @@ def make_pod(worker: Worker, replica: int = 0, **changed: Any) -> ObservedPod:
         "check_message": "",
         "engine": "engine",
         "engine_id": "c-1",
+        "engine_ended": "",
         "started": True,
         "unschedulable": "",
         "failure": "",
@@ -93,6 +94,13 @@ def running(container_id: str = "c-1", name: str = "engine") -> dict[str, Any]:
     """Give the status of a container that runs."""
     state = {"running": {"startedAt": NOW}}
     return {"name": name, "containerID": f"containerd://{container_id}", "state": state}
+
+
+def over(container_id: str = "c-1", exit_code: int = 0, name: str = "engine") -> dict[str, Any]:
+    """Give the status of a container that has ended."""
+    identity = f"containerd://{container_id}"
+    state = {"exitCode": exit_code, "startedAt": NOW, "finishedAt": NOW, "containerID": identity}
+    return {"name": name, "containerID": identity, "state": {"terminated": state}}
 
 
 def ended_check(message: str, exit_code: int = 0) -> dict[str, Any]:

@@ -19,6 +19,7 @@ VERIFIED: Final = "Verified"
 REFUSED: Final = "CheckRefused"
 CHECKING: Final = "Checking"
 STARTING: Final = "Starting"
+ENDED: Final = "Ended"
 _MOST_MESSAGE: Final = 1024
 
 RawPod = Mapping[str, Any]
@@ -32,26 +33,49 @@ class Condition:
     reason: str
     message: str
 
+    @property
+    def known(self) -> bool:
+        """Tell whether it says that the pod is bound, or that it is not."""
+        return self.status in ("True", "False")
+
 
 def said(raw: RawPod) -> Condition | None:
     """Give the condition that a pod has; None where it has none."""
+    told = _told(raw)
+    fields = (str(told.get(field, "")) for field in ("status", "reason", "message"))
+    return Condition(*fields) if told else None
+
+
+def said_of_engine(raw: RawPod) -> tuple[str, bool] | None:
+    """Give the engine's container, as it runs now or ran last, and whether it is said to be bound.
+
+    What was said before that container started was said of another: None then.
+    """
+    engine = (raw["metadata"].get("annotations") or {}).get(names.ANNOTATION_CONTAINER)
+    found = (raw.get("status") or {}).get("containerStatuses") or ()
+    status: Mapping[str, Any] = next((one for one in found if one.get("name") == engine), {})
+    starts = [(one or {}).get("startedAt") or "" for one in (status.get("state") or {}).values()]
+    told = _told(raw)
+    known = {"True": True, "False": False}.get(str(told.get("status")))
+    started_at = max(starts, default="")
+    if known is None or not "" < started_at < str(told.get("lastTransitionTime") or ""):
+        return None
+    return str(status.get("containerID") or "").rpartition("://")[2], known
+
+
+def _told(raw: RawPod) -> Mapping[str, Any]:
     conditions = (raw.get("status") or {}).get("conditions") or ()
-    told = (
-        Condition(*(str(one.get(field, "")) for field in ("status", "reason", "message")))
-        for one in conditions
-        if one.get("type") == CONDITION
-    )
-    return next(told, None)
+    return next((one for one in conditions if one.get("type") == CONDITION), {})
 
 
 def condition(pod: ObservedPod) -> Condition:
     """Say whether a pod that asked by annotation is bound as it asked.
 
     A check that has passed is the past: it is bound while its node shows that the engine's
-    container, as it runs now, was created with its binding.
+    container, as it runs now or ran last, was created with its binding.
     """
     if pod.check_passed is None:
-        return _unknown(CHECKING, pod.unschedulable or pod.failure or "the check has not ended yet")
+        return _unchecked(pod)
     try:
         report = CheckReport.parse(pod.check_message)
     except ReportInvalid:
@@ -61,8 +85,8 @@ def condition(pod: ObservedPod) -> Condition:
     if pod.started is False:
         what = f"{started_unbound(pod)}: delete the pod, and its controller makes another"
         return Condition("False", STARTED_UNBOUND, what[:_MOST_MESSAGE])
-    if why := unverified(pod):
-        return _unknown(STARTING, pod.failure or why)
+    if pod.started is None:
+        return _unheard(pod)
     ranks = "; ".join(
         f"rank {rank} on CPUs {one.cpus}, memory of NUMA node {one.numa_node}"
         for rank, one in enumerate(report.ranks)
@@ -70,6 +94,19 @@ def condition(pod: ObservedPod) -> Condition:
     # A check that was bound late knows all its CPUs, and not whose rank's they are.
     what = f"{ranks} of node {pod.node}" if ranks else report.message
     return Condition("True", VERIFIED, what[:_MOST_MESSAGE])
+
+
+def _unchecked(pod: ObservedPod) -> Condition:
+    if pod.terminal:
+        return _unknown(ENDED, pod.failure)
+    return _unknown(CHECKING, pod.unschedulable or pod.failure or "the check has not ended yet")
+
+
+def _unheard(pod: ObservedPod) -> Condition:
+    if pod.terminal or pod.engine_ended:
+        ended = f"container {pod.engine} has ended"
+        return _unknown(ENDED, f"{ended}, and node {pod.node} has not said how it was started")
+    return _unknown(STARTING, pod.failure or unverified(pod))
 
 
 def _refused(why: str) -> Condition:

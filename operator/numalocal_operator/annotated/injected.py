@@ -37,13 +37,15 @@ class _Known:
 class Injected:
     """The pods that got their CPU sets by annotation, and the condition on each of them.
 
-    Their own events and their nodes' come in any order, so both are kept.
+    Their own events and their nodes' come in any order, so both are kept: of each pod also what
+    its node has said last of its engine, by container.
     """
 
     def __init__(self, cluster: Cluster, topologies: Topologies) -> None:
         self._cluster = cluster
         self._topologies = topologies
         self._known: dict[str, _Known] = {}
+        self._heard: dict[str, tuple[str, bool]] = {}
         self._telling: set[asyncio.Task[None]] = set()
 
     async def observed(self, raw: Mapping[str, Any], *, gone: bool) -> None:
@@ -55,9 +57,12 @@ class Injected:
         uid = metadata["uid"]
         if gone or "deletionTimestamp" in metadata or not asks(raw):
             self._known.pop(uid, None)
+            self._heard.pop(uid, None)
             return
         named = {field: metadata[field] for field in ("name", "namespace", "uid")}
-        pod = observe(raw, self._topologies.started)
+        if uid not in self._known and (heard := bound.said_of_engine(raw)):
+            self._heard[uid] = heard
+        pod = observe(raw, self._started)
         self._known[uid] = _Known(named, pod, bound.said(raw))
         await self._tell(uid)
 
@@ -73,15 +78,25 @@ class Injected:
         if known is None:
             return
         pod = known.pod
-        started = self._topologies.started(pod.node, uid, pod.engine_id) if pod.engine_id else None
-        self._known[uid] = replace(known, pod=replace(pod, started=started))
+        if container_id := pod.engine_id or pod.engine_ended:
+            started = self._started(pod.node, uid, container_id)
+            self._known[uid] = replace(known, pod=replace(pod, started=started))
         await self._tell(uid)
+
+    def _started(self, node: str, uid: str, container_id: str) -> bool | None:
+        """Tell what a node says of a container, or has said: of one that ends it says no more."""
+        told = self._topologies.started(node, uid, container_id)
+        if told is not None:
+            self._heard[uid] = container_id, told
+        heard_of, heard = self._heard.get(uid, ("", None))
+        return heard if heard_of == container_id else None
 
     async def _tell(self, uid: str) -> None:
         known = self._known[uid]
         found = bound.condition(known.pod)
-        ended = known.pod.terminal and found.status == "Unknown"
-        if found == known.said or ended:  # what was said of a pod that has ended holds
+        said = known.said
+        holds = said is not None and said.known and known.pod.terminal and not found.known
+        if found == said or holds:  # what was known of a pod that has ended is still true
             return
         # What is written comes back as an event; where it was not, the next event tries again.
         self._known[uid] = replace(known, said=found)

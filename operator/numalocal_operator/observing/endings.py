@@ -41,6 +41,30 @@ def restarted(status: Mapping[str, Any]) -> str:
     return ""
 
 
+def for_good(raw: Mapping[str, Any], name: str) -> str:
+    """Give the id of a container that has ended and that the kubelet starts no more, else ""."""
+    status = raw.get("status") or {}
+    ends = (
+        (one.get("state") or {}).get("terminated") or {}
+        for one in status.get("containerStatuses") or ()
+        if one.get("name") == name
+    )
+    ended = next(ends, {})
+    over = status.get("phase") in ("Failed", "Succeeded")
+    if not over and _starts_again(raw.get("spec") or {}, name, ended.get("exitCode")):
+        return ""
+    return str(ended.get("containerID") or "").rpartition("://")[2]
+
+
+def _starts_again(spec: Mapping[str, Any], name: str, exit_code: int | None) -> bool:
+    """Tell whether a container of a live pod may start again; rules of its own may say so."""
+    named = (one for one in spec.get("containers") or () if one.get("name") == name)
+    container: Mapping[str, Any] = next(named, {})
+    policy = container.get("restartPolicy") or spec.get("restartPolicy") or "Always"
+    by_policy = policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+    return by_policy or bool(container.get("restartPolicyRules"))
+
+
 def _containers(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     kinds = ("initContainerStatuses", "containerStatuses")
     return [one for kind in kinds for one in status.get(kind) or ()]

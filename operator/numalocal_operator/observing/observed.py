@@ -36,7 +36,8 @@ class ObservedPod:
     `check_message` is the termination message of the
     last check that ended, `check_passed` whether it ended well, None while none has.
     `engine` is the name of its engine's container, and `engine_id` the container that runs now, as
-    the runtime names it, empty where none does.  `started` tells whether that one was created with
+    the runtime names it, empty where none does.  `engine_ended` is the one that has ended and that
+    none comes after, empty while one may.  `started` tells whether the one of both was created with
     its binding, None where its node has not said so.
     `unschedulable` is the scheduler's message; `failure` says why the pod failed, or why a
     container of it cannot start; `restarted` how one ended that runs again.  All are empty where
@@ -66,6 +67,7 @@ class ObservedPod:
     check_message: str
     engine: str
     engine_id: str
+    engine_ended: str
     started: bool | None
     unschedulable: str
     failure: str
@@ -91,6 +93,8 @@ def observe(raw: RawPod, started: Started) -> ObservedPod:
     uid, node = metadata.get("uid", ""), (raw.get("spec") or {}).get("nodeName", "")
     engine = annotations.get(names.ANNOTATION_CONTAINER, "")
     engine_id = _running(status, engine)
+    engine_ended = endings.for_good(raw, engine)
+    container_id = engine_id or engine_ended
     readiness = _condition(status, "Ready")
     ready = not (terminal or deleting) and readiness.get("status") == "True"
     return ObservedPod(
@@ -116,7 +120,8 @@ def observe(raw: RawPod, started: Started) -> ObservedPod:
         check_message=check_message,
         engine=engine,
         engine_id=engine_id,
-        started=started(node, uid, engine_id) if engine_id else None,
+        engine_ended=engine_ended,
+        started=started(node, uid, container_id) if container_id else None,
         unschedulable=_unschedulable(status),
         failure=endings.failure(status) if terminal else endings.stuck(status),
         restarted="" if terminal else endings.restarted(status),

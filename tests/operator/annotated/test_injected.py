@@ -15,7 +15,7 @@ from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.webhook.keeper import Keeper
 from numalocal_operator.webhook.server import Server
 
-from ..builders import owned, running, topology
+from ..builders import over, owned, running, topology
 from ..fake_api import EVENTS, PODS, FakeApi
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -222,19 +222,166 @@ def test_a_pod_that_goes_is_left_alone(
     assert api.requests == []
 
 
-def test_what_was_said_of_a_pod_that_has_ended_holds(api: FakeApi, injected: Injected) -> None:
-    ended = raw_pod()
-    ended["status"] |= {"phase": "Succeeded", "containerStatuses": []}
-    refused = raw_pod()
-    refused["status"] |= {"phase": "Failed", "containerStatuses": []}
-    (check,) = refused["status"]["initContainerStatuses"]
-    check["state"]["terminated"] = {"exitCode": 1, "message": "no such CPU"}
+def ended_pod(phase: str = "Running", exit_code: int = 0, **changed: Any) -> dict[str, Any]:
+    """Make the pod with its engine ended, for good unless told otherwise."""
+    raw = raw_pod(said=changed.pop("said", None))
+    raw["spec"] |= {"restartPolicy": "Never", **changed}
+    raw["status"] |= {"phase": phase, "containerStatuses": [over("c-1", exit_code)]}
+    return raw
+
+
+def told_at(timestamp: str, status: str = "True") -> dict[str, Any]:
+    """Make the condition as it stood when the operator ended."""
+    told = {"type": CONDITION, "status": status, "reason": "Verified", "message": "rank 0"}
+    return {**told, "lastTransitionTime": timestamp}
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        ["node", "ended", "over"],
+        ["node", "over"],
+        ["ended", "node", "over"],
+        ["ended", "over", "node"],
+        ["over", "node"],
+    ],
+    ids=" then ".join,
+)
+@pytest.mark.parametrize("end", [("Succeeded", 0), ("Failed", 1)])
+def test_a_pod_that_was_bound_is_told_so_when_its_engine_has_ended(
+    looks: list[str],
+    end: tuple[str, int],
+    api: FakeApi,
+    injected: Injected,
+    topologies: Topologies,
+) -> None:
+    """Its node takes its word back before the pod is seen to end, or after that."""
+    phase, exit_code = end
+    topologies.observed(topology(sets=[owned("u-1", "c-1")]))
+    api.put(PODS, raw_pod())
+
+    async def scene() -> None:
+        await injected.observed(raw_pod(), gone=False)
+        for look in looks:
+            if look == "node":
+                injected.told(topologies.observed(topology(sets=[])))
+                await asyncio.sleep(0.05)
+            else:
+                seen = ended_pod("Running" if look == "ended" else phase, exit_code)
+                seen["status"]["conditions"] = [bound(api)]
+                await injected.observed(seen, gone=False)
+            assert bound(api)["status"] == "True", look
+
+    played(scene)
+
+    assert events(api) == [("Normal", "Verified")]
+
+
+def test_an_engine_that_is_started_again_is_not_bound_until_then(
+    api: FakeApi, injected: Injected, topologies: Topologies
+) -> None:
+    """And a pod that is evicted meanwhile was bound to its end."""
+    topologies.observed(topology(sets=[owned("u-1", "c-1")]))
+    api.put(PODS, raw_pod())
+
+    async def scene() -> None:
+        await injected.observed(raw_pod(), gone=False)
+        topologies.observed(topology(sets=[]))
+        await injected.observed(ended_pod(restartPolicy="Always"), gone=False)
+        assert bound(api)["status"] == "Unknown"
+        await injected.observed(ended_pod("Failed", restartPolicy="Always"), gone=False)
+
+    played(scene)
+
+    assert bound(api)["status"] == "True"
+
+
+LONG_AGO, BEFORE, AFTER = "2026-01-02T03:00:00Z", "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z"
+"""Before the engine has started, in the same second, and when it ran."""
+
+
+@pytest.mark.parametrize("raw", [raw_pod, ended_pod, lambda **said: ended_pod("Failed", **said)])
+def test_an_operator_that_starts_anew_believes_what_was_told_of_the_engine_that_runs(
+    raw: Callable[..., dict[str, Any]], api: FakeApi, injected: Injected
+) -> None:
+    """Its node has taken its word back already."""
+    api.put(PODS, raw(said=told_at(AFTER)))
+
+    played(lambda: injected.observed(raw(said=told_at(AFTER)), gone=False))
+
+    assert bound(api)["status"] == "True"
+
+
+@pytest.mark.parametrize("raw", [raw_pod, ended_pod])
+@pytest.mark.parametrize("timestamp", [LONG_AGO, BEFORE, ""])
+def test_an_operator_that_starts_anew_does_not_believe_what_was_told_of_another_engine(
+    timestamp: str, raw: Callable[..., dict[str, Any]], api: FakeApi, injected: Injected
+) -> None:
+    api.put(PODS, raw(said=told_at(timestamp)))
+
+    played(lambda: injected.observed(raw(said=told_at(timestamp)), gone=False))
+
+    assert bound(api)["status"] == "Unknown"
+
+
+def test_a_node_is_believed_more_than_what_was_told(
+    api: FakeApi, injected: Injected, topologies: Topologies
+) -> None:
+    topologies.observed(topology(sets=[owned("u-1", "c-1", "Unbound")]))
+    api.put(PODS, raw_pod(said=told_at(AFTER)))
+
+    played(lambda: injected.observed(raw_pod(said=told_at(AFTER)), gone=False))
+
+    assert bound(api)["reason"] == "StartedUnbound"
+
+
+@pytest.mark.parametrize("before", [None, told_at(LONG_AGO, "Unknown")])
+def test_a_pod_that_ended_before_its_node_was_heard_is_told_to_be_unknown(
+    before: dict[str, Any] | None, api: FakeApi, injected: Injected
+) -> None:
+    ended = ended_pod("Succeeded", said=before)
     api.put(PODS, ended)
 
     played(lambda: injected.observed(ended, gone=False))
+
+    assert (bound(api)["status"], bound(api)["reason"]) == ("Unknown", "Ended")
+    assert bound(api)["message"] == (
+        "container engine has ended, and node node-a has not said how it was started"
+    )
+
+
+def test_what_was_said_of_a_pod_that_was_evicted_holds(api: FakeApi, injected: Injected) -> None:
+    evicted = ended_pod("Failed", said=told_at(LONG_AGO))
+    evicted["status"]["containerStatuses"] = []
+    api.put(PODS, evicted)
+
+    played(lambda: injected.observed(evicted, gone=False))
+
     assert api.requests == []
+
+
+def test_a_pod_whose_check_refused_and_that_has_ended_says_so(
+    api: FakeApi, injected: Injected
+) -> None:
+    refused = ended_pod("Failed")
+    (check,) = refused["status"]["initContainerStatuses"]
+    check["state"]["terminated"] = {"exitCode": 1, "message": "no such CPU"}
+    api.put(PODS, refused)
+
     played(lambda: injected.observed(refused, gone=False))
+
     assert bound(api)["reason"] == "CheckRefused"
+
+
+def test_a_pod_that_the_kubelet_did_not_admit_says_why(api: FakeApi, injected: Injected) -> None:
+    failed = raw_pod()
+    failed["status"] = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "full"}
+    api.put(PODS, failed)
+
+    played(lambda: injected.observed(failed, gone=False))
+
+    assert (bound(api)["status"], bound(api)["reason"]) == ("Unknown", "Ended")
+    assert bound(api)["message"].startswith("UnexpectedAdmissionError: full")
 
 
 def test_a_label_alone_says_nothing_of_a_pod(api: FakeApi, injected: Injected) -> None:

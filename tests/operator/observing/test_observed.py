@@ -6,7 +6,7 @@ import pytest
 from numalocal_operator.observing.observed import ObservedPod
 from numalocal_operator.observing.observed import observe as observe_with
 
-from ..builders import NOW, NOW_S, ended_check, make_worker, raw_pod, running
+from ..builders import NOW, NOW_S, ended_check, make_worker, over, raw_pod, running
 
 LATER = "2026-01-02T03:09:05Z"
 
@@ -320,3 +320,36 @@ def test_an_engine_that_does_not_run_has_not_started(status: Mapping[str, Any]) 
     pod = observe_with(raw_pod(make_worker(), **status), lambda *_: True)
 
     assert (pod.engine_id, pod.started) == ("", None)
+
+
+RULES = [{"action": "Restart", "exitCodes": {"operator": "In", "values": [3]}}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "engine", "exit_code", "phase", "asked"),
+    [
+        ({}, {}, 0, "Running", ""),
+        ({"restartPolicy": "Always"}, {}, 1, "Running", ""),
+        ({"restartPolicy": "Always"}, {}, 1, "Failed", "c-7"),  # evicted, or its time is over
+        ({"restartPolicy": "Never"}, {}, 0, "Running", "c-7"),
+        ({"restartPolicy": "Never"}, {}, 1, "Running", "c-7"),
+        ({"restartPolicy": "OnFailure"}, {}, 0, "Running", "c-7"),
+        ({"restartPolicy": "OnFailure"}, {}, 1, "Running", ""),
+        ({"restartPolicy": "OnFailure"}, {}, 1, "Failed", "c-7"),
+        ({"restartPolicy": "Always"}, {"restartPolicy": "Never"}, 1, "Running", "c-7"),
+        ({"restartPolicy": "Never"}, {"restartPolicy": "Always"}, 0, "Running", ""),
+        ({"restartPolicy": "Never"}, {"restartPolicyRules": RULES}, 1, "Running", ""),
+        ({"restartPolicy": "Never"}, {"restartPolicyRules": RULES}, 1, "Failed", "c-7"),
+    ],
+)
+def test_an_engine_that_is_not_started_again_is_asked_after_still(
+    spec: dict[str, Any], engine: dict[str, Any], exit_code: int, phase: str, asked: str
+) -> None:
+    raw = raw_pod(make_worker(), phase=phase, containerStatuses=[over("c-7", exit_code)])
+    (container,) = raw["spec"]["containers"]
+    raw["spec"] |= {**spec, "containers": [{**container, **engine}], "nodeName": "node-a"}
+
+    pod = observe_with(raw, lambda *of: of == ("node-a", "p-0", "c-7"))
+
+    assert (pod.engine_id, pod.engine_ended) == ("", asked)
+    assert pod.started is (True if asked else None)
