@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.cluster import Lab
 from lab.commands import wait_for
-from numalocal.idset import IdSet
+from numalocal.idset import IdSet, union
 from workers import IDLE, LOOK, START_TIMEOUT_S, Look, parse_look
 
 ASKS = {"numalocal.io/cpusets": "1", "numalocal.io/engine": "openmp"}
@@ -126,3 +126,8 @@ SHARED = IdSet.parse("0-1,4-5")
 """Of the lab's node: the CPUs of no set."""
 SETS = {IdSet.parse("2-3"): 0, IdSet.parse("6-7"): 1}
 """Its sets, with their NUMA nodes."""
+
+
+def lent(held: IdSet) -> IdSet:
+    """Give the CPUs of every other container while these are held: idle sets are lent to them."""
+    return SHARED | union(one for one in SETS if not one & held)
