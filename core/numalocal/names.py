@@ -76,6 +76,8 @@ LABEL_REVISION = f"{DOMAIN}/revision"
 
 LABEL_INJECTED = f"{DOMAIN}/injected"
 """On every pod that got its CPU sets by annotation; written by the webhook."""
+LABEL_BOUND = f"{DOMAIN}/bound"
+"""On every pod that got CPU sets, of workers and by annotation; the operator watches no other."""
 
 WRITTEN_ANNOTATIONS = (ANNOTATION_BOUND_CONTAINERS, ANNOTATION_ATTEMPT, ANNOTATION_NOTES)
 """Annotations of a pod that nobody but the operator and the webhook may write."""

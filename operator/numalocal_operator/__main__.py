@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from dataclasses import asdict
 from typing import Final
 
@@ -16,8 +17,11 @@ from numalocal_operator.annotated.injected import Injected
 from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.config import from_environ
 from numalocal_operator.controller import Controller
-from numalocal_operator.handlers import register
+from numalocal_operator.handlers import Ears, register
+from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
+from numalocal_operator.reconcile import Rounds
+from numalocal_operator.sweeping import Sweep
 from numalocal_operator.webhook.keeper import Keeper
 from numalocal_operator.webhook.server import Server
 
@@ -45,8 +49,10 @@ def main() -> int:
     cluster = Cluster()
     topologies = Topologies()
     injected = Injected(cluster, topologies)
-    controller = Controller(cluster, config, topologies)
-    register(registry, cluster, controller, topologies, [injected.told])
+    store = Store(time.monotonic)
+    sweep = Sweep(cluster, config.namespace, store, topologies)
+    controller = Controller(Rounds(cluster, config, topologies, store), sweep)
+    register(registry, sweep, Ears(store, topologies, controller, [injected.told]))
     if config.webhook is not None:
         server = Server(topologies.pools, config.check)
         keeper = Keeper(config.webhook, server.serve_with)

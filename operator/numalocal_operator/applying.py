@@ -1,14 +1,23 @@
 """Carry out one step of a worker: create and delete its pods, and say what was refused."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from numalocal.worker.inject import Manifest
 from numalocal.worker.spec import Worker
-from numalocal_operator.api.cluster import TROUBLE, Cluster, PodRefused, sentence
+from numalocal_operator.api.cluster import (
+    TROUBLE,
+    Cluster,
+    Contended,
+    NameTaken,
+    PodRefused,
+    Raw,
+    sentence,
+)
 from numalocal_operator.observing.observed import ObservedPod, started_unbound
+from numalocal_operator.observing.store import Store
 from numalocal_operator.planning.plan import Creation, Plan
 from numalocal_operator.planning.pod import owner
 from numalocal_operator.planning.troubles import API_ERROR, POD_REFUSED, Trouble
@@ -16,7 +25,7 @@ from numalocal_operator.planning.troubles import API_ERROR, POD_REFUSED, Trouble
 REFUSED_RETRY_S: Final = 60.0
 """How often to try a pod that the API server refuses: a quota may be raised without an event."""
 TAKEN_RETRY_S: Final = 5.0
-"""When to look again after a conflict: that of two writes of a quota has no event of ours."""
+"""When to try again after a conflict: that of two writes of a quota has no event of ours."""
 
 # Reasons of Events; those of a degraded worker are its condition's.
 POD_CREATED: Final = "PodCreated"
@@ -24,6 +33,16 @@ POD_REPLACED: Final = "PodReplaced"
 POD_DELETED: Final = "PodDeleted"
 POD_ADOPTED: Final = "PodAdopted"
 POD_RELEASED: Final = "PodReleased"
+
+_VERBS: Final = {
+    POD_CREATED: "created",
+    POD_REPLACED: "replaced",
+    POD_DELETED: "deleted",
+    POD_ADOPTED: "adopted",
+    POD_RELEASED: "released",
+}
+_MOST_NAMES: Final = 10
+"""Pods that an Event names."""
 
 Make = Callable[[Creation], Manifest]
 Tell = Callable[[str, str], None]
@@ -36,69 +55,117 @@ _log = logging.getLogger(__name__)
 class Done:
     """What came of a step.
 
-    `trouble` is what the API server refused, `retry_s` when to try again what was not created, and
-    `error` what is to be raised once it has been told: the worker then comes again by a back-off.
+    `taken` are names that other pods turned out to have.  `trouble` is what the API server
+    refused, `retry_s` when to try again what was not created, and `error` what is to be raised
+    once it has been told: the worker then comes again by a back-off.
     """
 
+    taken: tuple[str, ...] = ()
     trouble: Trouble | None = None
     retry_s: float | None = None
     error: Exception | None = None
 
 
-def carry_out(cluster: Cluster, worker: Worker, step: Plan, make: Make, tell: Tell) -> Done:
+def carry_out(step: Plan, hands: "Hands") -> Done:
     """Do what a step says, up to the first refusal: what the next pod would meet is the same."""
-    retry_s: float | None = None
-    what = ""
     try:
-        for pod in (*step.adopt, *step.release):
-            what = f"pod {pod.name} cannot be adopted or released"
-            _own(cluster, worker, pod, tell)
-        for pod in step.delete:
-            what = f"pod {pod.name} cannot be deleted"
-            cluster.delete_pod(worker.namespace, pod.name, pod.uid)
-            why = f": {started_unbound(pod)}" if pod.started is False else ""
-            tell(POD_DELETED, f"deleted pod {pod.name}{why}")
-        for left, creation in zip(range(len(step.create))[::-1], step.create, strict=True):
-            pod_manifest = make(creation)
-            what = f"pod {pod_manifest['metadata']['name']}{_more(left)}"
-            if not _create(cluster, creation, pod_manifest, tell):
-                retry_s = TAKEN_RETRY_S
+        hands.do(step)
     except PodRefused as error:
-        refused = Trouble(POD_REFUSED, f"{what}: {error}")
-        return Done(trouble=refused, retry_s=retry_s or REFUSED_RETRY_S)
+        refused = Trouble(POD_REFUSED, f"{hands.what}: {error}")
+        return Done(trouble=refused, retry_s=hands.retry_s or REFUSED_RETRY_S)
     except TROUBLE as error:
-        return Done(trouble=Trouble(API_ERROR, f"{what}: {sentence(error)}"), error=error)
-    return Done(retry_s=retry_s)
+        return Done(trouble=Trouble(API_ERROR, f"{hands.what}: {sentence(error)}"), error=error)
+    finally:
+        hands.tell_all()
+    return Done(taken=tuple(hands.taken), retry_s=hands.retry_s)
 
 
-def _own(cluster: Cluster, worker: Worker, pod: ObservedPod, tell: Tell) -> None:
-    """Make a pod the worker's own, or no longer where it is released."""
-    if pod.released:
-        reference: Manifest = {"$patch": "delete", "uid": worker.uid}
-    else:
-        reference = owner(worker)
-    cluster.own_pod(worker.namespace, pod.name, pod.uid, reference)
-    if pod.released:
-        tell(POD_RELEASED, f"released pod {pod.name}, which has lost the worker's label")
-    else:
-        tell(POD_ADOPTED, f"adopted pod {pod.name}")
+@dataclass(slots=True, kw_only=True)
+class Hands:
+    """What carries out a step of a worker, and notes how far it came.
+
+    `what` is what is being done, for the sentence of its refusal.
+    """
+
+    cluster: Cluster
+    store: Store
+    worker: Worker
+    make: Make
+    tell: Tell
+    what: str = ""
+    taken: list[str] = field(default_factory=list)
+    retry_s: float | None = None
+    done: dict[str, list[str]] = field(default_factory=dict)
+
+    def do(self, step: Plan) -> None:
+        """Adopt, release, delete and create, in this order."""
+        for pod in (*step.adopt, *step.release):
+            self.what = f"pod {pod.name} cannot be adopted or released"
+            self._own(pod)
+        for pod in step.delete:
+            self.what = f"pod {pod.name} cannot be deleted"
+            self._delete(pod)
+            why = f": {started_unbound(pod)}" if pod.started is False else ""
+            self._note(POD_DELETED, f"{pod.name}{why}")
+        for left, creation in zip(range(len(step.create))[::-1], step.create, strict=True):
+            manifest = self.make(creation)
+            self.what = f"pod {creation.name}{_more(left)}"
+            self._create(creation, manifest)
+
+    def tell_all(self) -> None:
+        """Tell what was done: one Event of a kind, whatever the number of pods."""
+        for reason, pods in self.done.items():
+            self.tell(
+                reason, f"{_VERBS[reason]} {'pods' if len(pods) > 1 else 'pod'} {_listed(pods)}"
+            )
+        self.done.clear()
+
+    def _note(self, reason: str, what: str) -> None:
+        self.done.setdefault(reason, []).append(what)
+
+    def _own(self, pod: ObservedPod) -> None:
+        """Make a pod the worker's own, or no longer where it is released."""
+        reference: Manifest = owner(self.worker)
+        if pod.released:
+            reference = {"$patch": "delete", "uid": self.worker.uid}
+        answer = self.cluster.own_pod(self.worker.namespace, pod.name, pod.uid, reference)
+        self._settle(pod, answer)
+        self._note(POD_RELEASED if pod.released else POD_ADOPTED, pod.name)
+
+    def _delete(self, pod: ObservedPod, *, terminal: bool = False) -> None:
+        namespace = self.worker.namespace
+        answer = self.cluster.delete_pod(namespace, pod.name, pod.uid, terminal=terminal)
+        self._settle(pod, answer)
+
+    def _settle(self, pod: ObservedPod, answer: Raw | None) -> None:
+        if answer is None:
+            self.store.drop_pod(pod.uid)
+        else:
+            self.store.put_pod(answer)
+
+    def _create(self, creation: Creation, manifest: Manifest) -> None:
+        old = creation.replaces
+        if old is not None:
+            self._delete(old, terminal=True)
+        try:
+            self.store.put_pod(self.cluster.create_pod(manifest))
+        except NameTaken:
+            _log.info("pod name taken", extra={"pod": creation.name})
+            self.taken.append(creation.name)
+            return
+        except Contended:
+            self.retry_s = TAKEN_RETRY_S
+            return
+        if old is None:
+            self._note(POD_CREATED, creation.name)
+        else:
+            self._note(POD_REPLACED, f"{old.name}, attempt {creation.attempt}: {old.failure}")
 
 
 def _more(left: int) -> str:
     return f" (and {left} more)" if left else ""
 
 
-def _create(cluster: Cluster, creation: Creation, pod: Manifest, tell: Tell) -> bool:
-    """Create a replica's pod; False where the API server speaks of a conflict."""
-    old, metadata = creation.replaces, pod["metadata"]
-    if old is not None:
-        cluster.delete_pod(metadata["namespace"], old.name, old.uid, terminal=True)
-    if not cluster.create_pod(pod):
-        _log.info("pod name taken", extra={"pod": metadata["name"]})
-        return False
-    if old is None:
-        tell(POD_CREATED, f"created pod {metadata['name']}")
-    else:
-        attempt = creation.attempt
-        tell(POD_REPLACED, f"replaced pod {old.name}, attempt {attempt}: {old.failure}")
-    return True
+def _listed(pods: Sequence[str]) -> str:
+    more = len(pods) - _MOST_NAMES
+    return ", ".join(pods[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

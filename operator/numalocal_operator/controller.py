@@ -1,127 +1,146 @@
-"""When to reconcile what: events, back-offs and a regular look at everything, one at a time."""
+"""When to reconcile what: events, back-offs and a regular sweep, eight workers at a time."""
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
-from numalocal.worker.spec import Worker
-from numalocal_operator.api.cluster import TROUBLE, Cluster
-from numalocal_operator.config import Config
-from numalocal_operator.observing.topologies import Pods, Topologies
-from numalocal_operator.reconcile import reconcile
+from numalocal_operator.api.cluster import TROUBLE
+from numalocal_operator.observing.topologies import Pods
+from numalocal_operator.reconcile import Rounds, reconcile
+from numalocal_operator.sweeping import Sweep
 from numalocal_operator.worklist import Key, Worklist
 
-RESYNC_S: Final = 300.0
-"""How often all workers are looked at without an event: a lost one costs no more than this."""
+SWEEP_S: Final = 300.0
+"""How often the store is compared with what there is: a lost event costs no more than this."""
+RELISTED_S: Final = 2.0
+"""When to compare after a watch began anew: its list may be long."""
+ROUNDS: Final = 8
+"""Rounds at a time: each waits for the API server most of its time."""
 
 _log = logging.getLogger(__name__)
 
 
 class Controller:
-    """Feeds the worklist from events and works it off, one worker at a time."""
+    """Feeds the worklist from events and works it off, one round a worker at a time.
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        config: Config,
-        topologies: Topologies,
-        resync_s: float = RESYNC_S,
-    ) -> None:
-        self._cluster = cluster
-        self._config = config
-        self._topologies = topologies
-        self._resync_s = resync_s
+    It works in the event loop in which it was started; all else may be called by any thread, also
+    while it does not work.
+    """
+
+    def __init__(self, rounds: Rounds, sweep: Sweep, sweep_s: float = SWEEP_S) -> None:
+        self._rounds = rounds
+        self._sweep = sweep
+        self._sweep_s = sweep_s
         self._worklist = Worklist()
-        self._last_good: dict[Key, Worker] = {}
-        self._worker_of: dict[str, Key] = {}
+        self._busy: set[Key] = set()
+        self._again: set[Key] = set()
         self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._relisted = asyncio.Event()
+        self._threads = ThreadPoolExecutor(ROUNDS, thread_name_prefix="round")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._begun: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Begin to work, in the event loop that runs."""
-        self._task = asyncio.create_task(self.run())
+        """Begin to work, in the event loop that runs: sweep, and look at every worker."""
+        self._loop = asyncio.get_running_loop()
+        self._tasks = {asyncio.create_task(one) for one in (self._work(), self._sweeping())}
 
     def stop(self) -> None:
-        """Stop after the call that is under way."""
-        if self._task is not None:
-            self._task.cancel()
+        """Begin nothing any more; rounds that have begun come to their end."""
+        for task in self._tasks:
+            task.cancel()
 
     def observed(self, key: Key) -> None:
         """Note that a worker, or something of it, has changed."""
-        self._worklist.add(key, self._now())
-        self._changed.set()
-
-    def pod_observed(self, uid: str, key: Key, *, gone: bool) -> None:
-        """Note that a pod of a worker has changed, or is gone."""
-        if gone:
-            self._worker_of.pop(uid, None)
-        else:
-            self._worker_of[uid] = key
-        self.observed(key)
+        self._soon(self._add, (key,))
 
     def told(self, pods: Pods) -> None:
         """Note that a node tells something new of pods, the workers' among them."""
-        for uid in pods & self._worker_of.keys():
-            self.observed(self._worker_of[uid])
+        if keys := self._rounds.store.of_pods(pods):
+            self._soon(self._add, keys)
 
-    async def run(self) -> None:
-        """Work for ever; cancel it to end."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._work())
-            tasks.create_task(self._resync())
+    def heard(self, event: str | None) -> None:
+        """Note an event by its type: one without comes of a list, as when a watch began anew."""
+        if event is None:
+            self._soon(self._relisted.set)
+
+    def _soon(self, act: Callable[..., object], *arguments: Any) -> None:
+        """Act in the event loop; before there is one, what is to be looked at is all anyway."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it ends just now
+                self._loop.call_soon_threadsafe(act, *arguments)
+
+    def _add(self, keys: Iterable[Key], delay_s: float = 0.0) -> None:
+        for key in keys:
+            self._worklist.add(key, self._now(), delay_s)
+        self._changed.set()
 
     async def _work(self) -> None:
         while True:
-            key = self._worklist.take(self._now())
+            full = len(self._busy) >= ROUNDS
+            key = None if full else self._worklist.take(self._now())
             if key is not None:
-                await self._reconcile(key)
+                self._begin(key)
                 continue
             self._changed.clear()
-            due = self._worklist.next_due_s()
+            due = None if full else self._worklist.next_due_s()
             wait_s = None if due is None else max(0.0, due - self._now())
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), wait_s)
 
+    def _begin(self, key: Key) -> None:
+        """Begin a round of a worker, or note that the one that is under way needs another."""
+        if key in self._busy:
+            self._again.add(key)
+            return
+        self._busy.add(key)
+        task = asyncio.create_task(self._reconcile(key))
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+
     async def _reconcile(self, key: Key) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            again_s = await asyncio.to_thread(
-                reconcile, self._cluster, self._config, self._topologies, key, self._last_good
-            )
+            again_s = await loop.run_in_executor(self._threads, reconcile, self._rounds, key)
         except Exception as error:  # one worker's trouble must not stop the others
             delay_s = self._worklist.failed(key, self._now())
             fields = {"namespace": key[0], "worker": key[1], "retry_s": delay_s}
             _tell("reconcile failed", error, fields)
-            return
-        self._worklist.succeeded(key)
-        if again_s is not None:
-            self._worklist.add(key, self._now(), again_s)
+        else:
+            self._worklist.succeeded(key)
+            if again_s is not None:
+                self._worklist.add(key, self._now(), again_s)
+        finally:
+            self._busy.discard(key)
+            if key in self._again:
+                self._again.discard(key)
+                self._worklist.add(key, self._now())
+            self._changed.set()
 
-    async def _resync(self) -> None:
+    async def _sweeping(self) -> None:
+        await self._try(self._sweep.mark)
+        self._add(self._rounds.store.keys())
         while True:
-            await asyncio.sleep(self._resync_s)
-            try:
-                keys = await asyncio.to_thread(self._cluster.workers, self._config.namespace)
-                await self._forget_nodes()
-            except Exception as error:  # the next one may do better
-                _tell("resync failed", error, {"retry_s": self._resync_s})
-                continue
-            for key in keys:
-                self.observed(key)
+            await self._try(self._look)
+            self._relisted.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._relisted.wait(), self._sweep_s)
+                await asyncio.sleep(RELISTED_S)
+            self._add(self._rounds.store.keys())
 
-    async def _forget_nodes(self) -> None:
-        """Forget the nodes whose end was missed: a watch that began anew does not tell of it.
+    def _look(self) -> None:
+        for key in self._sweep.sweep():
+            self.observed(key)
 
-        What the others tell is left as the watch knows it, which may be newer.
-        """
-        known = self._topologies.names()
-        there = await asyncio.to_thread(self._node_names)
-        for name in known - there:
-            self.told(self._topologies.gone(name))
-
-    def _node_names(self) -> frozenset[str]:
-        return frozenset(one["metadata"]["name"] for one in self._cluster.topologies())
+    async def _try(self, act: Callable[[], None]) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, act)
+        except Exception as error:  # the next one may do better
+            _tell("sweep failed", error, {"retry_s": self._sweep_s})
 
     @staticmethod
     def _now() -> float:

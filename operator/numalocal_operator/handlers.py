@@ -6,29 +6,95 @@ on the objects, and a worker could then not be deleted while the operator is dow
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import kopf
 
 from numalocal import names
-from numalocal_operator.api.cluster import GROUP, PLURAL, VERSION, Cluster
+from numalocal_operator.api.cluster import GROUP, PLURAL, SELECTOR, VERSION
 from numalocal_operator.controller import Controller
+from numalocal_operator.observing.store import Store, key_of, version_of
 from numalocal_operator.observing.topologies import Pods, Topologies
+from numalocal_operator.sweeping import Sweep
 
+Raw = Mapping[str, Any]
 Hear = Callable[[Pods], None]
 """Is told of the pods of which a node tells something new; does not wait."""
 
 _RETRY_S: Final = 2.0
+_CHUNK: Final = 500
+"""Objects of a list that are in memory at once."""
+_IDLE_S: Final = 0.1
+"""How long kopf keeps a task, with the last event, for each object; it is 5 s by default."""
 
 
-def register(
-    registry: kopf.OperatorRegistry,
-    cluster: Cluster,
-    controller: Controller,
-    topologies: Topologies,
-    hearers: Sequence[Hear] = (),
-) -> None:
-    """Put our handlers into kopf's registry; `hearers` are told of pods beside the controller."""
+class _Nothing(kopf.DiffBaseStorage):
+    """Keeps nothing of an object: kopf would copy each whole, twice an event, to find changes."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Write nothing."""
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Let kopf watch what is ours, keep nothing of it, and write nothing."""
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    # A watch that the network forgot would stay silent for ever.
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.chunk_size = _CHUNK
+    settings.watching.label_selectors["pods"] = SELECTOR
+    settings.queueing.idle_timeout = _IDLE_S
+    settings.persistence.diffbase_storage = _Nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Hears kopf's events, whose type is None where they come of a list; takes no time."""
+
+    store: Store
+    topologies: Topologies
+    controller: Controller
+    hearers: Sequence[Hear] = ()
+
+    def worker(self, kind: str | None, raw: Raw) -> None:
+        """Hear of a worker."""
+        metadata = raw["metadata"]
+        gone = kind == "DELETED"
+        if self.store.drop_worker(metadata) if gone else self.store.put_worker(raw):
+            self.controller.observed(key_of(metadata))
+        self.controller.heard(kind)
+
+    def pod(self, kind: str | None, raw: Raw) -> None:
+        """Hear of a pod, of a worker or not."""
+        metadata = raw["metadata"]
+        if kind == "DELETED":
+            concerned = self.store.drop_pod(metadata["uid"], version_of(metadata))
+        else:
+            concerned = self.store.put_pod(raw)
+        for key in concerned:
+            self.controller.observed(key)
+        self.controller.heard(kind)
+
+    def topology(self, kind: str | None, raw: Raw) -> None:
+        """Hear what a node tells."""
+        name = raw["metadata"]["name"]
+        gone = kind == "DELETED"
+        pods = self.topologies.gone(name) if gone else self.topologies.observed(raw)
+        for hear in (self.controller.told, *self.hearers):
+            hear(pods)
+        self.controller.heard(kind)
+
+
+def register(registry: kopf.OperatorRegistry, sweep: Sweep, ears: Ears) -> None:
+    """Put our handlers into kopf's registry."""
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -37,38 +103,24 @@ def register(
 
     @kopf.on.startup(registry=registry, backoff=_RETRY_S)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        settings.posting.enabled = False
-        settings.peering.standalone = True
-        # A watch that the network forgot would stay silent for ever.
-        settings.watching.server_timeout = 300
-        settings.watching.client_timeout = 330
-        # The watch tells of one node after another: until the last, a pool could seem to be none's.
-        await asyncio.to_thread(lambda: topologies.listed(cluster.topologies()))
-        controller.start()
+        configure(settings)
+        # The watch tells of one object after another: until the last, a pod could seem to be
+        # missing, and a pool to be none's.
+        await asyncio.to_thread(sweep.fill)
+        ears.controller.start()
 
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:
-        controller.stop()
+        ears.controller.stop()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def worker_changed(namespace: str | None, name: str, **_: Any) -> None:
-        controller.observed((str(namespace), name))
+    async def worker_changed(type: str | None, body: Raw, **_: Any) -> None:  # noqa: A002 - kopf's name
+        ears.worker(type, dict(body))
 
-    @kopf.on.event("pods", labels={names.LABEL_WORKER: kopf.PRESENT}, registry=registry)
-    async def pod_changed(
-        type: str | None,  # noqa: A002 - kopf's name
-        namespace: str | None,
-        labels: Mapping[str, str],
-        uid: str | None,
-        **_: Any,
-    ) -> None:
-        key = str(namespace), labels[names.LABEL_WORKER]
-        controller.pod_observed(str(uid), key, gone=type == "DELETED")
+    @kopf.on.event("pods", registry=registry)
+    async def pod_changed(type: str | None, body: Raw, **_: Any) -> None:  # noqa: A002
+        ears.pod(type, body)
 
     @kopf.on.event(GROUP, VERSION, names.TOPOLOGIES, registry=registry)
-    async def topology_changed(type: str | None, body: Mapping[str, Any], **_: Any) -> None:  # noqa: A002
-        gone = type == "DELETED"
-        name = body["metadata"]["name"]
-        pods = topologies.gone(name) if gone else topologies.observed(body)
-        for hear in (controller.told, *hearers):
-            hear(pods)
+    async def topology_changed(type: str | None, body: Raw, **_: Any) -> None:  # noqa: A002
+        ears.topology(type, body)

@@ -1,58 +1,60 @@
 """One round for one worker: observe, plan, apply."""
 
 import logging
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from numalocal.errors import SpecInvalid
 from numalocal.worker.inject import Manifest, PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.api.cluster import TROUBLE, Cluster, Raw, is_lasting, sentence
-from numalocal_operator.applying import Make, carry_out
+from numalocal_operator.applying import TAKEN_RETRY_S, Done, Hands, Make, carry_out
 from numalocal_operator.config import Config
-from numalocal_operator.observing.observed import ObservedPod, observe
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.planning import conditions, progress
 from numalocal_operator.planning import status as statuses
 from numalocal_operator.planning.plan import Creation, Plan, plan
-from numalocal_operator.planning.pod import manifest, pod_name, successor_name
+from numalocal_operator.planning.pod import manifest, owner
 from numalocal_operator.planning.target import Target, target, unread
 from numalocal_operator.planning.troubles import API_ERROR, INTERNAL_ERROR, Trouble
+from numalocal_operator.remembering import forget, keep, recall
 from numalocal_operator.worklist import Key
 
-LastGood = MutableMapping[Key, Worker]
-"""What workers asked when their spec was last read, by namespace and name."""
+_MOST_TURNS: Final = 8
+"""How often in a round to plan again because names are taken: what is left waits some seconds."""
 
 _log = logging.getLogger(__name__)
 
 
-def reconcile(
-    cluster: Cluster,
-    config: Config,
-    topologies: Topologies,
-    key: Key,
-    last_good: LastGood,
-    *,
-    now: datetime | None = None,
-) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """What all rounds work with."""
+
+    cluster: Cluster
+    config: Config
+    topologies: Topologies
+    store: Store
+
+
+def reconcile(rounds: Rounds, key: Key, *, now: datetime | None = None) -> float | None:
     """Bring a worker one step further; return after how many seconds to look again, if at all.
 
-    `key` is its namespace and name.  What it asks is kept in `last_good`, for when its spec is made
-    one that cannot be read.
-    The events of what the step changes bring the next round.  A worker that is gone or going needs
-    nothing: its pods have it as owner, and the garbage collector removes them.  What nobody foresaw
-    is raised, and told in the status as well.
+    `key` is its namespace and name.  What is written enters the store at once, and events of what
+    changes bring the next round.  A worker that is gone or going needs nothing: its pods have it as
+    owner, and the garbage collector removes them.  What nobody foresaw is raised, and told in the
+    status as well.
     """
-    raw = cluster.worker(*key)
+    raw = rounds.store.worker(key)
     if raw is None or "deletionTimestamp" in raw["metadata"]:
-        last_good.pop(key, None)
         return None
-    one = _Round(cluster, config, topologies, raw, now or datetime.now(UTC))
+    one = _Round(rounds, key, raw, now or datetime.now(UTC))
     try:
-        again_s, refused = one.run(key, last_good)
+        again_s, refused = one.run()
     except Exception as error:
         with suppress(*TROUBLE):
             one.fail(error)
@@ -66,35 +68,65 @@ def reconcile(
 class _Round:
     """What one round works with; `raw` is the worker as the API server gives it."""
 
-    cluster: Cluster
-    config: Config
-    topologies: Topologies
+    rounds: Rounds
+    key: Key
     raw: Raw
     now: datetime
 
-    def run(self, key: Key, last_good: LastGood) -> tuple[float | None, Exception | None]:
+    def run(self) -> tuple[float | None, Exception | None]:
         """Return after how many seconds to look again, and what was told and is to be raised."""
+        store = self.rounds.store
         try:
-            worker = last_good[key] = parse_worker(self.raw)
+            worker = parse_worker(self.raw)
         except SpecInvalid as error:
-            known = last_good.get(key)
-            if known is None or known.uid != self.raw["metadata"]["uid"]:
-                self._say(unread(self.raw, error), self._pods(()), Plan(), None)
-                return None, None
+            known = self._last_good()
+            if known is None:
+                return self._say(unread(self.raw, error), Plan(), None, self._told_revision), None
             # A typing error must not stop what serves: pods go on as they were asked last.
             worker = replace(known, paused=True)
             wanted = replace(target(worker), generation=self._generation, problem=str(error))
+            kept = self._told_revision
         else:
+            store.was_read(self.key, self._generation)
             wanted = target(worker)
-        pods = self._and_hidden(worker, self._pods(_base_names(worker)))
-        step = plan(worker, pods, self.now.timestamp())
-        done = carry_out(self.cluster, worker, step, self._maker(worker), self._tell)
-        left_s = self._say(wanted, pods, step, done.trouble)
-        waits = (step.requeue_after_s, done.retry_s, left_s)
+            kept = keep(self.rounds.cluster, self.raw, owner(worker))
+        step, done = self._work(worker)
+        left_s = self._say(wanted, step, done.trouble, kept)
+        waits = (step.requeue_after_s, done.retry_s, left_s, store.foreign_left_s(self.key))
         return min((wait_s for wait_s in waits if wait_s is not None), default=None), done.error
 
+    def _work(self, worker: Worker) -> tuple[Plan, Done]:
+        """Plan and carry out, again where a name was taken by a pod that nobody told of."""
+        for _ in range(_MOST_TURNS):
+            step = plan(worker, self._pods(), self.now.timestamp())
+            hands = Hands(
+                cluster=self.rounds.cluster,
+                store=self.rounds.store,
+                worker=worker,
+                make=self._maker(worker),
+                tell=self._tell,
+            )
+            done = carry_out(step, hands)
+            if not done.taken:
+                return step, done
+            for name in done.taken:
+                found = self.rounds.cluster.pod(worker.namespace, name)
+                if found is not None:
+                    self.rounds.store.put_foreign(self.key, found)
+        return step, replace(done, retry_s=TAKEN_RETRY_S)
+
+    def _last_good(self) -> Worker | None:
+        """Find what the worker asked when its spec could be read last."""
+        found = self.rounds.store.last_good(self.key)
+        if found is None and (found := recall(self.rounds.cluster, self.raw)) is not None:
+            self.rounds.store.keep_good(self.key, found)
+        try:
+            return None if found is None else parse_worker(found)
+        except SpecInvalid:  # an older operator could read what this one cannot
+            return None
+
     def _maker(self, worker: Worker) -> Make:
-        numbers = (self.topologies.pools() or {}).get(worker.pool, PoolNumbers())
+        numbers = (self.rounds.topologies.pools() or {}).get(worker.pool, PoolNumbers())
 
         def make(creation: Creation) -> Manifest:
             return manifest(
@@ -102,7 +134,7 @@ class _Round:
                 creation.replica,
                 numbers=numbers,
                 attempt=creation.attempt,
-                config=self.config,
+                config=self.rounds.config,
                 name=creation.name,
             )
 
@@ -128,35 +160,16 @@ class _Round:
     def _old(self) -> Mapping[str, Any]:
         return self.raw.get("status") or {}
 
-    def _pods(self, wanted: Sequence[str]) -> list[ObservedPod]:
-        """Observe the worker's pods, and what else has a wanted name."""
-        metadata = self.raw["metadata"]
-        found = self.cluster.pods(metadata["namespace"], metadata["name"], wanted)
-        return [observe(pod, self.topologies.started) for pod in found]
+    @property
+    def _told_revision(self) -> str:
+        return str(self._old.get("currentRevision") or "")
 
-    def _and_hidden(self, worker: Worker, pods: Sequence[ObservedPod]) -> list[ObservedPod]:
-        """Add the pods that took another's place and have lost their label since: no list has them.
+    def _pods(self) -> list[ObservedPod]:
+        return self.rounds.store.pods(self.key, self.rounds.topologies.started)
 
-        Else their names would be tried again and again.
-        """
-        found = {pod.name: pod for pod in pods}
-        for replica, base in enumerate(_base_names(worker)):
-            name = base
-            while (other := found.get(name)) and self._is_passed_by(other):
-                name = successor_name(worker, replica, other.uid)
-                raw = None if name in found else self.cluster.pod(worker.namespace, name)
-                if raw is not None:
-                    found[name] = observe(raw, self.topologies.started)
-        return list(found.values())
-
-    def _is_passed_by(self, pod: ObservedPod) -> bool:
-        over = pod.deleting and pod.deleted_at_s < self.now.timestamp()
-        return pod.released or over
-
-    def _say(
-        self, wanted: Target, pods: Sequence[ObservedPod], step: Plan, trouble: Trouble | None
-    ) -> float | None:
-        """Write the status; return in how many seconds its deadline is over, None without one."""
+    def _say(self, wanted: Target, step: Plan, trouble: Trouble | None, kept: str) -> float | None:
+        """Write the status; return in how many seconds it is to be looked at, None for never."""
+        pods = self._pods()
         left_s = progress.left_s(wanted, pods, step, self._old, self.now.timestamp())
         new = statuses.status(
             wanted,
@@ -167,32 +180,41 @@ class _Round:
             trouble=trouble,
             overdue=left_s <= 0,
         )
-        self._publish(new)
-        return None if statuses.is_ready(new) or left_s <= 0 else left_s
+        new |= {"currentRevision": kept} if kept else {}
+        if (wait_s := self._publish(new)) is not None:
+            return wait_s
+        # A spec that cannot be read has no deadline: only another one helps.
+        settled = statuses.is_ready(new) or wanted.revision is None
+        return None if settled or left_s <= 0 else left_s
 
-    def _publish(self, new: Mapping[str, Any]) -> None:
-        """Write the status where it changed, and an Event where something new is wrong."""
+    def _publish(self, new: Mapping[str, Any]) -> float | None:
+        """Write the status where it changed, and an Event where something new is wrong.
+
+        Return in how many seconds to come again where it was written too short a time ago.
+        """
         if all(self._old.get(key) == value for key, value in new.items()):
-            return
-        metadata = self.raw["metadata"]
-        self.cluster.patch_status(metadata["namespace"], metadata["name"], new)
+            return None
+        cluster, store = self.rounds.cluster, self.rounds.store
+        if (wait_s := store.status_wait_s(self.key)) > 0:
+            return wait_s
+        store.status_written(self.key)
+        if (answer := cluster.patch_status(*self.key, new)) is not None:
+            store.put_worker(answer)
+            forget(cluster, self.raw, new.get("currentRevision", self._told_revision))
         before, wrong = _degraded(self._old), _degraded(new)
         if wrong is not None and (before is None or _kind(before) != _kind(wrong)):
             reason, message = wrong["reason"], wrong["message"]
-            self.cluster.event(self.raw, "Warning", reason, message, self._timestamp())
+            cluster.event(self.raw, "Warning", reason, message, self._timestamp())
+        return None
 
     def _tell(self, reason: str, message: str) -> None:
         metadata = self.raw["metadata"]
         fields = {"namespace": metadata["namespace"], "worker": metadata["name"], "reason": reason}
         _log.info("pods changed", extra={**fields, "what": message})
-        self.cluster.event(self.raw, "Normal", reason, message, self._timestamp())
+        self.rounds.cluster.event(self.raw, "Normal", reason, message, self._timestamp())
 
     def _timestamp(self) -> str:
         return self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _base_names(worker: Worker) -> list[str]:
-    return [pod_name(worker, replica) for replica in range(worker.replicas)]
 
 
 def _degraded(status: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -24,9 +24,13 @@ OPERATOR = {
     ("pods", "list"),
     ("pods", "watch"),
     ("pods", "create"),
-    ("pods", "patch"),  # owners: adoption and release
+    ("pods", "patch"),  # owners: adoption and release; the label by which they are watched
     ("pods", "delete"),
     ("pods/status", "patch"),
+    ("controllerrevisions.apps", "get"),
+    ("controllerrevisions.apps", "create"),
+    ("controllerrevisions.apps", "delete"),
+    ("nodecputopologies.numalocal.io", "get"),
     ("nodecputopologies.numalocal.io", "list"),
     ("nodecputopologies.numalocal.io", "watch"),
     ("events", "create"),

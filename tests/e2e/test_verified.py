@@ -183,7 +183,7 @@ def test_a_worker_is_verified_by_its_node_at_every_start_and_replaced_where_it_w
 
 def test_a_pod_by_annotation_is_told_what_its_node_shows(api: ApiServer, of_node: Caller) -> None:
     annotations = {"numalocal.io/cpusets": "1", "numalocal.io/container": "engine"}
-    labels = {"numalocal.io/injected": "true"}
+    labels = {"numalocal.io/injected": "true", "numalocal.io/bound": "true"}
     made = {
         "apiVersion": "v1",
         "kind": "Pod",

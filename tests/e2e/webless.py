@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import time
 
 import kopf
 from kubernetes import config as kubernetes_config
@@ -13,8 +14,11 @@ from numalocal_operator.annotated.injected import Injected
 from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.config import from_environ
 from numalocal_operator.controller import Controller
-from numalocal_operator.handlers import register
+from numalocal_operator.handlers import Ears, register
+from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
+from numalocal_operator.reconcile import Rounds
+from numalocal_operator.sweeping import Sweep
 from numalocal_operator.webhook.keeper import Keeper
 from numalocal_operator.webhook.server import Server
 
@@ -52,8 +56,10 @@ def main() -> None:
     injected = Injected(cluster, topologies)
     registry = kopf.OperatorRegistry()
     config = from_environ(os.environ)
-    controller = Controller(cluster, config, topologies)
-    register(registry, cluster, controller, topologies, [injected.told])
+    store = Store(time.monotonic)
+    sweep = Sweep(cluster, config.namespace, store, topologies)
+    controller = Controller(Rounds(cluster, config, topologies, store), sweep)
+    register(registry, sweep, Ears(store, topologies, controller, [injected.told]))
     annotated.register(registry, injected, _NoServer(), _NoKeeper())
     served = [config.namespace] if config.namespace else []
     asyncio.run(kopf.operator(registry=registry, clusterwide=not served, namespaces=served))

@@ -8,6 +8,7 @@ from kubernetes import client
 from numalocal_operator.api.cluster import Cluster
 
 from .fake_api import FakeApi, serving
+from .informed import Informed
 
 
 @pytest.fixture
@@ -22,6 +23,11 @@ def cluster(api: FakeApi) -> Iterator[Cluster]:
     """Call it."""
     settings = client.Configuration()
     settings.host = api.url
-    settings.retries = 0
     with client.ApiClient(settings) as connection:
         yield Cluster(connection)
+
+
+@pytest.fixture
+def turn(api: FakeApi, cluster: Cluster) -> Informed:
+    """Do a round for the worker `llama`."""
+    return Informed(api, cluster)

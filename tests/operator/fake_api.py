@@ -1,7 +1,7 @@
 """An API server of a few paths on loopback: what the operator calls, with its real refusals.
 
-Objects are plain mappings by path.  It knows uids, label selectors, names that are taken, merge
-patches of a status and preconditions of a deletion; all else is 404.
+Objects are plain mappings by path.  It knows uids, versions, label selectors, pages, names that
+are taken, merge patches of a status and preconditions of a deletion; all else is 404.
 """
 
 import json
@@ -20,6 +20,7 @@ Raw = dict[str, Any]
 WORKERS = "/apis/numalocal.io/v1alpha1/namespaces/serving/cpuinferenceworkers"
 PODS = "/api/v1/namespaces/serving/pods"
 EVENTS = "/api/v1/namespaces/serving/events"
+REVISIONS = "/apis/apps/v1/namespaces/serving/controllerrevisions"
 SECRETS = "/api/v1/namespaces/serving/secrets"
 TOPOLOGIES = "/apis/numalocal.io/v1alpha1/nodecputopologies"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -36,14 +37,27 @@ class FakeApi:
     """Status and message for a method and path."""
     callers: set[str] = field(default_factory=set)
     """User agents of the calls."""
+    accepted: set[str] = field(default_factory=set)
+    """Kinds of answers that were asked for."""
     url: str = ""
+    versioned: bool = False
+    """Whether objects have a resourceVersion; without one, each counts as newer than the last."""
+    version: int = 100
     _uids: int = 0
 
     def put(self, collection: str, raw: Mapping[str, Any]) -> str:
         """Hold an object; give its path."""
         path = f"{collection}/{raw['metadata']['name']}"
         self.objects[path] = json.loads(json.dumps(raw))
+        self.changed(path)
         return path
+
+    def changed(self, path: str) -> Raw:
+        """Give an object its next version, where it has any."""
+        self.version += 1
+        if self.versioned:
+            self.objects[path]["metadata"]["resourceVersion"] = str(self.version)
+        return self.objects[path]
 
     def names(self, collection: str) -> list[str]:
         """Name the objects of a collection."""
@@ -87,23 +101,25 @@ class FakeApi:
         return [path for path in self.objects if path.rpartition("/")[0] == collection]
 
     def _list(self, collection: str, query: Mapping[str, list[str]]) -> tuple[int, Raw]:
-        if collection == TOPOLOGIES:
-            return 200, self._page(collection, query)
-        if collection.startswith("/apis") and "/namespaces/" not in collection:
-            kind = f"/{collection.rpartition('/')[2]}/"
-            return 200, {"items": [one for path, one in self.objects.items() if kind in path]}
-        key, _, value = query.get("labelSelector", [""])[0].partition("=")
-        found = [self.objects[path] for path in self._paths(collection)]
-        if key:
-            found = [one for one in found if one["metadata"].get("labels", {}).get(key) == value]
-        return 200, {"items": found}
-
-    def _page(self, collection: str, query: Mapping[str, list[str]]) -> Raw:
         """Give as many as are asked for, and where the next page begins."""
-        start, limit = int(query.get("continue", ["0"])[0]), int(query["limit"][0])
-        found = [self.objects[path] for path in self._paths(collection)]
-        rest = {"continue": str(start + limit)} if len(found) > start + limit else {}
-        return {"items": found[start : start + limit], "metadata": rest}
+        found = [self.objects[path] for path in self._within(collection)]
+        for term in filter(None, query.get("labelSelector", [""])[0].split(",")):
+            found = [one for one in found if _selected(one, term)]
+        start = int(query.get("continue", ["0"])[0])
+        end = start + int(query.get("limit", ["1000000"])[0])
+        rest = {"continue": str(end)} if len(found) > end else {}
+        return 200, {"items": found[start:end] or None, "metadata": rest}
+
+    def _within(self, collection: str) -> list[str]:
+        """Give the paths of a collection, of one namespace or of all."""
+        if "/namespaces/" in collection or collection == TOPOLOGIES:
+            return self._paths(collection)
+        group, _, kind = collection.rpartition("/")
+        return [
+            path
+            for path in self.objects
+            if path.startswith(f"{group}/namespaces/") and path.split("/")[-2] == kind
+        ]
 
     def _create(self, collection: str, body: Raw) -> tuple[int, Raw]:
         self._uids += 1
@@ -111,15 +127,14 @@ class FakeApi:
         if "generateName" in metadata:
             metadata["name"] = f"{metadata['generateName']}{self._uids}"
         if f"{collection}/{metadata['name']}" in self.objects:
-            return _status(409, f"{metadata['name']} already exists")
+            return _status(409, f"{metadata['name']} already exists", "AlreadyExists")
         metadata["uid"] = f"made-{self._uids}"
-        self.put(collection, body)
-        return 201, body
+        return 201, self.objects[self.put(collection, body)]
 
     def _patch(self, path: str, body: Raw) -> tuple[int, Raw]:
         found = self.objects[path.removesuffix("/status")]
         if path.startswith(PODS) and "metadata" in body:
-            return self._own(found["metadata"], body["metadata"])
+            return self._own(path, body["metadata"])
         if path.startswith(CONFIGURATIONS):
             _merge(found["webhooks"], body["webhooks"], "name")
             return 200, found
@@ -131,17 +146,20 @@ class FakeApi:
             status.update(body["status"])
             if "conditions" in status:
                 kstatus.hold(status, found["metadata"].get("generation", 0))
-        return 200, found
+        return 200, self.changed(path.removesuffix("/status"))
 
-    def _own(self, found: Raw, given: Raw) -> tuple[int, Raw]:
+    def _own(self, path: str, given: Raw) -> tuple[int, Raw]:
         """Merge owners by their uid, as a strategic merge does; a uid of the pod's must be its."""
-        assert set(given) == {"uid", "ownerReferences"}, "only owners are the operator's to write"
+        found = self.objects[path]["metadata"]
+        assert set(given) <= {"uid", "ownerReferences", "labels"}, "all else is the users'"
         if given["uid"] != found["uid"]:
             return _status(409, "the UID in the precondition does not match")
-        (one,) = given["ownerReferences"]
-        owners = [other for other in found.get("ownerReferences", []) if other["uid"] != one["uid"]]
-        found["ownerReferences"] = owners if one.get("$patch") == "delete" else [*owners, one]
-        return 200, found
+        found["labels"] = {**found.get("labels", {}), **given.get("labels", {})}
+        for one in given.get("ownerReferences", ()):
+            before = found.get("ownerReferences", [])
+            owners = [other for other in before if other["uid"] != one["uid"]]
+            found["ownerReferences"] = owners if one.get("$patch") == "delete" else [*owners, one]
+        return 200, self.changed(path)
 
     def _replace(self, path: str, body: Raw) -> tuple[int, Raw]:
         version = self.objects[path]["metadata"].get("resourceVersion")
@@ -156,16 +174,27 @@ class FakeApi:
         wanted = options.get("preconditions", {}).get("uid")
         if wanted not in (None, self.objects[path]["metadata"]["uid"]):
             return _status(409, "the UID in the precondition does not match")
-        if options.get("gracePeriodSeconds") == 0:
-            del self.objects[path]
-        else:
-            self.objects[path]["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:35Z"
-        return 200, {}
+        found = self.changed(path)
+        at_once = options.get("gracePeriodSeconds") == 0 or path.startswith(REVISIONS)
+        found["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:35Z"
+        found["metadata"]["deletionGracePeriodSeconds"] = 0 if at_once else 30
+        return 200, self.objects.pop(path) if at_once else found
 
 
 def _names_an_object(path: str) -> bool:
     """Tell the path of an object that is not there from that of a collection."""
-    return path.startswith(f"{PODS}/") or path[-1].isdigit()
+    kinds = (PODS, WORKERS, REVISIONS, TOPOLOGIES)
+    return path.startswith(tuple(f"{kind}/" for kind in kinds)) or path[-1].isdigit()
+
+
+def _selected(raw: Raw, term: str) -> bool:
+    """Tell whether an object's labels fit one term of a selector."""
+    labels = raw["metadata"].get("labels", {})
+    if "!=" in term:
+        key, value = term.split("!=")
+        return bool(labels.get(key) != value)
+    key, equals, value = term.partition("=")
+    return key in labels and (not equals or labels[key] == value)
 
 
 def _merge(found: list[Raw], given: list[Raw], key: str) -> None:
@@ -182,8 +211,8 @@ def _merge(found: list[Raw], given: list[Raw], key: str) -> None:
                 same[field_name] = value
 
 
-def _status(code: int, message: str) -> tuple[int, Raw]:
-    return code, {"kind": "Status", "code": code, "message": message}
+def _status(code: int, message: str, reason: str = "") -> tuple[int, Raw]:
+    return code, {"kind": "Status", "code": code, "message": message, "reason": reason}
 
 
 @contextmanager
@@ -196,6 +225,7 @@ def serving() -> Iterator[FakeApi]:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
             api.callers.add(self.headers["User-Agent"])
+            api.accepted.add(self.headers["Accept"])
             code, raw = api.answer(self.command, self.path, body)
             data = json.dumps(raw).encode()
             self.send_response(code)

@@ -1,34 +1,59 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from numalocal_operator.api.cluster import Cluster
-from numalocal_operator.controller import Controller
+from numalocal_operator.controller import ROUNDS, Controller
+from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
+from numalocal_operator.reconcile import Rounds
+from numalocal_operator.sweeping import Sweep
 
 from .builders import CONFIG, make_worker, raw_pod, raw_worker, topology
 from .fake_api import PODS, TOPOLOGIES, WORKERS, FakeApi
 
 LLAMA = ("serving", "llama")
 WORKER = f"{WORKERS}/llama"
+STATUS = ("PATCH", f"{WORKER}/status")
 
 
-def while_running(controller: Controller, act: Callable[[], Awaitable[None]]) -> None:
-    """Act while the controller works."""
+class Scene:
+    """A controller with a store that is told by hand."""
 
-    async def scene() -> None:
-        controller.start()
-        try:
-            await act()
-        finally:
-            controller.stop()
+    def __init__(self, cluster: Cluster, sweep_s: float = 600) -> None:
+        self.store = Store(time.monotonic)
+        self.topologies = Topologies()
+        rounds = Rounds(cluster, CONFIG, self.topologies, self.store)
+        sweep = Sweep(cluster, "serving", self.store, self.topologies)
+        self.controller = Controller(rounds, sweep, sweep_s)
 
-    asyncio.run(scene())
+    def play(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Act while the controller works."""
+
+        async def scene() -> None:
+            self.controller.start()
+            try:
+                await act()
+            finally:
+                self.controller.stop()
+
+        asyncio.run(scene())
+
+
+@pytest.fixture
+def scene(cluster: Cluster) -> Scene:
+    return Scene(cluster)
+
+
+@pytest.fixture
+def swept(cluster: Cluster) -> Scene:
+    """Give one that sweeps all the time."""
+    return Scene(cluster, sweep_s=0.05)
 
 
 async def seen(condition: Callable[[], bool], timeout_s: float = 10) -> None:
@@ -39,62 +64,77 @@ async def seen(condition: Callable[[], bool], timeout_s: float = 10) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_a_worker_that_was_observed_is_reconciled(api: FakeApi, cluster: Cluster) -> None:
-    api.put(WORKERS, raw_worker())
-    controller = Controller(cluster, CONFIG, Topologies())
-
+def test_a_worker_that_was_observed_is_reconciled(api: FakeApi, scene: Scene) -> None:
     async def act() -> None:
-        await asyncio.sleep(0.05)
-        assert api.requests == [], "nothing is asked without a reason"
-        controller.observed(LLAMA)
+        await asyncio.sleep(0.1)
+        assert api.writes() == [], "nothing is written without a reason"
+        api.put(WORKERS, raw_worker())
+        scene.store.put_worker(raw_worker())
+        scene.controller.observed(LLAMA)
         await seen(lambda: "status" in api.objects[WORKER])
 
-    while_running(controller, act)
+    scene.play(act)
 
     assert api.names(PODS) == ["llama-0"]
 
 
-def test_what_changes_without_an_event_is_seen_by_the_resync(
-    api: FakeApi, cluster: Cluster
-) -> None:
+def test_whoever_begins_to_work_looks_at_all_that_is_known(api: FakeApi, scene: Scene) -> None:
+    api.put(WORKERS, raw_worker())
+    scene.store.put_worker(raw_worker())
+    scene.controller.observed(LLAMA)
+
+    async def act() -> None:
+        await seen(lambda: "status" in api.objects[WORKER])
+
+    scene.play(act)
+
+
+def test_what_had_no_event_is_seen_by_the_sweep(api: FakeApi, swept: Scene) -> None:
     api.put(WORKERS, raw_worker())
 
     async def act() -> None:
         await seen(lambda: "status" in api.objects[WORKER])
 
-    while_running(Controller(cluster, CONFIG, Topologies(), resync_s=0.05), act)
+    swept.play(act)
+
+
+def test_a_watch_that_began_anew_is_followed_by_a_sweep(api: FakeApi, scene: Scene) -> None:
+    async def act() -> None:
+        await seen(lambda: ("GET", PODS) in api.requests)
+        api.put(WORKERS, raw_worker())
+        await asyncio.sleep(0.1)
+        scene.controller.heard("ADDED")
+        scene.controller.heard(None)
+        await seen(lambda: "status" in api.objects[WORKER])
+
+    scene.play(act)
 
 
 def test_a_failed_call_is_tried_again_with_a_line_in_the_log(
-    api: FakeApi, cluster: Cluster, caplog: pytest.LogCaptureFixture
+    api: FakeApi, scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     api.put(WORKERS, raw_worker())
-    api.refusals["GET", WORKER] = (503, "busy")
-    controller = Controller(cluster, CONFIG, Topologies())
+    scene.store.put_worker(raw_worker())
+    api.refusals[STATUS] = (503, "busy")
 
     def failures() -> list[dict[str, Any]]:
         return [vars(one) for one in caplog.records if one.getMessage() == "reconcile failed"]
 
     async def act() -> None:
-        controller.observed(LLAMA)
         await seen(lambda: len(failures()) == 1)
-        del api.refusals["GET", WORKER]
+        del api.refusals[STATUS]
         await seen(lambda: "status" in api.objects[WORKER])
-        api.refusals["GET", WORKER] = (503, "busy again")
-        controller.observed(LLAMA)
-        await seen(lambda: len(failures()) == 2)
 
     with caplog.at_level(logging.WARNING):
-        while_running(controller, act)
+        scene.play(act)
 
-    first, second = failures()
+    (first,) = failures()
     assert (first["namespace"], first["worker"], first["retry_s"]) == ("serving", "llama", 1.0)
     assert first["exc_info"] is None
-    assert second["retry_s"] == 1.0, "a success in between is a new beginning"
 
 
 def test_a_worker_is_looked_at_again_when_its_round_asked_for_it(
-    api: FakeApi, cluster: Cluster
+    api: FakeApi, scene: Scene
 ) -> None:
     """A back-off of 10 s that ends without any event."""
     api.put(WORKERS, raw_worker())
@@ -102,91 +142,160 @@ def test_a_worker_is_looked_at_again_when_its_round_asked_for_it(
     created = datetime.now(UTC) - timedelta(seconds=9.3)
     pod["metadata"]["creationTimestamp"] = created.isoformat()
     api.put(PODS, pod)
-    controller = Controller(cluster, CONFIG, Topologies())
+    scene.store.put_pod(pod)
+    scene.store.put_worker(raw_worker())
 
     async def act() -> None:
-        controller.observed(LLAMA)
         await seen(lambda: "status" in api.objects[WORKER])
         await seen(lambda: api.objects.get(f"{PODS}/llama-0", pod)["metadata"]["uid"] != "p-0")
 
-    while_running(controller, act)
+    scene.play(act)
 
     annotations = api.objects[f"{PODS}/llama-0"]["metadata"]["annotations"]
     assert annotations["numalocal.io/attempt"] == "1"
 
 
 def test_a_worker_that_nobody_foresaw_does_not_stop_the_others(
-    api: FakeApi, cluster: Cluster, caplog: pytest.LogCaptureFixture
+    api: FakeApi, scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api.put(WORKERS, raw_worker())
-    api.objects[f"{WORKERS}/broken"] = {"kind": "CpuInferenceWorker"}
-    controller = Controller(cluster, CONFIG, Topologies())
+    broken = {**raw_worker(), "metadata": {**raw_worker()["metadata"], "name": "broken"}}
+    broken["metadata"]["uid"] = "w-broken"
+    pod = raw_pod(make_worker())
+    pod["metadata"] |= {"name": "broken-0", "creationTimestamp": "yesterday"}
+    pod["metadata"]["labels"]["numalocal.io/worker"] = "broken"
+    for raw in (broken, raw_worker()):
+        api.put(WORKERS, raw)
+        scene.store.put_worker(raw)
+    scene.store.put_pod(pod)
 
     async def act() -> None:
-        controller.observed(("serving", "broken"))
-        controller.observed(LLAMA)
         await seen(lambda: "status" in api.objects[WORKER])
+        await seen(lambda: "status" in api.objects[f"{WORKERS}/broken"])
+        await seen(lambda: any(vars(one).get("worker") == "broken" for one in caplog.records))
 
     with caplog.at_level(logging.WARNING):
-        while_running(controller, act)
+        scene.play(act)
 
-    (line,) = [one for one in caplog.records if vars(one).get("worker") == "broken"]
+    line = next(one for one in caplog.records if vars(one).get("worker") == "broken")
     assert line.levelname == "ERROR"
     assert line.exc_info is not None
 
 
-def test_a_resync_that_fails_is_followed_by_another(
-    api: FakeApi, cluster: Cluster, caplog: pytest.LogCaptureFixture
+def test_a_sweep_that_fails_is_followed_by_another(
+    api: FakeApi, swept: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    workers = "/apis/numalocal.io/v1alpha1/cpuinferenceworkers"
     api.put(WORKERS, raw_worker())
-    api.refusals["GET", workers] = (500, "etcd is away")
+    api.refusals["GET", WORKERS] = (500, "etcd is away")
 
     async def act() -> None:
-        await seen(lambda: any(one.getMessage() == "resync failed" for one in caplog.records))
-        del api.refusals["GET", workers]
+        await seen(lambda: any(one.getMessage() == "sweep failed" for one in caplog.records))
+        del api.refusals["GET", WORKERS]
         await seen(lambda: "status" in api.objects[WORKER])
 
     with caplog.at_level(logging.WARNING):
-        while_running(Controller(cluster, CONFIG, Topologies(), resync_s=0.05), act)
+        swept.play(act)
 
 
 def test_what_a_node_tells_of_a_workers_pod_is_looked_at_whichever_event_comes_first(
-    api: FakeApi, cluster: Cluster
+    api: FakeApi, scene: Scene
 ) -> None:
-    api.put(WORKERS, raw_worker())
-    controller = Controller(cluster, CONFIG, Topologies())
+    async def act() -> None:
+        await seen(lambda: ("GET", TOPOLOGIES) in api.requests)
+        await asyncio.sleep(0.05)
+        api.put(WORKERS, raw_worker())
+        scene.store.put_worker(raw_worker())
+        scene.controller.told(frozenset({"p-0"}))
+        await asyncio.sleep(0.05)
+        assert "status" not in api.objects[WORKER], "nobody knows whose pod that is yet"
+        scene.store.put_pod(raw_pod(make_worker()))
+        scene.controller.told(frozenset({"p-0", "of-nobody"}))
+        await seen(lambda: "status" in api.objects[WORKER])
 
-    def rounds() -> int:
-        return api.requests.count(("GET", WORKER))
+    scene.play(act)
+
+
+class Gate:
+    """Holds every round until it is opened, and notes how many are in it."""
+
+    def __init__(self) -> None:
+        self.open = False
+        self.inside: list[str] = []
+        self.most = 0
+
+    def __call__(self, name: str) -> None:
+        self.inside.append(name)
+        assert len(set(self.inside)) == len(self.inside), "two rounds of one worker"
+        self.most = max(self.most, len(self.inside))
+        while not self.open:
+            time.sleep(0.005)
+        self.inside.remove(name)
+
+
+class Held(Store):
+    """Lets each look at a worker wait at a gate."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__(time.monotonic)
+        self.gate = gate
+        self.looks: list[str] = []
+
+    def worker(self, key: tuple[str, str]) -> None:
+        self.looks.append(key[1])
+        self.gate(key[1])
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    found = Gate()
+    yield found
+    found.open = True
+
+
+def test_eight_workers_have_rounds_at_a_time_and_each_but_one(cluster: Cluster, gate: Gate) -> None:
+    scene = Scene(cluster)
+    store = Held(gate)
+    rounds = Rounds(cluster, CONFIG, scene.topologies, store)
+    scene.controller = Controller(rounds, Sweep(cluster, "", store, scene.topologies))
 
     async def act() -> None:
-        controller.told(frozenset({"p-0"}))
+        for _ in range(3):
+            for number in range(12):
+                scene.controller.observed(("serving", f"w-{number}"))
+            await asyncio.sleep(0.05)
+        assert len(gate.inside) == ROUNDS
+        gate.open = True
+        await seen(lambda: len(store.looks) >= 12 + 8)
         await asyncio.sleep(0.05)
-        assert rounds() == 0, "nobody knows whose pod that is yet"
-        controller.pod_observed("p-0", LLAMA, gone=False)
-        await seen(lambda: rounds() == 1)
-        controller.told(frozenset({"p-0", "of-nobody"}))
-        await seen(lambda: rounds() == 2)
-        controller.pod_observed("p-0", LLAMA, gone=True)
-        await seen(lambda: rounds() == 3)
-        controller.told(frozenset({"p-0"}))
-        await asyncio.sleep(0.05)
-        assert rounds() == 3
+        assert not gate.inside
 
-    while_running(controller, act)
+    scene.play(act)
+
+    assert gate.most == ROUNDS
+    assert all(store.looks.count(f"w-{number}") in {1, 2} for number in range(12))
 
 
-def test_a_node_whose_end_was_missed_is_forgotten_by_the_resync(
-    api: FakeApi, cluster: Cluster
-) -> None:
-    topologies = Topologies()
+def test_whoever_stops_begins_no_round_and_may_start_again(api: FakeApi, scene: Scene) -> None:
+    api.put(WORKERS, raw_worker())
+
+    async def act() -> None:
+        scene.controller.stop()
+        scene.store.put_worker(raw_worker())
+        scene.controller.observed(LLAMA)
+        await asyncio.sleep(0.1)
+        assert api.writes() == []
+        scene.controller.start()
+        await seen(lambda: "status" in api.objects[WORKER])
+
+    scene.play(act)
+
+
+def test_a_node_whose_end_was_missed_is_forgotten_by_the_sweep(api: FakeApi, swept: Scene) -> None:
     pool = {"name": "cpuset", "sets": 1, "cpusPerSet": 4}
     for name in ("stays", "goes"):
-        topologies.observed(topology(name, pools=[pool]))
+        swept.topologies.observed(topology(name, pools=[pool]))
     api.put(TOPOLOGIES, topology("stays"))
 
     async def act() -> None:
-        await seen(lambda: topologies.names() == {"stays"})
+        await seen(lambda: swept.topologies.names() == {"stays"})
 
-    while_running(Controller(cluster, CONFIG, topologies, resync_s=0.05), act)
+    swept.play(act)

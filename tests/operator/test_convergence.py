@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from numalocal_operator.api.cluster import TROUBLE, Cluster
-from numalocal_operator.observing.topologies import Topologies
-from numalocal_operator.reconcile import LastGood, reconcile
+from numalocal_operator.api.cluster import TROUBLE
 
 from . import kstatus
-from .builders import CONFIG, NOW_S, raw_worker
+from .builders import NOW_S, raw_worker
 from .fake_api import PODS, WORKERS, FakeApi
+from .informed import START, Informed
 
 READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
 FAILED = {"phase": "Failed", "reason": "Evicted", "message": "disk"}
@@ -56,23 +55,23 @@ def live(api: FakeApi, chance: random.Random, at: datetime) -> None:
 
 @pytest.mark.parametrize("seed", [*range(7), 78])
 def test_whatever_the_api_server_answers_pods_and_status_become_what_the_spec_wants(
-    api: FakeApi, cluster: Cluster, seed: int
+    api: FakeApi, turn: Informed, seed: int
 ) -> None:
     chance = random.Random(seed)
-    known: LastGood = {}
     at = datetime.fromtimestamp(NOW_S, UTC)
 
-    def turn(seconds: float) -> None:
+    def pass_by(seconds: float) -> None:
         nonlocal at
         at += timedelta(seconds=seconds)
+        turn.clock_s += seconds
         with suppress(*TROUBLE):
-            reconcile(cluster, CONFIG, Topologies(), ("serving", "llama"), known, now=at)
+            turn((at - START).total_seconds())
 
     raw = raw_worker(replicas=3)
     path = api.put(WORKERS, raw)
     api.refusals = Failing(chance)
     for number in range(60):
-        turn(chance.choice((1, 20, 400)))
+        pass_by(chance.choice((1, 20, 400)))
         live(api, chance, at)
         worker = api.objects[path]
         if chance.random() < 0.15:
@@ -84,7 +83,7 @@ def test_whatever_the_api_server_answers_pods_and_status_become_what_the_spec_wa
     api.objects[path]["spec"] |= {"replicas": 2, "ranks": 2}
     api.objects[path]["metadata"]["generation"] = 100
     for _ in range(25):
-        turn(400)
+        pass_by(400)
         for name in api.names(PODS):
             pod = api.objects[f"{PODS}/{name}"]
             pod["metadata"].setdefault("creationTimestamp", at.isoformat())

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from typing import Any
 
 import kopf
@@ -7,44 +8,44 @@ import pytest
 from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.controller import Controller
-from numalocal_operator.handlers import register
+from numalocal_operator.handlers import Ears, register
+from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Pods, Topologies
+from numalocal_operator.sweeping import Sweep
 from numalocal_operator.worklist import Key
 
-from .builders import owned, topology
-from .fake_api import TOPOLOGIES, FakeApi
+from .builders import make_worker, owned, raw_pod, raw_worker, topology
+from .fake_api import PODS, TOPOLOGIES, WORKERS, FakeApi
+
+LLAMA = ("serving", "llama")
 
 
 class Listener(Controller):
     """Notes what it is told, and does nothing about it."""
 
     def __init__(self) -> None:
-        self.heard: list[str | Key] = []
+        self.notes: list[str | Key | None] = []
 
     def start(self) -> None:
-        self.heard.append("start")
+        self.notes.append("start")
 
     def stop(self) -> None:
-        self.heard.append("stop")
+        self.notes.append("stop")
 
     def observed(self, key: Key) -> None:
-        self.heard.append(key)
-
-    def pod_observed(self, uid: str, key: Key, *, gone: bool) -> None:
-        self.heard.append(f"{uid} of {'/'.join(key)} {'gone' if gone else 'there'}")
+        self.notes.append(key)
 
     def told(self, pods: Pods) -> None:
-        self.heard.append(f"told of {', '.join(sorted(pods))}")
+        self.notes.append(f"told of {', '.join(sorted(pods))}")
+
+    def heard(self, event: str | None) -> None:
+        if event is None:
+            self.notes.append("a list")
 
 
 @pytest.fixture
 def listener() -> Listener:
     return Listener()
-
-
-@pytest.fixture
-def topologies() -> Topologies:
-    return Topologies()
 
 
 @pytest.fixture
@@ -54,11 +55,15 @@ def others() -> list[Pods]:
 
 
 @pytest.fixture
-def registry(
-    listener: Listener, cluster: Cluster, topologies: Topologies, others: list[Pods]
-) -> kopf.OperatorRegistry:
+def sweep(cluster: Cluster) -> Sweep:
+    return Sweep(cluster, "", Store(time.monotonic), Topologies())
+
+
+@pytest.fixture
+def registry(listener: Listener, sweep: Sweep, others: list[Pods]) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
-    register(registry, cluster, listener, topologies, [others.append])
+    ears = Ears(sweep.store, sweep.topologies, listener, [others.append])
+    register(registry, sweep, ears)
     return registry
 
 
@@ -83,50 +88,72 @@ def test_workers_their_pods_and_nodes_are_watched_and_nothing_else(
 
     assert [(one.selector.group, one.selector.any_name, one.labels) for one in watched] == [
         ("numalocal.io", "cpuinferenceworkers", None),
-        (None, "pods", {"numalocal.io/worker": kopf.PRESENT}),
+        (None, "pods", None),
         ("numalocal.io", "nodecputopologies", None),
     ]
 
 
-def test_an_event_of_a_worker_names_it(registry: kopf.OperatorRegistry, listener: Listener) -> None:
-    call(registry, "worker_changed", namespace="serving", name="llama", body={})
+def test_what_an_event_tells_of_a_worker_is_known_and_looked_at_once(
+    registry: kopf.OperatorRegistry, listener: Listener, sweep: Sweep
+) -> None:
+    raw = raw_worker()
+    raw["metadata"]["resourceVersion"] = "7"
 
-    assert listener.heard == [("serving", "llama")]
+    for event in ("ADDED", "MODIFIED"):
+        call(registry, "worker_changed", type=event, body=raw)
+    assert sweep.store.worker(LLAMA) == raw
+    call(registry, "worker_changed", type="DELETED", body=raw)
+    call(registry, "worker_changed", type="MODIFIED", body=raw)
+
+    assert sweep.store.worker(LLAMA) is None
+    assert listener.notes == [LLAMA, LLAMA]
 
 
-def test_an_event_of_a_pod_names_its_worker(
+def test_what_an_event_tells_of_a_pod_is_known_and_its_worker_looked_at(
+    registry: kopf.OperatorRegistry, listener: Listener, sweep: Sweep
+) -> None:
+    raw = raw_pod(make_worker())
+
+    call(registry, "pod_changed", type="ADDED", body=raw)
+    assert len(sweep.store.pods(LLAMA, sweep.topologies.started)) == 1
+    call(registry, "pod_changed", type="DELETED", body=raw)
+
+    assert sweep.store.pods(LLAMA, sweep.topologies.started) == []
+    assert listener.notes == [LLAMA, LLAMA]
+
+
+def test_what_comes_of_a_list_is_heard_as_such(
     registry: kopf.OperatorRegistry, listener: Listener
 ) -> None:
-    labels = {"numalocal.io/worker": "llama", "app": "llama"}
+    """After the start that is a watch that began anew, and had not told what is gone."""
+    call(registry, "worker_changed", type=None, body=raw_worker())
+    call(registry, "pod_changed", type=None, body=raw_pod(make_worker()))
+    call(registry, "topology_changed", type=None, body=topology())
 
-    for event in ("MODIFIED", "DELETED"):
-        call(registry, "pod_changed", type=event, namespace="serving", labels=labels, uid="p-0")
-
-    assert listener.heard == ["p-0 of serving/llama there", "p-0 of serving/llama gone"]
+    assert listener.notes.count("a list") == 3
 
 
 def test_what_a_node_tells_is_known_before_anybody_hears_of_it(
-    registry: kopf.OperatorRegistry,
-    listener: Listener,
-    topologies: Topologies,
-    others: list[Pods],
+    registry: kopf.OperatorRegistry, listener: Listener, sweep: Sweep, others: list[Pods]
 ) -> None:
     body = topology("node-a", sets=[owned("p-0", "c-1")])
 
-    call(registry, "topology_changed", type=None, body=body)
-    assert topologies.started("node-a", "p-0", "c-1")
+    call(registry, "topology_changed", type="ADDED", body=body)
+    assert sweep.topologies.started("node-a", "p-0", "c-1")
     call(registry, "topology_changed", type="DELETED", body=body)
-    assert topologies.started("node-a", "p-0", "c-1") is None
+    assert sweep.topologies.started("node-a", "p-0", "c-1") is None
 
-    assert listener.heard == ["told of p-0"] * 2
+    assert listener.notes == ["told of p-0"] * 2
     assert others == [{"p-0"}] * 2
 
 
-def test_starting_sets_kopf_to_work_alone_and_to_post_nothing(
-    api: FakeApi, registry: kopf.OperatorRegistry, listener: Listener, topologies: Topologies
+def test_starting_sets_kopf_to_work_alone_to_keep_nothing_and_to_see_only_what_is_ours(
+    api: FakeApi, registry: kopf.OperatorRegistry, listener: Listener, sweep: Sweep
 ) -> None:
     pool = {"name": "cpuset", "sets": 2, "cpusPerSet": 4}
     api.put(TOPOLOGIES, topology(pools=[pool]))
+    api.put(WORKERS, raw_worker())
+    api.put(PODS, raw_pod(make_worker()))
     settings = kopf.OperatorSettings()
 
     call(registry, "start", settings=settings)
@@ -134,8 +161,13 @@ def test_starting_sets_kopf_to_work_alone_and_to_post_nothing(
 
     assert settings.peering.standalone
     assert not settings.posting.enabled
-    assert listener.heard == ["start", "stop"]
-    assert topologies.pools() == {"cpuset": PoolNumbers(cpus_per_set=4)}
+    assert settings.watching.label_selectors["pods"] == "numalocal.io/bound=true"
+    assert settings.persistence.diffbase_storage.build(body=kopf.Body({})) == {}
+    assert settings.persistence.diffbase_storage.fetch(body=kopf.Body({})) is None
+    assert listener.notes == ["start", "stop"]
+    assert sweep.topologies.pools() == {"cpuset": PoolNumbers(cpus_per_set=4)}
+    assert sweep.store.keys() == {LLAMA}
+    assert len(sweep.store.pods(LLAMA, sweep.topologies.started)) == 1
 
 
 def test_kopf_knows_how_to_log_in(registry: kopf.OperatorRegistry) -> None:

@@ -66,7 +66,7 @@ def admit(
             **pod,
             "metadata": {
                 **metadata.whole,
-                "labels": {**labels, names.LABEL_INJECTED: "true"},
+                "labels": {**labels, names.LABEL_INJECTED: "true", names.LABEL_BOUND: "true"},
                 "annotations": {**metadata.below("annotations").whole, **made.annotations},
             },
             "spec": made.spec,

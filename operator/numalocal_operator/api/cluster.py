@@ -2,11 +2,14 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
+from urllib3 import BaseHTTPResponse, Timeout
 from urllib3.exceptions import HTTPError
 
 from numalocal import names
@@ -16,6 +19,9 @@ from numalocal.worker.inject import Manifest
 GROUP: Final = names.DOMAIN
 VERSION: Final = "v1alpha1"
 PLURAL: Final = "cpuinferenceworkers"
+PODS: Final = "pods"
+SELECTOR: Final = f"{names.LABEL_BOUND}=true"
+"""Of the pods that are ours to look at: a label is all by which a server filters a watch."""
 
 TROUBLE: Final = (ApiException, HTTPError, OSError)
 """Kinds of errors that a network and a busy API server bring."""
@@ -26,9 +32,21 @@ _REFUSALS: Final = (400, 403, 422)
 """Statuses of a manifest that the API server will refuse again as it stands."""
 _LASTING: Final = (400, 401, 403, 404, 405, 413, 422)
 """Statuses of a call that is wrong, or not allowed; others come of the moment."""
-_TIMEOUT_S: Final = 20
+TIMEOUT_S: Final = 20.0
+_CHUNK: Final = 1 << 16
+_WELL: Final = range(200, 300)
 _PAGE: Final = 100
 """Nodes in one answer: what a large one tells is 100 KB."""
+_PAGES: Final = {PODS: 500, PLURAL: 500}
+_METADATA_PAGE: Final = 1000
+
+_JSON: Final = "application/json"
+_MERGE: Final = "application/merge-patch+json"
+_STRATEGIC: Final = "application/strategic-merge-patch+json"
+_METADATA: Final = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+_PREFIX: Final = {PODS: "/api/v1", PLURAL: f"/apis/{GROUP}/{VERSION}"}
+_REVISIONS: Final = "controllerrevisions"
 
 _log = logging.getLogger(__name__)
 
@@ -39,175 +57,138 @@ class PodRefused(NumalocalError):
     """The API server refuses a pod for what it is: malformed, over a quota, against a policy."""
 
 
+class NameTaken(NumalocalError):
+    """There is a pod of that name."""
+
+
+class Contended(NumalocalError):
+    """Another write, as that of a quota, came between: the same call may do in a moment."""
+
+
 class Cluster:
-    """Reads and writes of one API server; every call ends within 20 s.
+    """Reads and writes of one API server; every call ends within `timeout_s`.
 
     Calls raise the client's ApiException but for what a level-triggered loop expects: an object
     that is already gone, or already there.
     """
 
-    def __init__(self, api: client.ApiClient | None = None) -> None:
+    def __init__(self, api: client.ApiClient | None = None, timeout_s: float = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         api = api or client.ApiClient()
-        # The API server's audit log and every object's managedFields name the writer by this.
-        api.user_agent = "numalocal-operator"
-        # The client's annotations want its model classes; the API and we speak plain mappings.
-        self._core: Any = client.CoreV1Api(api)
-        self._custom: Any = client.CustomObjectsApi(api)
+        self._settings: Any = api.configuration
+        self._pool: Any = api.rest_client.pool_manager
 
-    def worker(self, namespace: str, name: str) -> Raw | None:
-        """Read a worker; None where it is gone."""
-        try:
-            found = self._custom.get_namespaced_custom_object(
-                GROUP, VERSION, namespace, PLURAL, name, _request_timeout=_TIMEOUT_S
-            )
-        except ApiException as error:
-            if error.status == _NOT_FOUND:
-                return None
-            raise
-        return dict(found)
+    def workers(self, namespace: str) -> Iterator[Raw]:
+        """List all workers; an empty namespace means all."""
+        return self._pages(_path(PLURAL, namespace), limit=_PAGES[PLURAL])
 
-    def workers(self, namespace: str) -> list[tuple[str, str]]:
-        """List (namespace, name) of all workers; an empty namespace means all."""
-        if namespace:
-            found = self._custom.list_namespaced_custom_object(
-                GROUP, VERSION, namespace, PLURAL, _request_timeout=_TIMEOUT_S
-            )
-        else:
-            found = self._custom.list_cluster_custom_object(
-                GROUP, VERSION, PLURAL, _request_timeout=_TIMEOUT_S
-            )
-        metadata = [one["metadata"] for one in found["items"]]
-        return [(one["namespace"], one["name"]) for one in metadata]
-
-    def pods(self, namespace: str, worker: str, wanted: Iterable[str]) -> list[Raw]:
-        """List a worker's pods, and whatever else has one of the wanted names."""
-        answer = self._core.list_namespaced_pod(
-            namespace,
-            label_selector=f"{names.LABEL_WORKER}={worker}",
-            _request_timeout=_TIMEOUT_S,
-            _preload_content=False,
-        )
-        found: list[Raw] = json.loads(answer.data)["items"]
-        known = {one["metadata"]["name"] for one in found}
-        others = (self.pod(namespace, name) for name in wanted if name not in known)
-        return [*found, *(one for one in others if one is not None)]
+    def pods(self, namespace: str) -> Iterator[Raw]:
+        """List all pods that are ours to look at; an empty namespace means all."""
+        path = _path(PODS, namespace)
+        return self._pages(path, limit=_PAGES[PODS], labelSelector=SELECTOR)
 
     def topologies(self) -> Iterator[Raw]:
         """List the NodeCpuTopology of all nodes; none where there is no such kind."""
-        following = ""
-        while True:
-            try:
-                found = self._custom.list_cluster_custom_object(
-                    GROUP,
-                    VERSION,
-                    names.TOPOLOGIES,
-                    limit=_PAGE,
-                    _continue=following,
-                    _request_timeout=_TIMEOUT_S,
-                )
-            except ApiException as error:
-                if error.status == _NOT_FOUND:
-                    crd = f"{names.TOPOLOGIES}.{GROUP}"
-                    _log.error("no node is heard: install the CRD", extra={"crd": crd})
-                    return
-                raise
-            yield from found["items"]
-            following = found.get("metadata", {}).get("continue") or ""
-            if not following:
-                return
+        return self._without_crd(self._pages(_path(names.TOPOLOGIES), limit=_PAGE))
 
-    def create_pod(self, manifest: Manifest) -> bool:
-        """Create a pod; False where the name is taken.
+    def metadata(self, plural: str, namespace: str = "", selector: str = "") -> Iterator[Raw]:
+        """List the metadata of all objects of a kind, whatever their size."""
+        query = {"labelSelector": selector} if selector else {}
+        path = _path(plural, namespace)
+        found = self._pages(path, accept=_METADATA, limit=_METADATA_PAGE, **query)
+        yield from (one["metadata"] for one in self._without_crd(found))
+
+    def _without_crd(self, found: Iterator[Raw]) -> Iterator[Raw]:
+        try:
+            yield from found
+        except ApiException as error:
+            if error.status != _NOT_FOUND:
+                raise
+            crd = f"{names.TOPOLOGIES}.{GROUP}"
+            _log.error("no node is heard: install the CRD", extra={"crd": crd})
+
+    def worker(self, namespace: str, name: str) -> Raw | None:
+        """Read a worker; None where it is gone."""
+        return self._get(_path(PLURAL, namespace, name))
+
+    def pod(self, namespace: str, name: str) -> Raw | None:
+        """Read a pod; None where there is none."""
+        return self._get(_path(PODS, namespace, name))
+
+    def topology(self, name: str) -> Raw | None:
+        """Read what a node tells; None where it tells nothing."""
+        return self._get(_path(names.TOPOLOGIES, "", name))
+
+    def create_pod(self, manifest: Manifest) -> Raw:
+        """Create a pod; give it as it is.
 
         Raises:
+            NameTaken: where there is one of that name.
+            Contended: where the same call may do in a moment.
             PodRefused: with the API server's sentence.
         """
+        metadata = manifest["metadata"]
         try:
-            self._core.create_namespaced_pod(
-                manifest["metadata"]["namespace"],
-                manifest,
-                _request_timeout=_TIMEOUT_S,
-                _preload_content=False,
-            )
+            return self._call("POST", _path(PODS, metadata["namespace"]), manifest)
         except ApiException as error:
             if error.status == _CONFLICT:
-                return False
+                taken = _reason(error) == "AlreadyExists"
+                raise (NameTaken if taken else Contended)(metadata["name"]) from error
             if error.status in _REFUSALS:
                 raise PodRefused(sentence(error)) from error
             raise
-        return True
 
     def try_pod(self, manifest: Raw) -> Raw:
         """Create a pod as a dry run; give what it would be after all admission."""
-        answer = self._core.create_namespaced_pod(
-            manifest["metadata"]["namespace"],
-            manifest,
-            dry_run="All",
-            _request_timeout=_TIMEOUT_S,
-            _preload_content=False,
-        )
-        found: Raw = json.loads(answer.data)
-        return found
+        path = _path(PODS, manifest["metadata"]["namespace"])
+        return self._call("POST", path, manifest, query={"dryRun": "All"})
 
-    def delete_pod(self, namespace: str, name: str, uid: str, *, terminal: bool = False) -> None:
-        """Delete this very pod; a terminal one at once, as nothing of it runs any more."""
+    def delete_pod(
+        self, namespace: str, name: str, uid: str, *, terminal: bool = False
+    ) -> Raw | None:
+        """Delete this very pod, a terminal one at once; give it as it ends, None where it has."""
         options: dict[str, Any] = {"preconditions": {"uid": uid}}
         if terminal:
             options["gracePeriodSeconds"] = 0
-        try:
-            self._core.delete_namespaced_pod(
-                name, namespace, body=options, _request_timeout=_TIMEOUT_S, _preload_content=False
-            )
-        except ApiException as error:
-            # A conflict: the name has passed to another pod, so this one is gone as well.
-            if error.status not in (_NOT_FOUND, _CONFLICT):
-                raise
+        found = self._if_there("DELETE", _path(PODS, namespace, name), options)
+        metadata = found.get("metadata") or {} if found else {}
+        # The API server removes what has no grace, and gives what it was.
+        ends = metadata.get("deletionGracePeriodSeconds") or metadata.get("finalizers")
+        return found if ends else None
 
-    def own_pod(self, namespace: str, name: str, uid: str, owner: Raw) -> None:
-        """Merge an owner into those of this very pod; nothing where it is gone."""
-        metadata = {"uid": uid, "ownerReferences": [dict(owner)]}
-        try:
-            self._core.patch_namespaced_pod(
-                name,
-                namespace,
-                {"metadata": metadata},
-                _request_timeout=_TIMEOUT_S,
-                _preload_content=False,
-            )
-        except ApiException as error:
-            # A conflict: the name has passed to another pod.
-            if error.status not in (_NOT_FOUND, _CONFLICT):
-                raise
+    def own_pod(self, namespace: str, name: str, uid: str, owner: Raw) -> Raw | None:
+        """Merge an owner into those of this very pod; give it, None where it is gone."""
+        patch = {"metadata": {"uid": uid, "ownerReferences": [dict(owner)]}}
+        return self._if_there("PATCH", _path(PODS, namespace, name), patch, kind=_STRATEGIC)
 
-    def patch_status(self, namespace: str, name: str, status: Raw) -> None:
-        """Merge fields into a worker's status; nothing where the worker is gone."""
-        try:
-            self._custom.patch_namespaced_custom_object_status(
-                GROUP,
-                VERSION,
-                namespace,
-                PLURAL,
-                name,
-                {"status": status},
-                _request_timeout=_TIMEOUT_S,
-            )
-        except ApiException as error:
-            if error.status != _NOT_FOUND:
-                raise
+    def mark_pod(self, namespace: str, name: str, uid: str) -> None:
+        """Give this very pod the label by which we see it."""
+        patch = {"metadata": {"uid": uid, "labels": {names.LABEL_BOUND: "true"}}}
+        self._if_there("PATCH", _path(PODS, namespace, name), patch, kind=_STRATEGIC)
+
+    def patch_status(self, namespace: str, name: str, status: Raw) -> Raw | None:
+        """Merge fields into a worker's status; give the worker, None where it is gone."""
+        path = f"{_path(PLURAL, namespace, name)}/status"
+        return self._if_there("PATCH", path, {"status": status}, kind=_MERGE, conflict=False)
 
     def tell_pod(self, metadata: Raw, condition: Mapping[str, str]) -> None:
         """Put a condition of ours beside a pod's others; nothing where the pod is gone."""
-        try:
-            self._core.patch_namespaced_pod_status(
-                metadata["name"],
-                metadata["namespace"],
-                {"status": {"conditions": [dict(condition)]}},
-                _request_timeout=_TIMEOUT_S,
-                _preload_content=False,
-            )
-        except ApiException as error:
-            if error.status != _NOT_FOUND:
-                raise
+        path = f"{_path(PODS, metadata['namespace'], metadata['name'])}/status"
+        patch = {"status": {"conditions": [dict(condition)]}}
+        self._if_there("PATCH", path, patch, kind=_STRATEGIC, conflict=False)
+
+    def create_revision(self, revision: Manifest) -> None:
+        """Create a ControllerRevision; one of that name, which tells by its hash, is as good."""
+        self._if_there("POST", _revision(revision["metadata"]["namespace"]), revision)
+
+    def revision(self, namespace: str, name: str) -> Raw | None:
+        """Read a ControllerRevision; None where there is none."""
+        return self._get(_revision(namespace, name))
+
+    def delete_revision(self, namespace: str, name: str, uid: str) -> None:
+        """Delete this very ControllerRevision."""
+        options = {"preconditions": {"uid": uid}}
+        self._if_there("DELETE", _revision(namespace, name), options)
 
     def event(self, involved: Raw, kind: str, reason: str, message: str, now: str) -> None:
         """Record an Event on a worker or a pod: kind is Normal or Warning.
@@ -234,23 +215,95 @@ class Cluster:
             "count": 1,
         }
         try:
-            self._core.create_namespaced_event(
-                metadata["namespace"], event, _request_timeout=_TIMEOUT_S, _preload_content=False
-            )
-        except ApiException as error:
+            self._call("POST", f"/api/v1/namespaces/{metadata['namespace']}/events", event)
+        except TROUBLE as error:
             _log.warning("event lost", extra={"reason": reason, "err": sentence(error)})
 
-    def pod(self, namespace: str, name: str) -> Raw | None:
-        """Read a pod; None where there is none."""
+    def _pages(self, path: str, *, accept: str = _JSON, limit: int, **query: str) -> Iterator[Raw]:
+        following: dict[str, str] = {}
+        while True:
+            page = {**query, "limit": str(limit), **following}
+            found = self._call("GET", path, accept=accept, query=page)
+            yield from found.get("items") or ()  # an empty list of metadata has null
+            following = {"continue": (found.get("metadata") or {}).get("continue") or ""}
+            if not following["continue"]:
+                return
+
+    def _get(self, path: str) -> Raw | None:
+        return self._if_there("GET", path, conflict=False)
+
+    def _if_there(
+        self,
+        method: str,
+        path: str,
+        body: Raw | None = None,
+        *,
+        kind: str = _JSON,
+        conflict: bool = True,
+    ) -> Raw | None:
+        """Call; None where the object is gone, or its name, by a conflict, another's."""
         try:
-            answer = self._core.read_namespaced_pod(
-                name, namespace, _request_timeout=_TIMEOUT_S, _preload_content=False
-            )
+            return self._call(method, path, body, kind=kind)
         except ApiException as error:
-            if error.status == _NOT_FOUND:
+            if error.status == _NOT_FOUND or (conflict and error.status == _CONFLICT):
                 return None
             raise
-        return dict(json.loads(answer.data))
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Raw | None = None,
+        *,
+        kind: str = _JSON,
+        accept: str = _JSON,
+        query: Mapping[str, str] | None = None,
+    ) -> Raw:
+        """Call the API server, with no try but one; the client's own calls cost as much again."""
+        url = f"{self._settings.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        # The API server's audit log and every object's managedFields name the writer by this.
+        headers = {"Accept": accept, "Content-Type": kind, "User-Agent": "numalocal-operator"}
+        for one in self._settings.auth_settings().values():
+            headers[one["key"]] = one["value"]
+        until_s = time.monotonic() + self._timeout_s
+        answer = self._pool.request(
+            method,
+            url,
+            body=None if body is None else json.dumps(body).encode(),
+            headers=headers,
+            timeout=Timeout(total=self._timeout_s),
+            retries=False,
+            preload_content=False,
+        )
+        data = _read(answer, until_s)
+        if answer.status not in _WELL:
+            error = ApiException(status=answer.status, reason=answer.reason)
+            error.body = data.decode(errors="replace")
+            raise error
+        found: Raw = json.loads(data)
+        return found
+
+
+def _path(plural: str, namespace: str = "", name: str = "") -> str:
+    prefix = _PREFIX.get(plural, f"/apis/{GROUP}/{VERSION}")
+    within = f"/namespaces/{namespace}" if namespace else ""
+    return f"{prefix}{within}/{plural}" + (f"/{name}" if name else "")
+
+
+def _revision(namespace: str, name: str = "") -> str:
+    return f"/apis/apps/v1/namespaces/{namespace}/{_REVISIONS}" + (f"/{name}" if name else "")
+
+
+def _read(answer: BaseHTTPResponse, until_s: float) -> bytes:
+    """Read an answer to its end, or until its time is over, however slowly it comes."""
+    parts: list[bytes] = []
+    while part := answer.read1(_CHUNK):
+        parts.append(part)
+        if time.monotonic() > until_s:
+            answer.close()
+            raise TimeoutError("the answer takes too long")
+    answer.release_conn()
+    return b"".join(parts)
 
 
 def sentence(error: Exception) -> str:
@@ -261,6 +314,14 @@ def sentence(error: Exception) -> str:
         return str(json.loads(error.body or "")["message"])
     except (ValueError, TypeError, KeyError):
         return f"{error.status} {error.reason}"
+
+
+def _reason(error: ApiException) -> str:
+    """Give the reason of the Status object that the API server answers with; empty without one."""
+    try:
+        return str(json.loads(error.body or "")["reason"])
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def is_lasting(error: Exception) -> bool:

@@ -120,6 +120,7 @@ def _metadata(
 ) -> Manifest:
     labels = {
         **selector(worker.name),
+        names.LABEL_BOUND: "true",
         names.LABEL_REPLICA: str(replica),
         names.LABEL_REVISION: revision(worker),
     }

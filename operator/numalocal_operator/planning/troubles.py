@@ -67,7 +67,8 @@ def wrongs(
     target: Target, ours: Sequence[ObservedPod], plan: Plan, trouble: Trouble | None
 ) -> Iterator[Trouble]:
     """Tell what somebody must act on; `trouble` is what the API server refused."""
-    staying = [pod for pod in ours if not pod.deleting]
+    # What is replaced for how it started is told until it has ended.
+    staying = [pod for pod in ours if not pod.deleting or pod.started is False]
     if target.problem:
         yield Trouble(INVALID_SPEC, target.problem)
     for pod in staying:

@@ -60,7 +60,8 @@ def test_a_pod_gets_what_a_workers_has() -> None:
     annotations = made["metadata"]["annotations"]
     assert annotations["numalocal.io/container"] == "server"
     assert annotations["numalocal.io/bound-containers"] == "numalocal-check"
-    assert made["metadata"]["labels"] == {"numalocal.io/injected": "true"}
+    labels = {"numalocal.io/injected": "true", "numalocal.io/bound": "true"}
+    assert made["metadata"]["labels"] == labels
     assert made["metadata"]["name"] == "p"
 
 

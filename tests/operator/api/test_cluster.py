@@ -1,9 +1,22 @@
 import logging
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from numalocal_operator.api.cluster import Cluster, PodRefused, is_lasting, sentence
+from numalocal_operator.api.cluster import (
+    Cluster,
+    Contended,
+    NameTaken,
+    PodRefused,
+    is_lasting,
+    sentence,
+)
 
 from ..builders import NOW, make_worker, raw_pod, raw_worker, topology
 from ..fake_api import EVENTS, PODS, TOPOLOGIES, WORKERS, FakeApi
@@ -16,7 +29,7 @@ def test_a_worker_is_read_as_it_stands(api: FakeApi, cluster: Cluster) -> None:
 
 
 def test_the_api_server_learns_who_calls(api: FakeApi, cluster: Cluster) -> None:
-    cluster.workers("serving")
+    cluster.worker("serving", "llama")
 
     assert api.callers == {"numalocal-operator"}
 
@@ -36,30 +49,23 @@ def test_other_failures_are_the_callers(api: FakeApi, cluster: Cluster, code: in
 
 
 @pytest.mark.parametrize("namespace", ["serving", ""], ids=["one namespace", "all namespaces"])
-def test_workers_are_listed(api: FakeApi, cluster: Cluster, namespace: str) -> None:
+def test_workers_and_pods_are_listed(api: FakeApi, cluster: Cluster, namespace: str) -> None:
     api.put(WORKERS, raw_worker())
+    api.put(PODS, raw_pod(make_worker()))
+    api.put(PODS, {"metadata": {"name": "stranger", "uid": "s", "labels": {"app": "x"}}})
 
-    assert cluster.workers(namespace) == [("serving", "llama")]
-
-
-def test_a_workers_pods_are_found_by_label_and_by_name(api: FakeApi, cluster: Cluster) -> None:
-    worker = make_worker()
-    unlabelled = raw_pod(worker, 1)
-    del unlabelled["metadata"]["labels"]
-    stranger = {"metadata": {"name": "stranger-0"}}
-    for pod in (raw_pod(worker, 0), unlabelled, stranger):
-        api.put(PODS, pod)
-
-    found = cluster.pods("serving", "llama", ["llama-0", "llama-1", "llama-2"])
-
-    assert [one["metadata"]["name"] for one in found] == ["llama-0", "llama-1"]
+    assert [one["metadata"]["name"] for one in cluster.workers(namespace)] == ["llama"]
+    assert [one["metadata"]["name"] for one in cluster.pods(namespace)] == ["llama-0"]
 
 
-def test_a_pod_that_cannot_be_looked_up_is_the_callers(api: FakeApi, cluster: Cluster) -> None:
-    api.refusals["GET", f"{PODS}/llama-0"] = (403, "no")
+def test_metadata_is_asked_for_alone(api: FakeApi, cluster: Cluster) -> None:
+    api.put(PODS, raw_pod(make_worker()))
 
-    with pytest.raises(ApiException):
-        cluster.pods("serving", "llama", ["llama-0"])
+    (one,) = cluster.metadata("pods", "serving", "numalocal.io/worker")
+
+    assert one["uid"] == "p-0"
+    (accepted,) = api.accepted
+    assert accepted == "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 def test_what_nodes_tell_is_listed_page_by_page(api: FakeApi, cluster: Cluster) -> None:
@@ -92,17 +98,26 @@ def test_a_list_of_nodes_that_fails_is_the_callers(api: FakeApi, cluster: Cluste
 def test_a_pod_is_created_as_planned(api: FakeApi, cluster: Cluster) -> None:
     pod = raw_pod(make_worker(memory={"perRank": "1Gi"}))
 
-    assert cluster.create_pod(pod)
+    made = cluster.create_pod(pod)
 
     held = api.objects[f"{PODS}/llama-0"]
+    assert made == held
     assert held["spec"] == pod["spec"]
     assert held["metadata"]["annotations"] == pod["metadata"]["annotations"]
 
 
-def test_a_taken_name_is_no_failure(api: FakeApi, cluster: Cluster) -> None:
-    api.put(PODS, raw_pod(make_worker()))
+def test_a_name_that_is_taken_is_told_from_a_conflict_of_writes(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    """A quota of which two pods are written at once answers 409 as well."""
+    path = api.put(PODS, raw_pod(make_worker()))
+    with pytest.raises(NameTaken):
+        cluster.create_pod(raw_pod(make_worker()))
 
-    assert not cluster.create_pod(raw_pod(make_worker()))
+    del api.objects[path]
+    api.refusals["POST", PODS] = (409, "the quota has been modified; please try again")
+    with pytest.raises(Contended):
+        cluster.create_pod(raw_pod(make_worker()))
 
 
 @pytest.mark.parametrize("code", [400, 403, 422])
@@ -128,9 +143,11 @@ def test_a_live_pod_gets_its_time_to_end_and_a_terminal_one_goes_at_once(
     for replica in (0, 1):
         api.put(PODS, raw_pod(make_worker(), replica))
 
-    cluster.delete_pod("serving", "llama-0", "p-0")
-    cluster.delete_pod("serving", "llama-1", "p-1", terminal=True)
+    ends = cluster.delete_pod("serving", "llama-0", "p-0")
+    gone = cluster.delete_pod("serving", "llama-1", "p-1", terminal=True)
 
+    assert ends == api.objects[f"{PODS}/llama-0"]
+    assert gone is None
     assert api.names(PODS) == ["llama-0"]
     assert "deletionTimestamp" in api.objects[f"{PODS}/llama-0"]["metadata"]
 
@@ -166,7 +183,7 @@ def test_a_status_is_merged_and_nothing_else_is_written(api: FakeApi, cluster: C
 
 
 def test_a_worker_that_is_gone_has_no_status(api: FakeApi, cluster: Cluster) -> None:
-    cluster.patch_status("serving", "llama", {"readyReplicas": 1})
+    assert cluster.patch_status("serving", "llama", {"readyReplicas": 1}) is None
 
     assert api.objects == {}
 
@@ -212,19 +229,56 @@ def test_an_event_that_cannot_be_written_is_lost_with_a_line(
 
 def test_an_answer_that_is_no_status_is_told_by_its_code() -> None:
     """A proxy in between may answer with a page of HTML."""
-    with pytest.raises(PodRefused, match=r"^403 Forbidden$"):
-        raise_refusal(ApiException(status=403, reason="Forbidden"))
+    error = ApiException(status=403, reason="Forbidden")
+    error.body = "<html>"
+
+    assert sentence(error) == "403 Forbidden"
 
 
-def raise_refusal(error: ApiException) -> None:
-    cluster = Cluster()
+def test_an_event_that_meets_a_server_that_is_away_is_lost_too(
+    api: FakeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = client.Configuration()
+    settings.host = "http://127.0.0.1:1"
 
-    class Core:
-        def create_namespaced_pod(self, *_: object, **__: object) -> None:
-            raise error
+    with client.ApiClient(settings) as connection:
+        Cluster(connection).event(raw_worker(), "Normal", "PodCreated", "created", NOW)
 
-    cluster._core = Core()
-    cluster.create_pod(raw_pod(make_worker()))
+    assert vars(caplog.records[0])["err"].endswith("the API server cannot be reached")
+
+
+@contextmanager
+def dribbling(answer: Iterable[bytes], every_s: float) -> Iterator[tuple[str, list[bytes]]]:
+    """Serve an answer in pieces; give the address and what was asked."""
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                asked.append(connection.recv(65536))
+                for part in answer:
+                    connection.sendall(part)
+                    time.sleep(every_s)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", asked
+        thread.join(timeout=10)
+
+
+def test_a_call_ends_in_time_however_slowly_its_answer_comes() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+    settings = client.Configuration()
+    with (
+        dribbling([head, *[b" "] * 40], 0.05) as (settings.host, asked),
+        client.ApiClient(settings) as connection,
+    ):
+        began_s = time.monotonic()
+        with pytest.raises(TimeoutError):
+            Cluster(connection, timeout_s=0.5).pod("serving", "llama-0")
+        assert time.monotonic() - began_s < 1.5
+    assert len(asked) == 1
 
 
 def test_an_owner_of_a_pod_that_is_gone_or_another_is_not_written(
@@ -238,6 +292,8 @@ def test_an_owner_of_a_pod_that_is_gone_or_another_is_not_written(
 
     cluster.own_pod("serving", "llama-0", "p-0", {"uid": "w-1"})
     assert api.objects[path]["metadata"]["ownerReferences"] == [{"uid": "w-1"}]
+    cluster.mark_pod("serving", "llama-0", "p-0")
+    assert api.objects[path]["metadata"]["labels"] == {"numalocal.io/bound": "true"}
     api.refusals["PATCH", path] = (403, "forbidden")
     with pytest.raises(ApiException):
         cluster.own_pod("serving", "llama-0", "p-0", {"uid": "w-1"})

@@ -1,0 +1,307 @@
+"""Workers and their pods as they were seen last: fed by events and by the answers of our writes.
+
+A round reads this and nothing else.  What is older never takes the place of what is newer, in
+whatever order it comes: the answer of a write may overtake the events before it.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any, Final, NamedTuple
+
+from numalocal import names
+from numalocal_operator.observing.observed import ObservedPod, Started, observe
+from numalocal_operator.worklist import Key
+
+FOREIGN_S: Final = 30.0
+"""How long a pod that has one of a worker's names counts once it was read: it has no events."""
+STATUS_EVERY_S: Final = 1.0
+_GONE_S: Final = 120.0
+"""How long what is gone is remembered: the answer of a write before its end may come that late."""
+_FOR_EVER: Final = 1 << 64
+
+Raw = Mapping[str, Any]
+Keys = frozenset[Key]
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A worker as bytes: as mappings thousands would be too large.
+
+    `read` tells that its spec could be read; `good` is the last that could, where this one cannot.
+    """
+
+    uid: str
+    version: int
+    data: bytes
+    generation: int
+    good: bytes | None = None
+    read: bool = False
+    told_at_s: float = float("-inf")
+
+
+class _Pod(NamedTuple):
+    """A pod, or what went wrong when it was looked at: that is its worker's round's to tell."""
+
+    version: int
+    keys: Keys
+    pod: ObservedPod | Exception
+
+
+class _Foreign(NamedTuple):
+    until_s: float
+    pod: ObservedPod | Exception
+
+
+class Store:
+    """What is known of workers and pods; all threads may use it.
+
+    Pods are found by the workers that they name, by label or as their owner.  The clock gives
+    seconds and only goes forward.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._workers: dict[Key, _Worker] = {}
+        self._pods: dict[str, _Pod] = {}
+        self._of: dict[Key, set[str]] = {}
+        self._foreign: dict[Key, dict[str, _Foreign]] = {}
+        self._gone: dict[str, tuple[float, int]] = {}
+
+    def put_worker(self, raw: Raw) -> bool:
+        """Take a worker; tell whether that is news."""
+        metadata = raw["metadata"]
+        key, uid, version = key_of(metadata), metadata["uid"], version_of(metadata)
+        kept = {field: value for field, value in metadata.items() if field != "managedFields"}
+        data = json.dumps({**raw, "metadata": kept}, separators=(",", ":")).encode()
+        now = _Worker(uid, version, data, int(metadata.get("generation", 0)))
+        with self._lock:
+            before = self._workers.get(key)
+            if self._is_gone(uid, version) or (before and _is_old(version, before.version)):
+                return False
+            if before and before.uid == uid:
+                if before.data == data:
+                    before.version = version
+                    return False
+                now.told_at_s = before.told_at_s
+                now.read = before.read and before.generation == now.generation
+                now.good = before.data if before.read and not now.read else before.good
+            self._workers[key] = now
+        return True
+
+    def drop_worker(self, metadata: Raw) -> bool:
+        """Forget a worker that is gone; tell whether it was known."""
+        key, uid = key_of(metadata), metadata["uid"]
+        with self._lock:
+            self._remember(uid, _FOR_EVER)
+            if key not in self._workers or self._workers[key].uid != uid:
+                return False
+            del self._workers[key]
+            self._foreign.pop(key, None)
+        return True
+
+    def worker(self, key: Key) -> Raw | None:
+        """Give a worker as it is now; None where there is none."""
+        found = self._workers.get(key)
+        return None if found is None else dict(json.loads(found.data))
+
+    def was_read(self, key: Key, generation: int) -> None:
+        """Note that the spec of a worker's generation could be read."""
+        with self._lock:
+            found = self._workers.get(key)
+            if found is not None and found.generation == generation:
+                found.read, found.good = True, None
+
+    def last_good(self, key: Key) -> Raw | None:
+        """Give the worker as it was when its spec could be read last, where this one cannot."""
+        found = self._workers.get(key)
+        return None if found is None or found.good is None else dict(json.loads(found.good))
+
+    def keep_good(self, key: Key, raw: Raw) -> None:
+        """Take what a worker asked last from where it was kept."""
+        with self._lock:
+            if found := self._workers.get(key):
+                found.good = json.dumps(raw).encode()
+
+    def keys(self) -> Keys:
+        """Name all workers."""
+        with self._lock:
+            return frozenset(self._workers)
+
+    def status_wait_s(self, key: Key) -> float:
+        """Give the seconds until a worker's status may be written again; 0 or less is now."""
+        found = self._workers.get(key)
+        return 0.0 if found is None else found.told_at_s + STATUS_EVERY_S - self._clock()
+
+    def status_written(self, key: Key) -> None:
+        """Note that a worker's status is being written."""
+        if found := self._workers.get(key):
+            found.told_at_s = self._clock()
+
+    def put_pod(self, raw: Raw) -> Keys:
+        """Take a pod; give the workers for which that is news."""
+        metadata = raw["metadata"]
+        uid, version, keys = metadata["uid"], version_of(metadata), _keys(metadata)
+        pod = _seen(raw)
+        with self._lock:
+            before = self._pods.get(uid)
+            known = before.version if before else -1
+            if self._is_gone(uid, version) or _is_old(version, known):
+                return frozenset()
+            if not keys:
+                self._remember(uid, version)
+                return self._forget(uid) | self._refresh(uid, pod)
+            self._pods[uid] = _Pod(version, keys, pod)
+            for key in keys:
+                self._of.setdefault(key, set()).add(uid)
+            for key in before.keys - keys if before else ():
+                self._unlink(key, uid)
+            concerned = self._refresh(uid, pod)
+            if before is None or before.pod != pod or before.keys != keys:
+                concerned |= keys | (before.keys if before else frozenset())
+            return concerned
+
+    def drop_pod(self, uid: str, version: int = _FOR_EVER) -> Keys:
+        """Forget a pod that is gone as of a version; give the workers that it was of."""
+        with self._lock:
+            known = self._pods.get(uid)
+            if known and version < known.version:
+                return frozenset()
+            self._remember(uid, version)
+            return self._forget(uid) | self._refresh(uid, None)
+
+    def put_foreign(self, key: Key, raw: Raw) -> None:
+        """Take a pod that has one of a worker's names, as it was read just now."""
+        pod, uid = _seen(raw), raw["metadata"]["uid"]
+        with self._lock:
+            until_s = self._clock() + FOREIGN_S
+            self._gone.pop(uid, None)
+            self._foreign.setdefault(key, {})[uid] = _Foreign(until_s, pod)
+
+    def foreign_left_s(self, key: Key) -> float | None:
+        """Give the seconds after which a worker's names are to be tried again; None for never."""
+        with self._lock:
+            ends = [one.until_s for one in self._foreign.get(key, {}).values()]
+        return min(ends) - self._clock() if ends else None
+
+    def pods(self, key: Key, started: Started) -> list[ObservedPod]:
+        """Give the pods of a worker, and those that are known to have one of its names.
+
+        Raises:
+            Exception: what went wrong when one was looked at.
+        """
+        with self._lock:
+            found = {uid: self._pods[uid].pod for uid in self._of.get(key, ())}
+            for uid, one in self._fresh(key).items():
+                found.setdefault(uid, one.pod)
+        return [_with_start(pod, started) for pod in found.values()]
+
+    def of_pods(self, uids: frozenset[str]) -> Keys:
+        """Give the workers of pods."""
+        with self._lock:
+            return frozenset(
+                key for uid in uids if uid in self._pods for key in self._pods[uid].keys
+            )
+
+    def versions(self) -> Mapping[str, int]:
+        """Give the version of all that is known, workers and pods, by uid."""
+        with self._lock:
+            pods = {uid: one.version for uid, one in self._pods.items()}
+            return pods | {one.uid: one.version for one in self._workers.values()}
+
+    def keep(self, known: Mapping[str, int], there: frozenset[str]) -> Keys:
+        """Forget what was known before a list was asked for and is not in it."""
+        missing = known.keys() - there
+        with self._lock:
+            gone = [key for key, one in self._workers.items() if one.uid in missing]
+            for key in gone:
+                self._remember(self._workers.pop(key).uid, _FOR_EVER)
+        pods = [uid for uid in missing if uid in self._pods]
+        return frozenset(gone).union(*(self.drop_pod(uid) for uid in pods))
+
+    def _fresh(self, key: Key) -> Mapping[str, _Foreign]:
+        """Give a worker's foreign pods, and forget those that were read too long ago."""
+        now_s = self._clock()
+        held = {uid: one for uid, one in self._foreign.pop(key, {}).items() if one.until_s > now_s}
+        if held:
+            self._foreign[key] = held
+        return held
+
+    def _refresh(self, uid: str, pod: ObservedPod | Exception | None) -> Keys:
+        """Let a foreign pod be as it is now, or gone; give the workers in whose way it was."""
+        found = [key for key, those in self._foreign.items() if uid in those]
+        for key in found:
+            if pod is None:
+                del self._foreign[key][uid]
+            else:
+                self._foreign[key][uid] = self._foreign[key][uid]._replace(pod=pod)
+        return frozenset(found)
+
+    def _forget(self, uid: str) -> Keys:
+        known = self._pods.pop(uid, None)
+        if known is None:
+            return frozenset()
+        for key in known.keys:
+            self._unlink(key, uid)
+        return known.keys
+
+    def _unlink(self, key: Key, uid: str) -> None:
+        those = self._of[key]
+        those.discard(uid)
+        if not those:
+            del self._of[key]
+
+    def _remember(self, uid: str, version: int) -> None:
+        """Remember what is gone, and forget what has long been: the oldest are first."""
+        now_s = self._clock()
+        self._gone.pop(uid, None)
+        self._gone[uid] = now_s, version
+        while (oldest := next(iter(self._gone))) and self._gone[oldest][0] < now_s - _GONE_S:
+            del self._gone[oldest]
+
+    def _is_gone(self, uid: str, version: int) -> bool:
+        return uid in self._gone and version < self._gone[uid][1]
+
+
+def key_of(metadata: Raw) -> Key:
+    """Give namespace and name."""
+    return str(metadata.get("namespace")), metadata["name"]
+
+
+def version_of(metadata: Raw) -> int:
+    """Read a resourceVersion, which grows with every change of any object; -1 where it is none."""
+    text = metadata.get("resourceVersion")
+    return int(text) if isinstance(text, str) and text.isdecimal() else -1
+
+
+def _is_old(version: int, known: int) -> bool:
+    return -1 < version < known or (version == known > -1)
+
+
+def _keys(metadata: Raw) -> Keys:
+    """Name the workers that a pod names, by label or as its controller."""
+    namespace = str(metadata.get("namespace"))
+    labels, owners = metadata.get("labels") or {}, metadata.get("ownerReferences") or ()
+    named = {str(labels.get(names.LABEL_WORKER) or "")}
+    named |= {one["name"] for one in owners if one.get("kind") == names.KIND}
+    return frozenset((namespace, name) for name in named if name)
+
+
+def _unknown(_node: str, _uid: str, _container: str) -> None:
+    """Leave to each look what nodes tell: it changes without an event of the pod."""
+
+
+def _seen(raw: Raw) -> ObservedPod | Exception:
+    try:
+        return observe(raw, _unknown)
+    except Exception as error:
+        return error
+
+
+def _with_start(pod: ObservedPod | Exception, started: Started) -> ObservedPod:
+    if isinstance(pod, Exception):
+        raise pod
+    told = started(pod.node, pod.uid, pod.engine_id) if pod.engine_id else None
+    return pod if told is pod.started else replace(pod, started=told)

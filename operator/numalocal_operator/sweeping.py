@@ -1,0 +1,85 @@
+"""Let the store hold what there is: all of it at the start, and later what no event told of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numalocal import names
+from numalocal_operator.api.cluster import PLURAL, PODS, SELECTOR, Cluster
+from numalocal_operator.observing.store import Keys, Store, key_of, version_of
+from numalocal_operator.observing.topologies import Pods, Topologies
+
+_EARLIER = (names.LABEL_WORKER, names.LABEL_INJECTED)
+"""Labels of the pods of a release that did not know the one by which we see them."""
+
+_UNKNOWN = -2
+"""Older than any version, and than none."""
+
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Compares what is known with what there is; an empty namespace means all."""
+
+    cluster: Cluster
+    namespace: str
+    store: Store
+    topologies: Topologies
+
+    def fill(self) -> None:
+        """Take all there is: until then a pod seems to be missing, and a pool to be none's."""
+        known = self.store.versions()
+        there = set()
+        for raw in self.cluster.pods(self.namespace):
+            self.store.put_pod(raw)
+            there.add(raw["metadata"]["uid"])
+        self.topologies.listed(self.cluster.topologies())
+        for raw in self.cluster.workers(self.namespace):
+            self.store.put_worker(raw)
+            there.add(raw["metadata"]["uid"])
+        self.store.keep(known, frozenset(there))
+
+    def sweep(self) -> Keys:
+        """Look at what there is by its metadata; give the workers of what had been missed.
+
+        A watch that begins anew tells neither what is gone nor what it skipped.
+        """
+        known = self.store.versions()
+        workers = list(self.cluster.metadata(PLURAL, self.namespace))
+        pods = list(self.cluster.metadata(PODS, self.namespace, SELECTOR))
+        concerned = self.store.keep(known, frozenset(one["uid"] for one in (*workers, *pods)))
+        for metadata in self._missed(workers, known):
+            raw = self.cluster.worker(*key_of(metadata))
+            if raw is not None and self.store.put_worker(raw):
+                concerned |= {key_of(metadata)}
+        for metadata in self._missed(pods, known):
+            raw = self.cluster.pod(*key_of(metadata))
+            concerned |= self.store.put_pod(raw) if raw is not None else frozenset()
+        return concerned | self.store.of_pods(self._nodes())
+
+    def mark(self) -> None:
+        """Give the pods of an earlier release the label by which we see them."""
+        for label in _EARLIER:
+            selector = f"{label},{SELECTOR.replace('=', '!=')}"
+            for one in self.cluster.metadata(PODS, self.namespace, selector):
+                self.cluster.mark_pod(one["namespace"], one["name"], one["uid"])
+
+    def _missed(self, there: list[Raw], known: Mapping[str, int]) -> list[Raw]:
+        """Pick what was older when it was listed, and still is: events have come meanwhile."""
+        now = self.store.versions()
+
+        def newest(uid: str) -> int:
+            return max(known.get(uid, _UNKNOWN), now.get(uid, _UNKNOWN))
+
+        return [one for one in there if newest(one["uid"]) < version_of(one)]
+
+    def _nodes(self) -> Pods:
+        """Compare the nodes; what the known ones tell is left to the watch, which may be newer."""
+        known = self.topologies.names()
+        there = {one["name"] for one in self.cluster.metadata(names.TOPOLOGIES)}
+        told = [self.topologies.gone(name) for name in known - there]
+        for name in there - self.topologies.names():
+            raw = self.cluster.topology(name)
+            told += [self.topologies.observed(raw)] if raw is not None else []
+        return frozenset().union(*told)
