@@ -3,7 +3,6 @@
 import json
 import ssl
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPSConnection
@@ -15,9 +14,6 @@ TOLD_S = 60.0
 CONNECTIONS = 4
 JSON, MERGE = "application/json", "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
-_MOST_WATCH_S = 3600
-_NOT_YET = 429
-"""Told of a kind whose definition is new."""
 
 
 class Request(NamedTuple):
@@ -62,25 +58,3 @@ def call_all(api: ApiServer, requests: Iterable[Request]) -> None:
 
     with ThreadPoolExecutor(CONNECTIONS) as threads:
         list(threads.map(work, range(CONNECTIONS)))
-
-
-def watch(api: ApiServer, path: str, accept: str = JSON) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    """Yield the type and the object of every event, those of what is there first; ends never."""
-    version, parameters = "", f"watch=true&timeoutSeconds={_MOST_WATCH_S}"
-    while True:
-        connected = connection(api, _MOST_WATCH_S)
-        since = f"&resourceVersion={version}" if version else ""
-        connected.request("GET", f"{path}?{parameters}{since}", headers={"Accept": accept})
-        response = connected.getresponse()
-        if response.status == _NOT_YET:
-            time.sleep(1)
-            continue
-        if response.status != 200:
-            raise RuntimeError(f"watch {path}: {response.status} {response.read()[:500]!r}")
-        for line in response:
-            event = json.loads(line)
-            if event["type"] == "ERROR":
-                raise RuntimeError(f"watch {path}: {line[:500]!r}")
-            version = event["object"]["metadata"]["resourceVersion"]
-            yield event["type"], event["object"]
-        connected.close()

@@ -10,7 +10,7 @@ from nodeless import named
 
 from .calls import Request, call, call_all, connection
 from .figures import Full
-from .making import Seen, controlled, create, quiet, resting, served, tell, until_settled
+from .making import controlled, create, quiet, resting, served, tell, until_settled
 from .nodes import (
     FOREIGN,
     SETS,
@@ -22,6 +22,7 @@ from .nodes import (
     node_name,
 )
 from .objects import NAMESPACE, PODS, REPLICAS, WORKERS, Object
+from .watching import seeing
 
 _PAGE = 500
 
@@ -34,15 +35,15 @@ def full(nodes: int, workers: int, foreign: int, rest_s: float) -> Full:
     ):
         others_run(api, nodes, foreign)
         with controlled(api, WORKERS, Path(name)) as process:
-            seen = Seen(api, WORKERS, WORKERS.says_so)
             create(api, WORKERS, 0, workers)
-            until_settled(seen, workers, WORKERS.name)
+            with seeing(api, WORKERS) as seen:
+                until_settled(seen, workers, WORKERS.name)
             quiet(log)
             tell(f"{workers * REPLICAS} pods start")
             started_s = time.monotonic()
-            seen = Seen(api, WORKERS, is_ready)
             all_run(api, nodes)
-            until_settled(seen, workers, "ready workers")
+            with seeing(api, WORKERS, is_ready) as seen:
+                until_settled(seen, workers, "ready workers")
             ready_s = time.monotonic() - started_s
             quiet(log)
             cpu_s, peak_bytes = process.cpu_s(), process.peak_bytes()

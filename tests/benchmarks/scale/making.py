@@ -2,9 +2,8 @@
 
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,53 +13,16 @@ from operating import running_operator
 
 from . import audit
 from .audit import Audit, Requests
-from .calls import Request, call_all, watch
+from .calls import Request, call_all
 from .cost import Process
 from .figures import Made, Rest
-from .objects import NAMESPACE, PODS, REPLICAS, WORKERS, Kind, Object
+from .objects import NAMESPACE, REPLICAS, WORKERS, Kind
+from .watching import Seen, seeing
 
 UNLIMITED = ("--kube-api-qps=10000", "--kube-api-burst=10000")
 STUCK_S, QUIET_S, TOLD_S, LOOK_S = 300.0, 6.0, 10.0, 0.05
 FIRST = 1_000_000
 """The number of the object that shows that the controller works."""
-_NAMES_ALONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-
-
-class Seen:
-    """What watches have told: pods that are there, and objects of which `holds` is true."""
-
-    def __init__(self, api: ApiServer, kind: Kind, holds: Callable[[Object], bool]) -> None:
-        self._holds = holds
-        self.pods: set[str] = set()
-        self.settled: set[str] = set()
-        self._error: Exception | None = None
-        self._watch(api, PODS, _NAMES_ALONE, self._pod)
-        self._watch(api, kind.path, "application/json", self._object)
-
-    def counts(self) -> tuple[int, int]:
-        """Give how many pods and settled objects there are; raises what ended a watch."""
-        if self._error is not None:
-            raise self._error
-        return len(self.pods), len(self.settled)
-
-    def _pod(self, event: str, pod: Object) -> None:
-        (self.pods.discard if event == "DELETED" else self.pods.add)(pod["metadata"]["uid"])
-
-    def _object(self, event: str, found: Object) -> None:
-        settles = event != "DELETED" and self._holds(found)
-        (self.settled.add if settles else self.settled.discard)(found["metadata"]["uid"])
-
-    def _watch(
-        self, api: ApiServer, path: str, accept: str, take: Callable[[str, Object], None]
-    ) -> None:
-        def run() -> None:
-            try:
-                for event, found in watch(api, path, accept):
-                    take(event, found)
-            except Exception as error:  # told by the one who waits
-                self._error = error
-
-        threading.Thread(target=run, daemon=True).start()
 
 
 @contextmanager
@@ -93,8 +55,8 @@ def made(kind: Kind, count: int, rest_s: float) -> Made:
         tempfile.TemporaryDirectory(prefix="numalocal-scale-") as name,
         served(Path(name)) as (api, log),
         controlled(api, kind, Path(name)) as process,
+        seeing(api, kind) as seen,
     ):
-        seen = Seen(api, kind, kind.says_so)
         create(api, kind, FIRST, FIRST + 1)
         until_settled(seen, 1, kind.name)
         quiet(log)
@@ -125,17 +87,21 @@ def create(api: ApiServer, kind: Kind, first: int, end: int) -> None:
     call_all(api, (Request("POST", kind.path, kind.document(one)) for one in range(first, end)))
 
 
-def until_settled(seen: Seen, count: int, what: str) -> None:
-    """Wait until all pods are there and every status says so, and tell how far it is."""
+def until_settled(seen: Seen, count: int, what: str, pods: int | None = None) -> None:
+    """Wait until so many objects have a status that says so, and all their pods are there.
+
+    `pods` is how many there are to be in all, where some are nobody's.
+    """
+    wanted = count * REPLICAS if pods is None else pods
     last, moved_s, told_s = (0, 0), time.monotonic(), time.monotonic()
-    while (now := seen.counts()) != (count * REPLICAS, count):
+    while (now := seen.counts()) != (wanted, count):
         now_s = time.monotonic()
         if now != last:
             last, moved_s = now, now_s
         if now_s > moved_s + STUCK_S:
             raise RuntimeError(f"{what}: stuck at {now[0]} pods and {now[1]} statuses of {count}")
         if now_s > told_s + TOLD_S:
-            tell(f"{what}: {now[0]} of {count * REPLICAS} pods, {now[1]} of {count} statuses")
+            tell(f"{what}: {now[0]} of {wanted} pods, {now[1]} of {count} statuses")
             told_s = now_s
         time.sleep(LOOK_S)
 
