@@ -60,7 +60,7 @@ bare: ## Pass `make run` and `make test` on a Debian with python3, make and git 
 	@PYTHONPATH=tests/e2e $(PYTHON) -m lab newcomer $(SUITE)
 
 e2e: $(VENV)/.dev native helm ## Run the real lab: a control plane, a node in QEMU, helm install, workers
-	@$(BIN)/pytest -v tests/charts tests/e2e
+	@$(BIN)/pytest -v tests/charts tests/e2e tests/benchmarks/scale
 
 faults: $(VENV)/.dev ## Do random faults on the lab and judge each by the node's kernel (N=1000, MINUTES=8, SEED, FAULT=kind)
 	@PYTHONPATH=tests/e2e:core $(BIN)/python -m faults
