@@ -122,15 +122,13 @@ class Controller:
             self._changed.set()
 
     async def _sweeping(self) -> None:
-        await self._try(self._sweep.mark)
-        self._add(self._rounds.store.keys())
         while True:
             await self._try(self._look)
+            self._add(self._rounds.store.keys())
             self._relisted.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._relisted.wait(), self._sweep_s)
                 await asyncio.sleep(RELISTED_S)
-            self._add(self._rounds.store.keys())
 
     def _look(self) -> None:
         for key in self._sweep.sweep():

@@ -45,6 +45,7 @@ class Sweep:
 
         A watch that begins anew tells neither what is gone nor what it skipped.
         """
+        self._mark()
         known = self.store.versions()
         workers = list(self.cluster.metadata(PLURAL, self.namespace))
         pods = list(self.cluster.metadata(PODS, self.namespace, SELECTOR))
@@ -58,8 +59,11 @@ class Sweep:
             concerned |= self.store.put_pod(raw) if raw is not None else frozenset()
         return concerned | self.store.of_pods(self._nodes())
 
-    def mark(self) -> None:
-        """Give the pods of an earlier release the label by which we see them."""
+    def _mark(self) -> None:
+        """Give the pods that lack it the label by which we see them: an earlier release made them.
+
+        Somebody may have removed it, too.
+        """
         for label in _EARLIER:
             selector = f"{label},{SELECTOR.replace('=', '!=')}"
             for one in self.cluster.metadata(PODS, self.namespace, selector):

@@ -6,7 +6,7 @@ are taken, merge patches of a status and preconditions of a deletion; all else i
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,6 +43,10 @@ class FakeApi:
     versioned: bool = False
     """Whether objects have a resourceVersion; without one, each counts as newer than the last."""
     version: int = 100
+    history: list[tuple[str, Raw]] = field(default_factory=list)
+    """What a watch would tell, type and object, where objects have versions."""
+    loses: Callable[[], bool] = lambda: False
+    """Whether an answer is lost on its way, after what was asked took place."""
     _uids: int = 0
 
     def put(self, collection: str, raw: Mapping[str, Any]) -> str:
@@ -55,9 +59,23 @@ class FakeApi:
     def changed(self, path: str) -> Raw:
         """Give an object its next version, where it has any."""
         self.version += 1
+        found = self.objects[path]
         if self.versioned:
-            self.objects[path]["metadata"]["resourceVersion"] = str(self.version)
-        return self.objects[path]
+            new = "resourceVersion" not in found["metadata"]
+            found["metadata"]["resourceVersion"] = str(self.version)
+            self._tell("ADDED" if new else "MODIFIED", found)
+        return found
+
+    def remove(self, path: str) -> Raw:
+        """Let an object be gone, with a version of its own."""
+        found = self.changed(path)
+        del self.objects[path]
+        if self.versioned:
+            self.history[-1] = "DELETED", self.history[-1][1]
+        return found
+
+    def _tell(self, kind: str, raw: Raw) -> None:
+        self.history.append((kind, json.loads(json.dumps(raw))))
 
     def names(self, collection: str) -> list[str]:
         """Name the objects of a collection."""
@@ -174,11 +192,11 @@ class FakeApi:
         wanted = options.get("preconditions", {}).get("uid")
         if wanted not in (None, self.objects[path]["metadata"]["uid"]):
             return _status(409, "the UID in the precondition does not match")
-        found = self.changed(path)
+        metadata = self.objects[path]["metadata"]
         at_once = options.get("gracePeriodSeconds") == 0 or path.startswith(REVISIONS)
-        found["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:35Z"
-        found["metadata"]["deletionGracePeriodSeconds"] = 0 if at_once else 30
-        return 200, self.objects.pop(path) if at_once else found
+        metadata["deletionTimestamp"] = "2026-01-02T03:04:35Z"
+        metadata["deletionGracePeriodSeconds"] = 0 if at_once else 30
+        return 200, self.remove(path) if at_once else self.changed(path)
 
 
 def _names_an_object(path: str) -> bool:
@@ -227,6 +245,9 @@ def serving() -> Iterator[FakeApi]:
             api.callers.add(self.headers["User-Agent"])
             api.accepted.add(self.headers["Accept"])
             code, raw = api.answer(self.command, self.path, body)
+            if api.loses():
+                self.close_connection = True
+                return
             data = json.dumps(raw).encode()
             self.send_response(code)
             self.send_header("Content-Type", "application/json")

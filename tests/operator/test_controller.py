@@ -166,6 +166,7 @@ def test_a_worker_that_nobody_foresaw_does_not_stop_the_others(
     for raw in (broken, raw_worker()):
         api.put(WORKERS, raw)
         scene.store.put_worker(raw)
+    api.put(PODS, pod)
     scene.store.put_pod(pod)
 
     async def act() -> None:

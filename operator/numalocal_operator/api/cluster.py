@@ -150,7 +150,7 @@ class Cluster:
         options: dict[str, Any] = {"preconditions": {"uid": uid}}
         if terminal:
             options["gracePeriodSeconds"] = 0
-        found = self._if_there("DELETE", _path(PODS, namespace, name), options)
+        found = self._if_same("DELETE", _path(PODS, namespace, name), uid, options)
         metadata = found.get("metadata") or {} if found else {}
         # The API server removes what has no grace, and gives what it was.
         ends = metadata.get("deletionGracePeriodSeconds") or metadata.get("finalizers")
@@ -159,27 +159,31 @@ class Cluster:
     def own_pod(self, namespace: str, name: str, uid: str, owner: Raw) -> Raw | None:
         """Merge an owner into those of this very pod; give it, None where it is gone."""
         patch = {"metadata": {"uid": uid, "ownerReferences": [dict(owner)]}}
-        return self._if_there("PATCH", _path(PODS, namespace, name), patch, kind=_STRATEGIC)
+        return self._if_same("PATCH", _path(PODS, namespace, name), uid, patch)
 
     def mark_pod(self, namespace: str, name: str, uid: str) -> None:
         """Give this very pod the label by which we see it."""
         patch = {"metadata": {"uid": uid, "labels": {names.LABEL_BOUND: "true"}}}
-        self._if_there("PATCH", _path(PODS, namespace, name), patch, kind=_STRATEGIC)
+        self._if_same("PATCH", _path(PODS, namespace, name), uid, patch)
 
     def patch_status(self, namespace: str, name: str, status: Raw) -> Raw | None:
         """Merge fields into a worker's status; give the worker, None where it is gone."""
         path = f"{_path(PLURAL, namespace, name)}/status"
-        return self._if_there("PATCH", path, {"status": status}, kind=_MERGE, conflict=False)
+        return self._if_there("PATCH", path, {"status": status}, kind=_MERGE)
 
     def tell_pod(self, metadata: Raw, condition: Mapping[str, str]) -> None:
         """Put a condition of ours beside a pod's others; nothing where the pod is gone."""
         path = f"{_path(PODS, metadata['namespace'], metadata['name'])}/status"
         patch = {"status": {"conditions": [dict(condition)]}}
-        self._if_there("PATCH", path, patch, kind=_STRATEGIC, conflict=False)
+        self._if_there("PATCH", path, patch, kind=_STRATEGIC)
 
     def create_revision(self, revision: Manifest) -> None:
         """Create a ControllerRevision; one of that name, which tells by its hash, is as good."""
-        self._if_there("POST", _revision(revision["metadata"]["namespace"]), revision)
+        try:
+            self._call("POST", _revision(revision["metadata"]["namespace"]), revision)
+        except ApiException as error:
+            if _reason(error) != "AlreadyExists":
+                raise
 
     def revision(self, namespace: str, name: str) -> Raw | None:
         """Read a ControllerRevision; None where there is none."""
@@ -188,7 +192,7 @@ class Cluster:
     def delete_revision(self, namespace: str, name: str, uid: str) -> None:
         """Delete this very ControllerRevision."""
         options = {"preconditions": {"uid": uid}}
-        self._if_there("DELETE", _revision(namespace, name), options)
+        self._if_same("DELETE", _revision(namespace, name), uid, options)
 
     def event(self, involved: Raw, kind: str, reason: str, message: str, now: str) -> None:
         """Record an Event on a worker or a pod: kind is Normal or Warning.
@@ -230,23 +234,32 @@ class Cluster:
                 return
 
     def _get(self, path: str) -> Raw | None:
-        return self._if_there("GET", path, conflict=False)
+        return self._if_there("GET", path)
 
     def _if_there(
-        self,
-        method: str,
-        path: str,
-        body: Raw | None = None,
-        *,
-        kind: str = _JSON,
-        conflict: bool = True,
+        self, method: str, path: str, body: Raw | None = None, *, kind: str = _JSON
     ) -> Raw | None:
-        """Call; None where the object is gone, or its name, by a conflict, another's."""
+        """Call; None where the object is gone."""
         try:
             return self._call(method, path, body, kind=kind)
         except ApiException as error:
-            if error.status == _NOT_FOUND or (conflict and error.status == _CONFLICT):
+            if error.status == _NOT_FOUND:
                 return None
+            raise
+
+    def _if_same(self, method: str, path: str, uid: str, body: Raw) -> Raw | None:
+        """Call for an object of a uid; None where it is gone, though another may have its name.
+
+        That is a conflict, but not each conflict is that.
+        """
+        try:
+            kind = _STRATEGIC if method == "PATCH" else _JSON
+            return self._if_there(method, path, body, kind=kind)
+        except ApiException as error:
+            if error.status == _CONFLICT:
+                found = self._get(path)
+                if found is None or found["metadata"]["uid"] != uid:
+                    return None
             raise
 
     def _call(

@@ -42,11 +42,14 @@ class _Worker:
 
 
 class _Pod(NamedTuple):
-    """A pod, or what went wrong when it was looked at: that is its worker's round's to tell."""
+    """A pod, or what went wrong when it was looked at: that is its worker's round's to tell.
+
+    Of a pod of no worker nothing is kept but that it is known.
+    """
 
     version: int
     keys: Keys
-    pod: ObservedPod | Exception
+    pod: ObservedPod | Exception | None
 
 
 class _Foreign(NamedTuple):
@@ -150,16 +153,13 @@ class Store:
             known = before.version if before else -1
             if self._is_gone(uid, version) or _is_old(version, known):
                 return frozenset()
-            if not keys:
-                self._remember(uid, version)
-                return self._forget(uid) | self._refresh(uid, pod)
-            self._pods[uid] = _Pod(version, keys, pod)
+            self._pods[uid] = _Pod(version, keys, pod if keys else None)
             for key in keys:
                 self._of.setdefault(key, set()).add(uid)
             for key in before.keys - keys if before else ():
                 self._unlink(key, uid)
             concerned = self._refresh(uid, pod)
-            if before is None or before.pod != pod or before.keys != keys:
+            if before is None or (before.keys, before.pod) != (keys, pod):
                 concerned |= keys | (before.keys if before else frozenset())
             return concerned
 
@@ -196,7 +196,7 @@ class Store:
             found = {uid: self._pods[uid].pod for uid in self._of.get(key, ())}
             for uid, one in self._fresh(key).items():
                 found.setdefault(uid, one.pod)
-        return [_with_start(pod, started) for pod in found.values()]
+        return [_with_start(pod, started) for pod in found.values() if pod is not None]
 
     def of_pods(self, uids: frozenset[str]) -> Keys:
         """Give the workers of pods."""
