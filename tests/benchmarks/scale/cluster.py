@@ -15,11 +15,11 @@ from .nodes import (
     FOREIGN,
     SETS,
     Pod,
-    agents_start,
     agents_tell,
     foreign_pods,
     kubelets_start,
     node_name,
+    nodes_start,
 )
 from .objects import NAMESPACE, PODS, REPLICAS, WORKERS, Object
 from .watching import seeing
@@ -76,7 +76,7 @@ def others_run(api: ApiServer, nodes: int, foreign: int) -> None:
     api.apply({"apiVersion": "v1", "kind": "Namespace", **named(FOREIGN)})
     api.apply({**account, **named("default", namespace=FOREIGN)})
     tell(f"{nodes} nodes and {foreign} pods of others")
-    for requests in (*agents_start(nodes), *foreign_pods(foreign, nodes)):
+    for requests in (*nodes_start(nodes), *foreign_pods(foreign, nodes)):
         call_all(api, requests)
 
 

@@ -24,6 +24,13 @@ Batches = Iterator[Iterable[Request]]
 
 _TOPOLOGIES = "/apis/numalocal.io/v1alpha1/nodecputopologies"
 _SINCE = "2026-01-02T03:04:05Z"
+_IMAGES = 30
+_NODE_CONDITIONS = {
+    "MemoryPressure": "False",
+    "DiskPressure": "False",
+    "PIDPressure": "False",
+    "Ready": "True",
+}
 _CONDITIONS = (
     "PodReadyToStartContainers",
     "Initialized",
@@ -56,7 +63,7 @@ def node_name(number: int) -> str:
     return f"ip-10-{number // 250}-{number % 250}-7.eu-central-1.compute.internal"
 
 
-def status_of_node() -> dict[str, Any]:
+def told_of_node() -> dict[str, Any]:
     """Make what the agent of a machine with 264 CPUs says, of which nobody has one yet."""
     machine = make_machine(NUMA_NODES, CORES, 2)
     state = State(machine, partition(machine, (Pool(name="cpuset", size=SIZE),)))
@@ -67,9 +74,13 @@ def status_of_node() -> dict[str, Any]:
     return stamped(told, None, _SINCE)
 
 
-def agents_start(count: int) -> Batches:
-    """Let every agent write its node's object."""
-    names, status = [node_name(one) for one in range(count)], status_of_node()
+def nodes_start(count: int) -> Batches:
+    """Let nodes be there, and let every agent write its node's object."""
+    names, status = [node_name(one) for one in range(count)], told_of_node()
+    yield (Request("POST", "/api/v1/nodes", _node(one)) for one in names)
+    # Each is born with one that the controller of nodes takes off.
+    untainted = {"spec": {"taints": None}}
+    yield (Request("PATCH", f"/api/v1/nodes/{one}", untainted, MERGE) for one in names)
     yield (Request("POST", _TOPOLOGIES, topology(one)) for one in names)
     yield (_patch(f"{_TOPOLOGIES}/{one}", status, MERGE) for one in names)
 
@@ -80,7 +91,7 @@ def agents_tell(pods: Sequence[Pod]) -> Iterator[Request]:
     for one in pods:
         of_node.setdefault(one.node, []).append(one)
     for node, ours in of_node.items():
-        sets = status_of_node()["sets"]
+        sets = told_of_node()["sets"]
         for one in ours:
             sets[one.number] |= {"state": "Held", "owner": _owner(one)}
         yield _patch(f"{_TOPOLOGIES}/{node}", {"sets": sets}, MERGE)
@@ -116,6 +127,34 @@ def foreign_pods(count: int, nodes: int) -> Batches:
 
 def _patch(path: str, status: Object, kind: str) -> Request:
     return Request("PATCH", f"{path}/status", {"status": status}, kind)
+
+
+def _node(name: str) -> Object:
+    labels = {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/os": "linux",
+        "node.kubernetes.io/instance-type": "m8i.metal-48xl",
+        "topology.kubernetes.io/zone": "eu-central-1a",
+        "topology.kubernetes.io/region": "eu-central-1",
+    }
+    has = {"cpu": "264", "memory": "1056Gi", "pods": "110", "numalocal.io/cpuset": str(SETS)}
+    conditions = [
+        {"type": one, "status": status, "reason": "KubeletTells", "message": "kubelet tells so"}
+        for one, status in _NODE_CONDITIONS.items()
+    ]
+    images = [
+        {"names": [f"{_image(f'image-{one}:1')['imageID']}"], "sizeBytes": 1 << 28}
+        for one in range(_IMAGES)
+    ]
+    status = {
+        "capacity": has,
+        "allocatable": has,
+        "conditions": conditions,
+        "images": images,
+        "addresses": [{"type": "InternalIP", "address": "10.0.0.7"}],
+    }
+    return {"apiVersion": "v1", "kind": "Node", **named(name, labels=labels), "status": status}
 
 
 def _binding(pod: Pod) -> Object:
