@@ -7,6 +7,7 @@ the same run: a busy machine slows both.  Exits 1 where a limit of requests or m
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -30,6 +31,8 @@ def main() -> int:
     parser.add_argument("--rest-s", type=float, default=REST_S, help="seconds of looking at rest")
     parser.add_argument("--json", type=Path, default=RESULT, help="where the figures go")
     options = parser.parse_args()
+    # Else what was started would outlive us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if options.nodes:
         (workers,) = options.workers
         found = full(options.nodes, workers, REPLICAS * options.nodes, options.rest_s)

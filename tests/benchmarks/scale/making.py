@@ -106,11 +106,11 @@ def until_settled(seen: Seen, count: int, what: str, pods: int | None = None) ->
         time.sleep(LOOK_S)
 
 
-def quiet(log: Audit) -> Requests:
-    """Wait until the controller has asked for something and asks for nothing more; give all."""
+def quiet(log: Audit, seconds: float = QUIET_S) -> Requests:
+    """Wait until the controller, which has asked for something, asks for nothing; give all."""
     total: dict[str, int] = {}
     while True:
-        time.sleep(QUIET_S)
+        time.sleep(seconds)
         more = log.since()
         for what, number in more.items():
             total[what] = total.get(what, 0) + number
