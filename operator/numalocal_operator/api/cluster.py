@@ -2,19 +2,17 @@
 
 import json
 import logging
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
-from urllib3 import BaseHTTPResponse, Timeout
 from urllib3.exceptions import HTTPError
 
 from numalocal import names
 from numalocal.errors import NumalocalError
 from numalocal.worker.inject import Manifest
+from numalocal_operator.api.connection import JSON, STRATEGIC, TIMEOUT_S, Connection, connect
 
 GROUP: Final = names.DOMAIN
 VERSION: Final = "v1alpha1"
@@ -32,18 +30,13 @@ _REFUSALS: Final = (400, 403, 422)
 """Statuses of a manifest that the API server will refuse again as it stands."""
 _LASTING: Final = (400, 401, 403, 404, 405, 413, 422)
 """Statuses of a call that is wrong, or not allowed; others come of the moment."""
-TIMEOUT_S: Final = 20.0
-_CHUNK: Final = 1 << 16
-_WELL: Final = range(200, 300)
 _PAGE: Final = 100
 """Nodes in one answer: what a large one tells is 100 KB."""
 _PAGES: Final = {PODS: 500, PLURAL: 500}
 _METADATA_PAGE: Final = 1000
 
-_JSON: Final = "application/json"
 _MERGE: Final = "application/merge-patch+json"
-_STRATEGIC: Final = "application/strategic-merge-patch+json"
-_METADATA: Final = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA: Final = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 _PREFIX: Final = {PODS: "/api/v1", PLURAL: f"/apis/{GROUP}/{VERSION}"}
 _REVISIONS: Final = "controllerrevisions"
@@ -74,9 +67,7 @@ class Cluster:
 
     def __init__(self, api: client.ApiClient | None = None, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
-        api = api or client.ApiClient()
-        self._settings: Any = api.configuration
-        self._pool: Any = api.rest_client.pool_manager
+        self._connection = Connection(api or connect())
 
     def workers(self, namespace: str) -> Iterator[Raw]:
         """List all workers; an empty namespace means all."""
@@ -175,7 +166,7 @@ class Cluster:
         """Put a condition of ours beside a pod's others; nothing where the pod is gone."""
         path = f"{_path(PODS, metadata['namespace'], metadata['name'])}/status"
         patch = {"status": {"conditions": [dict(condition)]}}
-        self._if_there("PATCH", path, patch, kind=_STRATEGIC)
+        self._if_there("PATCH", path, patch, kind=STRATEGIC)
 
     def create_revision(self, revision: Manifest) -> None:
         """Create a ControllerRevision; one of that name, which tells by its hash, is as good."""
@@ -223,7 +214,7 @@ class Cluster:
         except TROUBLE as error:
             _log.warning("event lost", extra={"reason": reason, "err": sentence(error)})
 
-    def _pages(self, path: str, *, accept: str = _JSON, limit: int, **query: str) -> Iterator[Raw]:
+    def _pages(self, path: str, *, accept: str = JSON, limit: int, **query: str) -> Iterator[Raw]:
         following: dict[str, str] = {}
         while True:
             page = {**query, "limit": str(limit), **following}
@@ -237,7 +228,7 @@ class Cluster:
         return self._if_there("GET", path)
 
     def _if_there(
-        self, method: str, path: str, body: Raw | None = None, *, kind: str = _JSON
+        self, method: str, path: str, body: Raw | None = None, *, kind: str = JSON
     ) -> Raw | None:
         """Call; None where the object is gone."""
         try:
@@ -253,7 +244,7 @@ class Cluster:
         That is a conflict, but not each conflict is that.
         """
         try:
-            kind = _STRATEGIC if method == "PATCH" else _JSON
+            kind = STRATEGIC if method == "PATCH" else JSON
             return self._if_there(method, path, body, kind=kind)
         except ApiException as error:
             if error.status == _CONFLICT:
@@ -268,33 +259,19 @@ class Cluster:
         path: str,
         body: Raw | None = None,
         *,
-        kind: str = _JSON,
-        accept: str = _JSON,
+        kind: str = JSON,
+        accept: str = JSON,
         query: Mapping[str, str] | None = None,
     ) -> Raw:
-        """Call the API server, with no try but one; the client's own calls cost as much again."""
-        url = f"{self._settings.host}{path}" + (f"?{urlencode(query)}" if query else "")
-        # The API server's audit log and every object's managedFields name the writer by this.
-        headers = {"Accept": accept, "Content-Type": kind, "User-Agent": "numalocal-operator"}
-        for one in self._settings.auth_settings().values():
-            headers[one["key"]] = one["value"]
-        until_s = time.monotonic() + self._timeout_s
-        answer = self._pool.request(
+        return self._connection.call(
             method,
-            url,
-            body=None if body is None else json.dumps(body).encode(),
-            headers=headers,
-            timeout=Timeout(total=self._timeout_s),
-            retries=False,
-            preload_content=False,
+            path,
+            body,
+            kind=kind,
+            accept=accept,
+            query=query,
+            timeout_s=self._timeout_s,
         )
-        data = _read(answer, until_s)
-        if answer.status not in _WELL:
-            error = ApiException(status=answer.status, reason=answer.reason)
-            error.body = data.decode(errors="replace")
-            raise error
-        found: Raw = json.loads(data)
-        return found
 
 
 def _path(plural: str, namespace: str = "", name: str = "") -> str:
@@ -305,18 +282,6 @@ def _path(plural: str, namespace: str = "", name: str = "") -> str:
 
 def _revision(namespace: str, name: str = "") -> str:
     return f"/apis/apps/v1/namespaces/{namespace}/{_REVISIONS}" + (f"/{name}" if name else "")
-
-
-def _read(answer: BaseHTTPResponse, until_s: float) -> bytes:
-    """Read an answer to its end, or until its time is over, however slowly it comes."""
-    parts: list[bytes] = []
-    while part := answer.read1(_CHUNK):
-        parts.append(part)
-        if time.monotonic() > until_s:
-            answer.close()
-            raise TimeoutError("the answer takes too long")
-    answer.release_conn()
-    return b"".join(parts)
 
 
 def sentence(error: Exception) -> str:

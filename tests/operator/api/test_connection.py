@@ -1,0 +1,163 @@
+"""The connection by which all is called, and the gate before what changes something."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from numalocal_operator.api.connection import Connection, Gate, NotLeading, connect
+
+from ..fake_api import PODS, FakeApi
+
+POD = {"metadata": {"name": "p", "namespace": "serving"}}
+
+
+class Door:
+    """A gate whose answer a test changes."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self.asked = 0
+        self.closes_after = 99
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return self.is_open and self.asked <= self.closes_after
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+@pytest.fixture
+def gate(door: Door) -> Gate:
+    return Gate(door)
+
+
+@pytest.fixture
+def connection(api: FakeApi, gate: Gate) -> Iterator[Connection]:
+    settings = client.Configuration()
+    settings.host = api.url
+    client.Configuration.set_default(settings)
+    try:
+        with connect(gate) as made:
+            yield Connection(made)
+    finally:
+        client.Configuration.set_default(None)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_no_byte_of_a_write_leaves_a_closed_gate(
+    api: FakeApi, connection: Connection, door: Door, method: str
+) -> None:
+    door.is_open = False
+
+    with pytest.raises(NotLeading):
+        connection.call(method, PODS, POD)
+
+    assert api.requests == []
+
+
+def test_what_only_reads_asks_nobody(api: FakeApi, connection: Connection, door: Door) -> None:
+    door.is_open = False
+
+    assert "items" in connection.call("GET", PODS)
+    assert door.asked == 0
+
+
+def test_a_gate_that_closes_between_head_and_body_lets_no_whole_request_out(
+    api: FakeApi, connection: Connection, door: Door
+) -> None:
+    door.closes_after = 1
+
+    with pytest.raises(NotLeading):
+        connection.call("POST", PODS, POD)
+
+    assert api.names(PODS) == []
+    door.closes_after = 99
+    connection.call("POST", PODS, POD)
+    assert api.names(PODS) == ["p"]
+
+
+def test_the_gate_is_asked_after_the_connection_was_made(
+    api: FakeApi, connection: Connection, door: Door
+) -> None:
+    """A handshake may take seconds: an answer from before it would be an old one."""
+    connection.call("POST", PODS, POD)
+
+    assert door.asked == 2, "for the head and for the body, on a new connection as well"
+
+
+def test_a_write_is_out_until_it_has_its_answer(
+    api: FakeApi, connection: Connection, gate: Gate
+) -> None:
+    entered, leave = threading.Event(), threading.Event()
+    answer = api.answer
+
+    def slowly(method: str, url: str, body: object) -> tuple[int, dict[str, object]]:
+        entered.set()
+        leave.wait(10)
+        return answer(method, url, body)
+
+    api.answer = slowly  # type: ignore[method-assign]
+    thread = threading.Thread(target=connection.call, args=("POST", PODS, POD))
+    thread.start()
+    assert entered.wait(10)
+
+    assert not gate.emptied(0.01)
+    leave.set()
+    assert gate.emptied(10)
+    thread.join()
+
+
+def test_a_refusal_is_raised_with_what_the_api_server_says(
+    api: FakeApi, connection: Connection
+) -> None:
+    api.refusals["POST", PODS] = (403, "quota")
+
+    with pytest.raises(ApiException) as raised:
+        connection.call("POST", PODS, POD)
+
+    assert raised.value.status == 403
+    assert "quota" in str(raised.value.body)
+
+
+def test_a_call_is_tried_once_and_ends_in_its_time(api: FakeApi, connection: Connection) -> None:
+    calls = []
+
+    def never(method: str, url: str, body: object) -> tuple[int, dict[str, object]]:
+        calls.append(method)
+        time.sleep(1.0)
+        return 200, {}
+
+    api.answer = never  # type: ignore[method-assign]
+    began_s = time.monotonic()
+
+    with pytest.raises(HTTPError):
+        connection.call("GET", PODS, timeout_s=0.3)
+
+    assert time.monotonic() - began_s < 0.9
+    time.sleep(1.0)
+    assert calls == ["GET"]
+
+
+def test_nobody_there_is_told_at_once_and_not_tried_again() -> None:
+    settings = client.Configuration()
+    settings.host = "http://127.0.0.1:1"
+    client.Configuration.set_default(settings)
+    try:
+        with connect() as made, pytest.raises(HTTPError, match="refused"):
+            Connection(made).call("GET", PODS)
+    finally:
+        client.Configuration.set_default(None)
+
+
+def test_the_writer_gives_its_name(api: FakeApi, connection: Connection) -> None:
+    connection.call("POST", PODS, POD)
+
+    assert api.callers == {"numalocal-operator"}
