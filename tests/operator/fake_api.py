@@ -23,6 +23,7 @@ EVENTS = "/api/v1/namespaces/serving/events"
 REVISIONS = "/apis/apps/v1/namespaces/serving/controllerrevisions"
 SECRETS = "/api/v1/namespaces/serving/secrets"
 TOPOLOGIES = "/apis/numalocal.io/v1alpha1/nodecputopologies"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/system/leases"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
@@ -201,7 +202,7 @@ class FakeApi:
 
 def _names_an_object(path: str) -> bool:
     """Tell the path of an object that is not there from that of a collection."""
-    kinds = (PODS, WORKERS, REVISIONS, TOPOLOGIES)
+    kinds = (PODS, WORKERS, REVISIONS, TOPOLOGIES, LEASES)
     return path.startswith(tuple(f"{kind}/" for kind in kinds)) or path[-1].isdigit()
 
 

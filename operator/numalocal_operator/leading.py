@@ -1,0 +1,221 @@
+"""Be the one replica that writes, or know that another is: a Lease, in a thread of its own.
+
+The thread renews whatever the event loop does, so that a long round loses nothing; but a loop that
+is dead must not keep the Lease, so that the loop gives a beat, and without it all ends.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+from numalocal_operator.api.cluster import TROUBLE, sentence
+from numalocal_operator.api.lease import Lease
+from numalocal_operator.planning.leadership import (
+    GIVEN_UP_S,
+    RENEW_S,
+    Seen,
+    released,
+    taken,
+    wait_s,
+)
+
+SILENT_S: Final = 20.0
+"""How long the event loop may give no beat."""
+RETRY_S: Final = 0.5
+_LAST_S: Final = 9.0
+"""When the kernel ends a holder that could not give up: others wait for 10 s at least."""
+
+_log = logging.getLogger(__name__)
+
+
+def clock_s() -> float:
+    """Tell the time since boot, the time for which the machine was suspended included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Alarm:
+    """Ends the process when its time comes, even if nothing of it has run since.
+
+    A process that was stopped can be between the question whether it leads and the write itself:
+    only the kernel can end it there.  The handler is libc's `_exit`, as the default action does not
+    end the first process of a container; the exit status is 14, the signal's number.
+    """
+
+    def __init__(self) -> None:
+        libc = ctypes.CDLL(None)
+        libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+        libc.signal.restype = ctypes.c_void_p
+        libc.signal(signal.SIGALRM, ctypes.cast(libc._exit, ctypes.c_void_p))  # noqa: SLF001
+
+    def set(self, after_s: float) -> None:
+        """End the process in so many seconds, unless this is called again; 0 = do not."""
+        signal.setitimer(signal.ITIMER_REAL, after_s)
+
+
+class Leader:
+    """Holds a Lease, or waits for it.  All but `run` may be called from any thread."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        me: str,
+        alarm: Callable[[float], None],
+        now_s: Callable[[], float] = clock_s,
+        end: Callable[[], None] = lambda: os._exit(1),
+    ) -> None:
+        self._lease = lease
+        self._me = me
+        self._alarm = alarm
+        self._now_s = now_s
+        self._end = end
+        self._until_s = float("-inf")
+        self._armed = False
+        self._lock = threading.Lock()
+        self._seen: Seen | None = None
+        self._is_known = False
+        # A write that seemed to fail may have been done.
+        self._sent: deque[dict[str, object]] = deque(maxlen=8)
+        self._led = False
+        self._beats = 0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self.run, name="lease", daemon=True)
+
+    def leads(self) -> bool:
+        """Tell whether this process may write now."""
+        return self._now_s() < self._until_s
+
+    @property
+    def holder(self) -> str:
+        """Give who holds the Lease, as far as is known; empty for nobody."""
+        return self._seen.holder if self._seen else ""
+
+    def beat(self) -> None:
+        """Tell that the event loop lives."""
+        self._beats += 1
+        self._note()
+
+    def start(self) -> None:
+        """Begin to look, and to renew."""
+        self._thread.start()
+
+    @property
+    def lives(self) -> bool:
+        """Tell whether the thread works."""
+        return self._thread.is_alive()
+
+    def stop(self, emptied: Callable[[float], bool], timeout_s: float) -> None:
+        """Write no more, wait for the answers to what was written, and leave the Lease."""
+        self._stopped.set()
+        self._thread.join(timeout_s)
+        with self._lock:
+            held, self._until_s = self.leads(), float("-inf")
+        self._note()
+        if held and self._seen is not None and emptied(timeout_s):
+            with suppress(*TROUBLE):
+                self._lease.write(self._seen.raw, released(self._seen, _stamp()))
+                _log.info("lease released")
+
+    def run(self) -> None:
+        """Work until stopped; end the process where its event loop gives no beat.
+
+        The silence is counted in our own turns: a process that was stopped is not dead.
+        """
+        beats, silent_s = -1, 0.0
+        while not self._stopped.is_set():
+            pause_s = self.turn()
+            self.pause(pause_s)
+            silent_s = 0.0 if beats != self._beats else silent_s + pause_s
+            beats = self._beats
+            if silent_s > SILENT_S:
+                _log.error("the event loop does not answer", extra={"silent_s": silent_s})
+                self._stopped.set()
+                self._end()
+
+    def pause(self, seconds: float) -> None:
+        """Wait for the next turn, or for the end."""
+        self._stopped.wait(seconds)
+
+    def turn(self) -> float:
+        """Look once; take or renew where that is right; give the seconds until the next turn."""
+        try:
+            pause_s = self._turn()
+        except TROUBLE as error:
+            self._is_known = False
+            self._note(sentence(error))
+            return RETRY_S
+        except Exception:  # whatever the API server has answered, the next turn may do better
+            self._is_known = False
+            _log.exception("lease not understood")
+            pause_s = RETRY_S
+        self._note()
+        return pause_s
+
+    def _turn(self) -> float:
+        if not self._is_known:
+            raw = self._lease.read()
+            now_s = self._now_s()
+            self._seen = self._seen.again(raw, now_s) if self._seen else Seen(raw, now_s)
+        assert self._seen is not None
+        left_s = wait_s(self._seen, self._now_s(), ours=self._is_ours(self._seen))
+        if left_s > 0:
+            self._is_known = False
+            self._sent.clear()
+            self._give_up()
+            return min(left_s, RENEW_S)
+        began_s = self._now_s()
+        spec = taken(self._seen, self._me, _stamp())
+        self._sent.append(spec)
+        written = self._lease.write(self._seen.raw, spec)
+        self._is_known = written is not None
+        if written is None:
+            return 0.0
+        self._seen = Seen(written, self._now_s())
+        self._hold(began_s)
+        return RENEW_S
+
+    def _is_ours(self, seen: Seen) -> bool:
+        """Tell whether nobody else can have led since: by the name alone, that is not sure."""
+        if self.leads():
+            return seen.raw is None or seen.holder == self._me
+        return seen.spec in self._sent
+
+    def _hold(self, began_s: float) -> None:
+        """Lead for as long as a call that began then allows."""
+        with self._lock:
+            if self._stopped.is_set():
+                return
+            self._until_s = began_s + GIVEN_UP_S
+            if self.leads():
+                self._armed = True
+                self._alarm(began_s + _LAST_S - self._now_s())
+
+    def _give_up(self) -> None:
+        with self._lock:
+            self._until_s = float("-inf")
+
+    def _note(self, why: str = "") -> None:
+        """Say when we begin and cease to lead, and take the alarm back once we do not."""
+        with self._lock:
+            leads = self.leads()
+            if self._armed and not leads:
+                self._armed = False
+                self._alarm(0.0)
+            if leads == self._led:
+                return
+            self._led = leads
+        if leads:
+            _log.info("leading", extra={"me": self._me})
+        else:
+            _log.warning("leading no more", extra={"holder": self.holder, "err": why})
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

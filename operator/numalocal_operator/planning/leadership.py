@@ -1,0 +1,112 @@
+"""Who may take a Lease, and when: the Lease as it is read and our own clock in, a wait out.
+
+No time that stands in a Lease is believed: clocks of two nodes differ.  A Lease belongs to its
+holder until its record has not changed for as long as it says, by the clock of who looks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+DURATION_S: Final = 10.0
+"""How long others leave a Lease to its holder after the last change that they saw."""
+RENEW_S: Final = 2.0
+"""How often the holder renews, and how often others look."""
+GIVEN_UP_S: Final = 6.0
+"""When a holder writes no more: counted from before the call that renewed last."""
+_LONGEST_S: Final = 60.0
+"""The most that is believed of a duration: a wrong one must not keep a Lease for ever."""
+_MOST_TRANSITIONS: Final = 2**31 - 1
+_LEFT_S: Final = 1
+"""The duration of a Lease that its holder has left: nobody clears a holder's name with it."""
+
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A Lease as it was read last, None where there was none; `since_s` when that was new to us."""
+
+    raw: Raw | None
+    since_s: float
+
+    @property
+    def holder(self) -> str:
+        """Give who holds it; empty for nobody."""
+        return str(_spec(self.raw).get("holderIdentity") or "")
+
+    @property
+    def spec(self) -> Raw:
+        """Give what stands in it, whatever that is."""
+        return _spec(self.raw)
+
+    def again(self, raw: Raw | None, now_s: float) -> "Seen":
+        """Take a Lease as it is read now: its time begins anew where its record is another.
+
+        A label that somebody puts on it is no sign of life of its holder.
+        """
+        return Seen(raw, self.since_s if _record(raw) == _record(self.raw) else now_s)
+
+
+def wait_s(seen: Seen, now_s: float, *, ours: bool) -> float:
+    """Say in how many seconds the Lease may be taken or renewed; at most 0 means now.
+
+    `ours` tells that it is ours until then.  Only who has left it leaves it to others at once: an
+    empty holder, a Lease that is gone or new, and even our own name in it, may be somebody's doing
+    while another replica leads.
+    """
+    if ours or _is_released(seen.raw):
+        return 0.0
+    return seen.since_s + _duration_s(seen.raw) - now_s
+
+
+def taken(seen: Seen, me: str, now: str) -> dict[str, Any]:
+    """Give the spec of a Lease that we take, or renew; `now` is for people who read it."""
+    before = _spec(seen.raw)
+    if seen.holder == me:
+        since, transitions = before.get("acquireTime") or now, _transitions(before)
+    else:
+        since, transitions = now, (_transitions(before) + 1) % _MOST_TRANSITIONS
+    return {
+        "holderIdentity": me,
+        "leaseDurationSeconds": int(DURATION_S),
+        "acquireTime": since,
+        "renewTime": now,
+        "leaseTransitions": transitions,
+    }
+
+
+def released(seen: Seen, now: str) -> dict[str, Any]:
+    """Give the spec of a Lease that its holder leaves to whoever comes next."""
+    return {
+        "holderIdentity": "",
+        "leaseDurationSeconds": _LEFT_S,
+        "renewTime": now,
+        "leaseTransitions": _transitions(_spec(seen.raw)),
+    }
+
+
+def _spec(raw: Raw | None) -> Raw:
+    spec = (raw or {}).get("spec")
+    return spec if isinstance(spec, Mapping) else {}
+
+
+def _is_released(raw: Raw | None) -> bool:
+    spec = _spec(raw)
+    return not spec.get("holderIdentity") and spec.get("leaseDurationSeconds") == _LEFT_S
+
+
+def _record(raw: Raw | None) -> object:
+    """Give what a renewal changes; a Lease that was deleted and made anew is another."""
+    return None if raw is None else (raw["metadata"].get("uid"), _spec(raw))
+
+
+def _duration_s(raw: Raw | None) -> float:
+    """Read how long a Lease is its holder's: another version's may be longer, none is shorter."""
+    told = _spec(raw).get("leaseDurationSeconds")
+    return min(max(DURATION_S, float(told)), _LONGEST_S) if type(told) is int else DURATION_S
+
+
+def _transitions(spec: Raw) -> int:
+    told = spec.get("leaseTransitions")
+    return told if type(told) is int and 0 <= told <= _MOST_TRANSITIONS else 0

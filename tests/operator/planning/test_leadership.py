@@ -1,0 +1,117 @@
+from typing import Any
+
+import pytest
+
+from numalocal_operator.planning.leadership import Seen, released, taken, wait_s
+
+NOW = "2026-01-02T03:04:05.000000Z"
+ME = "operator-b_2"
+
+
+def lease(uid: str = "l-1", **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "numalocal-operator", "uid": uid}, "spec": spec}
+
+
+def held(by: str = "operator-a_1", **spec: Any) -> dict[str, Any]:
+    return lease(**{"holderIdentity": by, "leaseDurationSeconds": 10, "renewTime": NOW, **spec})
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected_s"),
+    [
+        (held(), 10.0),
+        (held(leaseDurationSeconds=25), 25.0),
+        (held(leaseDurationSeconds=2), 10.0),
+        (held(leaseDurationSeconds=10**9), 60.0),
+        (held(leaseDurationSeconds="soon"), 10.0),
+        (held(leaseDurationSeconds=True), 10.0),
+        (held(renewTime="never", acquireTime=[]), 10.0),
+        (held(by=ME), 10.0),
+        (held(by=""), 10.0),
+        (lease(), 10.0),
+        ({"metadata": {}, "spec": None}, 10.0),
+        ({"metadata": {}, "spec": ["garbage"]}, 10.0),
+        (None, 10.0),
+        (lease(holderIdentity="", leaseDurationSeconds=1, leaseTransitions=4), 0.0),
+    ],
+    ids=[
+        "held",
+        "longer",
+        "shorter",
+        "absurd",
+        "no number",
+        "a truth value",
+        "times of no sense",
+        "somebody wrote our name",
+        "somebody took the name away",
+        "the chart's",
+        "without a spec",
+        "garbage",
+        "gone",
+        "left by its holder",
+    ],
+)
+def test_only_what_its_holder_has_left_is_taken_at_once(raw: Any, expected_s: float) -> None:
+    assert wait_s(Seen(raw, 100.0), 100.0, ours=False) == expected_s
+    assert wait_s(Seen(raw, 100.0), 100.0 + expected_s, ours=False) <= 0.0
+
+
+def test_what_is_ours_is_renewed_at_once() -> None:
+    assert wait_s(Seen(held(by=ME), 100.0), 101.0, ours=True) <= 0.0
+    assert wait_s(Seen(None, 100.0), 101.0, ours=True) <= 0.0
+
+
+def test_each_change_of_its_record_begins_its_time_anew() -> None:
+    seen = Seen(held(), 100.0)
+
+    assert seen.again(held(), 104.0).since_s == 100.0
+    assert seen.again(held(renewTime="2026-01-02T03:04:07.000000Z"), 104.0).since_s == 104.0
+    assert seen.again(None, 104.0).since_s == 104.0
+    assert seen.again({**held(), "metadata": {"uid": "l-2"}}, 104.0).since_s == 104.0
+
+
+def test_a_label_on_it_is_no_sign_of_life() -> None:
+    labelled = held()
+    labelled["metadata"] |= {"resourceVersion": "9", "labels": {"team": "serving"}}
+
+    assert Seen(held(), 100.0).again(labelled, 104.0).since_s == 100.0
+
+
+def test_who_takes_it_from_another_counts_one_more_transition() -> None:
+    spec = taken(Seen(held(acquireTime="then", leaseTransitions=3), 0.0), ME, NOW)
+
+    assert spec == {
+        "holderIdentity": ME,
+        "leaseDurationSeconds": 10,
+        "acquireTime": NOW,
+        "renewTime": NOW,
+        "leaseTransitions": 4,
+    }
+
+
+def test_who_renews_keeps_since_when_it_leads() -> None:
+    spec = taken(Seen(held(by=ME, acquireTime="then", leaseTransitions=3), 0.0), ME, NOW)
+
+    assert (spec["acquireTime"], spec["renewTime"], spec["leaseTransitions"]) == ("then", NOW, 3)
+
+
+@pytest.mark.parametrize("told", [None, -1, "many", 2.5, True, 2**31, 2**31 - 1])
+def test_a_count_of_no_sense_never_makes_a_lease_that_the_api_server_refuses(told: Any) -> None:
+    for seen in (
+        Seen(held(leaseTransitions=told), 0.0),
+        Seen(held(ME, leaseTransitions=told), 0.0),
+    ):
+        for spec in (taken(seen, ME, NOW), released(seen, NOW)):
+            assert 0 <= spec["leaseTransitions"] < 2**31
+
+
+def test_a_field_that_somebody_added_does_not_stay() -> None:
+    assert "strategy" not in taken(Seen(held(by=ME, strategy="Oldest"), 0.0), ME, NOW)
+
+
+def test_what_is_left_is_anybodys_at_once() -> None:
+    left = released(Seen(held(by=ME, leaseTransitions=3), 0.0), NOW)
+
+    assert left["holderIdentity"] == ""
+    assert left["leaseTransitions"] == 3
+    assert wait_s(Seen(lease(**left), 100.0), 100.0, ours=False) == 0.0
