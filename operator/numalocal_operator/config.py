@@ -26,16 +26,36 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an object is."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where this process is asked: an empty address means all, port 0 a free one."""
+
+    address: str = ""
+    health_port: int = 8080
+    webhook_port: int = 9443
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """`binder_image` runs in every worker's init container.
 
     `namespace` limits the operator to one namespace; empty means all.  `webhook` None = none.
+    Replicas that have one Lease are one operator.
     """
 
     binder_image: str = "docker.io/numalocal/binder:0.1.0"
     binder_pull_policy: str = "IfNotPresent"
     namespace: str = ""
     log_level: str = "info"
+    lease: Place = Place(namespace="default", name="numalocal-operator")
+    listening: Listening = Listening()
     webhook: Webhook | None = None
 
     @property
@@ -56,7 +76,21 @@ def from_environ(environ: Mapping[str, str]) -> Config:
         binder_pull_policy=read("NUMALOCAL_BINDER_PULL_POLICY", default.binder_pull_policy),
         namespace=read("NUMALOCAL_NAMESPACE", default.namespace),
         log_level=read("NUMALOCAL_LOG_LEVEL", default.log_level),
+        lease=Place(
+            namespace=read("NUMALOCAL_LEASE_NAMESPACE", default.lease.namespace),
+            name=read("NUMALOCAL_LEASE", default.lease.name),
+        ),
+        listening=_listening(environ),
         webhook=_webhook(environ),
+    )
+
+
+def _listening(environ: Mapping[str, str]) -> Listening:
+    default = Listening()
+    return Listening(
+        address=environ.get("NUMALOCAL_ADDRESS") or default.address,
+        health_port=int(environ.get("NUMALOCAL_HEALTH_PORT") or default.health_port),
+        webhook_port=int(environ.get("NUMALOCAL_WEBHOOK_PORT") or default.webhook_port),
     )
 
 

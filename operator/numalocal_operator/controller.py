@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from numalocal_operator.api.cluster import TROUBLE
+from numalocal_operator.api.connection import NotLeading
 from numalocal_operator.observing.topologies import Pods
 from numalocal_operator.reconcile import Rounds, reconcile
 from numalocal_operator.sweeping import Sweep
@@ -17,6 +18,8 @@ SWEEP_S: Final = 300.0
 """How often the store is compared with what there is: a lost event costs no more than this."""
 RELISTED_S: Final = 2.0
 """When to compare after a watch began anew: its list may be long."""
+NOT_LEADING_S: Final = 1.0
+"""When to try a round again that was held back: it may have been for a moment only."""
 ROUNDS: Final = 8
 """Rounds at a time: each waits for the API server most of its time."""
 
@@ -106,6 +109,8 @@ class Controller:
         loop = asyncio.get_running_loop()
         try:
             again_s = await loop.run_in_executor(self._threads, reconcile, self._rounds, key)
+        except NotLeading:  # another one will look at it, or we again
+            self._worklist.add(key, self._now(), NOT_LEADING_S)
         except Exception as error:  # one worker's trouble must not stop the others
             delay_s = self._worklist.failed(key, self._now())
             fields = {"namespace": key[0], "worker": key[1], "retry_s": delay_s}

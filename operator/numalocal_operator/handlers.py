@@ -107,11 +107,6 @@ def register(registry: kopf.OperatorRegistry, sweep: Sweep, ears: Ears) -> None:
         # The watch tells of one object after another: until the last, a pod could seem to be
         # missing, and a pool to be none's.
         await asyncio.to_thread(sweep.fill)
-        ears.controller.start()
-
-    @kopf.on.cleanup(registry=registry)
-    async def stop(**_: Any) -> None:
-        ears.controller.stop()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def worker_changed(type: str | None, body: Raw, **_: Any) -> None:  # noqa: A002 - kopf's name

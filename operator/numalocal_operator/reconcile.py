@@ -11,6 +11,7 @@ from numalocal.errors import SpecInvalid
 from numalocal.worker.inject import Manifest, PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.api.cluster import TROUBLE, Cluster, Raw, is_lasting, sentence
+from numalocal_operator.api.connection import NotLeading
 from numalocal_operator.applying import TAKEN_RETRY_S, Done, Hands, Make, carry_out
 from numalocal_operator.config import Config
 from numalocal_operator.observing.observed import ObservedPod
@@ -55,6 +56,8 @@ def reconcile(rounds: Rounds, key: Key, *, now: datetime | None = None) -> float
     one = _Round(rounds, key, raw, now or datetime.now(UTC))
     try:
         again_s, refused = one.run()
+    except NotLeading:
+        raise
     except Exception as error:
         with suppress(*TROUBLE):
             one.fail(error)

@@ -31,7 +31,13 @@ _KINDS = (
     "ClusterRoleBinding",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
+    "Role",
+    "RoleBinding",
+    "Secret",
+    "Lease",
 )
+_LEFT = {"holderIdentity": "", "leaseDurationSeconds": 1}
+"""The Lease as an operator leaves it: the next one leads at once."""
 
 Answer = tuple[int, Any]
 
@@ -41,7 +47,9 @@ def installed(folder: Path, flags: Sequence[str] = ()) -> Iterator[ApiServer]:
     """Serve with the chart's CRDs, accounts, roles and policies; `flags` as `serving` takes it."""
     with serving(folder, flags) as api:
         api.apply({"apiVersion": "v1", "kind": "Namespace", **named(NAMESPACE)})
-        api.apply(*(one for one in _rendered() if one["kind"] in _KINDS))
+        api.apply(*(one for one in rendered() if one["kind"] in _KINDS))
+        about = ("lease", OPERATOR, f"--namespace={NAMESPACE}")
+        api.kubectl("patch", *about, f"--patch={json.dumps({'spec': _LEFT})}")
         crds = [f"crd/{one}.numalocal.io" for one in ("nodecputopologies", "cpuinferenceworkers")]
         api.kubectl("wait", "--for=condition=Established", *crds)
         node(api, "node-0")
@@ -55,7 +63,8 @@ def installed(folder: Path, flags: Sequence[str] = ()) -> Iterator[ApiServer]:
         yield api
 
 
-def _rendered() -> list[dict[str, Any]]:
+def rendered() -> list[dict[str, Any]]:
+    """Render the chart with its default values."""
     helm = binaries.found_helm(os.environ) or binaries.helm() / "helm"
     about = [f"--namespace={NAMESPACE}", f"--kube-version={binaries.KUBERNETES}"]
     command = [str(helm), "template", "numalocal", str(CHART), *about]

@@ -10,32 +10,47 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.api_server import ApiServer
-from nodeless import OPERATOR, token
+from nodeless import NAMESPACE, OPERATOR, token
 
 ROOT = Path(__file__).parents[2]
+WEBHOOK = "numalocal-webhook"
 
 
 @contextmanager
 def running_operator(
     api: ApiServer, folder: Path, **variables: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the operator, told by variables; its log goes to `folder`/log."""
+    """Run the operator, told by variables; its log goes to `folder`/log.
+
+    It serves the webhook where the variables tell it to.
+    """
     (folder / "kubeconfig").write_text(kubeconfig(api, token(api, account=OPERATOR)))
-    paths = (str(ROOT / one) for one in ("core", "operator", "tests/e2e"))
     environ = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": os.pathsep.join(str(ROOT / one) for one in ("core", "operator")),
         "KUBECONFIG": str(folder / "kubeconfig"),
+        "NUMALOCAL_LEASE_NAMESPACE": NAMESPACE,
+        "NUMALOCAL_LEASE": OPERATOR,
+        "NUMALOCAL_ADDRESS": "127.0.0.1",
+        "NUMALOCAL_HEALTH_PORT": "0",
+        "NUMALOCAL_WEBHOOK_PORT": "0",
         **variables,
     }
     with (folder / "log").open("ab") as log:
-        command = [sys.executable, str(Path(__file__).with_name("webless.py"))]
+        command = [sys.executable, "-m", "numalocal_operator"]
         process = subprocess.Popen(command, env=environ, stderr=log)
     try:
         yield process
     finally:
         process.terminate()
         process.wait(30)
+
+
+def webhook(certificate: str = "operator") -> dict[str, str]:
+    """Give the variables of the chart's webhook; cert-manager's certificate is but waited for."""
+    found = {f"NUMALOCAL_WEBHOOK_{one}": WEBHOOK for one in ("SERVICE", "SECRET", "CONFIGURATION")}
+    place = {"NUMALOCAL_WEBHOOK_NAMESPACE": NAMESPACE}
+    return {**found, **place, "NUMALOCAL_WEBHOOK_CERTIFICATE": certificate}
 
 
 def kubeconfig(api: ApiServer, secret: str) -> str:

@@ -18,7 +18,7 @@ from lab.commands import wait_for
 from nodeless import OPERATOR, Caller, agent, named, node, token, topology
 from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.observing.topologies import Topologies
-from operating import kubeconfig, running_operator
+from operating import kubeconfig, running_operator, webhook
 
 NAMESPACE = "serving"
 NODE = "node-v"
@@ -52,7 +52,7 @@ def operator(
     account = {"apiVersion": "v1", "kind": "ServiceAccount", **named("default")}
     account["metadata"]["namespace"] = NAMESPACE
     api.apply(account)
-    with operating(api, tmp_path_factory.mktemp("operator")):
+    with operating(api, tmp_path_factory.mktemp("operator"), **webhook("cert-manager")):
         yield
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from numalocal_operator.config import Config, Webhook, from_environ
+from numalocal_operator.config import Config, Listening, Place, Webhook, from_environ
 
 
 def test_everything_has_a_default() -> None:
@@ -13,6 +13,11 @@ def test_every_variable_is_read() -> None:
         "NUMALOCAL_BINDER_PULL_POLICY": "Always",
         "NUMALOCAL_NAMESPACE": "serving",
         "NUMALOCAL_LOG_LEVEL": "debug",
+        "NUMALOCAL_LEASE_NAMESPACE": "system",
+        "NUMALOCAL_LEASE": "west-operator",
+        "NUMALOCAL_ADDRESS": "127.0.0.1",
+        "NUMALOCAL_HEALTH_PORT": "18080",
+        "NUMALOCAL_WEBHOOK_PORT": "0",
         "PATH": "/usr/bin",
     }
 
@@ -21,6 +26,8 @@ def test_every_variable_is_read() -> None:
         binder_pull_policy="Always",
         namespace="serving",
         log_level="debug",
+        lease=Place(namespace="system", name="west-operator"),
+        listening=Listening(address="127.0.0.1", health_port=18080, webhook_port=0),
     )
 
 

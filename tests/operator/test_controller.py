@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from kubernetes import client
 
+from numalocal_operator.api import connection
 from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.controller import ROUNDS, Controller
 from numalocal_operator.observing.store import Store
@@ -288,6 +290,34 @@ def test_whoever_stops_begins_no_round_and_may_start_again(api: FakeApi, scene: 
         await seen(lambda: "status" in api.objects[WORKER])
 
     scene.play(act)
+
+
+def test_a_round_that_may_not_write_says_nothing_and_comes_again(
+    api: FakeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where the Lease was not renewed for a moment, and nobody else took it."""
+    may = [False]
+    settings = client.Configuration()
+    settings.host = api.url
+    api.put(WORKERS, raw_worker())
+    with client.ApiClient(settings) as api_client:
+        connection.guard(api_client, connection.Gate(lambda: may[0]))
+        scene = Scene(Cluster(api_client))
+        scene.store.put_worker(raw_worker())
+
+        async def act() -> None:
+            await asyncio.sleep(0.3)
+            assert api.writes() == []
+            may[0] = True
+            await seen(lambda: "status" in api.objects[WORKER])
+
+        scene.play(act)
+
+    assert [one for one in caplog.records if one.name.startswith("numalocal_operator.c")] == []
+    (degraded,) = (
+        one for one in api.objects[WORKER]["status"]["conditions"] if one["type"] == "Degraded"
+    )
+    assert degraded["status"] == "False"
 
 
 def test_a_node_whose_end_was_missed_is_forgotten_by_the_sweep(api: FakeApi, swept: Scene) -> None:

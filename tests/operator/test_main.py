@@ -1,7 +1,11 @@
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -30,7 +34,9 @@ def test_without_a_cluster_it_ends_with_one_sentence(tmp_path: Path, *, inside: 
     assert line.startswith("numalocal-operator: no cluster to work for: ")
 
 
-def test_it_logs_its_configuration_first_and_as_json(tmp_path: Path) -> None:
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Path:
+    """Write a configuration for an API server that is away."""
     cluster = {"name": "a", "cluster": {"server": "http://127.0.0.1:1"}}
     config = tmp_path / "config"
     config.write_text(
@@ -45,11 +51,61 @@ def test_it_logs_its_configuration_first_and_as_json(tmp_path: Path) -> None:
             }
         )
     )
-    with started(KUBECONFIG=str(config)) as process:
+    return config
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_without_an_api_server_it_lives_and_ends_in_order_when_told_to(
+    nowhere: Path, number: signal.Signals
+) -> None:
+    port = free_port()
+    place = {"NUMALOCAL_ADDRESS": "127.0.0.1", "NUMALOCAL_HEALTH_PORT": str(port)}
+    with started(KUBECONFIG=str(nowhere), **place) as process:
         assert process.stderr is not None
         first = json.loads(process.stderr.readline())
-        process.terminate()
-        process.communicate(timeout=30)
+        health = answer(f"http://127.0.0.1:{port}/healthz")
+        process.send_signal(number)
+        began_s = time.monotonic()
+        _, stderr = process.communicate(timeout=30)
+        took_s = time.monotonic() - began_s
 
     assert first["message"] == "starting"
     assert first["binder_image"] == "docker.io/numalocal/binder:0.1.0"
+    assert health == "ok: follows nobody yet"
+    assert process.returncode == 0
+    assert took_s < 10
+    lines = [json.loads(line) for line in stderr.splitlines()]
+    assert "ending" in [one["message"] for one in lines]
+    assert not [one for one in lines if "trace" in one and "numalocal" in one["logger"]]
+
+
+def answer(url: str) -> str:
+    """Give what is answered, once somebody answers."""
+    end = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as found:
+                return str(found.read().decode())
+        except OSError:
+            assert time.monotonic() < end, "nobody answers"
+            time.sleep(0.05)
+
+
+def test_it_loads_no_models_of_the_client() -> None:
+    """They are 23 MB that nobody uses."""
+    program = (
+        "import sys, numalocal_operator.running\n"
+        "print(sum(one.startswith('kubernetes.client.models.') for one in sys.modules))"
+    )
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("core", "operator"))
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True
+    )
+
+    assert int(done.stdout) <= 5

@@ -2,25 +2,27 @@
 
 import asyncio
 import base64
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
+from numalocal_operator.api.connection import JSON, STRATEGIC, Connection, NotLeading
 from numalocal_operator.config import Webhook
 from numalocal_operator.webhook.authority import Credentials, authority, renewed
 
 LOOK_S: Final = 60.0
 """How often the Secret is looked at: another replica may have renewed it."""
 RETRY_S: Final = 2.0
+"""When to look again after what failed, and where there is nothing yet that could be served."""
 SETTLE_S: Final = 5.0
 """How long the API server may take to call with a bundle that it has been told."""
 _CONFLICT: Final = 409
-_TIMEOUT_S: Final = 10
+_TIMEOUT_S: Final = 10.0
+_CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 _log = logging.getLogger(__name__)
 
@@ -28,15 +30,22 @@ Serve = Callable[[Credentials], None]
 
 
 class Keeper:
-    """One round after another, on every replica: the API server's versions settle who writes."""
+    """One round after another, on every replica: the leader writes, all serve what is written."""
 
-    def __init__(self, place: Webhook, serve: Serve, api: client.ApiClient | None = None) -> None:
+    def __init__(
+        self,
+        place: Webhook,
+        serve: Serve,
+        connection: Connection,
+        leads: Callable[[], bool],
+    ) -> None:
         self._place = place
         self._serve = serve
+        self._leads = leads
         self._told: bytes | None = None
-        api = api or client.ApiClient()
-        self._core: Any = client.CoreV1Api(api)
-        self._admission: Any = client.AdmissionregistrationV1Api(api)
+        self._connection = connection
+        self._secret_path = f"/api/v1/namespaces/{place.namespace}/secrets/{place.secret}"
+        self._configuration_path = f"{_CONFIGURATIONS}/{place.configuration}"
 
     async def run(self) -> None:
         """Work for ever; cancel it to end."""
@@ -55,18 +64,27 @@ class Keeper:
         What a new authority has signed is served a round later, as the API server is told of the
         authority first, and the old one, in whose name is served until then, beside it.
         """
-        held = self._managed() if self._place.managed else self._kept(now)
+        held = self._held(now)
         if held is None:
-            return LOOK_S
+            return RETRY_S
         told, self._told = self._told, authority(held)
         if told not in (None, self._told):
             return SETTLE_S
         self._serve(held)
         return LOOK_S
 
-    def _managed(self) -> Credentials | None:
+    def _held(self, now: datetime) -> Credentials | None:
+        """Give what is to be served; None where there is nothing yet."""
+        if not self._place.managed and self._leads():
+            with suppress(NotLeading):
+                return self._kept(now)
         held = _credentials(self._secret())
-        return held if held.leaf and held.leaf_key else None
+        if not (held.leaf and held.leaf_key):
+            return None
+        # Who leads writes the Secret first: what its authority has signed is not known before it
+        # has told the API server as well.
+        known = self._place.managed or _bundle(self._webhooks()) == held.ca_bundle
+        return held if known else None
 
     def _kept(self, now: datetime) -> Credentials:
         while True:
@@ -82,24 +100,12 @@ class Keeper:
             return made or held
 
     def _secret(self) -> dict[str, Any]:
-        answer = self._core.read_namespaced_secret(
-            self._place.secret,
-            self._place.namespace,
-            _request_timeout=_TIMEOUT_S,
-            _preload_content=False,
-        )
-        return dict(json.loads(answer.data))
+        return self._call("GET", self._secret_path)
 
     def _write(self, secret: dict[str, Any], made: Credentials) -> bool:
         data = {name: base64.b64encode(pem).decode("ascii") for name, pem in made.data().items()}
         try:
-            self._core.replace_namespaced_secret(
-                self._place.secret,
-                self._place.namespace,
-                {**secret, "data": data},
-                _request_timeout=_TIMEOUT_S,
-                _preload_content=False,
-            )
+            self._call("PUT", self._secret_path, {**secret, "data": data})
         except ApiException as error:
             if error.status == _CONFLICT:
                 return False
@@ -107,10 +113,7 @@ class Keeper:
         return True
 
     def _webhooks(self) -> list[dict[str, Any]]:
-        answer = self._admission.read_mutating_webhook_configuration(
-            self._place.configuration, _request_timeout=_TIMEOUT_S, _preload_content=False
-        )
-        return list(json.loads(answer.data)["webhooks"])
+        return list(self._call("GET", self._configuration_path)["webhooks"])
 
     def _tell(self, webhooks: Sequence[Mapping[str, Any]], bundle: bytes) -> None:
         """Write the bundle into every webhook of the configuration that has another."""
@@ -121,12 +124,12 @@ class Keeper:
             if one["clientConfig"].get("caBundle") != told
         ]
         if stale:
-            self._admission.patch_mutating_webhook_configuration(
-                self._place.configuration,
-                {"webhooks": stale},
-                _request_timeout=_TIMEOUT_S,
-                _preload_content=False,
-            )
+            self._call("PATCH", self._configuration_path, {"webhooks": stale}, kind=STRATEGIC)
+
+    def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, kind: str = JSON
+    ) -> dict[str, Any]:
+        return self._connection.call(method, path, body, kind=kind, timeout_s=_TIMEOUT_S)
 
 
 def _bundle(webhooks: Sequence[Mapping[str, Any]]) -> bytes:

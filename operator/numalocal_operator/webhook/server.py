@@ -5,6 +5,7 @@ import json
 import os
 import ssl
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from aiohttp import web
@@ -18,18 +19,35 @@ PATH: Final = "/mutate"
 READY: Final = "/readyz"
 _MOST_BYTES: Final = 8 << 20
 """A pod has at most 1.5 MiB in etcd; a review holds it once, and its old self."""
+_THREADS: Final = 4
+_LAST_ANSWERS_S: Final = 5.0
+"""What is being answered may take so long when the process ends: the API server waits no longer."""
 
 Pools = Callable[[], Mapping[str, PoolNumbers] | None]
 """Gives what nodes offer now, None while they have not been seen yet."""
 
 
 class Server:
-    """Answers reviews with the certificate that it was given last."""
+    """Answers reviews with the certificate that it was given last.
 
-    def __init__(self, pools: Pools, image: CheckImage, port: int = PORT) -> None:
+    `standing` says in a few words whether this replica leads: all of them answer.
+    """
+
+    def __init__(
+        self,
+        pools: Pools,
+        image: CheckImage,
+        port: int = PORT,
+        address: str = "",
+        standing: Callable[[], str] = lambda: "",
+    ) -> None:
         self._pools = pools
         self._image = image
-        self._port = port
+        self._place = address or None, port
+        self._standing = standing
+        self._is_ending = False
+        # Its own: while the API server is away, calls of it may hold all other threads.
+        self._threads = ThreadPoolExecutor(_THREADS, "webhook")
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._credentials: Credentials | None = None
@@ -39,10 +57,10 @@ class Server:
         """Listen; until there is a certificate no handshake succeeds."""
         app = web.Application(client_max_size=_MOST_BYTES)
         app.add_routes([web.post(PATH, self._mutate), web.get(READY, self._ready)])
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_ANSWERS_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, port=self._port, ssl_context=self._context)
-        await site.start()
+        address, port = self._place
+        await web.TCPSite(self._runner, address, port, ssl_context=self._context).start()
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -50,10 +68,15 @@ class Server:
         addresses = sorted(self._runner.addresses if self._runner else (), key=len)
         return tuple(address[1] for address in addresses)
 
+    def end(self) -> None:
+        """Answer on, but keep no connection: the API server asks another replica next."""
+        self._is_ending = True
+
     async def stop(self) -> None:
         """Answer what has been asked, and listen no more."""
         if self._runner is not None:
             await self._runner.cleanup()
+        self._threads.shutdown(wait=False)
 
     def serve_with(self, credentials: Credentials) -> None:
         """Take a certificate for all connections from now on."""
@@ -74,7 +97,11 @@ class Server:
             return web.Response(status=503, text="the nodes have not been seen yet; try again")
         body = await request.read()
         # Beside the loop: a pod as large as can be takes a second, and others go on meanwhile.
-        return await asyncio.to_thread(self._answer, body, pools)
+        loop = asyncio.get_running_loop()
+        answered = await loop.run_in_executor(self._threads, self._answer, body, pools)
+        if self._is_ending:
+            answered.force_close()
+        return answered
 
     def _answer(self, body: bytes, pools: Mapping[str, PoolNumbers]) -> web.Response:
         try:
@@ -85,4 +112,4 @@ class Server:
     async def _ready(self, _request: web.Request) -> web.Response:
         if self._pools() is None:
             return web.Response(status=503, text="the nodes have not been seen yet")
-        return web.Response(text="ok")
+        return web.Response(text=f"ok: {self._standing()}")

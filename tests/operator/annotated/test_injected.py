@@ -1,6 +1,7 @@
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +12,8 @@ from numalocal_operator.annotated import injected as annotated
 from numalocal_operator.annotated.bound import CONDITION, Condition
 from numalocal_operator.annotated.injected import Injected
 from numalocal_operator.api.cluster import Cluster
+from numalocal_operator.api.connection import NotLeading
 from numalocal_operator.observing.topologies import Topologies
-from numalocal_operator.webhook.keeper import Keeper
-from numalocal_operator.webhook.server import Server
 
 from ..builders import over, owned, running, topology
 from ..fake_api import EVENTS, PODS, FakeApi
@@ -45,27 +45,27 @@ def raw_pod(container_id: str = "c-1", *, said: Any = None) -> dict[str, Any]:
     }
 
 
-class StillServer(Server):
-    """Opens no port."""
+class AtOnce(Executor):
+    """Does in the caller's thread what is submitted."""
 
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    async def start(self) -> None:
-        self.heard.append("start")
-
-    async def stop(self) -> None:
-        self.heard.append("stop")
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
 
 
-class StillKeeper(Keeper):
-    """Calls nobody."""
+class Standing:
+    """Whether this replica leads."""
 
-    def __init__(self) -> None:
-        """Keep nothing."""
+    leads = True
 
-    async def run(self) -> None:
-        await asyncio.sleep(3600)
+    def __call__(self) -> bool:
+        return self.leads
+
+
+@pytest.fixture
+def standing() -> Standing:
+    return Standing()
 
 
 @pytest.fixture
@@ -74,21 +74,16 @@ def topologies() -> Topologies:
 
 
 @pytest.fixture
-def injected(cluster: Cluster, topologies: Topologies) -> Injected:
-    return Injected(cluster, topologies)
+def injected(cluster: Cluster, topologies: Topologies, standing: Standing) -> Injected:
+    return Injected(cluster, topologies, standing, AtOnce())
 
 
 @pytest.fixture
-def server() -> StillServer:
-    return StillServer()
-
-
-@pytest.fixture
-def handlers(injected: Injected, server: StillServer) -> dict[str, Any]:
+def handler(injected: Injected) -> Any:
     registry = kopf.OperatorRegistry()
-    annotated.register(registry, injected, server, StillKeeper())
-    found: list[Any] = [*registry._activities._handlers, *registry._watching._handlers]
-    return {one.fn.__name__: one for one in found}
+    annotated.register(registry, injected)
+    (found,) = registry._watching._handlers
+    return found
 
 
 def bound(api: FakeApi) -> dict[str, Any]:
@@ -104,44 +99,17 @@ def events(api: FakeApi) -> list[tuple[str, str]]:
     ]
 
 
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.01)
-
-
-def played(scene: Callable[[], Awaitable[None]]) -> None:
-    async def run() -> None:
-        await scene()
-
-    asyncio.run(run())
-
-
-def test_the_webhook_is_served_as_long_as_the_operator_runs(
-    handlers: dict[str, Any], server: StillServer
-) -> None:
-    async def run() -> None:
-        await handlers["serve"].fn()
-        await handlers["end"].fn()
-
-    asyncio.run(run())
-
-    assert server.heard == ["start", "stop"]
-
-
-def test_only_pods_that_were_given_sets_by_annotation_are_watched(
-    handlers: dict[str, Any],
-) -> None:
-    assert handlers["injected_changed"].labels == {"numalocal.io/injected": "true"}
+def test_only_pods_that_were_given_sets_by_annotation_are_watched(handler: Any) -> None:
+    assert handler.labels == {"numalocal.io/injected": "true"}
 
 
 def test_a_bound_pod_gets_its_condition_beside_the_others_and_one_event(
-    api: FakeApi, handlers: dict[str, Any], topologies: Topologies
+    api: FakeApi, handler: Any, topologies: Topologies
 ) -> None:
     topologies.observed(topology(sets=[owned("u-1", "c-1")]))
     api.put(PODS, raw_pod())
 
-    asyncio.run(handlers["injected_changed"].fn(type="MODIFIED", body=raw_pod()))
+    asyncio.run(handler.fn(type="MODIFIED", body=raw_pod()))
 
     ready, said = api.objects[f"{PODS}/p"]["status"]["conditions"]
     assert ready == {"type": "Ready"}
@@ -157,13 +125,9 @@ def test_what_is_told_already_is_not_told_again(
     topologies.observed(topology(sets=[owned("u-1", "c-1")]))
     api.put(PODS, raw_pod())
 
-    async def scene() -> None:
-        await injected.observed(raw_pod(), gone=False)
-        await injected.observed(raw_pod(said=bound(api)), gone=False)
-        injected.told(frozenset({"u-1"}))
-        await asyncio.sleep(0.05)
-
-    played(scene)
+    injected.observed(raw_pod(), gone=False)
+    injected.observed(raw_pod(said=bound(api)), gone=False)
+    injected.told(frozenset({"u-1"}))
 
     assert [method for method, _ in api.requests] == ["PATCH", "POST"]
 
@@ -173,18 +137,15 @@ def test_a_pods_event_may_come_before_its_nodes(
 ) -> None:
     api.put(PODS, raw_pod())
 
-    async def scene() -> None:
-        await injected.observed(raw_pod(), gone=False)
-        assert (bound(api)["status"], bound(api)["reason"]) == ("Unknown", "Starting")
-        injected.told(topologies.observed(topology(sets=[owned("u-1", "c-1")])))
-        await until(lambda: bound(api)["status"] == "True")
-        await injected.observed(raw_pod("c-2"), gone=False)
-        assert bound(api)["status"] == "Unknown", "the engine started anew"
-        injected.told(topologies.observed(topology(sets=[owned("u-1", "c-2", "Unbound")])))
-        await until(lambda: bound(api)["status"] == "False")
-        await until(lambda: len(events(api)) == 2)
-
-    played(scene)
+    injected.observed(raw_pod(), gone=False)
+    assert (bound(api)["status"], bound(api)["reason"]) == ("Unknown", "Starting")
+    injected.told(topologies.observed(topology(sets=[owned("u-1", "c-1")])))
+    assert bound(api)["status"] == "True"
+    injected.observed(raw_pod("c-2"), gone=False)
+    assert bound(api)["status"] == "Unknown", "the engine started anew"
+    injected.told(topologies.observed(topology(sets=[owned("u-1", "c-2", "Unbound")])))
+    assert bound(api)["status"] == "False"
+    assert len(events(api)) == 2
 
     assert bound(api)["reason"] == "StartedUnbound"
     assert events(api) == [("Normal", "Verified"), ("Warning", "StartedUnbound")]
@@ -196,12 +157,9 @@ def test_what_a_node_takes_back_is_told_of_a_pod_that_was_bound(
     topologies.observed(topology(sets=[owned("u-1", "c-1")]))
     api.put(PODS, raw_pod())
 
-    async def scene() -> None:
-        await injected.observed(raw_pod(), gone=False)
-        injected.told(topologies.observed(topology(sets=[owned("u-1", "c-1", "Unbound")])))
-        await until(lambda: bound(api)["reason"] == "StartedUnbound")
-
-    played(scene)
+    injected.observed(raw_pod(), gone=False)
+    injected.told(topologies.observed(topology(sets=[owned("u-1", "c-1", "Unbound")])))
+    assert bound(api)["reason"] == "StartedUnbound"
 
 
 def test_a_pod_that_goes_is_left_alone(
@@ -211,13 +169,9 @@ def test_a_pod_that_goes_is_left_alone(
     going["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z"
     api.put(PODS, raw_pod())
 
-    async def scene() -> None:
-        await injected.observed(raw_pod(), gone=True)
-        await injected.observed(going, gone=False)
-        injected.told(topologies.observed(topology(sets=[owned("u-1", "c-1")])))
-        await asyncio.sleep(0.05)
-
-    played(scene)
+    injected.observed(raw_pod(), gone=True)
+    injected.observed(going, gone=False)
+    injected.told(topologies.observed(topology(sets=[owned("u-1", "c-1")])))
 
     assert api.requests == []
 
@@ -260,19 +214,15 @@ def test_a_pod_that_was_bound_is_told_so_when_its_engine_has_ended(
     topologies.observed(topology(sets=[owned("u-1", "c-1")]))
     api.put(PODS, raw_pod())
 
-    async def scene() -> None:
-        await injected.observed(raw_pod(), gone=False)
-        for look in looks:
-            if look == "node":
-                injected.told(topologies.observed(topology(sets=[])))
-                await asyncio.sleep(0.05)
-            else:
-                seen = ended_pod("Running" if look == "ended" else phase, exit_code)
-                seen["status"]["conditions"] = [bound(api)]
-                await injected.observed(seen, gone=False)
-            assert bound(api)["status"] == "True", look
-
-    played(scene)
+    injected.observed(raw_pod(), gone=False)
+    for look in looks:
+        if look == "node":
+            injected.told(topologies.observed(topology(sets=[])))
+        else:
+            seen = ended_pod("Running" if look == "ended" else phase, exit_code)
+            seen["status"]["conditions"] = [bound(api)]
+            injected.observed(seen, gone=False)
+        assert bound(api)["status"] == "True", look
 
     assert events(api) == [("Normal", "Verified")]
 
@@ -284,14 +234,11 @@ def test_an_engine_that_is_started_again_is_not_bound_until_then(
     topologies.observed(topology(sets=[owned("u-1", "c-1")]))
     api.put(PODS, raw_pod())
 
-    async def scene() -> None:
-        await injected.observed(raw_pod(), gone=False)
-        topologies.observed(topology(sets=[]))
-        await injected.observed(ended_pod(restartPolicy="Always"), gone=False)
-        assert bound(api)["status"] == "Unknown"
-        await injected.observed(ended_pod("Failed", restartPolicy="Always"), gone=False)
-
-    played(scene)
+    injected.observed(raw_pod(), gone=False)
+    topologies.observed(topology(sets=[]))
+    injected.observed(ended_pod(restartPolicy="Always"), gone=False)
+    assert bound(api)["status"] == "Unknown"
+    injected.observed(ended_pod("Failed", restartPolicy="Always"), gone=False)
 
     assert bound(api)["status"] == "True"
 
@@ -307,7 +254,7 @@ def test_an_operator_that_starts_anew_believes_what_was_told_of_the_engine_that_
     """Its node has taken its word back already."""
     api.put(PODS, raw(said=told_at(AFTER)))
 
-    played(lambda: injected.observed(raw(said=told_at(AFTER)), gone=False))
+    injected.observed(raw(said=told_at(AFTER)), gone=False)
 
     assert bound(api)["status"] == "True"
 
@@ -319,7 +266,7 @@ def test_an_operator_that_starts_anew_does_not_believe_what_was_told_of_another_
 ) -> None:
     api.put(PODS, raw(said=told_at(timestamp)))
 
-    played(lambda: injected.observed(raw(said=told_at(timestamp)), gone=False))
+    injected.observed(raw(said=told_at(timestamp)), gone=False)
 
     assert bound(api)["status"] == "Unknown"
 
@@ -330,7 +277,7 @@ def test_a_node_is_believed_more_than_what_was_told(
     topologies.observed(topology(sets=[owned("u-1", "c-1", "Unbound")]))
     api.put(PODS, raw_pod(said=told_at(AFTER)))
 
-    played(lambda: injected.observed(raw_pod(said=told_at(AFTER)), gone=False))
+    injected.observed(raw_pod(said=told_at(AFTER)), gone=False)
 
     assert bound(api)["reason"] == "StartedUnbound"
 
@@ -342,7 +289,7 @@ def test_a_pod_that_ended_before_its_node_was_heard_is_told_to_be_unknown(
     ended = ended_pod("Succeeded", said=before)
     api.put(PODS, ended)
 
-    played(lambda: injected.observed(ended, gone=False))
+    injected.observed(ended, gone=False)
 
     assert (bound(api)["status"], bound(api)["reason"]) == ("Unknown", "Ended")
     assert bound(api)["message"] == (
@@ -355,7 +302,7 @@ def test_what_was_said_of_a_pod_that_was_evicted_holds(api: FakeApi, injected: I
     evicted["status"]["containerStatuses"] = []
     api.put(PODS, evicted)
 
-    played(lambda: injected.observed(evicted, gone=False))
+    injected.observed(evicted, gone=False)
 
     assert api.requests == []
 
@@ -368,7 +315,7 @@ def test_a_pod_whose_check_refused_and_that_has_ended_says_so(
     check["state"]["terminated"] = {"exitCode": 1, "message": "no such CPU"}
     api.put(PODS, refused)
 
-    played(lambda: injected.observed(refused, gone=False))
+    injected.observed(refused, gone=False)
 
     assert bound(api)["reason"] == "CheckRefused"
 
@@ -378,7 +325,7 @@ def test_a_pod_that_the_kubelet_did_not_admit_says_why(api: FakeApi, injected: I
     failed["status"] = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "full"}
     api.put(PODS, failed)
 
-    played(lambda: injected.observed(failed, gone=False))
+    injected.observed(failed, gone=False)
 
     assert (bound(api)["status"], bound(api)["reason"]) == ("Unknown", "Ended")
     assert bound(api)["message"].startswith("UnexpectedAdmissionError: full")
@@ -389,7 +336,7 @@ def test_a_label_alone_says_nothing_of_a_pod(api: FakeApi, injected: Injected) -
     forged["metadata"] |= {"labels": {"numalocal.io/injected": "true"}, "annotations": {}}
     api.put(PODS, forged)
 
-    played(lambda: injected.observed(forged, gone=False))
+    injected.observed(forged, gone=False)
 
     assert api.requests == []
 
@@ -397,7 +344,7 @@ def test_a_label_alone_says_nothing_of_a_pod(api: FakeApi, injected: Injected) -
 def test_what_is_not_known_yet_is_no_event(api: FakeApi, cluster: Cluster) -> None:
     api.put(PODS, raw_pod())
 
-    annotated.tell(cluster, NAMED, Condition("Unknown", "Checking", "waits"), NOW)
+    assert annotated.tell(cluster, NAMED, Condition("Unknown", "Checking", "waits"), NOW)
 
     assert [method for method, _ in api.requests] == ["PATCH"]
 
@@ -408,6 +355,99 @@ def test_an_api_server_that_refuses_stops_nobody(
     api.put(PODS, raw_pod())
     api.refusals["PATCH", f"{PODS}/p/status"] = (500, "etcd is away")
 
-    annotated.tell(cluster, NAMED, Condition("True", "Verified", "bound"), NOW)
+    assert not annotated.tell(cluster, NAMED, Condition("True", "Verified", "bound"), NOW)
 
     assert caplog.records[0].getMessage() == "condition not told"
+
+
+def test_a_follower_tells_nothing_until_it_leads(
+    api: FakeApi, injected: Injected, topologies: Topologies, standing: Standing
+) -> None:
+    standing.leads = False
+    topologies.observed(topology(sets=[owned("u-1", "c-1")]))
+    api.put(PODS, raw_pod())
+
+    injected.observed(raw_pod(), gone=False)
+    injected.tell_untold()
+    assert api.requests == []
+
+    standing.leads = True
+    injected.tell_untold()
+    injected.tell_untold()
+
+    assert events(api) == [("Normal", "Verified")]
+    assert [method for method, _ in api.requests] == ["PATCH", "POST"]
+
+
+def test_what_the_leader_before_has_told_is_not_told_again(
+    api: FakeApi, injected: Injected, topologies: Topologies, standing: Standing
+) -> None:
+    standing.leads = False
+    topologies.observed(topology(sets=[owned("u-1", "c-1")]))
+    api.put(PODS, raw_pod())
+    injected.observed(raw_pod(), gone=False)
+    told = bound_by_another(api, topologies)
+
+    injected.observed(raw_pod(said=told), gone=False)
+    standing.leads = True
+    injected.tell_untold()
+
+    assert api.requests == []
+
+
+def bound_by_another(api: FakeApi, topologies: Topologies) -> dict[str, Any]:
+    """Give the condition as another replica writes it."""
+    told: list[dict[str, Any]] = []
+
+    class Elsewhere(Cluster):
+        """Keeps what is told."""
+
+        def __init__(self) -> None:
+            """Call nobody."""
+
+        def tell_pod(self, metadata: Any, condition: Any) -> None:
+            told.append(condition)
+
+        def event(self, involved: Any, kind: str, reason: str, message: str, now: str) -> None:
+            """Tell nobody."""
+
+    Injected(Elsewhere(), topologies, lambda: True, AtOnce()).observed(raw_pod(), gone=False)
+    (found,) = told
+    return found
+
+
+def test_what_could_not_be_told_is_told_later(
+    api: FakeApi, injected: Injected, topologies: Topologies
+) -> None:
+    topologies.observed(topology(sets=[owned("u-1", "c-1")]))
+    api.put(PODS, raw_pod())
+    api.refusals["PATCH", f"{PODS}/p/status"] = (503, "busy")
+    injected.observed(raw_pod(), gone=False)
+    api.refusals.clear()
+
+    injected.tell_untold()
+
+    assert events(api) == [("Normal", "Verified")]
+
+
+def test_a_write_that_the_gate_holds_back_is_told_by_who_leads_next(
+    injected: Injected, topologies: Topologies, api: FakeApi, standing: Standing
+) -> None:
+    class Gone(Cluster):
+        """Has ceased to lead between the question and the write."""
+
+        def __init__(self) -> None:
+            """Call nobody."""
+
+        def tell_pod(self, metadata: Any, condition: Any) -> None:
+            raise NotLeading
+
+    topologies.observed(topology(sets=[owned("u-1", "c-1")]))
+    api.put(PODS, raw_pod())
+    injected._cluster, there = Gone(), injected._cluster
+    injected.observed(raw_pod(), gone=False)
+    injected._cluster = there
+
+    injected.tell_untold()
+
+    assert events(api) == [("Normal", "Verified")]

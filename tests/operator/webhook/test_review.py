@@ -43,7 +43,10 @@ def test_a_pod_that_asks_is_patched_to_what_it_becomes() -> None:
     assert engine["resources"]["limits"] == {"numalocal.io/cpuset": "1"}
     assert engine["resources"]["requests"]["cpu"] == "4"
     assert check["name"] == "numalocal-check"
-    assert made["metadata"]["labels"] == {"numalocal.io/injected": "true"}
+    assert made["metadata"]["labels"] == {
+        "numalocal.io/bound": "true",
+        "numalocal.io/injected": "true",
+    }
     assert made["spec"]["dnsPolicy"] == "Default"
 
 

@@ -1,0 +1,120 @@
+"""What watches ends for many reasons, and is started again; nothing of ours ends with it."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from numalocal_operator.watching import Watch
+
+
+def until(holds: Callable[[], object], timeout_s: float = 10) -> None:
+    end = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
+
+
+def test_what_ends_or_fails_is_started_again(caplog: pytest.LogCaptureFixture) -> None:
+    runs: list[int] = []
+
+    async def operate(stop: asyncio.Event) -> None:
+        runs.append(threading.get_ident())
+        match len(runs):
+            case 1:
+                raise RuntimeError("an ERROR in the watch:\n  internal")
+            case 2:
+                raise asyncio.CancelledError
+            case 3:
+                return
+            case _:
+                await stop.wait()
+
+    with caplog.at_level(logging.WARNING):
+        watch = Watch(operate, first_retry_s=0.01)
+        watch.start()
+        until(lambda: len(runs) == 4)
+        assert watch.lives
+        watch.stop(10)
+
+    assert not watch.lives
+    assert len(runs) == 4
+    assert set(runs) != {threading.get_ident()}, "in a thread of its own"
+    told = [vars(one) for one in caplog.records if one.getMessage() == "watches ended"]
+    assert [one["err"] for one in told] == [
+        "RuntimeError: an ERROR in the watch: internal",
+        "CancelledError: ",
+        "without a word",
+    ]
+    assert [one["retry_s"] for one in told] == [0.01, 0.02, 0.04]
+
+
+def test_it_stops_while_it_waits_for_its_next_try() -> None:
+    runs: list[int] = []
+
+    async def operate(_stop: asyncio.Event) -> None:
+        runs.append(1)
+        raise RuntimeError
+
+    watch = Watch(operate, first_retry_s=60)
+    watch.start()
+    until(lambda: runs)
+    began_s = time.monotonic()
+    watch.stop(10)
+
+    assert time.monotonic() - began_s < 5
+    assert len(runs) == 1
+
+
+def test_a_stop_that_comes_first_is_not_lost() -> None:
+    async def operate(stop: asyncio.Event) -> None:
+        await stop.wait()
+
+    watch: Watch = Watch(operate)
+    began_s = time.monotonic()
+    watch.start()
+    watch.stop(10)
+
+    assert time.monotonic() - began_s < 5
+    assert not watch.lives
+
+
+def test_what_cancels_all_younger_tasks_as_kopf_does_leaves_the_pulse() -> None:
+    runs: list[int] = []
+
+    async def operate(stop: asyncio.Event) -> None:
+        runs.append(1)
+        existing = asyncio.all_tasks()
+        younger = asyncio.create_task(asyncio.sleep(3600))
+        await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - existing:
+            task.cancel()
+        assert younger.cancelling()
+        await stop.wait()
+
+    watch = Watch(operate)
+    watch.start()
+    until(lambda: runs)
+    time.sleep(0.1)
+    assert watch.lives
+    watch.stop(10)
+
+
+def test_one_that_does_not_heed_the_stop_holds_nobody() -> None:
+    entered = threading.Event()
+
+    async def operate(_stop: asyncio.Event) -> None:
+        entered.set()
+        await asyncio.sleep(2)
+
+    watch = Watch(operate)
+    watch.start()
+    assert entered.wait(10)
+    began_s = time.monotonic()
+    watch.stop(0.1)
+
+    assert time.monotonic() - began_s < 1
+    watch.stop(10)
