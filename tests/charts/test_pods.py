@@ -47,6 +47,16 @@ def test_the_operator_is_spread_as_the_values_say(render: Render) -> None:
     assert pod_of(made, "operator")["spec"]["topologySpreadConstraints"] == spread
 
 
+def test_operators_are_on_two_nodes_where_there_are_two(render: Render) -> None:
+    pod = pod_of(rendered(render), "operator")
+    (spread,) = pod["spec"]["topologySpreadConstraints"]
+
+    assert spread["topologyKey"] == "kubernetes.io/hostname"
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway", "one node is no reason to wait"
+    assert spread["matchLabelKeys"] == ["pod-template-hash"], "a rollout counts its own alone"
+    assert spread["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+
+
 @PARTS
 def test_pods_have_the_labels_and_annotations_that_the_values_add(
     render: Render, objects: Objects, part: str

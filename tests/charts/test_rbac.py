@@ -83,6 +83,21 @@ def test_the_one_secret_is_its_own_and_its_configuration_too(objects: Objects) -
     assert secrets["resourceNames"] == named[0]["resourceNames"] == ["numalocal-webhook"]
 
 
+def test_the_one_lease_is_its_own(objects: Objects) -> None:
+    lease, role = objects["Lease", NAME], objects["Role", "numalocal-leader"]
+    binding = objects["RoleBinding", "numalocal-leader"]
+    own, anew = role["rules"]
+
+    assert "spec" not in lease, "who holds it stands there, and an upgrade must not say otherwise"
+    assert (own["resources"], own["verbs"]) == (["leases"], ["get", "update"])
+    assert own["resourceNames"] == [NAME]
+    assert (anew["resources"], anew["verbs"]) == (["leases"], ["create"])
+    for one in (lease, role, binding):
+        assert one["metadata"]["namespace"] == "numalocal-system"
+    assert binding["roleRef"]["name"] == "numalocal-leader"
+    assert binding["subjects"][0]["name"] == NAME
+
+
 def test_an_operator_of_one_namespace_may_do_nothing_to_the_pods_of_another(
     render: Render,
 ) -> None:
@@ -163,3 +178,10 @@ def test_a_drain_waits_for_no_operator_and_leaves_one_of_two(objects: Objects) -
 
     assert (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
     assert budget["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+
+
+def test_a_single_operator_has_no_budget(render: Render) -> None:
+    made = by_name(render("--set=operator.replicas=1"))
+
+    assert made["Deployment", NAME]["spec"]["replicas"] == 1
+    assert not [name for kind, name in made if kind == "PodDisruptionBudget"]

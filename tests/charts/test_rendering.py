@@ -9,6 +9,9 @@ import yaml
 from numalocal.sets.poolfile import parse_pools
 from numalocal.sets.pools import Pool
 from numalocal_deviceplugin import config
+from numalocal_operator.probes import PATH
+from numalocal_operator.running import ALL_ENDED_S
+from numalocal_operator.webhook.server import READY
 
 from .conftest import CHART, GROUPS, ROOT, Document, Helm, Render, by_name
 
@@ -98,6 +101,8 @@ def test_the_operator_is_told_the_image_of_the_check_and_where_its_webhook_is(
         "NUMALOCAL_BINDER_PULL_POLICY": "IfNotPresent",
         "NUMALOCAL_LOG_LEVEL": "info",
         "NUMALOCAL_NAMESPACE": "",
+        "NUMALOCAL_LEASE_NAMESPACE": "numalocal-system",
+        "NUMALOCAL_LEASE": "numalocal-operator",
         "NUMALOCAL_WEBHOOK_NAMESPACE": "numalocal-system",
         "NUMALOCAL_WEBHOOK_SERVICE": "numalocal-webhook",
         "NUMALOCAL_WEBHOOK_SECRET": "numalocal-webhook",
@@ -182,15 +187,38 @@ def test_the_operator_runs_as_nobody_and_sees_nothing_of_the_node(
     assert "volumes" not in operator
 
 
-def test_a_node_never_has_two_agents_and_the_cluster_never_two_operators(objects: Objects) -> None:
+def test_a_node_never_has_two_agents(objects: Objects) -> None:
     agent = objects["DaemonSet", "numalocal-agent"]["spec"]
-    operator = objects["Deployment", "numalocal-operator"]["spec"]
 
     assert agent["updateStrategy"] == {
         "type": "RollingUpdate",
         "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0},
     }
-    assert (operator["replicas"], operator["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_an_operator_ends_once_another_is_ready(objects: Objects) -> None:
+    operator = objects["Deployment", "numalocal-operator"]["spec"]
+
+    assert operator["replicas"] == 2
+    assert operator["strategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+    }
+    assert operator["template"]["spec"]["terminationGracePeriodSeconds"] > ALL_ENDED_S
+
+
+@pytest.mark.parametrize("webhook", ["true", "false"])
+def test_an_operator_lives_whoever_leads_and_is_ready_once_its_webhook_answers(
+    render: Render, webhook: str
+) -> None:
+    made = by_name(render(f"--set=webhook.enabled={webhook}"))
+    (container,) = pod_spec(made["Deployment", "numalocal-operator"])["containers"]
+
+    for probe in ("startupProbe", "livenessProbe"):
+        assert container[probe]["httpGet"] == {"path": PATH, "port": "health"}
+    ready = {"path": READY, "port": "webhook", "scheme": "HTTPS"}
+    found = container.get("readinessProbe", {}).get("httpGet")
+    assert found == (ready if webhook == "true" else None)
 
 
 def test_a_rollout_waits_for_an_agent_that_stays_ready(
