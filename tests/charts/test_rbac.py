@@ -14,6 +14,7 @@ AGENT = {
     ("nodecputopologies.numalocal.io", "create"),
     ("nodecputopologies/status.numalocal.io", "patch"),
 }
+COMPANIONS = ("services", "poddisruptionbudgets.policy")
 OPERATOR = {
     ("cpuinferenceworkers.numalocal.io", "get"),
     ("cpuinferenceworkers.numalocal.io", "list"),
@@ -33,6 +34,8 @@ OPERATOR = {
     ("nodecputopologies.numalocal.io", "get"),
     ("nodecputopologies.numalocal.io", "list"),
     ("nodecputopologies.numalocal.io", "watch"),
+    *((kind, verb) for kind in COMPANIONS for verb in ("get", "list", "watch")),
+    *((kind, verb) for kind in COMPANIONS for verb in ("create", "patch", "delete")),
     ("events", "create"),
     ("customresourcedefinitions.apiextensions.k8s.io", "list"),
     ("customresourcedefinitions.apiextensions.k8s.io", "watch"),

@@ -10,11 +10,12 @@ from tests.operator.kstatus import CURRENT, IN_PROGRESS
 from lab.api_server import ApiServer
 from lab.commands import LabError
 from nodeless import named, node
-from spaces import Space, soon
+from spaces import Raw, Space, soon
 from test_verified import operating
 from watched import until_seen, watching
 
 NODE = "node-p"
+WORKER_LABEL = "numalocal.io/worker"
 RESTRICTED = {
     "securityContext": {
         "allowPrivilegeEscalation": False,
@@ -160,3 +161,67 @@ def test_scaling_and_waiting_by_kubectl_and_what_it_shows(api: ApiServer) -> Non
 
 def columns(here: Space) -> list[str]:
     return here.kubectl("get", "ciw", "llama", "--no-headers").split()
+
+
+def test_a_service_and_a_budget_come_change_and_go_as_asked_and_what_others_add_stays(
+    api: ApiServer,
+) -> None:
+    here = space(api, "companions")
+    port = {"ports": [{"name": "http", "containerPort": 8000}]}
+    here.worker("llama", port, service={}, disruptionBudget={"minAvailable": "50%"})
+    for kind in ("service", "pdb"):
+        soon(kind, lambda kind=kind: here.is_there(kind, "llama"))
+    before = {kind: here.get(kind, "llama") for kind in ("service", "pdb")}
+    assert before["service"]["spec"]["ports"][0]["targetPort"] == 8000
+    assert before["pdb"]["spec"]["minAvailable"] == "50%"
+
+    public = {"metadata": {"annotations": {"a": "b"}}, "spec": {"type": "LoadBalancer"}}
+    edit(here, "service", public)
+    edit(here, "service", {"spec": {"selector": {"app": "mine"}}})
+    edit(here, "pdb", {"spec": {"minAvailable": 0}})
+    here.worker("llama", port, service={"ports": [{"port": 80}]}, disruptionBudget={})
+
+    def spec(kind: str) -> Raw:
+        found: Raw = here.get(kind, "llama")["spec"]
+        return found
+
+    soon("the port", lambda: [one["port"] for one in spec("service")["ports"]] == [80])
+    soon("the selector", lambda: spec("service")["selector"] == {WORKER_LABEL: "llama"})
+    soon("the amount", lambda: spec("pdb").get("maxUnavailable") == 1)
+    assert "minAvailable" not in spec("pdb")
+    service = here.get("service", "llama")
+    assert service["spec"]["type"] == "LoadBalancer"
+    assert service["metadata"]["annotations"] == {"a": "b"}
+    assert service["metadata"]["uid"] == before["service"]["metadata"]["uid"]
+
+    here.kubectl("delete", "service/llama", "pdb/llama", "--wait=false")
+    for kind in ("service", "pdb"):
+        soon(f"another {kind}", lambda kind=kind: here.is_there(kind, "llama"))
+    here.worker("llama", port, service={"type": "Headless"})
+    soon("no budget", lambda: not here.is_there("pdb", "llama"))
+    soon("no address", lambda: spec("service")["clusterIP"] == "None")
+    soon("a named pod", lambda: here.get("pod", "llama-0")["spec"].get("subdomain") == "llama")
+    here.worker("llama", port)
+    soon("no service", lambda: not here.is_there("service", "llama"))
+
+
+def edit(here: Space, kind: str, patch: Raw) -> None:
+    here.kubectl("patch", kind, "llama", "--type=merge", f"--patch={json.dumps(patch)}")
+
+
+def test_somebody_elses_service_of_the_name_is_left_alone_and_told(api: ApiServer) -> None:
+    here = space(api, "taken")
+    here.kubectl("create", "service", "clusterip", "llama", "--tcp=1")
+
+    here.worker("llama", service={"ports": [{"port": 80}]}, disruptionBudget={})
+
+    message = here.wait_condition("llama", "Degraded", "NameTaken")
+    assert message == (
+        "Service llama: there is one that is not this worker's; delete it, or leave out spec.service"
+    )
+    assert here.is_there("pdb", "llama"), "the rest is as asked"
+    here.wait_pods("llama-0")
+    assert here.get("service", "llama")["spec"]["ports"][0]["port"] == 1
+    here.worker("llama")
+    soon("nothing is wrong", lambda: here.condition("llama", "Degraded")["status"] == "False")
+    assert here.is_there("service", "llama")

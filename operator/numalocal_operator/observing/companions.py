@@ -1,13 +1,19 @@
-"""Services and PodDisruptionBudgets: the raw object in, what tells ours from others' out."""
+"""Services and PodDisruptionBudgets as they were seen last, and what tells ours from others'."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any, Final
 
 from numalocal import names
+from numalocal_operator.observing.store import GONE_S, is_old, key_of, version_of
+from numalocal_operator.worklist import Key
+
+Raw = Mapping[str, Any]
 
 SERVICE: Final = "Service"
 BUDGET: Final = "PodDisruptionBudget"
+KINDS: Final = (SERVICE, BUDGET)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +28,7 @@ class Companion:
     kind: str
     name: str
     uid: str
-    version: str
+    version: int
     label: str
     owner_uid: str
     owner_kind: str
@@ -31,7 +37,7 @@ class Companion:
     spec: Mapping[str, Any]
 
 
-def observe(kind: str, raw: Mapping[str, Any]) -> Companion:
+def observe(kind: str, raw: Raw) -> Companion:
     """Keep what is needed; the largest part of such an object tells who wrote which field."""
     metadata = raw["metadata"]
     owners = tuple(metadata.get("ownerReferences") or ())
@@ -40,7 +46,7 @@ def observe(kind: str, raw: Mapping[str, Any]) -> Companion:
         kind=kind,
         name=metadata["name"],
         uid=metadata["uid"],
-        version=str(metadata.get("resourceVersion") or ""),
+        version=version_of(metadata),
         label=(metadata.get("labels") or {}).get(names.LABEL_WORKER, ""),
         owner_uid=owner.get("uid", ""),
         owner_kind=owner.get("kind", ""),
@@ -48,3 +54,63 @@ def observe(kind: str, raw: Mapping[str, Any]) -> Companion:
         deleting="deletionTimestamp" in metadata,
         spec=raw.get("spec") or {},
     )
+
+
+class Companions:
+    """Services and PodDisruptionBudgets as they were seen last, by kind and name.
+
+    Fed by events and by the answers of our writes, from any thread; what is older never takes the
+    place of what is newer.  The clock gives seconds and only goes forward.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._known: dict[tuple[str, Key], Companion] = {}
+        self._gone: dict[str, float] = {}
+
+    def put(self, kind: str, raw: Raw) -> bool:
+        """Take one; tell whether that is news."""
+        metadata = raw["metadata"]
+        place = kind, key_of(metadata)
+        now = observe(kind, raw)
+        with self._lock:
+            before = self._known.get(place)
+            if now.uid in self._gone or (before and is_old(now.version, before.version)):
+                return False
+            self._known[place] = now
+        return before is None or replace(before, version=now.version) != now
+
+    def drop(self, kind: str, key: Key, uid: str) -> bool:
+        """Forget one that is gone; tell whether it was known."""
+        with self._lock:
+            self._remember(uid)
+            known = self._known.get((kind, key))
+            if known is None or known.uid != uid:
+                return False
+            del self._known[kind, key]
+        return True
+
+    def of(self, key: Key) -> Mapping[str, Companion]:
+        """Give those that have a worker's name, by kind."""
+        found = {kind: self._known.get((kind, key)) for kind in KINDS}
+        return {kind: one for kind, one in found.items() if one is not None}
+
+    def versions(self) -> Mapping[str, int]:
+        """Give the version of each by its uid."""
+        with self._lock:
+            return {one.uid: one.version for one in self._known.values()}
+
+    def keep(self, known: Mapping[str, int], there: frozenset[str]) -> frozenset[Key]:
+        """Forget what was known before a list was asked for and is not in it; give whose it was."""
+        with self._lock:
+            found = [(place, one.uid) for place, one in self._known.items() if one.uid in known]
+        gone = [(place, uid) for place, uid in found if uid not in there]
+        return frozenset(key for (kind, key), uid in gone if self.drop(kind, key, uid))
+
+    def _remember(self, uid: str) -> None:
+        """Remember what is gone while the answer of an earlier write may come; oldest first."""
+        now_s = self._clock()
+        self._gone[uid] = now_s
+        while (oldest := next(iter(self._gone))) and self._gone[oldest] < now_s - GONE_S:
+            del self._gone[oldest]

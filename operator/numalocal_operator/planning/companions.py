@@ -50,12 +50,6 @@ class Taken(NamedTuple):
 Step = Create | Change | Remove | Taken
 
 
-def steps(worker: Worker, there: Mapping[str, Companion]) -> list[Step]:
-    """Give what is to be done; `there` are those of the worker's name, by kind."""
-    found = (step(worker, kind, there.get(kind)) for kind in (SERVICE, BUDGET))
-    return [one for one in found if one is not None]
-
-
 def step(worker: Worker, kind: str, there: Companion | None) -> Step | None:
     """Give what is to be done for one kind; None where nothing is, or where one is going."""
     wanted = _manifest(worker, kind)
@@ -132,7 +126,7 @@ def _metadata(worker: Worker, there: Companion) -> Manifest:
         metadata["labels"] = dict(selector(worker.name))
     if there.owner_uid != worker.uid:
         # A merge writes the whole list: not over owners that have come meanwhile.
-        metadata["resourceVersion"] = there.version
+        metadata["resourceVersion"] = str(there.version)
         metadata["ownerReferences"] = [*there.owners, owner(worker)]
     return {"metadata": {"uid": there.uid, **metadata}} if metadata else {}
 

@@ -18,7 +18,7 @@ def test_a_companion_is_told_by_its_label_and_its_controller() -> None:
         kind=SERVICE,
         name="llama",
         uid="s-1",
-        version="9",
+        version=9,
         label="llama",
         owner_uid="b",
         owner_kind="CpuInferenceWorker",

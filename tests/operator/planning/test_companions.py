@@ -15,7 +15,6 @@ from numalocal_operator.planning.companions import (
     Taken,
     is_leaving,
     step,
-    steps,
 )
 
 from ..builders import make_worker
@@ -63,11 +62,11 @@ def patched(worker: Worker, kind: str, raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_worker_that_asks_for_neither_has_neither() -> None:
-    assert steps(asks(), {}) == []
+    assert [step(asks(), kind, None) for kind in (SERVICE, BUDGET)] == [None, None]
 
 
 def test_a_service_leads_to_the_workers_pods_and_goes_with_it() -> None:
-    (one,) = steps(asks(service={}), {})
+    one = step(asks(service={}), SERVICE, None)
 
     assert isinstance(one, Create)
     metadata, spec = one.manifest["metadata"], one.manifest["spec"]
