@@ -59,7 +59,8 @@ class _Hands:
         except Contended:
             return Done(retry_s=TAKEN_RETRY_S)
         except Refused as error:
-            return Done(trouble=self._trouble(f"{self.kind}Refused", error), retry_s=REFUSED_RETRY_S)
+            trouble = self._trouble(f"{self.kind}Refused", error)
+            return Done(trouble=trouble, retry_s=REFUSED_RETRY_S)
         except TROUBLE as error:
             return Done(trouble=self._trouble(API_ERROR, sentence(error)), error=error)
 
@@ -97,14 +98,15 @@ class _Hands:
     def _seen(self, before: Companion, answer: Raw | None) -> Companion | None:
         """Take the answer of a write: None where it is gone."""
         if answer is None:
-            self.companions.drop(self.kind, self._key, before.uid)
+            self.companions.drop(self.kind, self._key, before.uid, before.version)
             return None
         self.companions.put(self.kind, answer)
         return observe(self.kind, answer)
 
     def _taken(self, other: Companion) -> Done:
         """Tell of somebody else's, and look again: no event of it need reach us."""
-        why = f"there is one that is not this worker's; delete it, or leave out {_FIELDS[self.kind]}"
+        todo = f"delete it, or leave out {_FIELDS[self.kind]}"
+        why = f"there is one that is not this worker's; {todo}"
         trouble = None if is_leaving(other) else self._trouble(NAME_TAKEN, why)
         return Done(trouble=trouble, retry_s=CONFLICT_RETRY_S)
 

@@ -12,8 +12,8 @@ from numalocal_operator.api.cluster import (
     Cluster,
     Contended,
     NameTaken,
-    PodRefused,
     Raw,
+    Refused,
     sentence,
 )
 from numalocal_operator.observing.observed import ObservedPod, started_unbound
@@ -70,7 +70,7 @@ def carry_out(step: Plan, hands: "Hands") -> Done:
     """Do what a step says, up to the first refusal: what the next pod would meet is the same."""
     try:
         hands.do(step)
-    except PodRefused as error:
+    except Refused as error:
         refused = Trouble(POD_REFUSED, f"{hands.what}: {error}")
         return Done(trouble=refused, retry_s=hands.retry_s or REFUSED_RETRY_S)
     except TROUBLE as error:

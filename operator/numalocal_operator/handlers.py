@@ -14,8 +14,10 @@ import kopf
 from numalocal import names
 from numalocal_operator.api.cluster import GROUP, PLURAL, SELECTOR, VERSION
 from numalocal_operator.controller import Controller
-from numalocal_operator.observing.store import Store, key_of, version_of
+from numalocal_operator.observing.companions import BUDGET, SERVICE
+from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Pods, Topologies
+from numalocal_operator.observing.versions import key_of, version_of
 from numalocal_operator.sweeping import Sweep
 
 Raw = Mapping[str, Any]
@@ -51,6 +53,8 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.client_timeout = 330
     settings.watching.chunk_size = _CHUNK
     settings.watching.label_selectors["pods"] = SELECTOR
+    settings.watching.label_selectors["services"] = names.LABEL_WORKER
+    settings.watching.label_selectors["poddisruptionbudgets"] = names.LABEL_WORKER
     settings.queueing.idle_timeout = _IDLE_S
     settings.persistence.diffbase_storage = _Nothing()
 
@@ -83,6 +87,16 @@ class Ears:
             self.controller.observed(key)
         self.controller.heard(kind)
 
+    def companion(self, kind: str | None, what: str, raw: Raw) -> None:
+        """Hear of a Service or a PodDisruptionBudget."""
+        metadata = raw["metadata"]
+        key, known = key_of(metadata), self.store.companions
+        gone = kind == "DELETED"
+        version = version_of(metadata)
+        if known.drop(what, key, metadata["uid"], version) if gone else known.put(what, raw):
+            self.controller.observed(key)
+        self.controller.heard(kind)
+
     def topology(self, kind: str | None, raw: Raw) -> None:
         """Hear what a node tells."""
         name = raw["metadata"]["name"]
@@ -108,6 +122,12 @@ def register(registry: kopf.OperatorRegistry, sweep: Sweep, ears: Ears) -> None:
         # missing, and a pool to be none's.
         await asyncio.to_thread(sweep.fill)
 
+    _hear(registry, ears)
+
+
+def _hear(registry: kopf.OperatorRegistry, ears: Ears) -> None:
+    """Let all that is watched be heard."""
+
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def worker_changed(type: str | None, body: Raw, **_: Any) -> None:  # noqa: A002 - kopf's name
         ears.worker(type, dict(body))
@@ -115,6 +135,14 @@ def register(registry: kopf.OperatorRegistry, sweep: Sweep, ears: Ears) -> None:
     @kopf.on.event("pods", registry=registry)
     async def pod_changed(type: str | None, body: Raw, **_: Any) -> None:  # noqa: A002
         ears.pod(type, body)
+
+    @kopf.on.event("v1", "services", registry=registry)
+    async def service_changed(type: str | None, body: Raw, **_: Any) -> None:  # noqa: A002
+        ears.companion(type, SERVICE, body)
+
+    @kopf.on.event("policy", "v1", "poddisruptionbudgets", registry=registry)
+    async def budget_changed(type: str | None, body: Raw, **_: Any) -> None:  # noqa: A002
+        ears.companion(type, BUDGET, body)
 
     @kopf.on.event(GROUP, VERSION, names.TOPOLOGIES, registry=registry)
     async def topology_changed(type: str | None, body: Raw, **_: Any) -> None:  # noqa: A002

@@ -10,6 +10,7 @@ from typing import Any, Final
 from numalocal.errors import SpecInvalid
 from numalocal.worker.inject import Manifest, PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
+from numalocal_operator.accompanying import accompany
 from numalocal_operator.api.cluster import TROUBLE, Cluster, Raw, is_lasting, sentence
 from numalocal_operator.api.connection import NotLeading
 from numalocal_operator.applying import TAKEN_RETRY_S, Done, Hands, Make, carry_out
@@ -94,9 +95,12 @@ class _Round:
             wanted = target(worker)
             kept = keep(self.rounds.cluster, self.raw, owner(worker))
         step, done = self._work(worker)
-        left_s = self._say(wanted, step, done.trouble, kept)
-        waits = (step.requeue_after_s, done.retry_s, left_s, store.foreign_left_s(self.key))
-        return min((wait_s for wait_s in waits if wait_s is not None), default=None), done.error
+        beside = accompany(self.rounds.cluster, store.companions, worker)
+        left_s = self._say(wanted, step, done.trouble or beside.trouble, kept)
+        foreign_s = store.foreign_left_s(self.key)
+        waits = (step.requeue_after_s, done.retry_s, beside.retry_s, left_s, foreign_s)
+        again_s = min((wait_s for wait_s in waits if wait_s is not None), default=None)
+        return again_s, done.error or beside.error
 
     def _work(self, worker: Worker) -> tuple[Plan, Done]:
         """Plan and carry out, again where a name was taken by a pod that nobody told of."""

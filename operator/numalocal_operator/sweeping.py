@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from numalocal import names
-from numalocal_operator.api.cluster import PLURAL, PODS, SELECTOR, Cluster
-from numalocal_operator.observing.store import Keys, Store, key_of, version_of
+from numalocal_operator.api.cluster import COMPANIONS, PLURAL, PODS, SELECTOR, Cluster
+from numalocal_operator.observing.companions import KINDS
+from numalocal_operator.observing.store import Keys, Store
 from numalocal_operator.observing.topologies import Pods, Topologies
+from numalocal_operator.observing.versions import key_of, version_of
 
 _EARLIER = (names.LABEL_WORKER, names.LABEL_INJECTED)
 """Labels of the pods of a release that did not know the one by which we see them."""
@@ -34,6 +36,10 @@ class Sweep:
         for raw in self.cluster.pods(self.namespace):
             self.store.put_pod(raw)
             there.add(raw["metadata"]["uid"])
+        for kind in KINDS:
+            for raw in self.cluster.companions(kind, self.namespace):
+                self.store.companions.put(kind, raw)
+                there.add(raw["metadata"]["uid"])
         self.topologies.listed(self.cluster.topologies())
         for raw in self.cluster.workers(self.namespace):
             self.store.put_worker(raw)
@@ -49,7 +55,9 @@ class Sweep:
         known = self.store.versions()
         workers = list(self.cluster.metadata(PLURAL, self.namespace))
         pods = list(self.cluster.metadata(PODS, self.namespace, SELECTOR))
-        concerned = self.store.keep(known, frozenset(one["uid"] for one in (*workers, *pods)))
+        beside = {kind: self._companions(kind) for kind in KINDS}
+        there = (*workers, *pods, *(one for found in beside.values() for one in found))
+        concerned = self.store.keep(known, frozenset(one["uid"] for one in there))
         for metadata in self._missed(workers, known):
             raw = self.cluster.worker(*key_of(metadata))
             if raw is not None and self.store.put_worker(raw):
@@ -57,7 +65,15 @@ class Sweep:
         for metadata in self._missed(pods, known):
             raw = self.cluster.pod(*key_of(metadata))
             concerned |= self.store.put_pod(raw) if raw is not None else frozenset()
+        for kind, found in beside.items():
+            for metadata in self._missed(found, known):
+                raw = self.cluster.companion(kind, *key_of(metadata))
+                if raw is not None and self.store.companions.put(kind, raw):
+                    concerned |= {key_of(metadata)}
         return concerned | self.store.of_pods(self._nodes())
+
+    def _companions(self, kind: str) -> list[Raw]:
+        return list(self.cluster.metadata(COMPANIONS[kind], self.namespace, names.LABEL_WORKER))
 
     def _mark(self) -> None:
         """Give the pods that lack it the label by which we see them: an earlier release made them.

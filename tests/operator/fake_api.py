@@ -20,6 +20,8 @@ Raw = dict[str, Any]
 WORKERS = "/apis/numalocal.io/v1alpha1/namespaces/serving/cpuinferenceworkers"
 PODS = "/api/v1/namespaces/serving/pods"
 EVENTS = "/api/v1/namespaces/serving/events"
+SERVICES = "/api/v1/namespaces/serving/services"
+BUDGETS = "/apis/policy/v1/namespaces/serving/poddisruptionbudgets"
 REVISIONS = "/apis/apps/v1/namespaces/serving/controllerrevisions"
 SECRETS = "/api/v1/namespaces/serving/secrets"
 TOPOLOGIES = "/apis/numalocal.io/v1alpha1/nodecputopologies"
@@ -157,6 +159,8 @@ class FakeApi:
         if path.startswith(CONFIGURATIONS):
             _merge(found["webhooks"], body["webhooks"], "name")
             return 200, found
+        if path.startswith((SERVICES, BUDGETS)):
+            return self._merge_into(path, body)
         assert path.endswith("/status"), "only the status is the operator's to write"
         status = found.setdefault("status", {})
         if path.startswith(PODS):  # a strategic merge, as the API server does for its own kinds
@@ -166,6 +170,16 @@ class FakeApi:
             if "conditions" in status:
                 kstatus.hold(status, found["metadata"].get("generation", 0))
         return 200, self.changed(path.removesuffix("/status"))
+
+    def _merge_into(self, path: str, body: Raw) -> tuple[int, Raw]:
+        """Merge as RFC 7386 says it; a uid and a version of the object's must be its."""
+        found = self.objects[path]["metadata"]
+        given = body["metadata"]
+        same = given["uid"] == found["uid"]
+        if not same or given.get("resourceVersion", "") not in ("", found.get("resourceVersion")):
+            return _status(409, "the object has been modified")
+        self.objects[path] = _merged(self.objects[path], body)
+        return 200, self.changed(path)
 
     def _own(self, path: str, given: Raw) -> tuple[int, Raw]:
         """Merge owners by their uid, as a strategic merge does; a uid of the pod's must be its."""
@@ -196,14 +210,31 @@ class FakeApi:
         metadata = self.objects[path]["metadata"]
         at_once = options.get("gracePeriodSeconds") == 0 or path.startswith(REVISIONS)
         metadata["deletionTimestamp"] = "2026-01-02T03:04:35Z"
+        if path.startswith((SERVICES, BUDGETS)):
+            if metadata.get("finalizers"):
+                return 200, self.changed(path)
+            self.remove(path)
+            return 200, {"kind": "Status", "status": "Success"}
         metadata["deletionGracePeriodSeconds"] = 0 if at_once else 30
         return 200, self.remove(path) if at_once else self.changed(path)
 
 
 def _names_an_object(path: str) -> bool:
     """Tell the path of an object that is not there from that of a collection."""
-    kinds = (PODS, WORKERS, REVISIONS, TOPOLOGIES, LEASES)
+    kinds = (PODS, WORKERS, REVISIONS, SERVICES, BUDGETS, TOPOLOGIES, LEASES)
     return path.startswith(tuple(f"{kind}/" for kind in kinds)) or path[-1].isdigit()
+
+
+def _merged(raw: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return patch
+    found = dict(raw) if isinstance(raw, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = _merged(found.get(name), value)
+    return found
 
 
 def _selected(raw: Raw, term: str) -> bool:

@@ -1,6 +1,4 @@
-import json
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ KEY = ("serving", "llama")
 PORTS = [{"port": 80}]
 BOTH = {"service": {"ports": PORTS}, "disruptionBudget": {}}
 PLACES = {SERVICE: f"{SERVICES}/llama", BUDGET: f"{BUDGETS}/llama"}
+SPECS = ({"ports": PORTS}, {"ports": PORTS, "type": "Headless"}, {"ports": [{"port": 9}]})
 COLLECTIONS = {SERVICE: SERVICES, BUDGET: BUDGETS}
 
 
@@ -34,11 +33,12 @@ class Watched:
         """Tell of all that has our label, and of what is gone."""
         for kind, path in PLACES.items():
             raw = self.api.objects.get(path, {"metadata": {"uid": ""}})
-            if raw["metadata"].get("labels"):
+            labelled = raw["metadata"].get("labels")
+            known = self.known.of(KEY).get(kind)
+            if known and not (labelled and known.uid == raw["metadata"]["uid"]):
+                self.known.drop(kind, KEY, known.uid, known.version)
+            if labelled:
                 self.known.put(kind, raw)
-            for one in [*self.known.of(KEY).values()]:
-                if one.kind == kind and one.uid != raw["metadata"]["uid"]:
-                    self.known.drop(kind, KEY, one.uid)
 
     def __call__(self, **spec: Any) -> Done:
         self.hear()
@@ -46,7 +46,7 @@ class Watched:
 
 
 @pytest.fixture
-def turn(api: FakeApi, cluster: Cluster) -> Iterator[Watched]:
+def turn(api: FakeApi, cluster: Cluster) -> Watched:
     return Watched(api, cluster)
 
 
@@ -149,11 +149,9 @@ def test_one_that_has_lost_our_label_is_read_once_and_has_it_again(
     turn(service={"ports": PORTS})
     found = api.objects[PLACES[SERVICE]]["metadata"]
     del found["labels"]
-    turn.known.drop(SERVICE, KEY, found["uid"])
-    turn.known = Companions(lambda: 0.0)
     api.requests.clear()
 
-    assert turn(service={"ports": PORTS}) == Done()
+    assert turn(service={"ports": PORTS}) == turn(service={"ports": PORTS}) == Done()
 
     assert api.objects[PLACES[SERVICE]]["metadata"]["labels"] == {"numalocal.io/worker": "llama"}
     assert [method for method, _ in api.requests] == ["POST", "GET", "PATCH"]
@@ -167,9 +165,10 @@ def test_what_the_api_server_refuses_is_told_and_tried_every_minute(
 
     done = turn(**BOTH)
 
-    assert done.trouble == ("PodDisruptionBudgetRefused", (
-        "PodDisruptionBudget llama: exceeded quota: budgets"
-    ))
+    assert done.trouble == (
+        "PodDisruptionBudgetRefused",
+        ("PodDisruptionBudget llama: exceeded quota: budgets"),
+    )
     assert (done.retry_s, done.error) == (60, None)
     assert PLACES[SERVICE] in api.objects
 
@@ -196,38 +195,38 @@ class Failing(dict[tuple[str, str], tuple[int, str]]):
         return (code, "no") if self._chance.random() < 0.3 else default
 
 
+def meddle(api: FakeApi, chance: random.Random) -> None:
+    """Delete, edit or take the label off, now and then."""
+    for path in sorted(set(PLACES.values()) & api.objects.keys()):
+        raw, what = api.objects[path], chance.random()
+        if what < 0.1:
+            del api.objects[path]
+        elif what < 0.2:
+            raw["spec"] = {"maxUnavailable": 3, "selector": {"matchLabels": {"app": "x"}}}
+        elif what < 0.3:
+            raw["metadata"]["labels"] = {}
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_is_asked_edited_and_refused_it_ends_as_asked(
     api: FakeApi, turn: Watched, seed: int
 ) -> None:
     chance = random.Random(seed)
-    services = [None, {"ports": PORTS}, {"ports": PORTS, "type": "Headless"}, {"ports": [{"port": 9}]}]
-    budgets = [None, {}, {"minAvailable": "50%"}]
     api.refusals = Failing(chance)
     spec: dict[str, Any] = {}
     for _ in range(60):
         if chance.random() < 0.3:
-            spec = {"service": chance.choice(services), "disruptionBudget": chance.choice(budgets)}
+            asked = {"service": SPECS, "disruptionBudget": ({}, {"minAvailable": "50%"})}
+            spec = {name: chance.choice((None, *those)) for name, those in asked.items()}
         turn(**spec)
-        for path in PLACES.values():
-            raw, what = api.objects.get(path), chance.random()
-            if raw is not None and what < 0.1:
-                del api.objects[path]
-            elif raw is not None and what < 0.2:
-                raw["spec"] = json.loads('{"maxUnavailable": 3, "selector": {"app": "x"}}')
-            elif raw is not None and what < 0.3:
-                raw["metadata"]["labels"] = {}
+        meddle(api, chance)
 
     api.refusals = {}
     for _ in range(3):
         turn(**spec)
 
-    asked = {SERVICE: spec.get("service"), BUDGET: spec.get("disruptionBudget")}
-    there = {kind for kind, path in PLACES.items() if path in api.objects}
-    assert there >= {kind for kind, one in asked.items() if one is not None}
-    for kind in there:
-        metadata = api.objects[PLACES[kind]]["metadata"]
-        if asked[kind] is not None:
-            assert metadata["labels"] == {"numalocal.io/worker": "llama"}
-    turn.hear()
+    wanted = {SERVICE: spec.get("service"), BUDGET: spec.get("disruptionBudget")}
+    there = [kind for kind, one in wanted.items() if one is not None]
+    labels = [api.objects[PLACES[kind]]["metadata"]["labels"] for kind in there]
+    assert labels == len(there) * [{"numalocal.io/worker": "llama"}]
     assert settled(turn, make_worker(**spec))

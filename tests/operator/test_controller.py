@@ -11,13 +11,14 @@ from kubernetes import client
 from numalocal_operator.api import connection
 from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.controller import ROUNDS, Controller
+from numalocal_operator.observing.companions import BUDGET, SERVICE
 from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.reconcile import Rounds
 from numalocal_operator.sweeping import Sweep
 
 from .builders import CONFIG, make_worker, raw_pod, raw_worker, topology
-from .fake_api import PODS, TOPOLOGIES, WORKERS, FakeApi
+from .fake_api import PODS, SERVICES, TOPOLOGIES, WORKERS, FakeApi
 
 LLAMA = ("serving", "llama")
 WORKER = f"{WORKERS}/llama"
@@ -328,5 +329,17 @@ def test_a_node_whose_end_was_missed_is_forgotten_by_the_sweep(api: FakeApi, swe
 
     async def act() -> None:
         await seen(lambda: swept.topologies.names() == {"stays"})
+
+    swept.play(act)
+
+
+def test_a_service_of_which_no_event_told_is_seen_by_the_sweep(api: FakeApi, swept: Scene) -> None:
+    metadata = {"name": "llama", "namespace": "serving", "labels": {"numalocal.io/worker": "llama"}}
+    api.put(SERVICES, {"metadata": metadata | {"uid": "s-1", "resourceVersion": "7"}, "spec": {}})
+    known = swept.store.companions
+    known.put(BUDGET, {"metadata": metadata | {"uid": "b-1", "resourceVersion": "7"}, "spec": {}})
+
+    async def act() -> None:
+        await seen(lambda: known.of(LLAMA).keys() == {SERVICE})
 
     swept.play(act)

@@ -224,4 +224,4 @@ def test_whatever_the_api_server_answers_pods_and_status_become_what_the_spec_wa
     reconcile(operator.rounds, LLAMA, now=operator.at)
     operator.sweep.sweep()
     assert api.writes() == []
-    assert len(api.requests) == 5, "nothing but the sweep's lists at rest"
+    assert len(api.requests) == 7, "nothing but the sweep's lists at rest"

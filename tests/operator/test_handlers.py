@@ -75,7 +75,7 @@ def test_kopf_has_no_reason_to_write_on_our_objects(registry: kopf.OperatorRegis
     assert list(registry._indexing._handlers) == []
 
 
-def test_workers_their_pods_and_nodes_are_watched_and_nothing_else(
+def test_workers_what_is_theirs_and_nodes_are_watched_and_nothing_else(
     registry: kopf.OperatorRegistry,
 ) -> None:
     watched: list[Any] = list(registry._watching._handlers)
@@ -83,6 +83,8 @@ def test_workers_their_pods_and_nodes_are_watched_and_nothing_else(
     assert [(one.selector.group, one.selector.any_name, one.labels) for one in watched] == [
         ("numalocal.io", "cpuinferenceworkers", None),
         (None, "pods", None),
+        ("", "services", None),
+        ("policy", "poddisruptionbudgets", None),
         ("numalocal.io", "nodecputopologies", None),
     ]
 
@@ -113,6 +115,23 @@ def test_what_an_event_tells_of_a_pod_is_known_and_its_worker_looked_at(
     call(registry, "pod_changed", type="DELETED", body=raw)
 
     assert sweep.store.pods(LLAMA, sweep.topologies.started) == []
+    assert listener.notes == [LLAMA, LLAMA]
+
+
+@pytest.mark.parametrize("handler", ["service_changed", "budget_changed"])
+def test_what_an_event_tells_of_a_companion_is_known_and_its_worker_looked_at(
+    registry: kopf.OperatorRegistry, listener: Listener, sweep: Sweep, handler: str
+) -> None:
+    metadata = {"name": "llama", "namespace": "serving", "uid": "s-1", "resourceVersion": "7"}
+
+    for event in ("ADDED", "MODIFIED"):
+        call(registry, handler, type=event, body={"metadata": metadata, "spec": {}})
+    assert len(sweep.store.companions.of(LLAMA)) == 1
+    call(registry, handler, type="DELETED", body={"metadata": metadata})
+    late = {"metadata": metadata | {"resourceVersion": "6"}, "spec": {}}
+    call(registry, handler, type="MODIFIED", body=late)
+
+    assert sweep.store.companions.of(LLAMA) == {}
     assert listener.notes == [LLAMA, LLAMA]
 
 
@@ -155,6 +174,8 @@ def test_starting_sets_kopf_to_work_alone_to_keep_nothing_and_to_see_only_what_i
     assert settings.peering.standalone
     assert not settings.posting.enabled
     assert settings.watching.label_selectors["pods"] == "numalocal.io/bound=true"
+    for kind in ("services", "poddisruptionbudgets"):
+        assert settings.watching.label_selectors[kind] == "numalocal.io/worker"
     assert settings.persistence.diffbase_storage.build(body=kopf.Body({})) == {}
     assert settings.persistence.diffbase_storage.fetch(body=kopf.Body({})) is None
     assert listener.notes == [], "who leads begins to work, not who watches"

@@ -12,6 +12,8 @@ LLAMA = ("serving", "llama")
 PODS_EVERYWHERE = ("GET", "/api/v1/pods")
 ALL = [
     PODS_EVERYWHERE,
+    ("GET", "/api/v1/services"),
+    ("GET", "/apis/policy/v1/poddisruptionbudgets"),
     ("GET", "/apis/numalocal.io/v1alpha1/cpuinferenceworkers"),
     ("GET", TOPOLOGIES),
 ]
@@ -49,7 +51,7 @@ def test_a_start_anew_forgets_what_has_gone_meanwhile(api: FakeApi, sweep: Sweep
     assert pods(sweep) == ["llama-0"]
 
 
-def test_where_nothing_was_missed_a_sweep_is_five_lists_of_metadata(
+def test_where_nothing_was_missed_a_sweep_is_seven_lists_of_metadata(
     api: FakeApi, sweep: Sweep
 ) -> None:
     sweep.fill()

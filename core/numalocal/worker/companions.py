@@ -15,6 +15,7 @@ from numalocal.worker.shares import count_or_share
 
 CLUSTER_IP: Final = "ClusterIP"
 HEADLESS: Final = "Headless"
+UNHEALTHY: Final = ("AlwaysAllow", "IfHealthyBudget")
 _MOST_PODS: Final = (1 << 31) - 1
 _SERVICE_NAME: Final = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?", re.ASCII)
 
@@ -33,10 +34,15 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How many pods a drain may take or must leave: one of the two, a number or a share."""
+    """How many pods a drain may take or must leave: one of the two, a number or a share.
+
+    `unhealthy` is whether it may always take what is not ready, a PodDisruptionBudget's
+    unhealthyPodEvictionPolicy.
+    """
 
     max_unavailable: int | str | None
     min_available: int | str | None
+    unhealthy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +83,15 @@ def _service(fields: Fields, spec: Fields, name: str) -> Service:
 
 
 def _budget(fields: Fields) -> Budget:
-    fields.only(("maxUnavailable", "minAvailable"))
+    fields.only(("maxUnavailable", "minAvailable", "unhealthyPodEvictionPolicy"))
     most = count_or_share(fields, "maxUnavailable", least=0, most=_MOST_PODS)
     least = count_or_share(fields, "minAvailable", least=0, most=_MOST_PODS)
     given = [name for name in ("maxUnavailable", "minAvailable") if fields.raw(name) is not None]
     if len(given) > 1:
         message = "must be left out where minAvailable is given: a budget has one of the two"
         fields.problem("maxUnavailable", fields.raw("maxUnavailable"), message)
-    return Budget(max_unavailable=most if given else 1, min_available=least)
+    return Budget(
+        max_unavailable=most if given else 1,
+        min_available=least,
+        unhealthy=fields.choice("unhealthyPodEvictionPolicy", UNHEALTHY, UNHEALTHY[0]),
+    )

@@ -13,6 +13,7 @@ from numalocal import names
 from numalocal.errors import NumalocalError
 from numalocal.worker.inject import Manifest
 from numalocal_operator.api.connection import JSON, STRATEGIC, TIMEOUT_S, Connection, connect
+from numalocal_operator.observing.companions import BUDGET, SERVICE
 
 GROUP: Final = names.DOMAIN
 VERSION: Final = "v1alpha1"
@@ -20,6 +21,8 @@ PLURAL: Final = "cpuinferenceworkers"
 PODS: Final = "pods"
 SELECTOR: Final = f"{names.LABEL_BOUND}=true"
 """Of the pods that are ours to look at: a label is all by which a server filters a watch."""
+COMPANIONS: Final = {SERVICE: "services", BUDGET: "poddisruptionbudgets"}
+"""Of their kinds, the names in paths; those that have `names.LABEL_WORKER` are workers'."""
 
 TROUBLE: Final = (ApiException, HTTPError, OSError)
 """Kinds of errors that a network and a busy API server bring."""
@@ -34,11 +37,17 @@ _PAGE: Final = 100
 """Nodes in one answer: what a large one tells is 100 KB."""
 _PAGES: Final = {PODS: 500, PLURAL: 500}
 _METADATA_PAGE: Final = 1000
+_COMPANION_PAGE: Final = 500
 
 _MERGE: Final = "application/merge-patch+json"
 _METADATA: Final = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
-_PREFIX: Final = {PODS: "/api/v1", PLURAL: f"/apis/{GROUP}/{VERSION}"}
+_PREFIX: Final = {
+    PODS: "/api/v1",
+    PLURAL: f"/apis/{GROUP}/{VERSION}",
+    COMPANIONS[SERVICE]: "/api/v1",
+    COMPANIONS[BUDGET]: "/apis/policy/v1",
+}
 _REVISIONS: Final = "controllerrevisions"
 
 _log = logging.getLogger(__name__)
@@ -46,12 +55,12 @@ _log = logging.getLogger(__name__)
 Raw = Mapping[str, Any]
 
 
-class PodRefused(NumalocalError):
-    """The API server refuses a pod for what it is: malformed, over a quota, against a policy."""
+class Refused(NumalocalError):
+    """The API server refuses an object for what it is: malformed, over quota, against a policy."""
 
 
 class NameTaken(NumalocalError):
-    """There is a pod of that name."""
+    """There is an object of that kind and name."""
 
 
 class Contended(NumalocalError):
@@ -116,18 +125,9 @@ class Cluster:
         Raises:
             NameTaken: where there is one of that name.
             Contended: where the same call may do in a moment.
-            PodRefused: with the API server's sentence.
+            Refused: with the API server's sentence.
         """
-        metadata = manifest["metadata"]
-        try:
-            return self._call("POST", _path(PODS, metadata["namespace"]), manifest)
-        except ApiException as error:
-            if error.status == _CONFLICT:
-                taken = _reason(error) == "AlreadyExists"
-                raise (NameTaken if taken else Contended)(metadata["name"]) from error
-            if error.status in _REFUSALS:
-                raise PodRefused(sentence(error)) from error
-            raise
+        return self._create(PODS, manifest)
 
     def try_pod(self, manifest: Raw) -> Raw:
         """Create a pod as a dry run; give what it would be after all admission."""
@@ -185,6 +185,29 @@ class Cluster:
         options = {"preconditions": {"uid": uid}}
         self._if_same("DELETE", _revision(namespace, name), uid, options)
 
+    def companions(self, kind: str, namespace: str) -> Iterator[Raw]:
+        """List the workers' objects of a kind; an empty namespace means all."""
+        path = _path(COMPANIONS[kind], namespace)
+        return self._pages(path, limit=_COMPANION_PAGE, labelSelector=names.LABEL_WORKER)
+
+    def companion(self, kind: str, namespace: str, name: str) -> Raw | None:
+        """Read one; None where there is none."""
+        return self._get(_path(COMPANIONS[kind], namespace, name))
+
+    def create_companion(self, manifest: Manifest) -> Raw:
+        """Create one; raise as `create_pod` does."""
+        return self._create(COMPANIONS[manifest["kind"]], manifest)
+
+    def change_companion(self, kind: str, namespace: str, name: str, patch: Raw) -> Raw | None:
+        """Merge a patch that names its uid; give the object, None where it is gone or another."""
+        return self._if_there("PATCH", _path(COMPANIONS[kind], namespace, name), patch, kind=_MERGE)
+
+    def remove_companion(self, kind: str, namespace: str, name: str, uid: str) -> Raw | None:
+        """Delete this very one; give it as it goes, None where it has."""
+        options = {"preconditions": {"uid": uid}}
+        found = self._if_there("DELETE", _path(COMPANIONS[kind], namespace, name), options)
+        return found if found and "deletionTimestamp" in (found.get("metadata") or {}) else None
+
     def event(self, involved: Raw, kind: str, reason: str, message: str, now: str) -> None:
         """Record an Event on a worker or a pod: kind is Normal or Warning.
 
@@ -213,6 +236,18 @@ class Cluster:
             self._call("POST", f"/api/v1/namespaces/{metadata['namespace']}/events", event)
         except TROUBLE as error:
             _log.warning("event lost", extra={"reason": reason, "err": sentence(error)})
+
+    def _create(self, plural: str, manifest: Manifest) -> Raw:
+        metadata = manifest["metadata"]
+        try:
+            return self._call("POST", _path(plural, metadata["namespace"]), manifest)
+        except ApiException as error:
+            if error.status == _CONFLICT:
+                taken = _reason(error) == "AlreadyExists"
+                raise (NameTaken if taken else Contended)(metadata["name"]) from error
+            if error.status in _REFUSALS:
+                raise Refused(sentence(error)) from error
+            raise
 
     def _pages(self, path: str, *, accept: str = JSON, limit: int, **query: str) -> Iterator[Raw]:
         following: dict[str, str] = {}

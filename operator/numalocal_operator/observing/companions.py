@@ -1,12 +1,12 @@
 """Services and PodDisruptionBudgets as they were seen last, and what tells ours from others'."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Final
 
 from numalocal import names
-from numalocal_operator.observing.store import GONE_S, is_old, key_of, version_of
+from numalocal_operator.observing.versions import GONE_S, is_old, key_of, version_of
 from numalocal_operator.worklist import Key
 
 Raw = Mapping[str, Any]
@@ -67,7 +67,7 @@ class Companions:
         self._clock = clock
         self._lock = Lock()
         self._known: dict[tuple[str, Key], Companion] = {}
-        self._gone: dict[str, float] = {}
+        self._gone: dict[str, tuple[float, int]] = {}
 
     def put(self, kind: str, raw: Raw) -> bool:
         """Take one; tell whether that is news."""
@@ -76,15 +76,19 @@ class Companions:
         now = observe(kind, raw)
         with self._lock:
             before = self._known.get(place)
-            if now.uid in self._gone or (before and is_old(now.version, before.version)):
+            gone = self._gone.get(now.uid, (0.0, now.version))[1] > now.version
+            if gone or (before and is_old(now.version, before.version)):
                 return False
             self._known[place] = now
         return before is None or replace(before, version=now.version) != now
 
-    def drop(self, kind: str, key: Key, uid: str) -> bool:
-        """Forget one that is gone; tell whether it was known."""
+    def drop(self, kind: str, key: Key, uid: str, version: int) -> bool:
+        """Forget one that is gone as of a version; tell whether it was known.
+
+        One that has lost our label is gone as well, and may come back.
+        """
         with self._lock:
-            self._remember(uid)
+            self._remember(uid, version)
             known = self._known.get((kind, key))
             if known is None or known.uid != uid:
                 return False
@@ -96,21 +100,23 @@ class Companions:
         found = {kind: self._known.get((kind, key)) for kind in KINDS}
         return {kind: one for kind, one in found.items() if one is not None}
 
-    def versions(self) -> Mapping[str, int]:
+    def versions(self) -> dict[str, int]:
         """Give the version of each by its uid."""
         with self._lock:
             return {one.uid: one.version for one in self._known.values()}
 
-    def keep(self, known: Mapping[str, int], there: frozenset[str]) -> frozenset[Key]:
-        """Forget what was known before a list was asked for and is not in it; give whose it was."""
+    def keep(self, missing: Collection[str]) -> frozenset[Key]:
+        """Forget what is missing, by uid; give whose it was."""
         with self._lock:
-            found = [(place, one.uid) for place, one in self._known.items() if one.uid in known]
-        gone = [(place, uid) for place, uid in found if uid not in there]
-        return frozenset(key for (kind, key), uid in gone if self.drop(kind, key, uid))
+            gone = [found for found in self._known.items() if found[1].uid in missing]
+        return frozenset(
+            key for (kind, key), one in gone if self.drop(kind, key, one.uid, one.version)
+        )
 
-    def _remember(self, uid: str) -> None:
+    def _remember(self, uid: str, version: int) -> None:
         """Remember what is gone while the answer of an earlier write may come; oldest first."""
         now_s = self._clock()
-        self._gone[uid] = now_s
-        while (oldest := next(iter(self._gone))) and self._gone[oldest] < now_s - GONE_S:
+        self._gone.pop(uid, None)
+        self._gone[uid] = now_s, version
+        while (oldest := next(iter(self._gone))) and self._gone[oldest][0] < now_s - GONE_S:
             del self._gone[oldest]

@@ -11,14 +11,14 @@ from threading import Lock
 from typing import Any, Final, NamedTuple
 
 from numalocal import names
+from numalocal_operator.observing.companions import Companions
 from numalocal_operator.observing.observed import ObservedPod, Started, observe
+from numalocal_operator.observing.versions import GONE_S, is_old, key_of, version_of
 from numalocal_operator.worklist import Key
 
 FOREIGN_S: Final = 30.0
 """How long a pod that has one of a worker's names counts once it was read: it has no events."""
 STATUS_EVERY_S: Final = 1.0
-_GONE_S: Final = 120.0
-"""How long what is gone is remembered: the answer of a write before its end may come that late."""
 _FOR_EVER: Final = 1 << 64
 
 Raw = Mapping[str, Any]
@@ -72,6 +72,7 @@ class Store:
         self._of: dict[Key, set[str]] = {}
         self._foreign: dict[Key, dict[str, _Foreign]] = {}
         self._gone: dict[str, tuple[float, int]] = {}
+        self.companions = Companions(clock)
 
     def put_worker(self, raw: Raw) -> bool:
         """Take a worker; tell whether that is news."""
@@ -82,7 +83,7 @@ class Store:
         now = _Worker(uid, version, data, int(metadata.get("generation", 0)))
         with self._lock:
             before = self._workers.get(key)
-            if self._is_gone(uid, version) or (before and _is_old(version, before.version)):
+            if self._is_gone(uid, version) or (before and is_old(version, before.version)):
                 return False
             if before and before.uid == uid:
                 if before.data == data:
@@ -151,7 +152,7 @@ class Store:
         with self._lock:
             before = self._pods.get(uid)
             known = before.version if before else -1
-            if self._is_gone(uid, version) or _is_old(version, known):
+            if self._is_gone(uid, version) or is_old(version, known):
                 return frozenset()
             self._pods[uid] = _Pod(version, keys, pod if keys else None)
             for key in keys:
@@ -206,10 +207,11 @@ class Store:
             )
 
     def versions(self) -> Mapping[str, int]:
-        """Give the version of all that is known, workers and pods, by uid."""
+        """Give the version of all that is known, by uid."""
         with self._lock:
             pods = {uid: one.version for uid, one in self._pods.items()}
-            return pods | {one.uid: one.version for one in self._workers.values()}
+            workers = {one.uid: one.version for one in self._workers.values()}
+        return pods | workers | self.companions.versions()
 
     def keep(self, known: Mapping[str, int], there: frozenset[str]) -> Keys:
         """Forget what was known before a list was asked for and is not in it."""
@@ -219,7 +221,8 @@ class Store:
             for key in gone:
                 self._remember(self._workers.pop(key).uid, _FOR_EVER)
         pods = [uid for uid in missing if uid in self._pods]
-        return frozenset(gone).union(*(self.drop_pod(uid) for uid in pods))
+        beside = self.companions.keep(missing)
+        return beside.union(gone, *(self.drop_pod(uid) for uid in pods))
 
     def _fresh(self, key: Key) -> Mapping[str, _Foreign]:
         """Give a worker's foreign pods, and forget those that were read too long ago."""
@@ -258,26 +261,11 @@ class Store:
         now_s = self._clock()
         self._gone.pop(uid, None)
         self._gone[uid] = now_s, version
-        while (oldest := next(iter(self._gone))) and self._gone[oldest][0] < now_s - _GONE_S:
+        while (oldest := next(iter(self._gone))) and self._gone[oldest][0] < now_s - GONE_S:
             del self._gone[oldest]
 
     def _is_gone(self, uid: str, version: int) -> bool:
         return uid in self._gone and version < self._gone[uid][1]
-
-
-def key_of(metadata: Raw) -> Key:
-    """Give namespace and name."""
-    return str(metadata.get("namespace")), metadata["name"]
-
-
-def version_of(metadata: Raw) -> int:
-    """Read a resourceVersion, which grows with every change of any object; -1 where it is none."""
-    text = metadata.get("resourceVersion")
-    return int(text) if isinstance(text, str) and text.isdecimal() else -1
-
-
-def _is_old(version: int, known: int) -> bool:
-    return -1 < version < known or (version == known > -1)
 
 
 def _keys(metadata: Raw) -> Keys:

@@ -107,11 +107,10 @@ def _service(asked: Service, labels: Mapping[str, str]) -> Manifest:
 
 
 def _budget(asked: Budget, labels: Mapping[str, str]) -> Manifest:
-    """Let a drain take at any time what is not ready: it serves nobody, and would block it."""
     amounts = {"maxUnavailable": asked.max_unavailable, "minAvailable": asked.min_available}
     return {
         "selector": {"matchLabels": dict(labels)},
-        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        "unhealthyPodEvictionPolicy": asked.unhealthy,
         **{name: amount for name, amount in amounts.items() if amount is not None},
     }
 
@@ -164,10 +163,9 @@ def _merged(wanted: Sequence[Manifest], there: Sequence[Mapping[str, Any]]) -> l
 
 
 def _of_budget(wanted: Manifest, there: Mapping[str, Any]) -> Manifest:
-    """Compare; who wants a drain to wait for pods that are not ready may say so in the object."""
     changes = {
         name: wanted.get(name)
-        for name in ("maxUnavailable", "minAvailable")
+        for name in ("maxUnavailable", "minAvailable", "unhealthyPodEvictionPolicy")
         if wanted.get(name) != there.get(name)
     }
     if there.get("selector") != wanted["selector"]:

@@ -119,14 +119,19 @@ def test_a_port_of_the_template_that_cannot_be_is_told_by_its_path() -> None:
 @pytest.mark.parametrize(
     ("asked", "budget"),
     [
-        ({}, Budget(max_unavailable=1, min_available=None)),
-        ({"maxUnavailable": 0}, Budget(max_unavailable=0, min_available=None)),
-        ({"maxUnavailable": "25%"}, Budget(max_unavailable="25%", min_available=None)),
-        ({"minAvailable": 2}, Budget(max_unavailable=None, min_available=2)),
+        ({}, (1, None, "AlwaysAllow")),
+        ({"maxUnavailable": 0}, (0, None, "AlwaysAllow")),
+        ({"maxUnavailable": "25%"}, ("25%", None, "AlwaysAllow")),
+        ({"minAvailable": 2}, (None, 2, "AlwaysAllow")),
+        ({"unhealthyPodEvictionPolicy": "IfHealthyBudget"}, (1, None, "IfHealthyBudget")),
     ],
 )
-def test_a_budget_is_one_missing_unless_it_is_said(asked: Any, budget: Budget) -> None:
-    assert parse_worker(document(disruptionBudget=asked)).companions.budget == budget
+def test_a_budget_is_one_missing_unless_it_is_said(asked: Any, budget: Any) -> None:
+    most, least, unhealthy = budget
+
+    assert parse_worker(document(disruptionBudget=asked)).companions.budget == Budget(
+        max_unavailable=most, min_available=least, unhealthy=unhealthy
+    )
 
 
 def test_a_budget_of_both_is_refused() -> None:

@@ -13,7 +13,7 @@ from numalocal_operator.api.cluster import (
     Cluster,
     Contended,
     NameTaken,
-    PodRefused,
+    Refused,
     is_lasting,
     sentence,
 )
@@ -126,7 +126,7 @@ def test_a_refused_pod_is_told_in_the_servers_words(
 ) -> None:
     api.refusals["POST", PODS] = (code, 'pods "llama-0" is forbidden: exceeded quota: team')
 
-    with pytest.raises(PodRefused, match=r'^pods "llama-0" is forbidden: exceeded quota: team$'):
+    with pytest.raises(Refused, match=r'^pods "llama-0" is forbidden: exceeded quota: team$'):
         cluster.create_pod(raw_pod(make_worker()))
 
 

@@ -119,8 +119,6 @@ def test_what_is_as_asked_is_left_alone_whatever_others_add(kind: str) -> None:
     if kind == SERVICE:
         raw["spec"] |= {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
         raw["spec"]["ports"] = [HTTP | {"nodePort": 30080, "appProtocol": "http"}]
-    else:
-        raw["spec"]["unhealthyPodEvictionPolicy"] = "IfHealthyBudget"
 
     assert step(worker, kind, observe(kind, raw)) is None
 
@@ -166,6 +164,8 @@ def test_a_service_that_somebody_edits_is_put_right(edit: Any) -> None:
     [
         {"maxUnavailable": 5},
         {"maxUnavailable": None, "minAvailable": 1},
+        {"unhealthyPodEvictionPolicy": "IfHealthyBudget"},
+        {"unhealthyPodEvictionPolicy": None},
         {"selector": {"matchLabels": {"app": "other"}}},
         {"selector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}},
         {"selector": None},
