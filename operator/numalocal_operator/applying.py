@@ -156,6 +156,10 @@ class Hands:
         except Contended:
             self.retry_s = TAKEN_RETRY_S
             return
+        except TROUBLE:
+            # It may be there all the same, and must not get a sister of another name.
+            self.store.doubt((self.worker.namespace, self.worker.name), creation.name)
+            raise
         if old is None:
             self._note(POD_CREATED, creation.name)
         else:

@@ -1,7 +1,7 @@
 """One round for one worker: observe, plan, apply."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -104,6 +104,7 @@ class _Round:
 
     def _work(self, worker: Worker) -> tuple[Plan, Done]:
         """Plan and carry out, again where a name was taken by a pod that nobody told of."""
+        self._read(self.rounds.store.doubts(self.key))
         for _ in range(_MOST_TURNS):
             step = plan(worker, self._pods(), self.now.timestamp())
             hands = Hands(
@@ -116,11 +117,17 @@ class _Round:
             done = carry_out(step, hands)
             if not done.taken:
                 return step, done
-            for name in done.taken:
-                found = self.rounds.cluster.pod(worker.namespace, name)
-                if found is not None:
-                    self.rounds.store.put_foreign(self.key, found)
+            self._read(done.taken)
         return step, replace(done, retry_s=TAKEN_RETRY_S)
+
+    def _read(self, pods: Iterable[str]) -> None:
+        """Look at pods by their names: the only reading of a round."""
+        store = self.rounds.store
+        for name in pods:
+            found = self.rounds.cluster.pod(self.key[0], name)
+            if found is not None:
+                store.put_read(self.key, found)
+        store.settle(self.key)
 
     def _last_good(self) -> Worker | None:
         """Find what the worker asked when its spec could be read last."""

@@ -1,18 +1,21 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
 from numalocal.worker.spec import DEADLINE_S
 from numalocal_operator.__main__ import RECURSION_LIMIT
 from numalocal_operator.applying import REFUSED_RETRY_S, TAKEN_RETRY_S
+from numalocal_operator.reconcile import reconcile
 
 from .builders import ended_check, owned, raw_worker, running, topology
 from .fake_api import EVENTS, PODS, REVISIONS, WORKERS, FakeApi
-from .informed import START, Informed
+from .informed import LLAMA, START, Informed
 
 READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
 
@@ -285,6 +288,29 @@ def test_a_pod_in_the_way_is_read_once_and_its_name_tried_again_after_a_while(
 
     assert degraded(api)[0] == "False"
     assert api.objects[path]["metadata"]["uid"] != "theirs"
+
+
+def test_a_pod_whose_creation_had_no_answer_gets_no_sister_of_another_name(
+    api: FakeApi, turn: Informed
+) -> None:
+    """It was to take the place of one that is lost, which has gone meanwhile."""
+    api.put(WORKERS, raw_worker())
+    turn()
+    lost = f"{PODS}/llama-0"
+    api.objects[lost]["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z"
+    turn.hear()
+    api.loses = lambda: True
+    with pytest.raises(HTTPError):
+        reconcile(turn.rounds, LLAMA, now=START + timedelta(seconds=600))
+    api.loses = lambda: False
+    (first, successor) = api.names(PODS)
+    turn.store.drop_pod(api.objects[lost]["metadata"]["uid"])
+    del api.objects[lost]
+
+    reconcile(turn.rounds, LLAMA, now=START + timedelta(seconds=601))
+
+    assert (first, api.names(PODS)) == ("llama-0", [successor])
+    assert turn.store.doubts(LLAMA) == frozenset()
 
 
 def test_a_name_that_is_free_again_before_anybody_looks_is_tried_again_at_once(

@@ -71,6 +71,7 @@ class Store:
         self._pods: dict[str, _Pod] = {}
         self._of: dict[Key, set[str]] = {}
         self._foreign: dict[Key, dict[str, _Foreign]] = {}
+        self._doubts: dict[Key, set[str]] = {}
         self._gone: dict[str, tuple[float, int]] = {}
         self.companions = Companions(clock)
 
@@ -104,6 +105,7 @@ class Store:
                 return False
             del self._workers[key]
             self._foreign.pop(key, None)
+            self._doubts.pop(key, None)
         return True
 
     def worker(self, key: Key) -> Raw | None:
@@ -173,13 +175,37 @@ class Store:
             self._remember(uid, version)
             return self._forget(uid) | self._refresh(uid, None)
 
-    def put_foreign(self, key: Key, raw: Raw) -> None:
-        """Take a pod that has one of a worker's names, as it was read just now."""
-        pod, uid = _seen(raw), raw["metadata"]["uid"]
+    def put_read(self, key: Key, raw: Raw) -> None:
+        """Take a pod that has one of a worker's names, as it was read just now.
+
+        One that has not our label is foreign: no event will tell that it is gone.
+        """
+        pod, metadata = _seen(raw), raw["metadata"]
+        uid, version = metadata["uid"], version_of(metadata)
         with self._lock:
             until_s = self._clock() + FOREIGN_S
-            self._gone.pop(uid, None)
-            self._foreign.setdefault(key, {})[uid] = _Foreign(until_s, pod)
+            # What was said of its end without a version was a guess.
+            if self._gone.get(uid, (0.0, _FOR_EVER))[1] == _FOR_EVER:
+                self._gone.pop(uid, None)
+            if not self._is_gone(uid, version):
+                self._foreign.setdefault(key, {})[uid] = _Foreign(until_s, pod)
+        if names.LABEL_BOUND in (metadata.get("labels") or {}):
+            self.put_pod(raw)
+
+    def doubt(self, key: Key, name: str) -> None:
+        """Note that a worker may have a pod of a name: the answer of its creation was lost."""
+        with self._lock:
+            self._doubts.setdefault(key, set()).add(name)
+
+    def doubts(self, key: Key) -> frozenset[str]:
+        """Name the pods of a worker of which nobody knows whether they are there."""
+        with self._lock:
+            return frozenset(self._doubts.get(key, ()))
+
+    def settle(self, key: Key) -> None:
+        """Note that these have been read."""
+        with self._lock:
+            self._doubts.pop(key, None)
 
     def foreign_left_s(self, key: Key) -> float | None:
         """Give the seconds after which a worker's names are to be tried again; None for never."""

@@ -25,6 +25,8 @@ class ApiServer:
     folder: Path
     kubeconfig: Path
     programs: Path
+    etcd: str = ""
+    """Where its etcd listens."""
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout_s: float = 60) -> str:
         """Run kubectl as the cluster's administrator.
@@ -65,7 +67,7 @@ def serving(folder: Path, flags: Sequence[str] = ()) -> Iterator[ApiServer]:
         processes.start("kube-apiserver", [programs / "kube-apiserver", *own, *flags])
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(authority.kubeconfig("admin", f"https://{_LOOPBACK}:{port}"))
-        found = ApiServer(port, authority.folder, kubeconfig, programs)
+        found = ApiServer(port, authority.folder, kubeconfig, programs, etcd)
         wait_for(
             f"API server ready (see {processes.directory}/kube-apiserver.log)",
             lambda: found.kubectl("get", "--raw", "/readyz") == "ok",

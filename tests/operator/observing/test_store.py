@@ -245,7 +245,7 @@ def test_a_pod_that_cannot_be_looked_at_is_its_workers_trouble_alone(store: Stor
 
 
 def test_a_foreign_pod_counts_for_a_while(store: Store, clock: Clock) -> None:
-    store.put_foreign(LLAMA, {"metadata": {"name": "llama-0", "uid": "theirs"}})
+    store.put_read(LLAMA, {"metadata": {"name": "llama-0", "uid": "theirs"}})
 
     assert [one.uid for one in store.pods(LLAMA, silent)] == ["theirs"]
     assert store.foreign_left_s(LLAMA) == FOREIGN_S
@@ -258,7 +258,7 @@ def test_a_foreign_pod_of_which_events_tell_is_as_they_tell(store: Store) -> Non
     """One that its worker has released, and which keeps the label of our watch."""
     raw = pod(1)
     raw["metadata"] |= {"ownerReferences": [], "labels": {"numalocal.io/bound": "true"}}
-    store.put_foreign(LLAMA, raw)
+    store.put_read(LLAMA, raw)
     ended = {**raw, "metadata": {**raw["metadata"], "resourceVersion": "2"}}
     ended["status"] = {"phase": "Succeeded"}
 
@@ -272,10 +272,39 @@ def test_a_pod_that_was_taken_for_gone_is_believed_once_it_was_read(store: Store
     store.put_pod(pod(1))
     store.drop_pod("p-0")
 
-    store.put_foreign(LLAMA, pod(2))
+    store.put_read(LLAMA, pod(2))
 
     assert attempts(store) == [2]
     assert store.put_pod(pod(3)) == {LLAMA}
+
+
+def test_a_pod_that_was_read_before_its_end_is_no_ghost(store: Store) -> None:
+    store.put_pod(pod(1))
+    store.drop_pod("p-0", 3)
+
+    store.put_read(LLAMA, pod(2))
+
+    assert attempts(store) == []
+
+
+def test_a_pod_that_was_read_and_has_our_label_is_known_until_its_end(
+    store: Store, clock: Clock
+) -> None:
+    store.put_read(LLAMA, pod(2))
+    clock.now_s += FOREIGN_S + 1
+
+    assert attempts(store) == [2]
+
+
+def test_a_creation_without_an_answer_is_in_doubt_until_somebody_looks(store: Store) -> None:
+    store.put_worker(worker(1))
+    store.doubt(LLAMA, "llama-0")
+    assert store.doubts(LLAMA) == {"llama-0"}
+    store.settle(LLAMA)
+    assert store.doubts(LLAMA) == frozenset()
+    store.doubt(LLAMA, "llama-0")
+    store.drop_worker(worker(2)["metadata"])
+    assert store.doubts(LLAMA) == frozenset()
 
 
 def test_what_a_node_tells_is_asked_at_every_look(store: Store) -> None:
