@@ -16,6 +16,8 @@ from numalocal_operator.worklist import Key, Worklist
 
 SWEEP_S: Final = 300.0
 """How often the store is compared with what there is: a lost event costs no more than this."""
+FAILED_S: Final = 15.0
+"""When to sweep again after one that failed."""
 RELISTED_S: Final = 2.0
 """When to compare after a watch began anew: its list may be long."""
 NOT_LEADING_S: Final = 1.0
@@ -128,22 +130,28 @@ class Controller:
 
     async def _sweeping(self) -> None:
         while True:
-            await self._try(self._look)
+            next_s = await self._sweep_now()
             self._add(self._rounds.store.keys())
             self._relisted.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._relisted.wait(), self._sweep_s)
+                await asyncio.wait_for(self._relisted.wait(), next_s)
                 await asyncio.sleep(RELISTED_S)
 
     def _look(self) -> None:
         for key in self._sweep.sweep():
             self.observed(key)
 
-    async def _try(self, act: Callable[[], None]) -> None:
+    async def _sweep_now(self) -> float:
+        """Sweep; give in how many seconds to sweep again."""
+        again_s = min(self._sweep_s, FAILED_S)
         try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, act)
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._look)
+        except NotLeading:
+            return again_s
         except Exception as error:  # the next one may do better
-            _tell("sweep failed", error, {"retry_s": self._sweep_s})
+            _tell("sweep failed", error, {"retry_s": again_s})
+            return again_s
+        return self._sweep_s
 
     @staticmethod
     def _now() -> float:
