@@ -41,6 +41,8 @@ _COMPANION_PAGE: Final = 500
 
 _MERGE: Final = "application/merge-patch+json"
 _METADATA: Final = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_UNREAD: Final = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+"""Asks for an answer that is short, as nobody reads it."""
 
 _PREFIX: Final = {
     PODS: "/api/v1",
@@ -171,7 +173,8 @@ class Cluster:
     def create_revision(self, revision: Manifest) -> None:
         """Create a ControllerRevision; one of that name, which tells by its hash, is as good."""
         try:
-            self._call("POST", _revision(revision["metadata"]["namespace"]), revision)
+            path = _revision(revision["metadata"]["namespace"])
+            self._call("POST", path, revision, accept=_UNREAD)
         except ApiException as error:
             if _reason(error) != "AlreadyExists":
                 raise
@@ -233,7 +236,8 @@ class Cluster:
             "count": 1,
         }
         try:
-            self._call("POST", f"/api/v1/namespaces/{metadata['namespace']}/events", event)
+            path = f"/api/v1/namespaces/{metadata['namespace']}/events"
+            self._call("POST", path, event, accept=_UNREAD)
         except TROUBLE as error:
             _log.warning("event lost", extra={"reason": reason, "err": sentence(error)})
 

@@ -161,3 +161,31 @@ def test_the_writer_gives_its_name(api: FakeApi, connection: Connection) -> None
     connection.call("POST", PODS, POD)
 
     assert api.callers == {"numalocal-operator"}
+
+
+def test_a_token_is_read_now_and_then_and_again_when_it_is_refused(
+    api: FakeApi, gate: Gate
+) -> None:
+    read: list[str] = []
+
+    def refresh(settings: client.Configuration) -> None:
+        read.append("token")
+
+    settings = client.Configuration()
+    settings.host, settings.api_key = api.url, {"authorization": "Bearer token"}
+    settings.refresh_api_key_hook = refresh  # type: ignore[assignment] # its type says None alone
+    client.Configuration.set_default(settings)
+    with connect(gate) as made:
+        client.Configuration.set_default(None)
+        connection = Connection(made)
+        for _ in range(3):
+            connection.call("GET", PODS)
+        assert len(read) == 1
+        api.refusals["GET", PODS] = 401, "Unauthorized"
+        with pytest.raises(ApiException):
+            connection.call("GET", PODS)
+        del api.refusals["GET", PODS]
+
+        connection.call("GET", PODS)
+
+    assert len(read) == 2
