@@ -33,6 +33,8 @@ WORKERS = 6
 MOST_S = 15.0
 """How long it may take until another replica has written."""
 AWAY_S = 60.0
+ANSWERS_S = 3.0
+"""How long the webhook of one that ends answers on at least."""
 CONDITION = {"reason": "Serving", "message": "", "lastTransitionTime": "2026-01-02T03:04:05Z"}
 
 
@@ -136,13 +138,21 @@ class Fault:
     status: int | None
 
 
+def told(one: Replica) -> None:
+    """Tell it to end, as a rollout and a drain do: endpoints may name it a little longer."""
+    one.send(signal.SIGTERM)
+    end = time.monotonic() + ANSWERS_S
+    while time.monotonic() < end:
+        assert one.review() == ""
+        time.sleep(0.1)
+
+
 FAULTS = (
     Fault("killed", lambda one: one.send(signal.SIGKILL), -signal.SIGKILL),
     # The kernel ends it when it goes on: it could be about to write.
     Fault("stopped", lambda one: one.send(signal.SIGSTOP), signal.SIGALRM),
     Fault("cut off", lambda one: one.way.cut(), None),
-    # As a rollout or a drain does.
-    Fault("told to end", lambda one: one.send(signal.SIGTERM), 0),
+    Fault("told to end", told, 0),
 )
 
 

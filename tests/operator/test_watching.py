@@ -4,11 +4,16 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
+import kopf
 import pytest
 
-from numalocal_operator.watching import Watch
+from numalocal_operator.watching import Watch, kopf_operator
+
+from .fake_watches import GROUP, VERSION, FakeWatches, serving, thing
 
 
 def until(holds: Callable[[], object], timeout_s: float = 10) -> None:
@@ -118,3 +123,94 @@ def test_one_that_does_not_heed_the_stop_holds_nobody() -> None:
 
     assert time.monotonic() - began_s < 1
     watch.stop(10)
+
+
+@dataclass
+class Scene:
+    """kopf, as it watches a fake API server, and what its handler has heard."""
+
+    fake: FakeWatches
+    heard: list[str | None]
+    logins: int = 0
+
+    def registry(self) -> kopf.OperatorRegistry:
+        """Make a registry with one handler, and with no patience for a server that is busy."""
+        made = kopf.OperatorRegistry()
+
+        @kopf.on.login(registry=made)
+        async def login(**_: Any) -> kopf.ConnectionInfo:
+            self.logins += 1
+            return kopf.ConnectionInfo(server=self.fake.url)
+
+        @kopf.on.startup(registry=made)
+        async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+            settings.posting.enabled = False
+            settings.peering.standalone = True
+            settings.networking.error_backoffs = [0.01]
+
+        @kopf.on.event(GROUP, VERSION, "things", registry=made)
+        async def changed(type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
+            self.heard.append(type)
+
+        return made
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    logging.getLogger("kopf").setLevel(logging.CRITICAL)
+    with serving() as fake:
+        made = Scene(fake, [])
+        watch = Watch(kopf_operator(made.registry, ""), first_retry_s=0.05)
+        watch.start()
+        until(lambda: made.heard and fake.watches)
+        yield made
+        watch.stop(20)
+        assert not watch.lives
+    logging.getLogger("kopf").setLevel(logging.NOTSET)
+
+
+def an_error(scene: Scene) -> None:
+    """The API server says in a watch that it cannot go on."""
+    status = {"kind": "Status", "code": 500, "message": "etcd is away"}
+    scene.fake.said = [{"type": "ERROR", "object": status}]
+
+
+def busy(scene: Scene) -> None:
+    """A list is refused for longer than it is tried."""
+    scene.fake.list_status = 503
+    expire(scene)
+
+
+def refused(scene: Scene) -> None:
+    """The token is no longer taken, and there is no other."""
+    scene.fake.list_status = 401
+    expire(scene)
+
+
+def gone(scene: Scene) -> None:
+    """The kind is deleted."""
+    scene.fake.list_status = 404
+    expire(scene)
+
+
+def expire(scene: Scene) -> None:
+    status = {"kind": "Status", "code": 410, "message": "too old"}
+    scene.fake.said = [{"type": "ERROR", "object": status}]
+
+
+@pytest.mark.parametrize("fault", [an_error, busy, refused, gone])
+def test_what_ends_kopf_ends_no_operator(
+    fault: Callable[[Scene], None], scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    fault(scene)
+    # The open watch ends as the server's time for it is over, and the next one tells.
+    scene.fake.drop()
+    until(lambda: any(one.getMessage() == "watches ended" for one in caplog.records), 30)
+    scene.fake.list_status = 200
+    before = len(scene.heard)
+
+    until(lambda: len(scene.heard) > before, 30)
+    scene.fake.said = [{"type": "MODIFIED", "object": thing(2)}]
+    scene.fake.drop()
+
+    until(lambda: scene.heard[-1] == "MODIFIED", 30)

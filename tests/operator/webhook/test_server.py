@@ -98,6 +98,51 @@ def test_what_is_no_review_is_a_bad_request(body: bytes) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_replica_that_ends_answers_on_and_keeps_no_connection(*, ends: bool) -> None:
+    """Else the API server would go on to ask it until it is gone."""
+
+    async def run() -> str | None:
+        server, held = Server(lambda: POOLS, IMAGE, port=0), made()
+        server.serve_with(held)
+        await server.start()
+        if ends:
+            server.end()
+        context = ssl.create_default_context(cadata=held.ca_bundle.decode())
+        url = f"https://localhost:{server.ports[0]}/mutate"
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(url, data=review(POD), ssl=context) as response,
+            ):
+                assert response.status == 200
+                return response.headers.get("Connection")
+        finally:
+            await server.stop()
+
+    assert asyncio.run(run()) == ("close" if ends else None)
+
+
+def test_a_replica_says_whether_it_leads_and_is_ready_either_way() -> None:
+    async def run(standing: str) -> tuple[int, str]:
+        server = Server(lambda: POOLS, IMAGE, 0, "127.0.0.1", lambda: standing)
+        held = made()
+        server.serve_with(held)
+        await server.start()
+        context = ssl.create_default_context(cadata=held.ca_bundle.decode())
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"https://localhost:{server.ports[0]}/readyz", ssl=context) as response,
+            ):
+                return response.status, await response.text()
+        finally:
+            await server.stop()
+
+    for standing in ("leads", "follows operator-a_1"):
+        assert asyncio.run(run(standing)) == (200, f"ok: {standing}")
+
+
 def test_before_the_nodes_are_seen_a_pod_is_told_to_come_again() -> None:
     async def run() -> None:
         server, held = Server(lambda: None, IMAGE, port=0), made()
