@@ -84,6 +84,7 @@ class Leader:
         # A write that seemed to fail may have been done.
         self._sent: deque[dict[str, object]] = deque(maxlen=8)
         self._led = False
+        self._trouble = ""
         self._beats = 0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self.run, name="lease", daemon=True)
@@ -149,14 +150,22 @@ class Leader:
             pause_s = self._turn()
         except TROUBLE as error:
             self._is_known = False
-            self._note(sentence(error))
-            return RETRY_S
-        except Exception:  # whatever the API server has answered, the next turn may do better
-            self._is_known = False
-            _log.exception("lease not understood")
+            self._missed(sentence(error))
             pause_s = RETRY_S
+        except Exception as error:  # whatever the API server has answered, the next may be better
+            self._is_known = False
+            self._missed(f"{type(error).__name__}: {error}")
+            pause_s = RETRY_S
+        else:
+            self._trouble = ""
         self._note()
         return pause_s
+
+    def _missed(self, why: str) -> None:
+        """Say once why the Lease is not reached: a right that lacks would be silent otherwise."""
+        if why != self._trouble:
+            _log.warning("lease not reached", extra={"err": why[:500]})
+        self._trouble = why
 
     def _turn(self) -> float:
         if not self._is_known:
@@ -201,7 +210,7 @@ class Leader:
         with self._lock:
             self._until_s = float("-inf")
 
-    def _note(self, why: str = "") -> None:
+    def _note(self) -> None:
         """Say when we begin and cease to lead, and take the alarm back once we do not."""
         with self._lock:
             leads = self.leads()
@@ -214,7 +223,7 @@ class Leader:
         if leads:
             _log.info("leading", extra={"me": self._me})
         else:
-            _log.warning("leading no more", extra={"holder": self.holder, "err": why})
+            _log.warning("leading no more", extra={"holder": self.holder})
 
 
 def _stamp() -> str:

@@ -100,11 +100,11 @@ class Replica:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        self._leader.start()
-        self._watch.start()
         await self._probes.start()
         if self._server is not None:
             await self._server.start()
+        self._leader.start()
+        self._watch.start()
         waits = {"stop": stop.wait(), "work": self._work()}
         if self._keeper is not None:
             waits["keeper"] = self._keeper.run()

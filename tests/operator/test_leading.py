@@ -360,6 +360,22 @@ def test_an_answer_that_is_no_lease_is_not_the_end(world: World) -> None:
     assert not one.leader.leads()
 
 
+def test_a_lease_that_is_not_reached_is_told_once_and_when_the_reason_is_another(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = Replica(world, "a")
+    one.line.way = "away"
+    for _ in range(3):
+        assert one.turn() == 0.5
+    one.line.way = "open"
+    one.turn()
+    one.line.way = "away"
+    one.turn()
+
+    told = [vars(line)["err"] for line in caplog.records if line.levelname == "WARNING"]
+    assert told == ["TimeoutError: the API server cannot be reached"] * 2
+
+
 moves: st.SearchStrategy[tuple[str, int, str, float, Any]] = st.tuples(
     st.sampled_from(["turn", "turn", "turn", "pause", "way", "hand", "start"]),
     st.integers(0, 2),
