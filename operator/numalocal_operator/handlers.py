@@ -25,8 +25,8 @@ Hear = Callable[[Pods], None]
 """Is told of the pods of which a node tells something new; does not wait."""
 
 _RETRY_S: Final = 2.0
-_CHUNK: Final = 500
-"""Objects of a list that are in memory at once."""
+_CHUNK: Final = 100
+"""Objects of a list that are in memory at once: what a large node tells is 100 KB."""
 _IDLE_S: Final = 0.1
 """How long kopf keeps a task, with the last event, for each object; it is 5 s by default."""
 

@@ -58,12 +58,20 @@ def test_workers_and_pods_are_listed(api: FakeApi, cluster: Cluster, namespace: 
     assert [one["metadata"]["name"] for one in cluster.pods(namespace)] == ["llama-0"]
 
 
-def test_metadata_is_asked_for_alone(api: FakeApi, cluster: Cluster) -> None:
-    api.put(PODS, raw_pod(make_worker()))
+def test_of_metadata_what_names_an_object_is_kept_alone(api: FakeApi, cluster: Cluster) -> None:
+    """Most of it tells who wrote which field: 384 MiB of 15,000 objects."""
+    pod = raw_pod(make_worker())
+    pod["metadata"] |= {"managedFields": [{"manager": "kubectl"}], "resourceVersion": "7"}
+    api.put(PODS, pod)
 
     (one,) = cluster.metadata("pods", "serving", "numalocal.io/worker")
 
-    assert one["uid"] == "p-0"
+    assert one == {
+        "namespace": "serving",
+        "name": "llama-0",
+        "uid": "p-0",
+        "resourceVersion": "7",
+    }
     (accepted,) = api.accepted
     assert accepted == "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
