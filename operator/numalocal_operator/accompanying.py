@@ -14,7 +14,7 @@ from numalocal_operator.api.cluster import (
     Refused,
     sentence,
 )
-from numalocal_operator.applying import REFUSED_RETRY_S, TAKEN_RETRY_S, Done
+from numalocal_operator.applying import TAKEN_RETRY_S, Done
 from numalocal_operator.observing.companions import (
     BUDGET,
     KINDS,
@@ -23,6 +23,7 @@ from numalocal_operator.observing.companions import (
     Companions,
     observe,
 )
+from numalocal_operator.observing.refusals import REFUSED_S
 from numalocal_operator.planning.companions import Change, Create, Remove, Taken, is_leaving, step
 from numalocal_operator.planning.plan import CONFLICT_RETRY_S
 from numalocal_operator.planning.troubles import API_ERROR, NAME_TAKEN, Trouble
@@ -60,7 +61,7 @@ class _Hands:
             return Done(retry_s=TAKEN_RETRY_S)
         except Refused as error:
             trouble = self._trouble(f"{self.kind}Refused", error)
-            return Done(trouble=trouble, retry_s=REFUSED_RETRY_S)
+            return Done(trouble=trouble, retry_s=REFUSED_S)
         except TROUBLE as error:
             return Done(trouble=self._trouble(API_ERROR, sentence(error)), error=error)
 
@@ -83,7 +84,7 @@ class _Hands:
                     answer = self.cluster.remove_companion(self.kind, *self._key, other.uid)
                     there = self._seen(other, answer)
         why = "it is written, and changed again at once: see what admission does to it"
-        return Done(trouble=self._trouble(f"{self.kind}Refused", why), retry_s=REFUSED_RETRY_S)
+        return Done(trouble=self._trouble(f"{self.kind}Refused", why), retry_s=REFUSED_S)
 
     def _create(self, manifest: Manifest) -> Companion | None:
         """Create it; give what has the name where it is taken, None where that has gone since."""

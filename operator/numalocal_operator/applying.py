@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NoReturn
 
+from numalocal.errors import NumalocalError
 from numalocal.worker.inject import Manifest
 from numalocal.worker.spec import Worker
 from numalocal_operator.api.cluster import (
@@ -17,13 +18,13 @@ from numalocal_operator.api.cluster import (
     sentence,
 )
 from numalocal_operator.observing.observed import ObservedPod, started_unbound
+from numalocal_operator.observing.refusals import REFUSED_S
 from numalocal_operator.observing.store import Store
 from numalocal_operator.planning.plan import Creation, Plan
-from numalocal_operator.planning.pod import owner
-from numalocal_operator.planning.troubles import API_ERROR, POD_REFUSED, Trouble
+from numalocal_operator.planning.pod import changed, owner
+from numalocal_operator.planning.troubles import API_ERROR, POD_CHANGED, POD_REFUSED, Trouble
+from numalocal_operator.worklist import Key
 
-REFUSED_RETRY_S: Final = 60.0
-"""How often to try a pod that the API server refuses: a quota may be raised without an event."""
 TAKEN_RETRY_S: Final = 5.0
 """When to try again after a conflict: that of two writes of a quota has no event of ours."""
 
@@ -72,12 +73,18 @@ def carry_out(step: Plan, hands: "Hands") -> Done:
         hands.do(step)
     except Refused as error:
         refused = Trouble(POD_REFUSED, f"{hands.what}: {error}")
-        return Done(trouble=refused, retry_s=hands.retry_s or REFUSED_RETRY_S)
+        return Done(trouble=refused, retry_s=hands.retry_s or REFUSED_S)
+    except _Changed as error:
+        return Done(trouble=Trouble(POD_CHANGED, str(error)), retry_s=REFUSED_S)
     except TROUBLE as error:
         return Done(trouble=Trouble(API_ERROR, f"{hands.what}: {sentence(error)}"), error=error)
     finally:
         hands.tell_all()
     return Done(taken=tuple(hands.taken), retry_s=hands.retry_s)
+
+
+class _Changed(NumalocalError):
+    """The API server makes another pod than was asked for."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,6 +114,8 @@ class Hands:
             self._delete(pod)
             why = f": {started_unbound(pod)}" if pod.started is False else ""
             self._note(POD_DELETED, f"{pod.name}{why}")
+        if step.create and (why := self.store.refusals.of(self._key, self.worker.generation)):
+            raise _Changed(why)
         for left, creation in zip(range(len(step.create))[::-1], step.create, strict=True):
             manifest = self.make(creation)
             self.what = f"pod {creation.name}{_more(left)}"
@@ -148,7 +157,7 @@ class Hands:
         if old is not None:
             self._delete(old, terminal=True)
         try:
-            self.store.put_pod(self.cluster.create_pod(manifest))
+            made = self.cluster.create_pod(manifest)
         except NameTaken:
             _log.info("pod name taken", extra={"pod": creation.name})
             self.taken.append(creation.name)
@@ -158,12 +167,30 @@ class Hands:
             return
         except TROUBLE:
             # It may be there all the same, and must not get a sister of another name.
-            self.store.doubt((self.worker.namespace, self.worker.name), creation.name)
+            self.store.doubt(self._key, creation.name)
             raise
+        if what := changed(manifest, made):
+            self._undo(made, f"admission changes {what}; exempt a worker's pods from it")
+        self.store.put_pod(made)
         if old is None:
             self._note(POD_CREATED, creation.name)
         else:
             self._note(POD_REPLACED, f"{old.name}, attempt {creation.attempt}: {old.failure}")
+
+    def _undo(self, made: Raw, why: str) -> NoReturn:
+        """Delete a pod that nobody could tell for the worker's, and make none for a while.
+
+        Each of its events would else bring another one.
+        """
+        metadata = made["metadata"]
+        why = f"{self.what}: {why}"
+        self.store.refusals.note(self._key, self.worker.generation, why)
+        self.cluster.delete_pod(self.worker.namespace, metadata["name"], metadata["uid"])
+        raise _Changed(why)
+
+    @property
+    def _key(self) -> Key:
+        return self.worker.namespace, self.worker.name
 
 
 def _more(left: int) -> str:

@@ -69,9 +69,13 @@ def take_off(space: Space, label: str) -> None:
             "spec": {"policyName": name},
         },
     )
+    soon("the policy works", lambda: not keeps(space, label))
+
+
+def keeps(space: Space, label: str) -> bool:
+    """Tell whether a pod that is made now would have a label."""
     probe = ("run", "probe", "--image=x", f"--labels={label}=probe", "--dry-run=server")
-    show = "--output=jsonpath={.metadata.labels}"
-    soon("the policy works", lambda: label not in space.kubectl(*probe, show))
+    return label in space.kubectl(*probe, "--output=jsonpath={.metadata.labels}")
 
 
 def test_a_restricted_namespace_takes_the_pods_of_templates_that_are_and_tells_of_others(
@@ -132,10 +136,26 @@ def test_admission_that_takes_the_revision_off_makes_no_pods_come_and_go(api: Ap
     here.worker("llama", replicas=2)
 
     first = here.wait_pods("llama-0", "llama-1")
-    message = here.wait_condition("llama", "Degraded", "LabelLost")
+    message = here.wait_condition("llama", "Degraded", "PodChanged")
     assert message.startswith("pods have no label numalocal.io/revision: llama-0, llama-1; ")
     time.sleep(3)
     assert here.pods() == first
+
+
+def test_admission_that_takes_the_workers_label_off_lets_no_pods_pile_up(api: ApiServer) -> None:
+    here = space(api, "nolabel")
+    take_off(here, "numalocal.io/worker")
+
+    here.worker("llama", replicas=2)
+
+    message = here.wait_condition("llama", "Degraded", "PodChanged")
+    assert message.startswith("pod llama-0 (and 1 more): admission changes its label ")
+    time.sleep(3)
+    assert here.pods() == {}
+    api.kubectl("delete", "mutatingadmissionpolicybinding", "nolabel")
+    soon("the policy is gone", lambda: keeps(here, "numalocal.io/worker"))
+    here.kubectl("scale", "ciw/llama", "--replicas=1")
+    soon("a pod", lambda: here.pods().keys() == {"llama-0"})
 
 
 def test_scaling_and_waiting_by_kubectl_and_what_it_shows(api: ApiServer) -> None:

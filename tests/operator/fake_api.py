@@ -50,6 +50,8 @@ class FakeApi:
     """What a watch would tell, type and object, where objects have versions."""
     loses: Callable[[], bool] = lambda: False
     """Whether an answer is lost on its way, after what was asked took place."""
+    admission: Callable[[Raw], object] = lambda _: None
+    """What changes an object before it is made."""
     _uids: int = 0
 
     def put(self, collection: str, raw: Mapping[str, Any]) -> str:
@@ -147,6 +149,7 @@ class FakeApi:
         metadata = body["metadata"]
         if "generateName" in metadata:
             metadata["name"] = f"{metadata['generateName']}{self._uids}"
+        self.admission(body)
         if f"{collection}/{metadata['name']}" in self.objects:
             return _status(409, f"{metadata['name']} already exists", "AlreadyExists")
         metadata["uid"] = f"made-{self._uids}"

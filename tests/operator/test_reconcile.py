@@ -1,6 +1,6 @@
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,8 @@ from urllib3.exceptions import HTTPError
 
 from numalocal.worker.spec import DEADLINE_S
 from numalocal_operator.__main__ import RECURSION_LIMIT
-from numalocal_operator.applying import REFUSED_RETRY_S, TAKEN_RETRY_S
+from numalocal_operator.applying import TAKEN_RETRY_S
+from numalocal_operator.observing.refusals import REFUSED_S
 from numalocal_operator.reconcile import reconcile
 
 from .builders import ended_check, owned, raw_worker, running, topology
@@ -417,11 +418,46 @@ def test_scaling_down_deletes_and_the_end_of_the_pod_is_awaited(
     assert told(api)[-1] == ("Normal", "PodDeleted", "deleted pod llama-1")
 
 
+def renamed(pod: Any) -> None:
+    if pod.get("kind") == "Pod":
+        pod["metadata"]["name"] = "theirs"
+
+
+def without(label: str) -> Callable[[Any], None]:
+    return lambda made: made["metadata"].get("labels", {}).pop(label, None)
+
+
+@pytest.mark.parametrize(
+    ("admission", "what"),
+    [
+        (renamed, "its name"),
+        (without("numalocal.io/worker"), "its label numalocal.io/worker"),
+        (without("numalocal.io/bound"), "its label numalocal.io/bound"),
+    ],
+)
+def test_a_pod_that_admission_makes_unknown_is_deleted_and_made_again_in_a_minute(
+    api: FakeApi, turn: Informed, admission: Callable[[Any], None], what: str
+) -> None:
+    api.put(WORKERS, raw_worker(replicas=2))
+    api.admission = admission
+
+    assert turn() == turn() == REFUSED_S
+
+    message = f"pod llama-0 (and 1 more): admission changes {what}; exempt a worker's pods from it"
+    assert degraded(api) == ("True", "PodChanged", message)
+    assert api.requests.count(("POST", PODS)) == 1
+    (ending,) = [f"{PODS}/{name}" for name in api.names(PODS)]
+    assert "deletionTimestamp" in api.objects.pop(ending)["metadata"]
+    turn.clock_s += REFUSED_S
+    turn()
+    assert api.requests.count(("POST", PODS)) == 2
+
+
 def test_a_quota_is_told_and_tried_again(api: FakeApi, turn: Informed) -> None:
     api.put(WORKERS, raw_worker(replicas=2))
     api.refusals["POST", PODS] = (403, "exceeded quota: team")
 
-    assert turn() == REFUSED_RETRY_S
+    assert turn() == REFUSED_S
 
     told_once = "pod llama-0 (and 1 more): exceeded quota: team"
     assert degraded(api) == ("True", "PodRefused", told_once)

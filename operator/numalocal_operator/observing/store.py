@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from numalocal import names
 from numalocal_operator.observing.companions import Companions
 from numalocal_operator.observing.observed import ObservedPod, Started, observe
+from numalocal_operator.observing.refusals import Refusals
 from numalocal_operator.observing.versions import GONE_S, is_old, key_of, version_of
 from numalocal_operator.worklist import Key
 
@@ -74,6 +75,7 @@ class Store:
         self._doubts: dict[Key, set[str]] = {}
         self._gone: dict[str, tuple[float, int]] = {}
         self.companions = Companions(clock)
+        self.refusals = Refusals(clock)
 
     def put_worker(self, raw: Raw) -> bool:
         """Take a worker; tell whether that is news."""

@@ -99,6 +99,21 @@ def _name_for_dns(spec: Manifest, worker: str, replica: str) -> None:
         spec.setdefault("hostname", replica)
 
 
+def changed(asked: Manifest, made: Mapping[str, Any]) -> str:
+    """Say what admission has changed of what a pod is told by; empty where nothing.
+
+    A pod without its owner is adopted, and one without its revision stays as it is.
+    """
+    before, after = asked["metadata"], made["metadata"]
+    if after["name"] != before["name"]:
+        return "its name"
+    labels = after.get("labels") or {}
+    for one in (names.LABEL_WORKER, names.LABEL_BOUND):
+        if labels.get(one) != before["labels"][one]:
+            return f"its label {one}"
+    return ""
+
+
 def owner(worker: Worker) -> Manifest:
     """Give the reference by which a pod names its worker as its owner."""
     return {

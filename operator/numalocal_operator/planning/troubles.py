@@ -23,7 +23,7 @@ REPORT_UNREADABLE: Final = "ReportUnreadable"
 REPLICA_FAILED: Final = "ReplicaFailed"
 CONTAINER_WAITING: Final = "ContainerWaiting"
 CONTAINER_RESTARTED: Final = "ContainerRestarted"
-LABEL_LOST: Final = "LabelLost"
+POD_CHANGED: Final = "PodChanged"
 NAME_TAKEN: Final = "NameTaken"
 INVALID_SPEC: Final = "InvalidSpec"
 INTERNAL_ERROR: Final = "InternalError"
@@ -84,7 +84,7 @@ def wrongs(
         what = f"pod {pod.name} has not ended though its grace period is over"
         yield Trouble(NODE_LOST, f"{what}: node {pod.node} may be lost; another takes its place")
     if unlabelled := [pod.name for pod in staying if not (pod.revision or pod.terminal)]:
-        yield Trouble(LABEL_LOST, label_lost(names.LABEL_REVISION, unlabelled))
+        yield Trouble(POD_CHANGED, label_lost(names.LABEL_REVISION, unlabelled))
     yield from (one for one in map(_of_pod, staying) if one)
 
 

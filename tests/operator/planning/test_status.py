@@ -205,7 +205,7 @@ def test_pods_that_have_lost_their_revision_are_told_with_what_to_do() -> None:
     status = status_of(worker, *pods)
 
     _, reason, message = condition(status, "Degraded")
-    assert reason == "LabelLost"
+    assert reason == "PodChanged"
     assert message == (
         "pods have no label numalocal.io/revision: llama-0, llama-1; exempt a worker's pods "
         "from the admission that takes it off, and delete those that have lost it"
