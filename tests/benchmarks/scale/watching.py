@@ -5,14 +5,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 
 from lab.api_server import ApiServer
 
 from .calls import JSON, connection
 from .objects import PODS, Kind, Object
 
-NAMES_ALONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+NAMES_ALONE = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _MOST_S = 3600
 _OK = 200
 _NOT_YET, _BEHIND = 429, 504
@@ -57,22 +57,43 @@ class Watch:
                 self._error = error
 
     def _once(self) -> None:
-        since = f"&resourceVersion={self._version}" if self._version else ""
-        path = f"{self._path}?watch=true&timeoutSeconds={_MOST_S}{since}"
         self._connection = connection(self._api, _MOST_S)
         try:
-            self._connection.request("GET", path, headers={"Accept": self._accept})
-            response = self._connection.getresponse()
-            if response.status == _NOT_YET:
-                self._closed.wait(1)
+            if not self._version:
+                self._list()
                 return
-            if response.status != _OK:
-                raise RuntimeError(f"watch {path}: {response.status} {response.read()[:500]!r}")
-            for line in response:
+            query = f"watch=true&timeoutSeconds={_MOST_S}&resourceVersion={self._version}"
+            response = self._get(query, self._accept)
+            for line in response or ():
                 if not self._event(line):
                     return
         finally:
             self._connection.close()
+
+    def _list(self) -> None:
+        """Take what is there: what a watch tells of that first has no order to go on from."""
+        kind = self._accept.replace("PartialObjectMetadata", "PartialObjectMetadataList")
+        response = self._get("", kind)
+        if response is None:
+            return
+        found = json.loads(response.read())
+        for one in found["items"] or ():
+            self._take("ADDED", one)
+        self._version = found["metadata"]["resourceVersion"]
+
+    def _get(self, query: str, accept: str) -> HTTPResponse | None:
+        """Give an answer; None, after a while, where it is to be asked for again."""
+        assert self._connection is not None
+        self._connection.request("GET", f"{self._path}?{query}", headers={"Accept": accept})
+        response = self._connection.getresponse()
+        if response.status == _NOT_YET:
+            response.read()
+            self._closed.wait(1)
+            return None
+        if response.status != _OK:
+            said = response.read()[:500]
+            raise RuntimeError(f"{self._path}?{query}: {response.status} {said!r}")
+        return response
 
     def _event(self, line: bytes) -> bool:
         """Take an event; False where the watch is to begin again."""
