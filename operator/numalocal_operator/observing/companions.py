@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Any, Final
 
 from numalocal import names
-from numalocal_operator.observing.versions import GONE_S, is_old, key_of, version_of
+from numalocal_operator.observing.versions import Gone, is_old, key_of, version_of
 from numalocal_operator.worklist import Key
 
 Raw = Mapping[str, Any]
@@ -64,10 +64,9 @@ class Companions:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
         self._lock = Lock()
         self._known: dict[tuple[str, Key], Companion] = {}
-        self._gone: dict[str, tuple[float, int]] = {}
+        self._gone = Gone(clock)
 
     def put(self, kind: str, raw: Raw) -> bool:
         """Take one; tell whether that is news."""
@@ -76,7 +75,7 @@ class Companions:
         now = observe(kind, raw)
         with self._lock:
             before = self._known.get(place)
-            gone = self._gone.get(now.uid, (0.0, now.version))[1] > now.version
+            gone = self._gone.has(now.uid, now.version)
             if gone or (before and is_old(now.version, before.version)):
                 return False
             self._known[place] = now
@@ -88,7 +87,7 @@ class Companions:
         One that has lost our label is gone as well, and may come back.
         """
         with self._lock:
-            self._remember(uid, version)
+            self._gone.add(uid, version)
             known = self._known.get((kind, key))
             if known is None or known.uid != uid:
                 return False
@@ -112,11 +111,3 @@ class Companions:
         return frozenset(
             key for (kind, key), one in gone if self.drop(kind, key, one.uid, one.version)
         )
-
-    def _remember(self, uid: str, version: int) -> None:
-        """Remember what is gone while the answer of an earlier write may come; oldest first."""
-        now_s = self._clock()
-        self._gone.pop(uid, None)
-        self._gone[uid] = now_s, version
-        while (oldest := next(iter(self._gone))) and self._gone[oldest][0] < now_s - GONE_S:
-            del self._gone[oldest]

@@ -1,45 +1,26 @@
-"""Workers and their pods as they were seen last: fed by events and by the answers of our writes.
+"""Pods as they were seen last, and their workers: by events, and by the answers of our writes.
 
 A round reads this and nothing else.  What is older never takes the place of what is newer, in
 whatever order it comes: the answer of a write may overtake the events before it.
 """
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from threading import Lock
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from numalocal import names
 from numalocal_operator.observing.companions import Companions
 from numalocal_operator.observing.observed import ObservedPod, Started, observe
 from numalocal_operator.observing.refusals import Refusals
-from numalocal_operator.observing.versions import GONE_S, is_old, key_of, version_of
+from numalocal_operator.observing.versions import FOR_EVER, is_old, key_of, version_of
+from numalocal_operator.observing.workers import Workers
 from numalocal_operator.worklist import Key
 
 FOREIGN_S: Final = 30.0
 """How long a pod that has one of a worker's names counts once it was read: it has no events."""
-STATUS_EVERY_S: Final = 1.0
-_FOR_EVER: Final = 1 << 64
 
 Raw = Mapping[str, Any]
 Keys = frozenset[Key]
-
-
-@dataclass(slots=True)
-class _Worker:
-    """A worker as bytes: as mappings thousands would be too large.
-
-    `read` tells that its spec could be read; `good` is the last that could, where this one cannot.
-    """
-
-    uid: str
-    version: int
-    data: bytes
-    generation: int
-    good: bytes | None = None
-    read: bool = False
-    told_at_s: float = float("-inf")
 
 
 class _Pod(NamedTuple):
@@ -58,95 +39,29 @@ class _Foreign(NamedTuple):
     pod: ObservedPod | Exception
 
 
-class Store:
-    """What is known of workers and pods; all threads may use it.
+class Store(Workers):
+    """What is known of workers and their pods; all threads may use it.
 
-    Pods are found by the workers that they name, by label or as their owner.  The clock gives
-    seconds and only goes forward.
+    Pods are found by the workers that they name, by label or as their owner.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._lock = Lock()
-        self._workers: dict[Key, _Worker] = {}
+        super().__init__(clock)
         self._pods: dict[str, _Pod] = {}
         self._of: dict[Key, set[str]] = {}
         self._foreign: dict[Key, dict[str, _Foreign]] = {}
         self._doubts: dict[Key, set[str]] = {}
-        self._gone: dict[str, tuple[float, int]] = {}
         self.companions = Companions(clock)
         self.refusals = Refusals(clock)
 
-    def put_worker(self, raw: Raw) -> bool:
-        """Take a worker; tell whether that is news."""
-        metadata = raw["metadata"]
-        key, uid, version = key_of(metadata), metadata["uid"], version_of(metadata)
-        kept = {field: value for field, value in metadata.items() if field != "managedFields"}
-        data = json.dumps({**raw, "metadata": kept}, separators=(",", ":")).encode()
-        now = _Worker(uid, version, data, int(metadata.get("generation", 0)))
-        with self._lock:
-            before = self._workers.get(key)
-            if self._is_gone(uid, version) or (before and is_old(version, before.version)):
-                return False
-            if before and before.uid == uid:
-                if before.data == data:
-                    before.version = version
-                    return False
-                now.told_at_s = before.told_at_s
-                now.read = before.read and before.generation == now.generation
-                now.good = before.data if before.read and not now.read else before.good
-            self._workers[key] = now
-        return True
-
     def drop_worker(self, metadata: Raw) -> bool:
-        """Forget a worker that is gone; tell whether it was known."""
-        key, uid = key_of(metadata), metadata["uid"]
-        with self._lock:
-            self._remember(uid, _FOR_EVER)
-            if key not in self._workers or self._workers[key].uid != uid:
-                return False
-            del self._workers[key]
-            self._foreign.pop(key, None)
-            self._doubts.pop(key, None)
-        return True
-
-    def worker(self, key: Key) -> Raw | None:
-        """Give a worker as it is now; None where there is none."""
-        found = self._workers.get(key)
-        return None if found is None else dict(json.loads(found.data))
-
-    def was_read(self, key: Key, generation: int) -> None:
-        """Note that the spec of a worker's generation could be read."""
-        with self._lock:
-            found = self._workers.get(key)
-            if found is not None and found.generation == generation:
-                found.read, found.good = True, None
-
-    def last_good(self, key: Key) -> Raw | None:
-        """Give the worker as it was when its spec could be read last, where this one cannot."""
-        found = self._workers.get(key)
-        return None if found is None or found.good is None else dict(json.loads(found.good))
-
-    def keep_good(self, key: Key, raw: Raw) -> None:
-        """Take what a worker asked last from where it was kept."""
-        with self._lock:
-            if found := self._workers.get(key):
-                found.good = json.dumps(raw).encode()
-
-    def keys(self) -> Keys:
-        """Name all workers."""
-        with self._lock:
-            return frozenset(self._workers)
-
-    def status_wait_s(self, key: Key) -> float:
-        """Give the seconds until a worker's status may be written again; 0 or less is now."""
-        found = self._workers.get(key)
-        return 0.0 if found is None else found.told_at_s + STATUS_EVERY_S - self._clock()
-
-    def status_written(self, key: Key) -> None:
-        """Note that a worker's status is being written."""
-        if found := self._workers.get(key):
-            found.told_at_s = self._clock()
+        """Forget a worker that is gone, and what was in its way; tell whether it was known."""
+        known = super().drop_worker(metadata)
+        if known:
+            with self._lock:
+                self._foreign.pop(key_of(metadata), None)
+                self._doubts.pop(key_of(metadata), None)
+        return known
 
     def put_pod(self, raw: Raw) -> Keys:
         """Take a pod; give the workers for which that is news."""
@@ -156,7 +71,7 @@ class Store:
         with self._lock:
             before = self._pods.get(uid)
             known = before.version if before else -1
-            if self._is_gone(uid, version) or is_old(version, known):
+            if self._gone.has(uid, version) or is_old(version, known):
                 return frozenset()
             self._pods[uid] = _Pod(version, keys, pod if keys else None)
             for key in keys:
@@ -168,13 +83,13 @@ class Store:
                 concerned |= keys | (before.keys if before else frozenset())
             return concerned
 
-    def drop_pod(self, uid: str, version: int = _FOR_EVER) -> Keys:
+    def drop_pod(self, uid: str, version: int = FOR_EVER) -> Keys:
         """Forget a pod that is gone as of a version; give the workers that it was of."""
         with self._lock:
             known = self._pods.get(uid)
             if known and version < known.version:
                 return frozenset()
-            self._remember(uid, version)
+            self._gone.add(uid, version)
             return self._forget(uid) | self._refresh(uid, None)
 
     def put_read(self, key: Key, raw: Raw) -> None:
@@ -187,9 +102,8 @@ class Store:
         with self._lock:
             until_s = self._clock() + FOREIGN_S
             # What was said of its end without a version was a guess.
-            if self._gone.get(uid, (0.0, _FOR_EVER))[1] == _FOR_EVER:
-                self._gone.pop(uid, None)
-            if not self._is_gone(uid, version):
+            self._gone.doubt(uid)
+            if not self._gone.has(uid, version):
                 self._foreign.setdefault(key, {})[uid] = _Foreign(until_s, pod)
         if names.LABEL_BOUND in (metadata.get("labels") or {}):
             self.put_pod(raw)
@@ -247,7 +161,7 @@ class Store:
         with self._lock:
             gone = [key for key, one in self._workers.items() if one.uid in missing]
             for key in gone:
-                self._remember(self._workers.pop(key).uid, _FOR_EVER)
+                self._gone.add(self._workers.pop(key).uid, FOR_EVER)
         pods = [uid for uid in missing if uid in self._pods]
         beside = self.companions.keep(missing)
         return beside.union(gone, *(self.drop_pod(uid) for uid in pods))
@@ -283,17 +197,6 @@ class Store:
         those.discard(uid)
         if not those:
             del self._of[key]
-
-    def _remember(self, uid: str, version: int) -> None:
-        """Remember what is gone, and forget what has long been: the oldest are first."""
-        now_s = self._clock()
-        self._gone.pop(uid, None)
-        self._gone[uid] = now_s, version
-        while (oldest := next(iter(self._gone))) and self._gone[oldest][0] < now_s - GONE_S:
-            del self._gone[oldest]
-
-    def _is_gone(self, uid: str, version: int) -> bool:
-        return uid in self._gone and version < self._gone[uid][1]
 
 
 def _keys(metadata: Raw) -> Keys:

@@ -84,7 +84,7 @@ def test_what_is_gone_is_forgotten_in_time() -> None:
 
     known.drop(SERVICE, KEY, "s-3", 9)
 
-    assert known._gone.keys() == {"s-3"}
+    assert len(known._gone) == 1
 
 
 def test_what_a_list_does_not_have_is_forgotten_and_told() -> None:

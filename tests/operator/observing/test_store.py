@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal_operator.observing.store import FOREIGN_S, STATUS_EVERY_S, Store
+from numalocal_operator.observing.store import FOREIGN_S, Store
 from numalocal_operator.observing.versions import version_of
+from numalocal_operator.observing.workers import STATUS_EVERY_S
 
 from ..builders import make_worker, raw_pod, raw_worker, running
 
