@@ -171,7 +171,8 @@ class FakeApi:
         else:
             status.update(body["status"])
             if "conditions" in status:
-                kstatus.hold(status, found["metadata"].get("generation", 0))
+                # What the operator has not heard of yet cannot be in it.
+                kstatus.hold(status, status["observedGeneration"])
         return 200, self.changed(path.removesuffix("/status"))
 
     def _merge_into(self, path: str, body: Raw) -> tuple[int, Raw]:
