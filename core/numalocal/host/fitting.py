@@ -41,6 +41,25 @@ def usable_bytes(machine: Machine) -> dict[int, int]:
     }
 
 
+def share_bytes(
+    worker: Worker, machine: Machine, sets: Iterable[CpuSet], available_bytes: Mapping[int, int]
+) -> int:
+    """Give the memory that each of a replica's ranks has where the worker says none, in bytes.
+
+    It is the least of its sets, less what of their nodes is in use now, and at most an even part of
+    what is left of a memory limit.
+    """
+    total = usable_bytes(machine)
+    now = {node: min(size, available_bytes.get(node, size)) for node, size in total.items()}
+    shares = []
+    for one in sets:
+        has, usable = (sum(of.get(node, 0) for node in one.memory_nodes) for of in (now, total))
+        shares.append(one.memory_bytes * has // usable if usable else 0)
+    if (limit := machine.limits.memory) is not None:
+        shares.append(limit.left_bytes // (worker.replicas * worker.ranks))
+    return min(shares)
+
+
 def by_memory_nodes(sets: Iterable[CpuSet]) -> Mapping[IdSet, list[CpuSet]]:
     """Sort sets by the nodes that they take memory from."""
     found: dict[IdSet, list[CpuSet]] = {}

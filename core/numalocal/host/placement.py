@@ -66,25 +66,30 @@ def place(
         chosen = prefer(free, size=worker.ranks, machine=machine, placement=pool.placement)
         assignment = Assignment(chosen)
         free = [one for one in free if one not in assignment.sets]
-        seat = _Seat(replica, assignment, confined, shares[replica])
+        set_bytes = fitting.share_bytes(worker, machine, assignment.sets, available_bytes or {})
+        seat = _Seat(replica, assignment, confined, shares[replica], set_bytes)
         placements.append(_placement(worker, machine, pool, seat))
     return tuple(placements)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seat:
-    """Where a replica came to lie; `quota_cpus` is its share of a CPU quota, None = no quota."""
+    """Where a replica came to lie.
+
+    `quota_cpus` is its share of a CPU quota, None = no quota; `set_bytes` the memory of each set.
+    """
 
     replica: int
     assignment: Assignment
     confined: bool
     quota_cpus: int | None
+    set_bytes: int
 
 
 def _placement(worker: Worker, machine: Machine, pool: Pool, seat: _Seat) -> Placement:
     """Tell a replica what it would be told in a cluster, where the kubelet expands references."""
     assignment, quota_cpus = seat.assignment, seat.quota_cpus
-    job = _job(worker, machine, assignment)
+    job = _job(worker, machine, seat)
     seen = _seen(job)
     told = engines.tell(seen)
     first = {**assignment.environment(), **thread_variables(assignment, machine, quota_cpus)}
@@ -110,13 +115,14 @@ def _placement(worker: Worker, machine: Machine, pool: Pool, seat: _Seat) -> Pla
     )
 
 
-def _job(worker: Worker, machine: Machine, assignment: Assignment) -> Job:
+def _job(worker: Worker, machine: Machine, seat: _Seat) -> Job:
     """Make the job with the memory of the nodes that its ranks are on, or the limit below it."""
-    sizes = [machine.node(node).memory_bytes or 0 for node in assignment.mems]
+    sizes = [machine.node(node).memory_bytes or 0 for node in seat.assignment.mems]
     limit = machine.limits.container_bytes
+    engine = worker.template.engine
     return jobs.job(
-        worker.ask,
-        worker.template.engine,
+        jobs.sized(worker.ask, engine, seat.set_bytes),
+        engine,
         limit_bytes=limit if limit is not None and limit < max(sizes) else None,
         node_bytes=max(sizes),
         host_bytes=sum(sizes),

@@ -26,13 +26,14 @@ _USER: Final = 65532
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolNumbers:
-    """What nodes say of a pool, None while none offers it.
+    """What the nodes that a pod can come to say of its pool, None while none offers it.
 
-    `cpus_per_set` is the number of CPUs of its largest set on any node, `node_bytes` the MemTotal
-    of the largest NUMA node that one has memory of.
+    `cpus_per_set` is the number of CPUs of its smallest set, `set_bytes` the least memory of one,
+    `node_bytes` the MemTotal of the largest NUMA node that one has memory of.
     """
 
     cpus_per_set: int | None = None
+    set_bytes: int | None = None
     node_bytes: int | None = None
 
 
@@ -60,10 +61,11 @@ def inject(template: Template, ask: Ask, numbers: PoolNumbers, image: CheckImage
     """
     spec = deepcopy(dict(template.raw["spec"]))
     engine = next(one for one in spec["containers"] if one["name"] == template.engine.name)
-    _size(engine, template, ask, numbers)
-    limit_bytes = jobs.memory_limit_bytes(ask, template.engine)
+    sized = _sized(spec, template, ask, numbers)
+    limit_bytes = jobs.memory_limit_bytes(sized, template.engine)
+    _size(engine, ask, numbers, limit_bytes)
     told = engines.tell(
-        jobs.job(ask, template.engine, limit_bytes=limit_bytes, node_bytes=numbers.node_bytes)
+        jobs.job(sized, template.engine, limit_bytes=limit_bytes, node_bytes=numbers.node_bytes)
     )
     if told.arguments:
         engine["args"] = [*(engine.get("args") or ()), *told.arguments]
@@ -81,10 +83,24 @@ def inject(template: Template, ask: Ask, numbers: PoolNumbers, image: CheckImage
     return Injected(spec=spec, annotations=written, notes=notes)
 
 
+def _sized(spec: Manifest, template: Template, ask: Ask, numbers: PoolNumbers) -> Ask:
+    """Give the ranks their sets' memory, but in a pod whose own sizes its containers must keep."""
+    whole = spec.get("resources") or {}
+    if any("memory" in _given(whole.get(kind)) for kind in ("limits", "requests")):
+        return ask
+    return jobs.sized(ask, template.engine, numbers.set_bytes)
+
+
 def _sizing_notes(engine: Manifest, ask: Ask, numbers: PoolNumbers) -> Iterator[str]:
     """Say what of a pod's own numbers does not go with its sets."""
     reserved, each = ask.engine.reserved_cores or 0, numbers.cpus_per_set
+    limit = engine["resources"]["limits"].get("cpu")
     if each is None:
+        if limit is not None:
+            yield (
+                f"container {engine['name']} has a CPU limit of {printable(str(limit))}, and how "
+                "many CPUs its sets have is not known yet: with more it throttles their threads"
+            )
         return
     cpus = ask.ranks * each
     if reserved > cpus - ask.ranks:  # whatever their threads
@@ -142,7 +158,7 @@ def _user(spec: Manifest) -> Manifest:
     return {"runAsUser": _USER} if theirs == 0 else {}
 
 
-def _size(engine: Manifest, template: Template, ask: Ask, numbers: PoolNumbers) -> None:
+def _size(engine: Manifest, ask: Ask, numbers: PoolNumbers, limit_bytes: int | None) -> None:
     """Add the CPU sets, and mirror their CPUs and the ranks' memory for the scheduler.
 
     Without these requests the pod would be BestEffort: first to be evicted, and its node's CPUs
@@ -153,9 +169,10 @@ def _size(engine: Manifest, template: Template, ask: Ask, numbers: PoolNumbers) 
     requests = resources["requests"] = _given(resources.get("requests"))
     resource = names.resource(ask.pool)
     limits[resource] = requests[resource] = str(ask.ranks)
-    if "cpu" not in requests and numbers.cpus_per_set is not None:
+    if "cpu" not in requests and "cpu" in limits:
+        requests["cpu"] = limits["cpu"]  # as the API server would: Guaranteed, where all is equal
+    elif "cpu" not in requests and numbers.cpus_per_set is not None:
         requests["cpu"] = str(ask.ranks * numbers.cpus_per_set)
-    limit_bytes = jobs.memory_limit_bytes(ask, template.engine)
     if "memory" not in limits and limit_bytes is not None:
         limits["memory"] = str(limit_bytes)
     if "memory" in limits:

@@ -1,5 +1,7 @@
 """The job of an engine: what its adapter may know before the engine has a place."""
 
+from dataclasses import replace
+
 from numalocal import engines
 from numalocal.engines import Job, Memory
 from numalocal.worker.ask import Ask
@@ -30,6 +32,24 @@ def job(
             host_bytes=host_bytes,
         ),
     )
+
+
+def sized(ask: Ask, container: Container, set_bytes: int | None) -> Ask:
+    """Give the ranks the memory of their sets where the ask says none; `set_bytes` is of each.
+
+    It is what they may take, and no demand.  What they share in /dev/shm counts against it, as does
+    the container's own limit.  Where their KV cache would not fit, nothing is said.
+    """
+    if ask.memory_per_rank_bytes is not None or set_bytes is None:
+        return ask
+    limit_bytes = container.memory_limit_bytes
+    all_bytes = ask.ranks * set_bytes
+    if limit_bytes is not None:
+        all_bytes = min(all_bytes, limit_bytes)
+    per_rank_bytes = (all_bytes - shm_bytes(ask, container)) // ask.ranks
+    if per_rank_bytes <= (ask.engine.kv_cache_bytes or 0):
+        return ask
+    return replace(ask, memory_per_rank_bytes=per_rank_bytes)
 
 
 def memory_limit_bytes(ask: Ask, container: Container) -> int | None:

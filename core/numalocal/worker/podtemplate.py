@@ -11,8 +11,7 @@ from typing import Any, Final
 from numalocal import names
 from numalocal.fields import Fields
 from numalocal.problems import printable
-from numalocal.quantity import parse_quantity
-from numalocal.worker import containers
+from numalocal.worker import containers, limits
 from numalocal.worker.ask import Ask
 from numalocal.worker.containers import Container
 
@@ -82,11 +81,7 @@ def parse(template: Fields, ranks: int, memory_bytes: int | None) -> Template | 
             message = "must not be requested here: spec.ranks and spec.pool say it"
             amounts.problem(resource, amounts.raw(resource), message)
     for limited in (read.spec, read.engine):  # limits of the whole pod bind the engine as well
-        limits = limited.below("resources").below("limits")
-        if (cpu := limits.raw("cpu")) is not None:
-            message = "must be left out: a CPU quota throttles threads that own their cores"
-            limits.problem("cpu", cpu, message)
-        _check_memory(limited, f"{ranks} x spec.memory.perRank", memory_bytes)
+        limits.check_memory(limited, f"{ranks} x spec.memory.perRank", memory_bytes)
     return read.template
 
 
@@ -111,9 +106,9 @@ def parse_pod(pod: Fields, ask: Ask, cpus_per_set: int | None) -> Template | Non
     given = pod.below("metadata").below("annotations").raw(LIMIT_RANGER)
     left_out = "leave it out" if given is None else "ask for it: a LimitRange sets what is left out"
     for limited in (read.spec, read.engine):
-        _check_cpu_limit(limited, ask.ranks, cpus_per_set, left_out)
+        limits.check_cpu(limited, ask.ranks, cpus_per_set, left_out)
         asked = f"{ask.ranks} x annotation {names.ANNOTATION_MEMORY}"
-        _check_memory(limited, asked, ask.memory_bytes, left_out)
+        limits.check_memory(limited, asked, ask.memory_bytes, left_out)
     return read.template
 
 
@@ -186,31 +181,3 @@ def _check_names(all_containers: Iterable[Fields]) -> None:
         if isinstance(name, str) and name in seen:
             one.problem("name", name, "is another container's name; give each its own")
         seen.add(str(name))
-
-
-def _check_cpu_limit(limited: Fields, ranks: int, cpus_per_set: int | None, left_out: str) -> None:
-    """Refuse a CPU quota below the sets: it would throttle threads that own their cores."""
-    limits = limited.below("resources").below("limits")
-    cpu = limits.raw("cpu")
-    if cpu is None:
-        return
-    least = None if cpus_per_set is None else ranks * cpus_per_set
-    try:
-        enough = least is not None and parse_quantity(cpu) >= least
-    except ValueError:
-        return  # said already
-    if not enough:
-        cpus = "all CPUs" if least is None else f"the {least} CPUs"
-        message = f"throttles threads that own their cores: raise it to {cpus} of the CPU sets, or "
-        limits.problem("cpu", cpu, f"{message}{left_out}")
-
-
-def _check_memory(
-    limited: Fields, asked: str, memory_bytes: int | None, left_out: str = "leave it out"
-) -> None:
-    """Refuse less memory than the ranks ask for; `asked` says how that is made up."""
-    limits = limited.below("resources").below("limits")
-    limit_bytes = containers.memory_bytes(limited.below("resources"), "limits")
-    if limit_bytes and memory_bytes and limit_bytes < memory_bytes:
-        message = f"is less than {asked} = {memory_bytes} bytes; raise it, or {left_out}"
-        limits.problem("memory", limits.raw("memory"), message)

@@ -1,10 +1,12 @@
 """What the agents tell of their nodes: kept by a watch, read without a call."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
-from numalocal.worker.inject import PoolNumbers
+from numalocal.errors import ListInvalid
+from numalocal.idset import IdSet
 
 Raw = Mapping[str, Any]
 Pods = frozenset[str]
@@ -12,33 +14,58 @@ Pods = frozenset[str]
 
 BOUND: Final = "Bound"
 UNBOUND: Final = "Unbound"
+FREE: Final = "Free"
+HELD: Final = "Held"
 
 _MOST_CPUS: Final = 1 << 16
 _MOST_BYTES: Final = 1 << 62
+_LONGEST_LIST: Final = 8192
+"""Characters of a set's CPUs, as the CRD has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What one node has of a pool; None = not told.
+
+    `cpus_per_set` and `set_bytes` are CPUs and share of memory of its smallest set, `node_bytes`
+    the MemTotal of the largest NUMA node that one has memory of.
+    """
+
+    sets: int
+    cpus_per_set: int | None = None
+    set_bytes: int | None = None
+    node_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """What one node tells.
 
+    `free` are the sets of each pool that nobody holds.
     `starts` says of (pod uid, container id) whether that container was created with its binding.
     """
 
-    pools: Mapping[str, PoolNumbers] = field(default_factory=dict)
+    pools: Mapping[str, Offer] = field(default_factory=dict)
+    free: Mapping[str, int] = field(default_factory=dict)
     starts: Mapping[tuple[str, str], bool] = field(default_factory=dict)
 
 
 class Topologies:
-    """The NodeCpuTopology of each node, as far as the operator needs it."""
+    """The NodeCpuTopology of each node, as far as the operator needs it.
+
+    `version` grows with every change of what nodes offer, and not of what is free of it.
+    """
 
     def __init__(self) -> None:
         self._nodes: dict[str, Told] = {}
-        self._pools: Mapping[str, PoolNumbers] | None = None
+        self._listed = False
+        self.version = 0
 
     def listed(self, nodes: Iterable[Raw]) -> None:
         """Take all nodes there are: before that, one that is not known yet may offer a pool."""
         self._nodes = {node["metadata"]["name"]: told(node) for node in nodes}
-        self._pools = together(one.pools for one in self._nodes.values())
+        self._listed = True
+        self.version += 1
 
     def observed(self, node: Raw) -> Pods:
         """Take a node as it is now; give the pods of which it tells something new."""
@@ -52,9 +79,9 @@ class Topologies:
         """Give the nodes that are known."""
         return frozenset(self._nodes)
 
-    def pools(self) -> Mapping[str, PoolNumbers] | None:
-        """Give the largest numbers of every pool; None before the nodes have been listed."""
-        return self._pools
+    def now(self) -> Mapping[str, Told] | None:
+        """Give a copy that no event changes; None before the nodes have been listed."""
+        return self._nodes.copy() if self._listed else None
 
     def started(self, node: str, pod_uid: str, container_id: str) -> bool | None:
         """Tell whether a container was created with its binding; None where its node says nothing.
@@ -71,50 +98,61 @@ class Topologies:
         else:
             self._nodes[name] = now
         now = now or Told()
-        if now.pools != before.pools or self._pools is None:
-            self._pools = together(one.pools for one in self._nodes.values())
+        if now.pools != before.pools:
+            self.version += 1
         changed = now.starts.items() ^ before.starts.items()
         return frozenset(uid for (uid, _), _ in changed)
-
-
-def together(nodes: Iterable[Mapping[str, PoolNumbers]]) -> Mapping[str, PoolNumbers]:
-    """Give the largest that any node says of every pool."""
-    found: dict[str, PoolNumbers] = {}
-    for node in nodes:
-        for pool, numbers in node.items():
-            found[pool] = largest(found.get(pool, PoolNumbers()), numbers)
-    return found
-
-
-def largest(one: PoolNumbers, other: PoolNumbers) -> PoolNumbers:
-    """Put what two nodes say together."""
-    return PoolNumbers(
-        cpus_per_set=max(one.cpus_per_set or 0, other.cpus_per_set or 0) or None,
-        node_bytes=max(one.node_bytes or 0, other.node_bytes or 0) or None,
-    )
 
 
 def told(node: Raw) -> Told:
     """Read what the agent of a node tells; what cannot be read is not told."""
     status = node.get("status")
     starts: dict[tuple[str, str], bool] = {}
+    sets: dict[str, list[Raw]] = {}
     for one in _tables(status, "sets"):
+        if one.get("state") in (FREE, HELD):
+            sets.setdefault(str(one.get("pool")), []).append(one)
         owner = one.get("owner")
         if isinstance(owner, Mapping) and owner.get("started") in (BOUND, UNBOUND):
             key = str(owner.get("uid")), str(owner.get("containerID"))
             # A container with several sets stands here as often: one word of them is enough.
             starts[key] = starts.get(key, True) and owner["started"] == BOUND
+    pools = {str(one["name"]): one for one in _tables(status, "pools") if "name" in one}
     return Told(
         pools={
-            str(one["name"]): PoolNumbers(
-                cpus_per_set=_number(one.get("cpusPerSet"), _MOST_CPUS),
-                node_bytes=_number(one.get("nodeMemoryBytes"), _MOST_BYTES),
-            )
-            for one in _tables(status, "pools")
-            if "name" in one and _number(one.get("sets"), _MOST_CPUS)
+            name: _offer(one, count, sets.get(name, ()))
+            for name, one in pools.items()
+            if (count := _number(one.get("sets"), _MOST_CPUS))
         },
+        free={name: _number(one.get("free"), _MOST_CPUS) or 0 for name, one in pools.items()},
         starts=starts,
     )
+
+
+def _offer(pool: Raw, count: int, sets: Collection[Raw]) -> Offer:
+    """Measure by the smallest set: a pool tells of its largest, which is all where none is told."""
+    cpus = [number for one in sets if (number := _cpus(one.get("cpus")))]
+    bytes_ = [number for one in sets if (number := _number(one.get("memoryBytes"), _MOST_BYTES))]
+    return Offer(
+        sets=count,
+        cpus_per_set=min(cpus, default=_number(pool.get("cpusPerSet"), _MOST_CPUS)),
+        set_bytes=min(bytes_, default=None),
+        node_bytes=_number(pool.get("nodeMemoryBytes"), _MOST_BYTES),
+    )
+
+
+def _cpus(told: Any) -> int | None:
+    """Count the CPUs of a list in the kernel's format; None for what is none."""
+    return _count(told) if isinstance(told, str) and len(told) <= _LONGEST_LIST else None
+
+
+@lru_cache(maxsize=4096)
+def _count(text: str) -> int | None:
+    """Count the CPUs of a list: those of alike machines are the same."""
+    try:
+        return len(IdSet.parse(text)) or None
+    except ListInvalid:
+        return None
 
 
 def _tables(status: Any, name: str) -> Iterator[Raw]:

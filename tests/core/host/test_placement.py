@@ -439,3 +439,23 @@ def test_a_variable_known_before_the_place_is_set() -> None:
     (one,) = placed(engine={"name": "vllm"}, memory={"kvCache": "2Gi"})
 
     assert one.environment["VLLM_CPU_KVCACHE_SPACE"] == "2"
+
+
+def fraction(machine: Machine, available_bytes: dict[int, int] | None = None) -> float:
+    """Give the fraction of a node's memory that vLLM is told, of a worker that says none."""
+    cut = partition(machine, [Pool(name="cpuset", size=1)])
+    made = worker({"command": ["vllm"], "args": ["serve"]}, engine={"name": "vllm"})
+    (one,) = place(made, machine, cut, available_bytes=available_bytes)
+    assert "NUMALOCAL_MEMORY_PER_RANK_BYTES" not in one.environment
+    told = one.command.index("--gpu-memory-utilization")
+    return float(one.command[told + 1])
+
+
+def test_without_an_amount_a_rank_is_told_the_memory_of_its_set() -> None:
+    # One core of four, less the GiB that a rank of vLLM shares with others.
+    assert fraction(with_memory(64)) == 0.2343  # 15 of 64 GiB
+
+
+def test_what_is_in_use_now_is_no_rank_s() -> None:
+    assert fraction(with_memory(64), {0: 32 * GIB}) == 0.1093  # 7 of 64 GiB
+    assert fraction(with_memory(64), {0: 640 * GIB}) == 0.2343

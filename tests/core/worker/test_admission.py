@@ -407,3 +407,41 @@ def test_plugins_that_a_pod_requires_are_required_beside_ours() -> None:
 
     assert made.pod["metadata"]["annotations"][key] == '["other","numalocal"]'
     assert any(f"annotation {key}/pod stays as it is" in one for one in made.warnings)
+
+
+SHARED = {"cpuset": PoolNumbers(cpus_per_set=4, set_bytes=16 * GIB, node_bytes=64 * GIB)}
+
+
+def test_without_an_amount_of_memory_a_pod_gets_that_of_its_sets() -> None:
+    made = admit(pod([{"name": "a", "args": ["x"]}]), SHARED, IMAGE).pod
+
+    engine = container(made, "a")
+    assert engine["resources"]["limits"]["memory"] == str(16 * GIB)
+    assert engine["resources"]["requests"]["memory"] == str(16 * GIB)
+    # The check demands nothing that nobody has asked for.
+    assert made["spec"]["initContainers"][0]["env"] == []
+
+
+def test_a_pod_whose_whole_size_is_said_gets_no_memory_of_ours() -> None:
+    raw = pod([{"name": "a", "args": ["x"]}])
+    raw["spec"]["resources"] = {"limits": {"memory": "8Gi"}}
+
+    made = admit(raw, SHARED, IMAGE).pod
+
+    assert "memory" not in container(made, "a")["resources"]["limits"]
+
+
+def test_a_pod_with_equal_limits_is_guaranteed() -> None:
+    limits = {"cpu": "6", "memory": "8Gi"}
+    made = admit(pod([{"name": "a", "resources": {"limits": limits}}]), SHARED, IMAGE).pod
+
+    for one in (container(made, "a"), made["spec"]["initContainers"][0]):
+        assert {**one["resources"]["requests"], **limits} == one["resources"]["limits"]
+
+
+def test_a_limit_where_the_sets_are_not_known_is_a_warning() -> None:
+    raw = pod([{"name": "a", "resources": {"limits": {"cpu": "2"}}}])
+
+    warnings = admit(raw, {"cpuset": PoolNumbers()}, IMAGE).warnings
+
+    assert any("has a CPU limit of 2, and how many CPUs its sets have" in one for one in warnings)

@@ -88,3 +88,47 @@ def test_without_a_size_there_is_no_limit() -> None:
 
 def test_an_engine_that_shares_nothing_gets_no_shared_memory() -> None:
     assert jobs.shm_bytes(*asked(engine={"name": "openmp"})) == 0
+
+
+def per_rank(
+    container: dict[str, Any] | None = None, set_bytes: int | None = 10 * GIB, **spec: Any
+) -> int | None:
+    """Give what each of two ranks is sized by where the worker says no memory."""
+    ask, engine = asked(container, **{"memory": {}, **spec})
+    return jobs.sized(ask, engine, set_bytes).memory_per_rank_bytes
+
+
+def test_without_an_amount_ranks_have_their_sets_memory_less_what_they_share() -> None:
+    assert per_rank() == 9 * GIB
+    assert per_rank(engine={"name": "openmp"}) == 10 * GIB
+    assert per_rank(set_bytes=None) is None
+
+
+def test_the_limit_is_then_the_memory_of_all_sets() -> None:
+    ask, engine = asked(memory={})
+
+    assert jobs.memory_limit_bytes(jobs.sized(ask, engine, 10 * GIB), engine) == 20 * GIB
+
+
+def test_an_amount_that_is_said_counts_alone() -> None:
+    assert per_rank(memory={"perRank": "64Gi"}) == 64 * GIB
+
+
+def test_ranks_keep_within_the_containers_own_limit() -> None:
+    own = {"resources": {"limits": {"memory": "8Gi"}}}
+
+    assert per_rank(own) == 3 * GIB
+    assert per_rank({"resources": {"limits": {"memory": "80Gi"}}}) == 9 * GIB
+
+
+@pytest.mark.parametrize(("kv_cache", "said"), [("8Gi", True), ("9Gi", False), ("64Gi", False)])
+def test_a_kv_cache_that_does_not_fit_is_not_held_down_by_a_limit_of_ours(
+    kv_cache: str,
+    said: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    assert (per_rank(memory={"kvCache": kv_cache}) is not None) == said
+
+
+@pytest.mark.parametrize("set_bytes", [0, 1, GIB])
+def test_a_set_with_no_memory_beside_what_ranks_share_says_nothing(set_bytes: int) -> None:
+    assert per_rank(set_bytes=set_bytes) is None

@@ -157,12 +157,6 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
             id="amount",
         ),
         pytest.param(
-            document({"name": "main", "resources": {"limits": {"cpu": "4"}}}),
-            "spec.template.spec.containers[0].resources.limits.cpu",
-            "a CPU quota throttles",
-            id="quota",
-        ),
-        pytest.param(
             document(
                 {"name": "main", "resources": {"limits": {"memory": "1Gi"}}},
                 ranks=2,
@@ -217,19 +211,6 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
             "spec.template.spec.initContainers[0].name",
             "null is no container's name, which must be at most 63",
             id="container without a name",
-        ),
-        pytest.param(
-            document(
-                template={
-                    "spec": {
-                        "containers": [{"name": "a"}],
-                        "resources": {"limits": {"cpu": 4}},
-                    }
-                }
-            ),
-            "spec.template.spec.resources.limits.cpu",
-            "a CPU quota throttles",
-            id="quota of the whole pod",
         ),
         pytest.param(
             {"metadata": {"name": "a"}}, "spec.template.spec.containers", "", id="no spec"

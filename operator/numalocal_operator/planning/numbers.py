@@ -1,0 +1,92 @@
+"""What a pod is to be sized by: the nodes that it can land on in, numbers of its pool out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from numalocal import names
+from numalocal.worker.inject import PoolNumbers
+from numalocal_operator.observing.nodes import Node
+from numalocal_operator.observing.topologies import Offer, Told
+from numalocal_operator.planning.constraints import Constraints, obstacle
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A node as its agent and its Node tell of it; `node` None = nothing is known of any."""
+
+    name: str
+    told: Told
+    node: Node | None
+
+
+class Fleet:
+    """All nodes as they are now.  What was found is kept, for workers with the same constraints.
+
+    Without `nodes` a pod can land on each that tells of CPU sets.
+    """
+
+    def __init__(self, told: Mapping[str, Told], nodes: Mapping[str, Node] | None) -> None:
+        # A node that is not there any more may have left its object behind.
+        self.sights: Sequence[Sight] = tuple(
+            Sight(name, one, None if nodes is None else nodes[name])
+            for name, one in told.items()
+            if nodes is None or name in nodes
+        )
+        self._known: dict[Constraints, Mapping[str, PoolNumbers]] = {}
+        self._by_label: dict[str, Mapping[str, Sequence[Sight]]] = {}
+
+    def pools(self, asked: Constraints) -> Mapping[str, PoolNumbers]:
+        """Give the numbers of every pool that is offered, for a pod that says this of nodes.
+
+        They are those of the nodes that it can land on; of a pool that none of these offers, those
+        of all others: what is true there is the best that is known of nodes that may come.
+        """
+        if (known := self._known.get(asked)) is None:
+            landing = (one for one in self.candidates(asked) if can_land(asked, one))
+            known = {**self._all, **together(one.told.pools for one in landing)}
+            self._known[asked] = known
+        return known
+
+    def candidates(self, asked: Constraints) -> Sequence[Sight]:
+        """Give the nodes that a selector may mean: of its labels the rarest is looked up."""
+        if not asked.selector or any(one.node is None for one in self.sights[:1]):
+            return self.sights
+        having = (self._having(key).get(value, ()) for key, value in asked.selector)
+        return min(having, key=len)
+
+    def _having(self, label: str) -> Mapping[str, Sequence[Sight]]:
+        if (known := self._by_label.get(label)) is None:
+            found: dict[str, list[Sight]] = {}
+            for one in self.sights:
+                if one.node and (value := one.node.labels.get(label)) is not None:
+                    found.setdefault(value, []).append(one)
+            known = self._by_label[label] = found
+        return known
+
+    @cached_property
+    def _all(self) -> Mapping[str, PoolNumbers]:
+        return together(one.told.pools for one in self.sights)
+
+
+def can_land(asked: Constraints, sight: Sight) -> bool:
+    """Tell whether nothing keeps a pod off a node, whatever is free there."""
+    return sight.node is None or not obstacle(asked, sight.node)
+
+
+def together(nodes: Iterable[Mapping[str, Offer]]) -> Mapping[str, PoolNumbers]:
+    """Give for each pool what fits all nodes: their smallest set, and their largest NUMA node.
+
+    A request that mirrors a larger set than a node has keeps pods off it for ever.  What is counted
+    from the largest NUMA node is too much on none.
+    """
+    found: dict[str, PoolNumbers] = {}
+    for pools in nodes:
+        for pool, offer in pools.items():
+            known = found.get(pool, PoolNumbers())
+            found[pool] = PoolNumbers(
+                cpus_per_set=_of_both(min, known.cpus_per_set, offer.cpus_per_set),
+                set_bytes=_of_both(min, known.set_bytes, offer.set_bytes),
+                node_bytes=_of_both(max, known.node_bytes, offer.node_bytes),
+            )
+    return found
