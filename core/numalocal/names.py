@@ -65,6 +65,8 @@ ANNOTATION_NOTES = f"{DOMAIN}/notes"
 
 PLUGIN = "numalocal"
 """Name of the agent among the plugins of a node's container runtime (NRI)."""
+ANNOTATION_NUMBERS = f"{DOMAIN}/numbers"
+"""By which CPUs and bytes of a CPU set a worker's pod was made; written by the operator."""
 ANNOTATION_REQUIRED_PLUGINS = "required-plugins.noderesource.dev"
 """YAML list of the NRI plugins without which the runtime creates no container of the pod, where it
 is told to look (NRI's default validator); the operator and the webhook add ours to it."""
@@ -79,7 +81,12 @@ LABEL_INJECTED = f"{DOMAIN}/injected"
 LABEL_BOUND = f"{DOMAIN}/bound"
 """On every pod that got CPU sets, of workers and by annotation; the operator watches no other."""
 
-WRITTEN_ANNOTATIONS = (ANNOTATION_BOUND_CONTAINERS, ANNOTATION_ATTEMPT, ANNOTATION_NOTES)
+WRITTEN_ANNOTATIONS = (
+    ANNOTATION_BOUND_CONTAINERS,
+    ANNOTATION_ATTEMPT,
+    ANNOTATION_NOTES,
+    ANNOTATION_NUMBERS,
+)
 """Annotations of a pod that nobody but the operator and the webhook may write."""
 
 POD_ANNOTATIONS = frozenset(

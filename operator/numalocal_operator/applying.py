@@ -22,7 +22,14 @@ from numalocal_operator.observing.refusals import REFUSED_S
 from numalocal_operator.observing.store import Store
 from numalocal_operator.planning.plan import Creation, Plan
 from numalocal_operator.planning.pod import changed, owner
-from numalocal_operator.planning.troubles import API_ERROR, POD_CHANGED, POD_REFUSED, Trouble
+from numalocal_operator.planning.quota import refused as refused_for
+from numalocal_operator.planning.troubles import (
+    API_ERROR,
+    CPU_QUOTA,
+    POD_CHANGED,
+    POD_REFUSED,
+    Trouble,
+)
 from numalocal_operator.worklist import Key
 
 TAKEN_RETRY_S: Final = 5.0
@@ -72,7 +79,8 @@ def carry_out(step: Plan, hands: "Hands") -> Done:
     try:
         hands.do(step)
     except Refused as error:
-        refused = Trouble(POD_REFUSED, f"{hands.what}: {error}")
+        quota = refused_for(str(error))
+        refused = Trouble(CPU_QUOTA if quota else POD_REFUSED, f"{hands.what}: {quota or error}")
         return Done(trouble=refused, retry_s=hands.retry_s or REFUSED_S)
     except _Changed as error:
         return Done(trouble=Trouble(POD_CHANGED, str(error)), retry_s=REFUSED_S)
@@ -111,15 +119,25 @@ class Hands:
             self._own(pod)
         for pod in step.delete:
             self.what = f"pod {pod.name} cannot be deleted"
-            self._delete(pod)
-            why = f": {started_unbound(pod)}" if pod.started is False else ""
-            self._note(POD_DELETED, f"{pod.name}{why}")
+            self._give_up(pod)
         if step.create and (why := self.store.refusals.of(self._key, self.worker.generation)):
             raise _Changed(why)
         for left, creation in zip(range(len(step.create))[::-1], step.create, strict=True):
             manifest = self.make(creation)
             self.what = f"pod {creation.name}{_more(left)}"
             self._create(creation, manifest)
+
+    def _give_up(self, pod: ObservedPod) -> None:
+        """Delete a pod; one without a node only while it has none."""
+        try:
+            gone = self._delete(pod, version=None if pod.node else self.store.version(pod.uid))
+        except Contended:
+            self._come_again(TAKEN_RETRY_S)
+            return
+        if gone:  # the event of it is no news any more
+            self._come_again(0.0)
+        why = f": {started_unbound(pod)}" if pod.started is False else ""
+        self._note(POD_DELETED, f"{pod.name}{why}")
 
     def tell_all(self) -> None:
         """Tell what was done: one Event of a kind, whatever the number of pods."""
@@ -141,10 +159,19 @@ class Hands:
         self._settle(pod, answer)
         self._note(POD_RELEASED if pod.released else POD_ADOPTED, pod.name)
 
-    def _delete(self, pod: ObservedPod, *, terminal: bool = False) -> None:
+    def _delete(
+        self, pod: ObservedPod, *, terminal: bool = False, version: int | None = None
+    ) -> bool:
+        """Delete a pod; tell whether it is gone already, as one is that never had a node."""
         namespace = self.worker.namespace
-        answer = self.cluster.delete_pod(namespace, pod.name, pod.uid, terminal=terminal)
+        answer = self.cluster.delete_pod(
+            namespace, pod.name, pod.uid, terminal=terminal, version=version
+        )
         self._settle(pod, answer)
+        return answer is None
+
+    def _come_again(self, wait_s: float) -> None:
+        self.retry_s = wait_s if self.retry_s is None else min(self.retry_s, wait_s)
 
     def _settle(self, pod: ObservedPod, answer: Raw | None) -> None:
         if answer is None:
@@ -163,7 +190,7 @@ class Hands:
             self.taken.append(creation.name)
             return
         except Contended:
-            self.retry_s = TAKEN_RETRY_S
+            self._come_again(TAKEN_RETRY_S)
             return
         except TROUBLE:
             # It may be there all the same, and must not get a sister of another name.

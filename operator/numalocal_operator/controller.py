@@ -18,6 +18,8 @@ SWEEP_S: Final = 300.0
 """How often the store is compared with what there is: a lost event costs no more than this."""
 FAILED_S: Final = 15.0
 """When to sweep again after one that failed."""
+NODES_S: Final = 1.0
+"""How long to wait for more changes of nodes before the workers that wait for one are looked at."""
 RELISTED_S: Final = 2.0
 """When to compare after a watch began anew: its list may be long."""
 NOT_LEADING_S: Final = 1.0
@@ -44,6 +46,7 @@ class Controller:
         self._again: set[Key] = set()
         self._changed = asyncio.Event()
         self._relisted = asyncio.Event()
+        self._nodes = asyncio.Event()
         self._threads = ThreadPoolExecutor(ROUNDS, thread_name_prefix="round")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -52,7 +55,8 @@ class Controller:
     def start(self) -> None:
         """Begin to work, in the event loop that runs: sweep, and look at every worker."""
         self._loop = asyncio.get_running_loop()
-        self._tasks = {asyncio.create_task(one) for one in (self._work(), self._sweeping())}
+        works = self._work(), self._sweeping(), self._following()
+        self._tasks = {asyncio.create_task(one) for one in works}
 
     def stop(self) -> None:
         """Begin nothing any more; rounds that have begun come to their end."""
@@ -67,6 +71,10 @@ class Controller:
         """Note that a node tells something new of pods, the workers' among them."""
         if keys := self._rounds.store.of_pods(pods):
             self._soon(self._add, keys)
+
+    def nodes_changed(self) -> None:
+        """Note that nodes are not what they were to pods that wait for one."""
+        self._soon(self._nodes.set)
 
     def heard(self, event: str | None) -> None:
         """Note an event by its type: one without comes of a list, as when a watch began anew."""
@@ -136,6 +144,14 @@ class Controller:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._relisted.wait(), next_s)
                 await asyncio.sleep(RELISTED_S)
+
+    async def _following(self) -> None:
+        """Look at the workers that wait for a node, once for all changes of a moment."""
+        while True:
+            await self._nodes.wait()
+            await asyncio.sleep(NODES_S)
+            self._nodes.clear()
+            self._add(self._rounds.store.waiting())
 
     def _look(self) -> None:
         for key in self._sweep.sweep():

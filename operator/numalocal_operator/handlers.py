@@ -12,9 +12,10 @@ from typing import Any, Final
 import kopf
 
 from numalocal import names
-from numalocal_operator.api.cluster import GROUP, PLURAL, SELECTOR, VERSION
+from numalocal_operator.api.cluster import GROUP, NODES, PLURAL, SELECTOR, VERSION
 from numalocal_operator.controller import Controller
 from numalocal_operator.observing.companions import BUDGET, SERVICE
+from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Pods, Topologies
 from numalocal_operator.observing.versions import key_of, version_of
@@ -65,6 +66,7 @@ class Ears:
 
     store: Store
     topologies: Topologies
+    nodes: Nodes
     controller: Controller
     hearers: Sequence[Hear] = ()
 
@@ -99,11 +101,21 @@ class Ears:
 
     def topology(self, kind: str | None, raw: Raw) -> None:
         """Hear what a node tells."""
-        name = raw["metadata"]["name"]
+        name, version = raw["metadata"]["name"], self.topologies.version
         gone = kind == "DELETED"
         pods = self.topologies.gone(name) if gone else self.topologies.observed(raw)
         for hear in (self.controller.told, *self.hearers):
             hear(pods)
+        if self.topologies.version != version:
+            self.controller.nodes_changed()
+        self.controller.heard(kind)
+
+    def node(self, kind: str | None, raw: Raw) -> None:
+        """Hear of a node."""
+        gone = kind == "DELETED"
+        name = raw["metadata"]["name"]
+        if self.nodes.gone(name) if gone else self.nodes.observed(raw):
+            self.controller.nodes_changed()
         self.controller.heard(kind)
 
 
@@ -121,6 +133,9 @@ def register(registry: kopf.OperatorRegistry, sweep: Sweep, ears: Ears) -> None:
         # The watch tells of one object after another: until the last, a pod could seem to be
         # missing, and a pool to be none's.
         await asyncio.to_thread(sweep.fill)
+        if ears.nodes.now() is not None:
+            # A watch of what may not be seen would be the end of all.
+            _watch_nodes(registry, ears)
 
     _hear(registry, ears)
 
@@ -147,3 +162,9 @@ def _hear(registry: kopf.OperatorRegistry, ears: Ears) -> None:
     @kopf.on.event(GROUP, VERSION, names.TOPOLOGIES, registry=registry)
     async def topology_changed(type: str | None, body: Raw, **_: Any) -> None:  # noqa: A002
         ears.topology(type, body)
+
+
+def _watch_nodes(registry: kopf.OperatorRegistry, ears: Ears) -> None:
+    @kopf.on.event("", "v1", NODES, registry=registry)
+    async def node_changed(type: str | None, body: Raw, **_: Any) -> None:  # noqa: A002
+        ears.node(type, body)

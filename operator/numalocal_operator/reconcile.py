@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from numalocal.errors import SpecInvalid
+from numalocal.worker import limits
 from numalocal.worker.inject import Manifest, PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.accompanying import accompany
@@ -25,6 +26,7 @@ from numalocal_operator.planning.pod import manifest, owner
 from numalocal_operator.planning.target import Target, target, unread
 from numalocal_operator.planning.troubles import API_ERROR, INTERNAL_ERROR, Trouble
 from numalocal_operator.remembering import forget, keep, recall
+from numalocal_operator.sizing import Sizing
 from numalocal_operator.worklist import Key
 
 _MOST_TURNS: Final = 8
@@ -40,6 +42,7 @@ class Rounds:
     cluster: Cluster
     config: Config
     topologies: Topologies
+    sizing: Sizing
     store: Store
 
 
@@ -81,7 +84,7 @@ class _Round:
         """Return after how many seconds to look again, and what was told and is to be raised."""
         store = self.rounds.store
         try:
-            worker = parse_worker(self.raw)
+            worker = self._parsed()
         except SpecInvalid as error:
             known = self._last_good()
             if known is None:
@@ -96,6 +99,7 @@ class _Round:
             kept = keep(self.rounds.cluster, self.raw, owner(worker))
         step, done = self._work(worker)
         beside = accompany(self.rounds.cluster, store.companions, worker)
+        wanted = self._foreseen(worker, wanted)
         left_s = self._say(wanted, step, done.trouble or beside.trouble, kept)
         foreign_s = store.foreign_left_s(self.key)
         waits = (step.requeue_after_s, done.retry_s, beside.retry_s, left_s, foreign_s)
@@ -106,12 +110,13 @@ class _Round:
         """Plan and carry out, again where a name was taken by a pod that nobody told of."""
         self._read(self.rounds.store.doubts(self.key))
         for _ in range(_MOST_TURNS):
-            step = plan(worker, self._pods(), self.now.timestamp())
+            numbers = self.rounds.sizing.numbers(worker)
+            step = plan(worker, self._pods(), self.now.timestamp(), numbers)
             hands = Hands(
                 cluster=self.rounds.cluster,
                 store=self.rounds.store,
                 worker=worker,
-                make=self._maker(worker),
+                make=self._maker(worker, numbers),
                 tell=self._tell,
             )
             done = carry_out(step, hands)
@@ -129,6 +134,26 @@ class _Round:
                 store.put_read(self.key, found)
         store.settle(self.key)
 
+    def _parsed(self) -> Worker:
+        """Read what is asked, and refuse a CPU limit below all sets that it can get.
+
+        Raises:
+            SpecInvalid: with every problem.
+        """
+        worker = parse_worker(self.raw)
+        template, each = worker.template, self.rounds.sizing.numbers(worker).cpus_per_set
+        limits.refuse_quota(template.raw, template.engine.name, worker.ranks, each)
+        return worker
+
+    def _foreseen(self, worker: Worker, wanted: Target) -> Target:
+        """Say what nodes are to a worker, where not all of its replicas have one."""
+        sizing = self.rounds.sizing
+        ours = [pod for pod in self._pods() if pod.owner_uid == worker.uid and not pod.terminal]
+        if sum(bool(pod.node) or pod.ready for pod in ours) >= worker.replicas:
+            return wanted
+        numbers = sizing.numbers(worker)
+        return sizing.foreseen(worker, replace(wanted, cpus_per_set=numbers.cpus_per_set))
+
     def _last_good(self) -> Worker | None:
         """Find what the worker asked when its spec could be read last."""
         found = self.rounds.store.last_good(self.key)
@@ -139,9 +164,7 @@ class _Round:
         except SpecInvalid:  # an older operator could read what this one cannot
             return None
 
-    def _maker(self, worker: Worker) -> Make:
-        numbers = (self.rounds.topologies.pools() or {}).get(worker.pool, PoolNumbers())
-
+    def _maker(self, worker: Worker, numbers: PoolNumbers) -> Make:
         def make(creation: Creation) -> Manifest:
             return manifest(
                 worker,

@@ -23,10 +23,12 @@ from numalocal_operator.config import Config
 from numalocal_operator.controller import Controller
 from numalocal_operator.handlers import Ears, register
 from numalocal_operator.leading import Alarm, Leader
+from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.probes import Probes
 from numalocal_operator.reconcile import Rounds
+from numalocal_operator.sizing import Sizing
 from numalocal_operator.sweeping import Sweep
 from numalocal_operator.watching import Watch, kopf_operator
 from numalocal_operator.webhook.keeper import Keeper
@@ -53,20 +55,23 @@ class Replica:
         lease = Lease(config.lease.namespace, config.lease.name, alone)
         self._leader = Leader(lease, f"{socket.gethostname()}_{uuid.uuid4()}", Alarm().set)
         self._gate = Gate(self._leader.leads)
-        cluster, topologies = Cluster(connect(self._gate)), Topologies()
+        cluster = Cluster(connect(self._gate))
+        topologies, nodes = Topologies(), Nodes()
+        sizing = Sizing(topologies, nodes)
         # One thread: what is told of a pod comes in order.
         self._telling = ThreadPoolExecutor(1, "telling")
         self._injected = Injected(cluster, topologies, self._leader.leads, self._telling)
         store = Store(time.monotonic)
-        sweep = Sweep(cluster, config.namespace, store, topologies)
-        self._controller = Controller(Rounds(cluster, config, topologies, store), sweep)
-        ears = Ears(store, topologies, self._controller, [self._injected.told])
+        sweep = Sweep(cluster, config.namespace, store, topologies, nodes)
+        rounds = Rounds(cluster, config, topologies, sizing, store)
+        self._controller = Controller(rounds, sweep)
+        ears = Ears(store, topologies, nodes, self._controller, [self._injected.told])
         at = config.listening
         self._server: Server | None = None
         self._keeper: Keeper | None = None
         if config.webhook is not None:
             self._server = Server(
-                topologies.pools, config.check, at.webhook_port, at.address, self.standing
+                sizing.offers, config.check, at.webhook_port, at.address, self.standing
             )
             self._keeper = Keeper(
                 config.webhook,

@@ -1,12 +1,24 @@
 """Let the store hold what there is: all of it at the start, and later what no event told of."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kubernetes.client.exceptions import ApiException
+
 from numalocal import names
-from numalocal_operator.api.cluster import COMPANIONS, PLURAL, PODS, SELECTOR, Cluster
+from numalocal_operator.api.cluster import (
+    COMPANIONS,
+    NODES,
+    PLURAL,
+    PODS,
+    SELECTOR,
+    Cluster,
+    sentence,
+)
 from numalocal_operator.observing.companions import KINDS
+from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.store import Keys, Store
 from numalocal_operator.observing.topologies import Pods, Topologies
 from numalocal_operator.observing.versions import key_of, version_of
@@ -14,8 +26,11 @@ from numalocal_operator.observing.versions import key_of, version_of
 _EARLIER = (names.LABEL_WORKER, names.LABEL_INJECTED)
 """Labels of the pods of a release that did not know the one by which we see them."""
 
+_FORBIDDEN = 403
 _UNKNOWN = -2
 """Older than any version, and than none."""
+
+_log = logging.getLogger(__name__)
 
 Raw = Mapping[str, Any]
 
@@ -28,6 +43,7 @@ class Sweep:
     namespace: str
     store: Store
     topologies: Topologies
+    nodes: Nodes
 
     def fill(self) -> None:
         """Take all there is: until then a pod seems to be missing, and a pool to be none's."""
@@ -41,6 +57,7 @@ class Sweep:
                 self.store.companions.put(kind, raw)
                 there.add(raw["metadata"]["uid"])
         self.topologies.listed(self.cluster.topologies())
+        self._fill_nodes()
         for raw in self.cluster.workers(self.namespace):
             self.store.put_worker(raw)
             there.add(raw["metadata"]["uid"])
@@ -75,6 +92,17 @@ class Sweep:
     def _companions(self, kind: str) -> list[Raw]:
         return list(self.cluster.metadata(COMPANIONS[kind], self.namespace, names.LABEL_WORKER))
 
+    def _fill_nodes(self) -> None:
+        """Take all nodes there are, where they may be seen: without it the agents' word does."""
+        try:
+            self.nodes.listed(list(self.cluster.nodes()))
+        except ApiException as error:
+            if error.status != _FORBIDDEN:
+                raise
+            self.nodes.unknown()
+            what = "nodes are not seen: pods are sized by all that tell of CPU sets"
+            _log.warning(what, extra={"err": sentence(error)})
+
     def _mark(self) -> None:
         """Give the pods that lack it the label by which we see them: an earlier release made them.
 
@@ -102,4 +130,7 @@ class Sweep:
         for name in there - self.topologies.names():
             raw = self.cluster.topology(name)
             told += [self.topologies.observed(raw)] if raw is not None else []
+        if known := self.nodes.names():
+            for name in known - {one["name"] for one in self.cluster.metadata(NODES)}:
+                self.nodes.gone(name)
         return frozenset().union(*told)

@@ -119,7 +119,7 @@ def review(pod_bytes: int = POD_BYTES) -> dict[str, Any]:
 async def serve() -> None:
     held = renewed(Credentials(), ("localhost",), datetime.now(UTC))
     assert held is not None
-    server = Server(lambda: POOLS, IMAGE, port=0)
+    server = Server(lambda: lambda _: POOLS, IMAGE, port=0)
     server.serve_with(held)
     await server.start()
     print(json.dumps({"port": server.ports[0], "authority": held.ca_bundle.decode()}), flush=True)

@@ -36,6 +36,8 @@ OPERATOR = {
     ("nodecputopologies.numalocal.io", "watch"),
     *((kind, verb) for kind in COMPANIONS for verb in ("get", "list", "watch")),
     *((kind, verb) for kind in COMPANIONS for verb in ("create", "patch", "delete")),
+    ("nodes", "list"),
+    ("nodes", "watch"),
     ("events", "create"),
     ("customresourcedefinitions.apiextensions.k8s.io", "list"),
     ("customresourcedefinitions.apiextensions.k8s.io", "watch"),
@@ -117,6 +119,7 @@ def test_an_operator_of_one_namespace_may_do_nothing_to_the_pods_of_another(
     }
     assert {right.partition(".")[0] for right, _ in everywhere} == {
         "nodecputopologies",
+        "nodes",
         "customresourcedefinitions",
         "namespaces",
     }

@@ -7,6 +7,7 @@ from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
 from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.planning.numbers import used
 from numalocal_operator.planning.pod import manifest, revision
 
 CONFIG = Config(binder_image="numalocal/binder:test")
@@ -67,6 +68,9 @@ def make_pod(worker: Worker, replica: int = 0, **changed: Any) -> ObservedPod:
         "restarts": 0,
         "ready_at_s": NOW_S - 30,
         "notes": (),
+        "sized_by": used(worker.ask, NUMBERS),
+        "cpu_limit": None,
+        "limited_by_range": False,
     }
     return ObservedPod(**{**fields, **changed})
 
@@ -107,3 +111,10 @@ def ended_check(message: str, exit_code: int = 0) -> dict[str, Any]:
     """Give the status of a check container that has ended with a termination message."""
     ended = {"exitCode": exit_code, "message": message, "finishedAt": NOW}
     return {"name": "numalocal-check", "state": {"terminated": ended}}
+
+
+def raw_node(name: str = "node-a", labels: Any = None, **spec: Any) -> dict[str, Any]:
+    """Make a node that is ready."""
+    metadata = {"name": name, "labels": {} if labels is None else labels}
+    ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": NOW}
+    return {"metadata": metadata, "spec": spec, "status": {"conditions": [ready]}}

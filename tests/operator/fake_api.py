@@ -24,6 +24,7 @@ SERVICES = "/api/v1/namespaces/serving/services"
 BUDGETS = "/apis/policy/v1/namespaces/serving/poddisruptionbudgets"
 REVISIONS = "/apis/apps/v1/namespaces/serving/controllerrevisions"
 SECRETS = "/api/v1/namespaces/serving/secrets"
+NODES = "/api/v1/nodes"
 TOPOLOGIES = "/apis/numalocal.io/v1alpha1/nodecputopologies"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/system/leases"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -135,7 +136,7 @@ class FakeApi:
 
     def _within(self, collection: str) -> list[str]:
         """Give the paths of a collection, of one namespace or of all."""
-        if "/namespaces/" in collection or collection == TOPOLOGIES:
+        if "/namespaces/" in collection or collection in (TOPOLOGIES, NODES):
             return self._paths(collection)
         group, _, kind = collection.rpartition("/")
         return [
@@ -212,7 +213,11 @@ class FakeApi:
         if wanted not in (None, self.objects[path]["metadata"]["uid"]):
             return _status(409, "the UID in the precondition does not match")
         metadata = self.objects[path]["metadata"]
+        version = options.get("preconditions", {}).get("resourceVersion")
+        if version not in (None, metadata.get("resourceVersion")):
+            return _status(409, "the ResourceVersion in the precondition does not match")
         at_once = options.get("gracePeriodSeconds") == 0 or path.startswith(REVISIONS)
+        at_once |= path.startswith(PODS) and _never_ran(self.objects[path])
         metadata["deletionTimestamp"] = "2026-01-02T03:04:35Z"
         if path.startswith((SERVICES, BUDGETS)):
             if metadata.get("finalizers"):
@@ -221,6 +226,11 @@ class FakeApi:
             return 200, {"kind": "Status", "status": "Success"}
         metadata["deletionGracePeriodSeconds"] = 0 if at_once else 30
         return 200, self.remove(path) if at_once else self.changed(path)
+
+
+def _never_ran(pod: Raw) -> bool:
+    """Tell of a pod without a node, which the API server gives no time to end."""
+    return not (pod["spec"].get("nodeName") or pod.get("status"))
 
 
 def _names_an_object(path: str) -> bool:

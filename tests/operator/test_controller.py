@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 from kubernetes import client
 
+from numalocal.worker.spec import parse_worker
 from numalocal_operator.api import connection
 from numalocal_operator.api.cluster import Cluster
-from numalocal_operator.controller import ROUNDS, Controller
+from numalocal_operator.controller import NODES_S, ROUNDS, Controller
 from numalocal_operator.observing.companions import BUDGET, SERVICE
+from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.reconcile import Rounds
+from numalocal_operator.sizing import Sizing
 from numalocal_operator.sweeping import Sweep
+from numalocal_operator.worklist import Key
 
 from .builders import CONFIG, make_worker, raw_pod, raw_worker, topology
 from .fake_api import PODS, SERVICES, TOPOLOGIES, WORKERS, FakeApi
@@ -25,15 +29,29 @@ WORKER = f"{WORKERS}/llama"
 STATUS = ("PATCH", f"{WORKER}/status")
 
 
+class Watched(Store):
+    """Notes whose rounds look at it."""
+
+    def __init__(self) -> None:
+        super().__init__(time.monotonic)
+        self.looks: list[Key] = []
+
+    def worker(self, key: Key) -> Any:
+        self.looks.append(key)
+        return super().worker(key)
+
+
 class Scene:
     """A controller with a store that is told by hand."""
 
     def __init__(self, cluster: Cluster, sweep_s: float = 600) -> None:
-        self.store = Store(time.monotonic)
+        self.store = Watched()
         self.topologies = Topologies()
-        rounds = Rounds(cluster, CONFIG, self.topologies, self.store)
-        sweep = Sweep(cluster, "serving", self.store, self.topologies)
-        self.controller = Controller(rounds, sweep, sweep_s)
+        self.nodes = Nodes()
+        self.sizing = Sizing(self.topologies, self.nodes)
+        rounds = Rounds(cluster, CONFIG, self.topologies, self.sizing, self.store)
+        self.sweep = Sweep(cluster, "serving", self.store, self.topologies, self.nodes)
+        self.controller = Controller(rounds, self.sweep, sweep_s)
 
     def play(self, act: Callable[[], Awaitable[None]]) -> None:
         """Act while the controller works."""
@@ -258,8 +276,9 @@ def gate() -> Iterator[Gate]:
 def test_eight_workers_have_rounds_at_a_time_and_each_but_one(cluster: Cluster, gate: Gate) -> None:
     scene = Scene(cluster)
     store = Held(gate)
-    rounds = Rounds(cluster, CONFIG, scene.topologies, store)
-    scene.controller = Controller(rounds, Sweep(cluster, "", store, scene.topologies))
+    rounds = Rounds(cluster, CONFIG, scene.topologies, scene.sizing, store)
+    sweep = Sweep(cluster, "", store, scene.topologies, scene.nodes)
+    scene.controller = Controller(rounds, sweep)
 
     async def act() -> None:
         for _ in range(3):
@@ -343,3 +362,30 @@ def test_a_service_of_which_no_event_told_is_seen_by_the_sweep(api: FakeApi, swe
         await seen(lambda: known.of(LLAMA).keys() == {SERVICE})
 
     swept.play(act)
+
+
+def test_workers_that_wait_for_a_node_are_looked_at_once_when_nodes_change(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    scene = Scene(cluster)
+    other = raw_worker()
+    other["metadata"] |= {"name": "placed", "uid": "w-2"}
+    waits, placed = raw_pod(make_worker()), raw_pod(parse_worker(other))
+    placed["metadata"]["uid"] = "p-9"
+    placed["spec"]["nodeName"] = "node-a"
+    for collection, raw in ((WORKERS, raw_worker()), (WORKERS, other), (PODS, waits)):
+        api.put(collection, raw)
+    api.put(PODS, placed)
+    scene.sweep.fill()
+
+    async def act() -> None:
+        await asyncio.sleep(0.3)  # whoever begins to work looks at all
+        scene.store.looks.clear()
+        for _ in range(100):
+            scene.controller.nodes_changed()
+        await asyncio.sleep(NODES_S + 0.3)
+
+    scene.play(act)
+
+    assert scene.store.waiting() == {LLAMA}
+    assert scene.store.looks == [LLAMA]

@@ -16,10 +16,12 @@ import pytest
 
 from numalocal_operator.api.cluster import TROUBLE, Cluster
 from numalocal_operator.handlers import Ears
+from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.observed import observe
 from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.reconcile import Rounds, reconcile
+from numalocal_operator.sizing import Sizing
 from numalocal_operator.sweeping import Sweep
 
 from . import kstatus
@@ -69,10 +71,11 @@ class Operator:
     def start(self) -> None:
         """Begin with nothing known but what is listed; a list that fails is asked for again."""
         self.store = Store(self.now_s)
-        topologies = Topologies()
-        self.rounds = Rounds(self.cluster, CONFIG, topologies, self.store)
-        self.sweep = Sweep(self.cluster, "", self.store, topologies)
-        self.ears = Ears(self.store, topologies, Listener())
+        topologies, nodes = Topologies(), Nodes()
+        sizing = Sizing(topologies, nodes)
+        self.rounds = Rounds(self.cluster, CONFIG, topologies, sizing, self.store)
+        self.sweep = Sweep(self.cluster, "", self.store, topologies, nodes)
+        self.ears = Ears(self.store, topologies, nodes, Listener())
         filled = False
         while not filled:
             with suppress(*TROUBLE):

@@ -4,18 +4,19 @@ from typing import Any
 
 import kopf
 import pytest
+from kubernetes.client.exceptions import ApiException
 
-from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.controller import Controller
 from numalocal_operator.handlers import Ears, register
+from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.store import Store
-from numalocal_operator.observing.topologies import Pods, Topologies
+from numalocal_operator.observing.topologies import Offer, Pods, Topologies
 from numalocal_operator.sweeping import Sweep
 from numalocal_operator.worklist import Key
 
-from .builders import make_worker, owned, raw_pod, raw_worker, topology
-from .fake_api import PODS, TOPOLOGIES, WORKERS, FakeApi
+from .builders import make_worker, owned, raw_node, raw_pod, raw_worker, topology
+from .fake_api import NODES, PODS, TOPOLOGIES, WORKERS, FakeApi
 
 LLAMA = ("serving", "llama")
 
@@ -31,6 +32,9 @@ class Listener(Controller):
 
     def told(self, pods: Pods) -> None:
         self.notes.append(f"told of {', '.join(sorted(pods))}")
+
+    def nodes_changed(self) -> None:
+        self.notes.append("nodes")
 
     def heard(self, event: str | None) -> None:
         if event is None:
@@ -50,13 +54,13 @@ def others() -> list[Pods]:
 
 @pytest.fixture
 def sweep(cluster: Cluster) -> Sweep:
-    return Sweep(cluster, "", Store(time.monotonic), Topologies())
+    return Sweep(cluster, "", Store(time.monotonic), Topologies(), Nodes())
 
 
 @pytest.fixture
 def registry(listener: Listener, sweep: Sweep, others: list[Pods]) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
-    ears = Ears(sweep.store, sweep.topologies, listener, [others.append])
+    ears = Ears(sweep.store, sweep.topologies, sweep.nodes, listener, [others.append])
     register(registry, sweep, ears)
     return registry
 
@@ -167,6 +171,7 @@ def test_starting_sets_kopf_to_work_alone_to_keep_nothing_and_to_see_only_what_i
     api.put(TOPOLOGIES, topology(pools=[pool]))
     api.put(WORKERS, raw_worker())
     api.put(PODS, raw_pod(make_worker()))
+    api.put(NODES, raw_node("node-a"))
     settings = kopf.OperatorSettings()
 
     call(registry, "start", settings=settings)
@@ -179,9 +184,65 @@ def test_starting_sets_kopf_to_work_alone_to_keep_nothing_and_to_see_only_what_i
     assert settings.persistence.diffbase_storage.build(body=kopf.Body({})) == {}
     assert settings.persistence.diffbase_storage.fetch(body=kopf.Body({})) is None
     assert listener.notes == [], "who leads begins to work, not who watches"
-    assert sweep.topologies.pools() == {"cpuset": PoolNumbers(cpus_per_set=4)}
+    assert (sweep.topologies.now() or {})["node-a"].pools == {
+        "cpuset": Offer(sets=2, cpus_per_set=4)
+    }
+    assert sweep.nodes.names() == {"node-a"}
     assert sweep.store.keys() == {LLAMA}
     assert len(sweep.store.pods(LLAMA, sweep.topologies.started)) == 1
+
+
+def test_nodes_are_watched_once_they_were_listed(
+    api: FakeApi, registry: kopf.OperatorRegistry, listener: Listener, sweep: Sweep
+) -> None:
+    api.put(NODES, raw_node("node-a"))
+    call(registry, "start", settings=kopf.OperatorSettings())
+
+    call(registry, "node_changed", type="MODIFIED", body=raw_node("node-a"))
+    assert listener.notes == [], "a heartbeat is no news"
+    call(registry, "node_changed", type="MODIFIED", body=raw_node("node-a", unschedulable=True))
+    call(registry, "node_changed", type="ADDED", body=raw_node("node-b"))
+    call(registry, "node_changed", type="DELETED", body=raw_node("node-a"))
+
+    assert listener.notes == ["nodes", "nodes", "nodes"]
+    assert sweep.nodes.names() == {"node-b"}
+
+
+def test_where_nodes_may_not_be_seen_nobody_watches_them_and_the_log_says_it(
+    api: FakeApi,
+    registry: kopf.OperatorRegistry,
+    sweep: Sweep,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    api.refusals["GET", NODES] = 403, 'nodes is forbidden: User "x" cannot list resource "nodes"'
+
+    call(registry, "start", settings=kopf.OperatorSettings())
+
+    assert sweep.nodes.now() is None
+    watched: list[Any] = list(registry._watching._handlers)
+    assert "nodes" not in [one.selector.any_name for one in watched]
+    assert "nodes are not seen" in caplog.text
+
+
+def test_an_api_server_that_cannot_list_nodes_now_is_asked_again(
+    api: FakeApi, registry: kopf.OperatorRegistry
+) -> None:
+    api.refusals["GET", NODES] = 503, "busy"
+
+    with pytest.raises(ApiException):
+        call(registry, "start", settings=kopf.OperatorSettings())
+
+
+def test_what_a_node_offers_anew_is_told_to_those_who_wait(
+    registry: kopf.OperatorRegistry, listener: Listener
+) -> None:
+    pool = {"name": "cpuset", "sets": 2, "cpusPerSet": 4, "free": 2}
+
+    for free in (2, 1):
+        body = topology("node-a", pools=[{**pool, "free": free}])
+        call(registry, "topology_changed", type="MODIFIED", body=body)
+
+    assert listener.notes == ["told of ", "nodes", "told of "]
 
 
 def test_kopf_knows_how_to_log_in(registry: kopf.OperatorRegistry) -> None:

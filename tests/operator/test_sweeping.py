@@ -1,12 +1,13 @@
 import pytest
 
 from numalocal_operator.api.cluster import Cluster
+from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.sweeping import Sweep
 
-from .builders import make_worker, owned, raw_pod, raw_worker, topology
-from .fake_api import PODS, TOPOLOGIES, WORKERS, FakeApi
+from .builders import make_worker, owned, raw_node, raw_pod, raw_worker, topology
+from .fake_api import NODES, PODS, TOPOLOGIES, WORKERS, FakeApi
 
 LLAMA = ("serving", "llama")
 PODS_EVERYWHERE = ("GET", "/api/v1/pods")
@@ -16,6 +17,7 @@ ALL = [
     ("GET", "/apis/policy/v1/poddisruptionbudgets"),
     ("GET", "/apis/numalocal.io/v1alpha1/cpuinferenceworkers"),
     ("GET", TOPOLOGIES),
+    ("GET", NODES),
 ]
 
 
@@ -26,7 +28,8 @@ def sweep(api: FakeApi, cluster: Cluster) -> Sweep:
     for replica in (0, 1):
         api.put(PODS, raw_pod(make_worker(), replica))
     api.put(TOPOLOGIES, topology())
-    return Sweep(cluster, "", Store(lambda: 0.0), Topologies())
+    api.put(NODES, raw_node())
+    return Sweep(cluster, "", Store(lambda: 0.0), Topologies(), Nodes())
 
 
 def pods(sweep: Sweep) -> list[str]:
@@ -51,7 +54,7 @@ def test_a_start_anew_forgets_what_has_gone_meanwhile(api: FakeApi, sweep: Sweep
     assert pods(sweep) == ["llama-0"]
 
 
-def test_where_nothing_was_missed_a_sweep_is_seven_lists_of_metadata(
+def test_where_nothing_was_missed_a_sweep_is_eight_lists_of_metadata(
     api: FakeApi, sweep: Sweep
 ) -> None:
     sweep.fill()
@@ -125,3 +128,26 @@ def test_pods_of_an_earlier_release_are_given_the_label_by_which_they_are_seen(
     assert [path for _, path in api.writes()] == [f"{PODS}/llama-0", f"{PODS}/any"]
     sweep.sweep()
     assert len(api.writes()) == 2
+
+
+def test_a_node_that_is_gone_without_an_event_is_forgotten(api: FakeApi, sweep: Sweep) -> None:
+    sweep.fill()
+    assert sweep.nodes.names() == {"node-a"}
+    api.remove(f"{NODES}/node-a")
+
+    sweep.sweep()
+
+    assert sweep.nodes.names() == frozenset()
+
+
+def test_where_nodes_may_not_be_listed_none_is_known_and_none_asked_for_again(
+    api: FakeApi, sweep: Sweep
+) -> None:
+    api.refusals["GET", NODES] = 403, "no"
+    sweep.fill()
+    assert sweep.nodes.now() is None
+    api.requests.clear()
+
+    sweep.sweep()
+
+    assert ("GET", NODES) not in api.requests

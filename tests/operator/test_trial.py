@@ -45,7 +45,7 @@ def injected(pod: Raw) -> Raw:
     """Give what the real webhook makes of a pod."""
     review = {"request": {"uid": "u", "object": pod}}
     image = CheckImage(image="binder", pull_policy="IfNotPresent")
-    response = answer(review, {"big": PoolNumbers(cpus_per_set=4)}, image)["response"]
+    response = answer(review, lambda _: {"big": PoolNumbers(cpus_per_set=4)}, image)["response"]
     assert response["allowed"], response
     made: Raw = jsonpatch.apply_patch(pod, json.loads(base64.b64decode(response["patch"])))
     return made

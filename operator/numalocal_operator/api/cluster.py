@@ -19,6 +19,7 @@ GROUP: Final = names.DOMAIN
 VERSION: Final = "v1alpha1"
 PLURAL: Final = "cpuinferenceworkers"
 PODS: Final = "pods"
+NODES: Final = "nodes"
 SELECTOR: Final = f"{names.LABEL_BOUND}=true"
 """Of the pods that are ours to look at: a label is all by which a server filters a watch."""
 COMPANIONS: Final = {SERVICE: "services", BUDGET: "poddisruptionbudgets"}
@@ -47,6 +48,7 @@ _UNREAD: Final = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 _PREFIX: Final = {
     PODS: "/api/v1",
+    NODES: "/api/v1",
     PLURAL: f"/apis/{GROUP}/{VERSION}",
     COMPANIONS[SERVICE]: "/api/v1",
     COMPANIONS[BUDGET]: "/apis/policy/v1",
@@ -93,6 +95,10 @@ class Cluster:
     def topologies(self) -> Iterator[Raw]:
         """List the NodeCpuTopology of all nodes; none where there is no such kind."""
         return self._without_crd(self._pages(_path(names.TOPOLOGIES), limit=_PAGE))
+
+    def nodes(self) -> Iterator[Raw]:
+        """List all nodes."""
+        return self._pages(_path(NODES), limit=_PAGE)
 
     def metadata(self, plural: str, namespace: str = "", selector: str = "") -> Iterator[Raw]:
         """List what names all objects of a kind, whatever their size.
@@ -143,13 +149,33 @@ class Cluster:
         return self._call("POST", path, manifest, query={"dryRun": "All"})
 
     def delete_pod(
-        self, namespace: str, name: str, uid: str, *, terminal: bool = False
+        self,
+        namespace: str,
+        name: str,
+        uid: str,
+        *,
+        terminal: bool = False,
+        version: int | None = None,
     ) -> Raw | None:
-        """Delete this very pod, a terminal one at once; give it as it ends, None where it has."""
+        """Delete this very pod, a terminal one at once; give it as it ends, None where it has.
+
+        Where a version is given it is only deleted as it was then.
+
+        Raises:
+            Contended: where it has changed since.
+        """
         options: dict[str, Any] = {"preconditions": {"uid": uid}}
+        if version is not None:
+            options["preconditions"]["resourceVersion"] = str(version)
         if terminal:
             options["gracePeriodSeconds"] = 0
-        found = self._if_same("DELETE", _path(PODS, namespace, name), uid, options)
+        path = _path(PODS, namespace, name)
+        try:
+            found = self._if_same("DELETE", path, uid, options)
+        except ApiException as error:
+            if version is not None and error.status == _CONFLICT:
+                raise Contended(name) from error
+            raise
         metadata = found.get("metadata") or {} if found else {}
         # The API server removes what has no grace, and gives what it was.
         ends = metadata.get("deletionGracePeriodSeconds") or metadata.get("finalizers")

@@ -4,10 +4,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import Any, Final
 
 from numalocal import names
-from numalocal_operator.observing import endings
+from numalocal.quantity import parse_quantity
+from numalocal.worker.inject import PoolNumbers
+from numalocal.worker.podtemplate import LIMIT_RANGER
+from numalocal_operator.observing import endings, sizes
 
 RawPod = Mapping[str, Any]
 Started = Callable[[str, str, str], bool | None]
@@ -18,6 +22,8 @@ STARTED_UNBOUND: Final = "StartedUnbound"
 
 _REPLICA: Final = re.compile(r"(0|[1-9][0-9]{0,8})(-[0-9a-f]{8})?")
 """What follows the worker's name: the number, and what tells a pod that took another's place."""
+_LIMIT_RANGER_SAYS: Final = "LimitRanger plugin set: "
+"""How it begins to tell what it has set (plugin/pkg/admission/limitranger)."""
 _DIGITS: Final = 9
 """Of a number in an annotation, which anybody may have written."""
 
@@ -43,6 +49,10 @@ class ObservedPod:
     container of it cannot start; `restarted` how one ended that runs again.  All are empty where
     nothing is wrong.  `restarts` are the engine's, `ready_at_s` is since when the pod is ready, 0
     where it is not.  `notes` say what its engine is not told.
+    `sized_by` are the numbers of its pool by which it was made, None where it does not say.
+    `cpu_limit` is the quota of its
+    engine, in CPUs, None where it has none; `limited_by_range` tells that a LimitRange of the
+    namespace has set it.
     """
 
     name: str
@@ -75,6 +85,9 @@ class ObservedPod:
     restarts: int
     ready_at_s: float
     notes: tuple[str, ...]
+    sized_by: PoolNumbers | None
+    cpu_limit: Fraction | None
+    limited_by_range: bool
 
 
 def observe(raw: RawPod, started: Started) -> ObservedPod:
@@ -128,6 +141,9 @@ def observe(raw: RawPod, started: Started) -> ObservedPod:
         restarts=endings.restarts(_container(status, engine)),
         ready_at_s=_seconds(readiness.get("lastTransitionTime")) if ready else 0.0,
         notes=tuple(annotations.get(names.ANNOTATION_NOTES, "").splitlines()),
+        sized_by=sizes.read(annotations.get(names.ANNOTATION_NUMBERS, "")),
+        cpu_limit=_cpu_limit(raw.get("spec") or {}, engine),
+        limited_by_range=_limited_by_range(annotations.get(LIMIT_RANGER, ""), engine),
     )
 
 
@@ -147,6 +163,22 @@ def unverified(pod: ObservedPod) -> str:
         told = f"the NodeCpuTopology of node {pod.node} does not say yet"
         return f"{told} how container {pod.engine} was started"
     return "" if pod.started else started_unbound(pod)
+
+
+def _cpu_limit(spec: Mapping[str, Any], engine: str) -> Fraction | None:
+    """Read the lower of the engine's own CPU limit and that of the whole pod."""
+    found = (one for one in spec.get("containers") or () if one.get("name") == engine)
+    limits = ((one.get("resources") or {}).get("limits") or {} for one in (spec, *found))
+    told = (one["cpu"] for one in limits if "cpu" in one)
+    return min((parse_quantity(str(one)) for one in told), default=None)
+
+
+def _limited_by_range(said: str, engine: str) -> bool:
+    """Tell whether the API server says that a LimitRange has set the engine's CPU limit."""
+    end = f" limit for container {engine}"
+    parts = said.removeprefix(_LIMIT_RANGER_SAYS).split("; ")
+    set_ = (one.removesuffix(end).split(", ") for one in parts if one.endswith(end))
+    return any("cpu" in one for one in set_)
 
 
 def _controller(metadata: Mapping[str, Any]) -> Mapping[str, Any]:

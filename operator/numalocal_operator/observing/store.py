@@ -148,6 +148,18 @@ class Store(Workers):
                 key for uid in uids if uid in self._pods for key in self._pods[uid].keys
             )
 
+    def waiting(self) -> Keys:
+        """Name the workers that have a pod without a node."""
+        with self._lock:
+            pods = [(one.keys, one.pod) for one in self._pods.values()]
+        unplaced = (keys for keys, pod in pods if isinstance(pod, ObservedPod) and not pod.node)
+        return frozenset().union(*unplaced)
+
+    def version(self, uid: str) -> int | None:
+        """Give the version of a pod as it is known, None where it has none."""
+        found = self._pods.get(uid)
+        return found.version if found and found.version >= 0 else None
+
     def versions(self) -> Mapping[str, int]:
         """Give the version of all that is known, by uid."""
         with self._lock:

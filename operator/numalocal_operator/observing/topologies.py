@@ -28,13 +28,20 @@ class Offer:
     """What one node has of a pool; None = not told.
 
     `cpus_per_set` and `set_bytes` are CPUs and share of memory of its smallest set, `node_bytes`
-    the MemTotal of the largest NUMA node that one has memory of.
+    the MemTotal of the largest NUMA node that one has memory of, and `memory_nodes` of how many at
+    most a set has it.
     """
 
     sets: int
     cpus_per_set: int | None = None
     set_bytes: int | None = None
     node_bytes: int | None = None
+    memory_nodes: int = 1
+
+    @property
+    def most_rank_bytes(self) -> int | None:
+        """What a rank has at most, whatever else is there."""
+        return None if self.node_bytes is None else self.node_bytes * self.memory_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,24 +138,25 @@ def told(node: Raw) -> Told:
 
 def _offer(pool: Raw, count: int, sets: Collection[Raw]) -> Offer:
     """Measure by the smallest set: a pool tells of its largest, which is all where none is told."""
-    cpus = [number for one in sets if (number := _cpus(one.get("cpus")))]
+    cpus = [number for one in sets if (number := _ids(one.get("cpus")))]
     bytes_ = [number for one in sets if (number := _number(one.get("memoryBytes"), _MOST_BYTES))]
     return Offer(
         sets=count,
         cpus_per_set=min(cpus, default=_number(pool.get("cpusPerSet"), _MOST_CPUS)),
         set_bytes=min(bytes_, default=None),
         node_bytes=_number(pool.get("nodeMemoryBytes"), _MOST_BYTES),
+        memory_nodes=max((_ids(one.get("memoryNodes")) or 1 for one in sets), default=1),
     )
 
 
-def _cpus(told: Any) -> int | None:
-    """Count the CPUs of a list in the kernel's format; None for what is none."""
+def _ids(told: Any) -> int | None:
+    """Count the CPUs or nodes of a list in the kernel's format; None for what is none."""
     return _count(told) if isinstance(told, str) and len(told) <= _LONGEST_LIST else None
 
 
 @lru_cache(maxsize=4096)
 def _count(text: str) -> int | None:
-    """Count the CPUs of a list: those of alike machines are the same."""
+    """Count a list's ids: the lists of alike machines are the same."""
     try:
         return len(IdSet.parse(text)) or None
     except ListInvalid:

@@ -118,7 +118,8 @@ def _holds(one: Requirement, labels: Mapping[str, str]) -> bool:
             return value is None and not one.values
         case "Gt" | "Lt":
             return len(one.values) == 1 and _compare(one.operator, value, one.values[0], _INTEGER)
-    return False
+        case _:
+            return False
 
 
 def _names(one: Requirement, name: str) -> bool:
@@ -146,7 +147,8 @@ def _tolerates(one: Toleration, taint: Taint) -> bool:
             return True
         case "Gt" | "Lt":
             return _compare(one.operator, taint.value, one.value, _DECIMAL)
-    return False
+        case _:
+            return False
 
 
 def _compare(operator: str, has: str | None, asked: str, shape: re.Pattern[str]) -> bool:

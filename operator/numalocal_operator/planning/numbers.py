@@ -1,14 +1,15 @@
 """What a pod is to be sized by: the nodes that it can land on in, numbers of its pool out."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from numalocal import names
+from numalocal.worker.ask import Ask
 from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.observing.nodes import Node
 from numalocal_operator.observing.topologies import Offer, Told
-from numalocal_operator.planning.constraints import Constraints, obstacle
+from numalocal_operator.planning.constraints import Constraints, constraints, obstacle
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,13 @@ class Fleet:
     """
 
     def __init__(self, told: Mapping[str, Told], nodes: Mapping[str, Node] | None) -> None:
-        # A node that is not there any more may have left its object behind.
+        # A node may leave its object behind for a while, or be heard of after it.
         self.sights: Sequence[Sight] = tuple(
-            Sight(name, one, None if nodes is None else nodes[name])
+            Sight(name, one, None if nodes is None else nodes.get(name) or _absent(name))
             for name, one in told.items()
-            if nodes is None or name in nodes
         )
+        self.verdicts: dict[Any, str] = {}
+        """What `fit` has found, by what was asked."""
         self._known: dict[Constraints, Mapping[str, PoolNumbers]] = {}
         self._by_label: dict[str, Mapping[str, Sequence[Sight]]] = {}
 
@@ -47,6 +49,10 @@ class Fleet:
             known = {**self._all, **together(one.told.pools for one in landing)}
             self._known[asked] = known
         return known
+
+    def offers(self, pod: Mapping[str, Any]) -> Mapping[str, PoolNumbers]:
+        """Give the numbers of every pool for a pod as somebody has made it."""
+        return self.pools(constraints(pod.get("spec")))
 
     def candidates(self, asked: Constraints) -> Sequence[Sight]:
         """Give the nodes that a selector may mean: of its labels the rarest is looked up."""
@@ -67,6 +73,10 @@ class Fleet:
     @cached_property
     def _all(self) -> Mapping[str, PoolNumbers]:
         return together(one.told.pools for one in self.sights)
+
+
+def _absent(name: str) -> Node:
+    return Node(name=name, ready=False)
 
 
 def can_land(asked: Constraints, sight: Sight) -> bool:
@@ -90,3 +100,29 @@ def together(nodes: Iterable[Mapping[str, Offer]]) -> Mapping[str, PoolNumbers]:
                 node_bytes=_of_both(max, known.node_bytes, offer.node_bytes),
             )
     return found
+
+
+def _of_both(choose: Callable[[int, int], int], one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return choose(one, other)
+
+
+def used(ask: Ask, numbers: PoolNumbers) -> PoolNumbers:
+    """Give those of a pool's numbers by which a pod asks for something."""
+    shares = ask.memory_per_rank_bytes is None
+    return PoolNumbers(
+        cpus_per_set=numbers.cpus_per_set, set_bytes=numbers.set_bytes if shares else None
+    )
+
+
+def outgrown(made: PoolNumbers | None, now: PoolNumbers) -> bool:
+    """Tell whether a pod without a node asks for more than the nodes have that it can land on.
+
+    One that was made before anything was known has no request for its CPUs at all.  One that does
+    not say by what it was made, None, is left alone: its successor might not say it either.
+    """
+    if made is None:
+        return False
+    pairs = ((made.cpus_per_set, now.cpus_per_set), (made.set_bytes, now.set_bytes))
+    return any(known is not None and (asked is None or asked > known) for asked, known in pairs)

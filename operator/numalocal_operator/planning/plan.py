@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from numalocal import names
+from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker
 from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.planning.numbers import outgrown, used
 from numalocal_operator.planning.pod import pod_name, revision, successor_name
 
 FIRST_BACK_OFF_S: Final = 10.0
@@ -17,6 +19,8 @@ CONFLICT_RETRY_S: Final = 30.0
 LOST_AFTER_S: Final = 30.0
 """How long beyond its grace period a pod may take to end before its node counts as lost."""
 
+
+_UNKNOWN: Final = PoolNumbers()
 
 Kept = Mapping[int, ObservedPod | None]
 """The pod of each replica in order, None where one is missing."""
@@ -56,8 +60,15 @@ def back_off_s(attempt: int) -> float:
     return min(FIRST_BACK_OFF_S * 2.0 ** min(attempt, 16), LONGEST_BACK_OFF_S)
 
 
-def plan(worker: Worker, pods: Sequence[ObservedPod], now_s: float) -> Plan:
+def plan(
+    worker: Worker,
+    pods: Sequence[ObservedPod],
+    now_s: float,
+    numbers: PoolNumbers = _UNKNOWN,
+) -> Plan:
     """Decide the next step; nothing to do is the empty plan.
+
+    `numbers` are those by which a pod would be made now.
 
     A replica has at most one pod: a new one is created only where there is none, where a terminal
     pod of ours is removed in the same step, or where its pod is lost with its node.
@@ -90,7 +101,7 @@ def plan(worker: Worker, pods: Sequence[ObservedPod], now_s: float) -> Plan:
         create=tuple(create),
         adopt=adopted,
         release=tuple(pod for pod in pods if pod.released_from == worker.uid),
-        delete=(*surplus, *_given_up(worker, kept, wanted)),
+        delete=(*surplus, *_given_up(worker, kept, wanted, used(worker.ask, numbers))),
         conflicts=tuple(pod.name for pod in in_the_way if not _goes(pod)),
         lost=lost,
         requeue_after_s=min(waits, default=None),
@@ -156,8 +167,12 @@ def _next_attempt(pod: ObservedPod, wanted: str, now_s: float) -> tuple[int, flo
     return attempt + 1, pod.ended_at_s + back_off_s(attempt) - now_s
 
 
-def _given_up(worker: Worker, kept: Kept, wanted: str) -> tuple[ObservedPod, ...]:
+def _given_up(
+    worker: Worker, kept: Kept, wanted: str, numbers: PoolNumbers
+) -> tuple[ObservedPod, ...]:
     """Pick the pods to give up for a new revision, or a start with its binding, if it is time.
+
+    So are those without a node that ask for more than nodes have.
 
     What does not serve goes at once; of what serves only so many that no more than the worker
     allows are missing.  CPU sets are scarce, so the old pod goes before the new one comes.
@@ -168,7 +183,9 @@ def _given_up(worker: Worker, kept: Kept, wanted: str) -> tuple[ObservedPod, ...
     outdated = [
         pod
         for pod in live
-        if pod.started is False or (pod.revision not in ("", wanted) and not worker.paused)
+        if pod.started is False
+        or (pod.revision not in ("", wanted) and not worker.paused)
+        or (pod.revision == wanted and not pod.node and outgrown(pod.sized_by, numbers))
     ]
     idle = [pod for pod in outdated if not pod.ready]
     spare = worker.max_unavailable - (worker.replicas - sum(pod.ready for pod in live))

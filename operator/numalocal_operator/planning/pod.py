@@ -10,6 +10,8 @@ from numalocal import names
 from numalocal.worker.inject import Manifest, PoolNumbers, inject
 from numalocal.worker.spec import Worker
 from numalocal_operator.config import Config
+from numalocal_operator.observing import sizes
+from numalocal_operator.planning.numbers import used
 
 _ALWAYS_COUNTED: Final = ("name", "openmp")
 """Fields of the engine in every revision, also by default: to leave one out now would roll all."""
@@ -72,6 +74,7 @@ def manifest(
     annotations = dict(injected.annotations)
     if attempt:
         annotations[names.ANNOTATION_ATTEMPT] = str(attempt)
+    annotations[names.ANNOTATION_NUMBERS] = sizes.write(used(worker.ask, numbers))
     theirs = worker.template.raw.get("metadata") or {}
     if _is_named(worker):
         _name_for_dns(injected.spec, worker.name, pod_name(worker, replica))

@@ -14,6 +14,8 @@ class Target:
     """`revision` is None where the spec cannot be read, and `problem` says why.
 
     Without progress for `deadline_s` a worker is stalled.
+    A replica has `ranks` sets of at least `cpus_per_set` CPUs, None = not known.  `unfit` says why
+    no node can take one, `occupied` that others have the sets now; empty where it is not so.
     """
 
     name: str
@@ -24,6 +26,10 @@ class Target:
     deadline_s: float = float(DEADLINE_S)
     paused: bool = False
     problem: str = ""
+    ranks: int = 1
+    cpus_per_set: int | None = None
+    unfit: str = ""
+    occupied: str = ""
 
 
 def target(worker: Worker) -> Target:
@@ -36,6 +42,7 @@ def target(worker: Worker) -> Target:
         revision=revision(worker),
         deadline_s=float(worker.progress_deadline_s),
         paused=worker.paused,
+        ranks=worker.ranks,
     )
 
 

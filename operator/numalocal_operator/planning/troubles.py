@@ -7,6 +7,7 @@ from numalocal import names
 from numalocal_operator.observing.observed import STARTED_UNBOUND, ObservedPod, started_unbound
 from numalocal_operator.planning.placements import reported, sentence
 from numalocal_operator.planning.plan import Plan
+from numalocal_operator.planning.quota import throttled
 from numalocal_operator.planning.target import Target
 
 # Reasons, for people and their alerts.
@@ -26,6 +27,8 @@ CONTAINER_RESTARTED: Final = "ContainerRestarted"
 POD_CHANGED: Final = "PodChanged"
 NAME_TAKEN: Final = "NameTaken"
 INVALID_SPEC: Final = "InvalidSpec"
+NO_NODE_FITS: Final = "NoNodeFits"
+CPU_QUOTA: Final = "CpuQuota"
 INTERNAL_ERROR: Final = "InternalError"
 
 _MOST_NAMES: Final = 10
@@ -43,7 +46,8 @@ def unsettled(target: Target, live: Sequence[ObservedPod], plan: Plan) -> Iterat
     """Tell what is under way: nothing where all is as the spec wants it."""
     for pod in live:
         if pod.unschedulable:
-            yield Trouble(UNSCHEDULABLE, f"pod {pod.name} waits for a node: {pod.unschedulable}")
+            why = f"{pod.unschedulable}{target.occupied and f' ({target.occupied})'}"
+            yield Trouble(UNSCHEDULABLE, f"pod {pod.name} waits for a node: {why}")
     if ending := [pod.name for pod in live if pod.deleting]:
         yield Trouble(STOPPING, f"pods are ending: {_listed(ending)}")
     if target.problem:
@@ -85,7 +89,23 @@ def wrongs(
         yield Trouble(NODE_LOST, f"{what}: node {pod.node} may be lost; another takes its place")
     if unlabelled := [pod.name for pod in staying if not (pod.revision or pod.terminal)]:
         yield Trouble(POD_CHANGED, label_lost(names.LABEL_REVISION, unlabelled))
+    yield from _misfit(target, staying)
     yield from (one for one in map(_of_pod, staying) if one)
+    yield from _quotas(target, staying)
+
+
+def _misfit(target: Target, staying: Sequence[ObservedPod]) -> Iterator[Trouble]:
+    placed = sum(bool(pod.node) or pod.ready for pod in staying if not pod.terminal)
+    if target.unfit and placed < target.replicas:
+        yield Trouble(NO_NODE_FITS, target.unfit)
+
+
+def _quotas(target: Target, staying: Sequence[ObservedPod]) -> Iterator[Trouble]:
+    for pod in staying:
+        # What it got of a node its check tells: before that it may be any node's sets.
+        least = None if pod.node else target.cpus_per_set
+        if not pod.terminal and (why := throttled(pod, target.ranks, least)):
+            yield Trouble(CPU_QUOTA, why)
 
 
 def label_lost(label: str, pods: Sequence[str]) -> str:

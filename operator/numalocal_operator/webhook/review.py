@@ -3,7 +3,7 @@
 import base64
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from numalocal.errors import NumalocalError, SpecInvalid
@@ -11,6 +11,8 @@ from numalocal.worker.admission import admit, asks
 from numalocal.worker.inject import CheckImage, PoolNumbers
 
 Raw = Mapping[str, Any]
+Offers = Callable[[Raw], Mapping[str, PoolNumbers]]
+"""Gives the pools that nodes offer to a pod, with the numbers by which it is sized."""
 
 _INVALID: Final = 422
 _BROKEN: Final = 500
@@ -25,7 +27,7 @@ class ReviewInvalid(NumalocalError):
     """A request that is no AdmissionReview of a pod."""
 
 
-def answer(review: Any, pools: Mapping[str, PoolNumbers], image: CheckImage) -> dict[str, Any]:
+def answer(review: Any, offers: Offers, image: CheckImage) -> dict[str, Any]:
     """Answer a review, the shape of admission.k8s.io/v1.
 
     Raises:
@@ -40,15 +42,15 @@ def answer(review: Any, pools: Mapping[str, PoolNumbers], image: CheckImage) -> 
     return {
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
-        "response": {"uid": request["uid"], **_judged(pod, pools, image)},
+        "response": {"uid": request["uid"], **_judged(pod, offers, image)},
     }
 
 
-def _judged(pod: Raw, pools: Mapping[str, PoolNumbers], image: CheckImage) -> dict[str, Any]:
+def _judged(pod: Raw, offers: Offers, image: CheckImage) -> dict[str, Any]:
     if not asks(pod):
         return {"allowed": True}
     try:
-        admitted = admit(pod, pools, image)
+        admitted = admit(pod, offers(pod), image)
     except SpecInvalid as error:
         message = "; ".join(str(one) for one in error.problems)
         return _refused(_INVALID, "Invalid", f"numalocal: {message}")

@@ -4,15 +4,15 @@ import asyncio
 import json
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from aiohttp import web
 
-from numalocal.worker.inject import CheckImage, PoolNumbers
+from numalocal.worker.inject import CheckImage
 from numalocal_operator.webhook.authority import Credentials
-from numalocal_operator.webhook.review import ReviewInvalid, answer
+from numalocal_operator.webhook.review import Offers, ReviewInvalid, answer
 
 PORT: Final = 9443
 PATH: Final = "/mutate"
@@ -23,7 +23,7 @@ _THREADS: Final = 4
 _LAST_ANSWERS_S: Final = 5.0
 """What is being answered may take so long when the process ends: the API server waits no longer."""
 
-Pools = Callable[[], Mapping[str, PoolNumbers] | None]
+Pools = Callable[[], Offers | None]
 """Gives what nodes offer now, None while they have not been seen yet."""
 
 
@@ -103,7 +103,7 @@ class Server:
             answered.force_close()
         return answered
 
-    def _answer(self, body: bytes, pools: Mapping[str, PoolNumbers]) -> web.Response:
+    def _answer(self, body: bytes, pools: Offers) -> web.Response:
         try:
             return web.json_response(answer(json.loads(body), pools, self._image))
         except (ReviewInvalid, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:

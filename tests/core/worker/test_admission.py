@@ -413,7 +413,7 @@ SHARED = {"cpuset": PoolNumbers(cpus_per_set=4, set_bytes=16 * GIB, node_bytes=6
 
 
 def test_without_an_amount_of_memory_a_pod_gets_that_of_its_sets() -> None:
-    made = admit(pod([{"name": "a", "args": ["x"]}]), SHARED, IMAGE).pod
+    made = dict(admit(pod([{"name": "a", "args": ["x"]}]), SHARED, IMAGE).pod)
 
     engine = container(made, "a")
     assert engine["resources"]["limits"]["memory"] == str(16 * GIB)
@@ -426,14 +426,14 @@ def test_a_pod_whose_whole_size_is_said_gets_no_memory_of_ours() -> None:
     raw = pod([{"name": "a", "args": ["x"]}])
     raw["spec"]["resources"] = {"limits": {"memory": "8Gi"}}
 
-    made = admit(raw, SHARED, IMAGE).pod
+    made = dict(admit(raw, SHARED, IMAGE).pod)
 
     assert "memory" not in container(made, "a")["resources"]["limits"]
 
 
 def test_a_pod_with_equal_limits_is_guaranteed() -> None:
     limits = {"cpu": "6", "memory": "8Gi"}
-    made = admit(pod([{"name": "a", "resources": {"limits": limits}}]), SHARED, IMAGE).pod
+    made = dict(admit(pod([{"name": "a", "resources": {"limits": limits}}]), SHARED, IMAGE).pod)
 
     for one in (container(made, "a"), made["spec"]["initContainers"][0]):
         assert {**one["resources"]["requests"], **limits} == one["resources"]["limits"]

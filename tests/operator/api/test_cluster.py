@@ -18,8 +18,8 @@ from numalocal_operator.api.cluster import (
     sentence,
 )
 
-from ..builders import NOW, make_worker, raw_pod, raw_worker, topology
-from ..fake_api import EVENTS, PODS, TOPOLOGIES, WORKERS, FakeApi
+from ..builders import NOW, make_worker, raw_node, raw_pod, raw_worker, topology
+from ..fake_api import EVENTS, NODES, PODS, TOPOLOGIES, WORKERS, FakeApi
 
 
 def test_a_worker_is_read_as_it_stands(api: FakeApi, cluster: Cluster) -> None:
@@ -149,7 +149,7 @@ def test_a_live_pod_gets_its_time_to_end_and_a_terminal_one_goes_at_once(
     api: FakeApi, cluster: Cluster
 ) -> None:
     for replica in (0, 1):
-        api.put(PODS, raw_pod(make_worker(), replica))
+        api.put(PODS, raw_pod(make_worker(), replica, phase="Running"))
 
     ends = cluster.delete_pod("serving", "llama-0", "p-0")
     gone = cluster.delete_pod("serving", "llama-1", "p-1", terminal=True)
@@ -158,6 +158,30 @@ def test_a_live_pod_gets_its_time_to_end_and_a_terminal_one_goes_at_once(
     assert gone is None
     assert api.names(PODS) == ["llama-0"]
     assert "deletionTimestamp" in api.objects[f"{PODS}/llama-0"]["metadata"]
+
+
+def test_a_pod_that_has_changed_since_is_not_deleted_where_a_version_is_given(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    api.versioned = True
+    api.put(PODS, raw_pod(make_worker()))
+    version = int(api.changed(f"{PODS}/llama-0")["metadata"]["resourceVersion"])
+    api.changed(f"{PODS}/llama-0")
+
+    with pytest.raises(Contended):
+        cluster.delete_pod("serving", "llama-0", "p-0", version=version)
+    assert cluster.delete_pod("serving", "llama-0", "p-other", version=version) is None
+
+    assert api.names(PODS) == ["llama-0"]
+    assert cluster.delete_pod("serving", "llama-0", "p-0", version=version + 1) is None
+    assert api.names(PODS) == []
+
+
+def test_nodes_are_listed(api: FakeApi, cluster: Cluster) -> None:
+    for number in range(3):
+        api.put(NODES, raw_node(f"n{number}"))
+
+    assert [one["metadata"]["name"] for one in cluster.nodes()] == ["n0", "n1", "n2"]
 
 
 def test_a_pod_that_took_over_the_name_is_not_deleted(api: FakeApi, cluster: Cluster) -> None:

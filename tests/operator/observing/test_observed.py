@@ -1,8 +1,10 @@
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
+from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.observing.observed import ObservedPod
 from numalocal_operator.observing.observed import observe as observe_with
 
@@ -353,3 +355,57 @@ def test_an_engine_that_is_not_started_again_is_asked_after_still(
 
     assert (pod.engine_id, pod.engine_ended) == ("", asked)
     assert pod.started is (True if asked else None)
+
+
+def limited(annotations: Any = None, whole: Any = None, **limits: Any) -> ObservedPod:
+    """Observe a pod with the limits of its engine, and of the whole pod."""
+    pod = raw_pod(make_worker())
+    pod["spec"]["containers"][0]["resources"]["limits"] |= limits
+    pod["metadata"]["annotations"] |= annotations or {}
+    pod["spec"] |= {"resources": {"limits": whole}} if whole else {}
+    return observe(pod)
+
+
+@pytest.mark.parametrize(
+    ("limits", "whole", "expected"),
+    [
+        ({}, None, None),
+        ({"cpu": "8"}, None, Fraction(8)),
+        ({"cpu": "500m"}, None, Fraction(1, 2)),
+        ({}, {"cpu": 2}, Fraction(2)),
+        ({"cpu": "8"}, {"cpu": "2"}, Fraction(2)),
+        ({"cpu": "1"}, {"cpu": "2"}, Fraction(1)),
+    ],
+)
+def test_the_quota_of_an_engine_is_its_own_limit_or_the_whole_pods(
+    limits: Any, whole: Any, expected: Fraction | None
+) -> None:
+    assert limited(whole=whole, **limits).cpu_limit == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("LimitRanger plugin set: cpu limit for container engine", True),
+        (
+            "LimitRanger plugin set: cpu, memory request for container engine; cpu limit for "
+            "container engine",
+            True,
+        ),
+        ("LimitRanger plugin set: cpu, memory limit for container engine", True),
+        ("LimitRanger plugin set: memory limit for container engine", False),
+        ("LimitRanger plugin set: cpu request for container engine", False),
+        ("LimitRanger plugin set: cpu limit for container engine-b", False),
+        ("anything", False),
+        ("", False),
+    ],
+)
+def test_a_limit_that_a_limit_range_has_set_is_known(said: str, expected: bool) -> None:  # noqa: FBT001
+    pod = limited({"kubernetes.io/limit-ranger": said}, cpu="1")
+
+    assert pod.limited_by_range == expected
+
+
+def test_by_what_a_pod_was_made_is_read_from_it() -> None:
+    assert observed().sized_by == PoolNumbers(cpus_per_set=4)
+    assert limited({"numalocal.io/numbers": "mine"}).sized_by is None

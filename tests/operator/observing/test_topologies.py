@@ -1,11 +1,11 @@
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal.worker.inject import PoolNumbers
-from numalocal_operator.observing.topologies import Topologies, told
+from numalocal_operator.observing.topologies import Offer, Topologies, told
 
 from ..builders import owned, topology
 
@@ -15,53 +15,103 @@ def node(name: str, **cpus: int) -> dict[str, Any]:
     return topology(name, pools=pools)
 
 
-def test_before_a_node_is_seen_nothing_is_known() -> None:
-    assert Topologies().pools() is None
+def one_set(cpus: Any, gib: Any = 8, state: str = "Free", **fields: Any) -> dict[str, Any]:
+    """Make a set of the pool `cpuset`."""
+    size = gib << 30 if type(gib) is int else gib
+    return {"pool": "cpuset", "cpus": cpus, "memoryBytes": size, "state": state, **fields}
 
 
-def test_the_largest_of_every_pool_counts() -> None:
+def offered(*sets: Any, **pool: Any) -> Offer | None:
+    """Read what a node offers of the pool `cpuset`, which has these sets."""
+    pools = [{"name": "cpuset", "sets": len(sets) or 2, "cpusPerSet": 8, **pool}]
+    return told(topology("a", pools=pools, sets=list(sets))).pools.get("cpuset")
+
+
+def test_before_nodes_are_listed_nothing_is_known() -> None:
     topologies = Topologies()
-    pool = {"name": "cpuset", "sets": 2, "cpusPerSet": 4, "nodeMemoryBytes": 64}
-    topologies.observed(topology("a", pools=[pool]))
-    topologies.observed(node("b", cpuset=8, small=2))
+    topologies.observed(node("a", cpuset=4))
+    assert topologies.now() is None
 
-    assert topologies.pools() == {
-        "cpuset": PoolNumbers(cpus_per_set=8, node_bytes=64),
-        "small": PoolNumbers(cpus_per_set=2),
+    topologies.listed([])
+    assert topologies.now() == {}
+
+    topologies.listed(iter([node("a", cpuset=4), node("b", x=2)]))
+    assert {name: one.pools.keys() for name, one in (topologies.now() or {}).items()} == {
+        "a": {"cpuset"},
+        "b": {"x"},
     }
+
+
+def test_the_smallest_set_of_a_node_counts() -> None:
+    small = one_set("32-39,96-101", 56, memoryNodes="1")
+
+    assert offered(one_set("0-7", 64), small, one_set("16-31", 60)) == Offer(
+        sets=3, cpus_per_set=8, set_bytes=56 << 30
+    )
+
+
+def test_a_set_that_nobody_gets_now_does_not_count() -> None:
+    sets = [one_set("0-7", 64, "Held"), one_set("8", 1, "Unavailable")]
+
+    assert offered(*sets) == Offer(sets=2, cpus_per_set=8, set_bytes=64 << 30)
+
+
+def test_where_no_set_is_told_the_pools_own_number_counts() -> None:
+    assert offered(nodeMemoryBytes=64) == Offer(sets=2, cpus_per_set=8, node_bytes=64)
+    assert offered(one_set("0-7", 1, "Unavailable")) == Offer(sets=1, cpus_per_set=8)
+
+
+def test_sets_of_other_pools_do_not_count() -> None:
+    assert offered(one_set("0-15", 4), {**one_set("0", 1), "pool": "small"}) == Offer(
+        sets=2, cpus_per_set=16, set_bytes=4 << 30
+    )
+
+
+def test_a_set_may_have_memory_of_several_nodes() -> None:
+    found = offered(one_set("0-7", memoryNodes="0"), one_set("8-15", memoryNodes="2-3"))
+
+    assert found is not None
+    assert found.memory_nodes == 2
+
+
+@pytest.mark.parametrize("cpus", ["", "x", "3-1", "0-99999999999", None, 4, ["0"], "0," * 5000])
+def test_cpus_that_are_no_list_are_not_told(cpus: Any) -> None:
+    assert offered(one_set(cpus, "much")) == Offer(sets=1, cpus_per_set=8)
+
+
+def test_what_is_free_is_told_and_changes_nothing_of_what_is_offered() -> None:
+    topologies = Topologies()
+    pool = {"name": "cpuset", "sets": 2, "cpusPerSet": 4}
+    topologies.listed([topology("a", pools=[{**pool, "free": 2}])])
+    version = topologies.version
+
+    topologies.observed(topology("a", pools=[{**pool, "free": 1}]))
+
+    assert [one.free for one in (topologies.now() or {}).values()] == [{"cpuset": 1}]
+    assert topologies.version == version
 
 
 def test_a_node_that_goes_or_offers_less_is_followed() -> None:
     topologies = Topologies()
-    topologies.observed(node("a", cpuset=4))
-    topologies.observed(node("b", cpuset=8))
+    topologies.listed([node("a", cpuset=4), node("b", cpuset=8)])
 
-    topologies.gone("b")
-    topologies.gone("never-there")
-    topologies.observed(topology("a"))
+    def versions() -> Iterator[int]:
+        for _ in range(2):
+            topologies.gone("b")
+            yield topologies.version
+        for now in (topology("a"), node("a", cpuset=2)):
+            for _ in range(2):
+                topologies.observed(now)
+                yield topologies.version
+        topologies.gone("never-there")
+        yield topologies.version
 
-    assert topologies.pools() == {}
+    first, *rest = versions()
+    assert [one - first for one in rest] == [0, 1, 1, 2, 2, 2]
 
 
 def test_a_pool_of_which_a_node_has_no_set_is_not_offered() -> None:
-    topologies = Topologies()
-    topologies.observed(topology(pools=[{"name": "cpuset", "sets": 0, "cpusPerSet": 0}]))
-
-    assert topologies.pools() == {}
-
-
-def test_all_nodes_are_listed_before_anything_is_said_of_pools() -> None:
-    topologies = Topologies()
-    assert topologies.pools() is None
-
-    topologies.listed([])
-    assert topologies.pools() == {}
-
-    topologies.listed(iter([node("a", cpuset=4), node("b", x=2)]))
-    assert topologies.pools() == {
-        "cpuset": PoolNumbers(cpus_per_set=4),
-        "x": PoolNumbers(cpus_per_set=2),
-    }
+    assert offered(sets=0) is None
 
 
 @pytest.mark.parametrize(
@@ -84,12 +134,11 @@ def test_what_cannot_be_read_is_not_told(status: Any) -> None:
 
 @pytest.mark.parametrize("number", [-1, 0, 1e999, 10**4000, True, "4", None, []])
 def test_a_number_that_no_node_can_have_is_not_said(number: Any) -> None:
-    topologies = Topologies()
-    pool = {"name": "cpuset", "sets": 1, "cpusPerSet": number, "nodeMemoryBytes": number}
-    topologies.observed(topology("a", pools=[pool]))
-    topologies.observed(node("b", cpuset=8))
+    found = offered(
+        {**one_set(""), "memoryBytes": number}, cpusPerSet=number, nodeMemoryBytes=number
+    )
 
-    assert topologies.pools() == {"cpuset": PoolNumbers(cpus_per_set=8)}
+    assert found == Offer(sets=1)
 
 
 def test_a_node_tells_how_each_container_was_started() -> None:

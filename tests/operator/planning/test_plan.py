@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker
-from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.observing.observed import ObservedPod, observe
 from numalocal_operator.planning.plan import CONFLICT_RETRY_S, Creation, Plan, back_off_s, plan
-from numalocal_operator.planning.pod import revision, successor_name
+from numalocal_operator.planning.pod import manifest, revision, successor_name
 
-from ..builders import NOW_S, make_pod, make_worker
+from ..builders import CONFIG, NOW_S, make_pod, make_worker
 
 
 def planned(worker: Worker, *pods: ObservedPod, now_s: float = NOW_S) -> Plan:
@@ -211,6 +212,57 @@ def test_nothing_that_serves_is_given_up_while_a_name_is_taken() -> None:
     other = make_pod(worker, 0, owner_uid="s-1", owner_kind="StatefulSet")
 
     assert planned(worker, other, old(worker, 1)).delete == ()
+
+
+SMALLER = PoolNumbers(cpus_per_set=2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "given_up"),
+    [
+        pytest.param({"sized_by": PoolNumbers()}, True, id="made before anything was known"),
+        pytest.param({"sized_by": PoolNumbers(cpus_per_set=4)}, True, id="larger than any node"),
+        pytest.param({"sized_by": SMALLER}, False, id="as it would be made now"),
+        pytest.param({"sized_by": PoolNumbers(cpus_per_set=1)}, False, id="smaller"),
+        pytest.param({"sized_by": None}, False, id="does not say by what it was made"),
+        pytest.param({"node": "node-a"}, False, id="has a node"),
+        pytest.param({"deleting": True}, False, id="ends already"),
+    ],
+)
+def test_a_pod_without_a_node_that_asks_for_too_much_is_made_anew(
+    changed: dict[str, Any],
+    given_up: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    worker = make_worker()
+    pod = make_pod(worker, **{"node": "", "ready": False, "sized_by": PoolNumbers(), **changed})
+
+    step = plan(worker, [pod], NOW_S, SMALLER)
+
+    assert step.delete == ((pod,) if given_up else ())
+    assert step.create == ()
+
+
+def test_while_nothing_is_known_of_nodes_no_pod_is_made_anew() -> None:
+    worker = make_worker()
+    pod = make_pod(worker, node="", ready=False, sized_by=PoolNumbers())
+
+    assert planned(worker, pod) == Plan()
+
+
+def test_a_paused_worker_keeps_a_waiting_pod_of_an_older_spec_as_it_is() -> None:
+    worker = make_worker(paused=True)
+    pod = old(worker, 0, node="", ready=False, sized_by=PoolNumbers())
+
+    assert plan(worker, [pod], NOW_S, SMALLER) == Plan()
+
+
+def test_the_successor_of_a_pod_that_asked_for_too_much_asks_for_what_there_is() -> None:
+    worker = make_worker()
+    numbers = PoolNumbers(cpus_per_set=2, set_bytes=1 << 30)
+    raw = manifest(worker, 0, numbers=numbers, attempt=0, config=CONFIG)
+    made = observe({**raw, "metadata": {**raw["metadata"], "uid": "p-1"}}, lambda *_: None)
+
+    assert plan(worker, [replace(made, owner_uid=worker.uid)], NOW_S, numbers) == Plan()
 
 
 def test_somebody_elses_pod_is_never_touched_and_looked_at_again() -> None:

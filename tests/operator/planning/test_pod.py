@@ -111,6 +111,7 @@ def test_the_agent_is_told_everything_about_the_engine() -> None:
         "numalocal.io/bound-containers": "numalocal-check",
         "numalocal.io/reserved-cores": "0",
         "numalocal.io/attempt": "2",
+        "numalocal.io/numbers": "cpus=4",
         "required-plugins.noderesource.dev": '["numalocal"]',
     }
 

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -595,3 +596,120 @@ def test_whatever_is_observed_tools_read_it_as_it_is(
     wanted = target(worker) if valid else invalid(replicas=replicas)
 
     status_for(wanted, *made, plan=plan, overdue=overdue, trouble=trouble)
+
+
+UNFIT = "no node can take a replica: node a has 2 of 4 CPU sets of pool cpuset"
+
+
+def waiting(worker: Worker, replica: int = 0, **changed: Any) -> ObservedPod:
+    said = "0/3 nodes are available: 3 Insufficient numalocal.io/cpuset."
+    fields = {"node": "", "ready": False, "engine_id": "", "unschedulable": said, **changed}
+    return make_pod(worker, replica, **fields)
+
+
+def test_a_worker_that_no_node_can_take_is_degraded_and_not_given_up() -> None:
+    worker = make_worker(replicas=2)
+    wanted = replace(target(worker), unfit=UNFIT)
+
+    status = status_for(wanted, waiting(worker))
+
+    assert condition(status, "Degraded") == ("True", "NoNodeFits", UNFIT)
+    assert condition(status, "Ready") == ("False", "NoNodeFits", UNFIT)
+    assert condition(status, "Reconciling")[:2] == ("True", "Unschedulable")
+    assert condition(status, "Stalled")[0] == "False"
+
+
+def test_before_its_pods_are_made_a_worker_says_that_no_node_can_take_it() -> None:
+    worker = make_worker()
+
+    status = status_for(replace(target(worker), unfit=UNFIT))
+
+    assert condition(status, "Degraded") == ("True", "NoNodeFits", UNFIT)
+
+
+def test_replicas_that_have_their_nodes_are_well_whatever_became_of_other_nodes() -> None:
+    worker = make_worker()
+
+    status = status_for(replace(target(worker), unfit=UNFIT), make_pod(worker))
+
+    assert condition(status, "Degraded")[0] == "False"
+
+
+def test_sets_that_others_hold_now_are_told_beside_the_schedulers_words() -> None:
+    worker = make_worker()
+    wanted = replace(target(worker), occupied="node a has 1 free of the 2 CPU sets")
+
+    status = status_for(wanted, waiting(worker, unschedulable="0/1 nodes are available."))
+
+    assert condition(status, "Reconciling")[1:] == (
+        "Unschedulable",
+        "pod llama-0 waits for a node: 0/1 nodes are available. (node a has 1 free of the 2 CPU "
+        "sets)",
+    )
+    assert condition(status, "Degraded")[0] == "False"
+
+
+LIMITED = json.dumps({**REPORT, "message": "bound"})
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        pytest.param(
+            {"node": "", "ready": False, "engine_id": "", "cpu_limit": Fraction(7)},
+            "pod llama-0: a CPU limit of 7 throttles the threads of its CPU sets, which have 8 "
+            "CPUs: raise resources.limits.cpu of the engine's container to 8 or more, or leave it "
+            "out",
+            id="before it has a node, by the smallest sets",
+        ),
+        pytest.param(
+            {
+                "cpu_limit": Fraction("0.5"),
+                "limited_by_range": True,
+                "check_passed": True,
+                "check_message": LIMITED,
+            },
+            "pod llama-0: a CPU limit of 0.5, set by a LimitRange of the namespace, throttles the "
+            "threads of its CPU sets, which have 4 CPUs: say resources.limits.cpu of the engine's "
+            "container in the template, 4 or more, or raise the LimitRange's default",
+            id="of a LimitRange, by what the check has seen",
+        ),
+    ],
+)
+def test_a_cpu_limit_below_the_sets_is_told_with_the_way_out(
+    changed: Mapping[str, Any], said: str
+) -> None:
+    worker = make_worker(ranks=2)
+    wanted = replace(target(worker), cpus_per_set=4)
+
+    status = status_for(wanted, make_pod(worker, **changed))
+
+    assert condition(status, "Degraded") == ("True", "CpuQuota", said)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"cpu_limit": None}, id="none"),
+        pytest.param({"cpu_limit": Fraction(8)}, id="all CPUs"),
+        pytest.param({"cpu_limit": Fraction(7)}, id="on a node whose sets are not told yet"),
+        pytest.param(
+            {"cpu_limit": Fraction(4), "check_passed": True, "check_message": LIMITED},
+            id="all CPUs that the check has seen",
+        ),
+    ],
+)
+def test_a_cpu_limit_that_is_not_known_to_be_below_the_sets_is_no_trouble(
+    changed: Mapping[str, Any],
+) -> None:
+    worker = make_worker(ranks=2)
+    wanted = replace(target(worker), cpus_per_set=4)
+
+    assert condition(status_for(wanted, make_pod(worker, **changed)), "Degraded")[0] == "False"
+
+
+def test_while_nothing_is_known_of_nodes_no_limit_of_a_waiting_pod_is_trouble() -> None:
+    worker = make_worker()
+    pod = waiting(worker, cpu_limit=Fraction(1, 10), unschedulable="")
+
+    assert condition(status_of(worker, pod), "Degraded")[0] == "False"

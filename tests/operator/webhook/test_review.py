@@ -9,7 +9,12 @@ from numalocal.worker.inject import CheckImage, PoolNumbers
 from numalocal_operator.webhook.review import ReviewInvalid, answer, patch
 
 IMAGE = CheckImage(image="binder:1", pull_policy="IfNotPresent")
-POOLS = {"cpuset": PoolNumbers(cpus_per_set=4)}
+
+
+def offers(raw: Any) -> dict[str, PoolNumbers]:
+    """Offer larger sets to pods that select large nodes."""
+    large = (raw["spec"].get("nodeSelector") or {}).get("size") == "large"
+    return {"cpuset": PoolNumbers(cpus_per_set=112 if large else 4)}
 
 
 def pod(**annotations: str) -> dict[str, Any]:
@@ -21,7 +26,7 @@ def pod(**annotations: str) -> dict[str, Any]:
 
 
 def reviewed(raw: Any) -> dict[str, Any]:
-    made = answer({"request": {"uid": "u-1", "object": raw}}, POOLS, IMAGE)
+    made = answer({"request": {"uid": "u-1", "object": raw}}, offers, IMAGE)
     assert (made["apiVersion"], made["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
     response: dict[str, Any] = made["response"]
     assert response["uid"] == "u-1"
@@ -48,6 +53,15 @@ def test_a_pod_that_asks_is_patched_to_what_it_becomes() -> None:
         "numalocal.io/injected": "true",
     }
     assert made["spec"]["dnsPolicy"] == "Default"
+
+
+def test_a_pod_is_sized_by_the_nodes_that_it_can_land_on() -> None:
+    raw = pod(cpusets="1")
+    raw["spec"]["nodeSelector"] = {"size": "large"}
+
+    made = jsonpatch.apply_patch(raw, operations(reviewed(raw)))
+
+    assert made["spec"]["containers"][0]["resources"]["requests"]["cpu"] == "112"
 
 
 def test_a_pod_that_comes_again_is_not_patched() -> None:
@@ -100,15 +114,16 @@ def test_what_is_not_told_is_a_warning() -> None:
 )
 def test_what_is_no_review_is_said(review: Any) -> None:
     with pytest.raises(ReviewInvalid):
-        answer(review, POOLS, IMAGE)
+        answer(review, offers, IMAGE)
 
 
 def test_a_fault_of_ours_refuses_the_pod_and_nothing_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     broken: Any = {"cpuset": "no numbers"}
+    review = {"request": {"uid": "u", "object": pod(cpusets="1")}}
 
-    response = answer({"request": {"uid": "u", "object": pod(cpusets="1")}}, broken, IMAGE)
+    response = answer(review, lambda _: broken, IMAGE)
 
     assert response["response"]["status"]["code"] == 500
     assert "AttributeError" in response["response"]["status"]["message"]

@@ -17,7 +17,12 @@ from numalocal_operator.webhook.server import Server
 
 HOSTS = ("localhost",)
 IMAGE = CheckImage(image="binder:1", pull_policy="IfNotPresent")
-POOLS: Mapping[str, PoolNumbers] = {"cpuset": PoolNumbers(cpus_per_set=4)}
+
+
+def offers(_pod: Any) -> Mapping[str, PoolNumbers]:
+    return {"cpuset": PoolNumbers(cpus_per_set=4)}
+
+
 POD = {
     "metadata": {"annotations": {"numalocal.io/cpusets": "1"}},
     "spec": {"containers": [{"name": "a"}]},
@@ -64,7 +69,7 @@ def review(pod: Any) -> bytes:
 
 def test_a_review_is_answered() -> None:
     async def run() -> None:
-        server, held = Server(lambda: POOLS, IMAGE, port=0), made()
+        server, held = Server(lambda: offers, IMAGE, port=0), made()
         server.serve_with(held)
         await server.start()
         caller = Caller(server, held.ca_bundle)
@@ -84,7 +89,7 @@ def test_a_review_is_answered() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b"[" * 100_000, b'{"request": 1}'])
 def test_what_is_no_review_is_a_bad_request(body: bytes) -> None:
     async def run() -> None:
-        server, held = Server(lambda: POOLS, IMAGE, port=0), made()
+        server, held = Server(lambda: offers, IMAGE, port=0), made()
         server.serve_with(held)
         await server.start()
         try:
@@ -103,7 +108,7 @@ def test_a_replica_that_ends_answers_on_and_keeps_no_connection(*, ends: bool) -
     """Else the API server would go on to ask it until it is gone."""
 
     async def run() -> str | None:
-        server, held = Server(lambda: POOLS, IMAGE, port=0), made()
+        server, held = Server(lambda: offers, IMAGE, port=0), made()
         server.serve_with(held)
         await server.start()
         if ends:
@@ -125,7 +130,7 @@ def test_a_replica_that_ends_answers_on_and_keeps_no_connection(*, ends: bool) -
 
 def test_a_replica_says_whether_it_leads_and_is_ready_either_way() -> None:
     async def run(standing: str) -> tuple[int, str]:
-        server = Server(lambda: POOLS, IMAGE, 0, "127.0.0.1", lambda: standing)
+        server = Server(lambda: offers, IMAGE, 0, "127.0.0.1", lambda: standing)
         held = made()
         server.serve_with(held)
         await server.start()
@@ -163,7 +168,7 @@ def test_before_the_nodes_are_seen_a_pod_is_told_to_come_again() -> None:
 
 def test_without_a_certificate_there_is_no_handshake() -> None:
     async def run() -> None:
-        server = Server(lambda: POOLS, IMAGE, port=0)
+        server = Server(lambda: offers, IMAGE, port=0)
         await server.start()
         try:
             with pytest.raises(aiohttp.ClientError):
@@ -179,7 +184,7 @@ def test_a_pod_as_large_as_can_be_holds_up_nobody_else() -> None:
     large = review({**POD, "spec": {"containers": others}})
 
     async def run() -> None:
-        server, held = Server(lambda: POOLS, IMAGE, port=0), made()
+        server, held = Server(lambda: offers, IMAGE, port=0), made()
         server.serve_with(held)
         await server.start()
         caller = Caller(server, held.ca_bundle)
@@ -199,7 +204,7 @@ def test_a_new_authority_takes_over_without_a_pause() -> None:
     """Under load: those who know both authorities are never refused, before or after."""
 
     async def run() -> None:
-        server, old = Server(lambda: POOLS, IMAGE, port=0), made()
+        server, old = Server(lambda: offers, IMAGE, port=0), made()
         new = made(Credentials(ca_bundle=old.ca_bundle))
         server.serve_with(old)
         await server.start()
