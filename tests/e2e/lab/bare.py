@@ -10,7 +10,7 @@ from lab.commands import LabError, run
 
 _APPEND = (
     "root=/dev/vda rw console=ttyS0 quiet loglevel=4 init=/etc/lab/bare "
-    "mitigations=off nokaslr panic=-1"
+    "mitigations=off nokaslr panic=-1 tsc=reliable"
 )
 _STATUS = re.compile(r"^ended with status (\d+)\s*\Z", re.MULTILINE)
 _ATTEMPTS = 3

@@ -15,7 +15,7 @@ from lab.shape import Shape, arguments
 
 _APPEND = (
     "root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=0 "
-    f"systemd.hostname={NODE_NAME} mitigations=off nokaslr panic=-1"
+    f"systemd.hostname={NODE_NAME} mitigations=off nokaslr panic=-1 tsc=reliable"
 )
 
 
