@@ -104,7 +104,6 @@ def _run(asked: Wanted, outcomes: list[Outcome]) -> None:
     node = on(lab)
     print(f"faults: seed {asked.seed}", flush=True)
     with step("making the population"):
-        population.set_node_up(lab)
         population.create(lab)
         if wrong := settle(node.look)[0]:
             raise LabError(f"all is not well before the first fault: {'; '.join(wrong)}")
