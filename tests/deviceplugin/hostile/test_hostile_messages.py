@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from random import Random
+from typing import Any
 
 import pytest
 from google.protobuf.message import DecodeError, Message
 
+from faults.hostile import documents
 from numalocal import names
 from numalocal.errors import NumalocalError
 from numalocal.sets.assignment import MAX_TEXT
@@ -168,6 +170,22 @@ def test_an_annotation_of_any_size_is_kept_in_part_and_judged() -> None:
             for some in (pod.annotations, container.annotations):
                 assert sum(map(len, some.values())) <= MAX_TEXT + 1
             assert all(len(refusal.message) < 1000 for refusal in now.refusals)
+
+
+@pytest.mark.parametrize("document", [one for _, one in documents()], ids=dict(documents()))
+def test_a_pod_that_lies_is_read_and_costs_nobody_a_set(
+    document: dict[str, Any],
+) -> None:
+    """Those of `make faults`, found by an agent that was away when they were made."""
+    state = make_state()
+    told = document["metadata"]["annotations"]
+    request = nri.SynchronizeRequest()
+    request.pods.add(id="l", uid="l", name="liar", namespace="d").annotations.update(told)
+    one = request.containers.add(id="x", pod_sandbox_id="l", name="engine", state=3)
+    one.annotations.update(told)  # as CRI-O copies them
+
+    Plugin(state, devices_within).synchronize(request.SerializeToString(), BUDGET_S)
+    serves(state)
 
 
 def test_any_bytes_are_frames_or_end_the_connection() -> None:
