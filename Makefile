@@ -59,8 +59,11 @@ bench-scale: $(VENV)/.dev helm ## Measure the operator beside the Deployment con
 bare: ## Pass `make run` and `make test` on a Debian with python3, make and git alone (SUITE=trixie)
 	@PYTHONPATH=tests/e2e $(PYTHON) -m lab newcomer $(SUITE)
 
+nodeless: $(VENV)/.dev native helm ## Run what needs an API server or a machine in QEMU alone
+	@$(BIN)/pytest -v -m "e2e and not node" tests/e2e tests/benchmarks/scale
+
 e2e: $(VENV)/.dev native helm ## Run the real lab: a control plane, a node in QEMU, helm install, workers
-	@$(BIN)/pytest -v tests/charts tests/e2e tests/benchmarks/scale
+	@$(BIN)/pytest -v -m node tests/e2e
 
 faults: $(VENV)/.dev ## Do random faults on the lab and judge each by the node's kernel (N=1000, MINUTES=8, SEED, FAULT=kind)
 	@PYTHONPATH=tests/e2e:core $(BIN)/python -m faults
@@ -137,4 +140,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(COMPILE)
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bench-scale bare e2e faults lab lab-down check helm build native native-check fmt golden manual metrics chart protos clean
+.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bench-scale bare nodeless e2e faults lab lab-down check helm build native native-check fmt golden manual metrics chart protos clean

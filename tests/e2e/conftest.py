@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import nodeless
+from annotated import Annotated
 from installed import install
 from lab.api_server import ApiServer
 from lab.cluster import Lab, down, running, up
@@ -20,6 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+            if "lab" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.node)
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +52,13 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 @pytest.fixture
 def workers(lab: Lab) -> Iterator[Workers]:
     made = Workers(lab)
+    yield made
+    made.delete_all()
+
+
+@pytest.fixture
+def annotated(lab: Lab) -> Iterator[Annotated]:
+    made = Annotated(lab)
     yield made
     made.delete_all()
 
