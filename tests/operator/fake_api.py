@@ -46,6 +46,8 @@ class FakeApi:
     url: str = ""
     versioned: bool = False
     """Whether objects have a resourceVersion; without one, each counts as newer than the last."""
+    faults: list[AssertionError] = field(default_factory=list)
+    """What the operator may not ask for, and did: its own tests would take it for a lost answer."""
     version: int = 100
     history: list[tuple[str, Raw]] = field(default_factory=list)
     """What a watch would tell, type and object, where objects have versions."""
@@ -290,7 +292,11 @@ def serving() -> Iterator[FakeApi]:
             body = json.loads(self.rfile.read(length)) if length else None
             api.callers.add(self.headers["User-Agent"])
             api.accepted.add(self.headers["Accept"])
-            code, raw = api.answer(self.command, self.path, body)
+            try:
+                code, raw = api.answer(self.command, self.path, body)
+            except AssertionError as fault:
+                api.faults.append(fault)
+                raise
             if api.loses():
                 self.close_connection = True
                 return
@@ -313,3 +319,4 @@ def serving() -> Iterator[FakeApi]:
         yield api
         server.shutdown()
         thread.join()
+        assert not api.faults
