@@ -111,6 +111,21 @@ def node(api: ApiServer, name: str) -> None:
     api.apply({"apiVersion": "v1", "kind": "Node", **named(name)})
 
 
+def offering(api: ApiServer, name: str, pool: str, *, cpus: int, gib: int, sets: int = 2) -> Caller:
+    """Let a node be ready, and its agent tell of sets of so many CPUs and GiB each."""
+    node(api, name)
+    ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    api.kubectl("patch", "node", name, "--subresource=status", f"--patch={json.dumps(ready)}")
+    # A new node has a taint until a controller finds it ready.
+    api.kubectl("patch", "node", name, "--type=merge", '--patch={"spec":{"taints":null}}')
+    caller = agent(api, name)
+    caller.create(topology(name))
+    one = {"pool": pool, "cpus": f"0-{cpus - 1}", "memoryBytes": gib << 30, "state": "Free"}
+    told = {"name": pool, "sets": sets, "cpusPerSet": cpus, "free": sets}
+    caller.patch(name, {"pools": [told], "sets": [{**one, "id": f"n{at}"} for at in range(sets)]})
+    return caller
+
+
 def agent(api: ApiServer, on: str) -> Caller:
     """Make a pod of the agent on a node; call with the token that the node's kubelet asks for."""
     name = f"{AGENT}-{on}"

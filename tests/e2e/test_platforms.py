@@ -9,7 +9,7 @@ from tests.operator.kstatus import CURRENT, IN_PROGRESS
 
 from lab.api_server import ApiServer
 from lab.commands import LabError
-from nodeless import named, node
+from nodeless import named, offering
 from spaces import Raw, Space, soon
 from test_verified import operating
 from watched import until_seen, watching
@@ -28,7 +28,7 @@ RESTRICTED = {
 
 @pytest.fixture(scope="module", autouse=True)
 def operator(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    node(api, NODE)
+    offering(api, NODE, "cpuset", cpus=2, gib=4, sets=8)
     with operating(api, tmp_path_factory.mktemp("operator")):
         yield
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.api_server import ApiServer
-from nodeless import Caller, agent, named
+from nodeless import Caller, named, offering
 from spaces import Space, soon
 from test_verified import operating
 
@@ -25,23 +25,7 @@ def operator(api: ApiServer, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def large(api: ApiServer) -> Caller:
     """Have a node with two sets of 112 CPUs."""
-    return joined(api, LARGE, cpus=112, gib=200)
-
-
-def joined(api: ApiServer, name: str, *, cpus: int, gib: int) -> Caller:
-    """Let a node be ready, and its agent tell of two sets."""
-    api.apply({"apiVersion": "v1", "kind": "Node", **named(name, labels={"sizes": name})})
-    ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
-    api.kubectl("patch", "node", name, "--subresource=status", f"--patch={json.dumps(ready)}")
-    # A new node has a taint until a controller finds it ready.
-    api.kubectl("patch", "node", name, "--type=merge", '--patch={"spec":{"taints":null}}')
-    caller = agent(api, name)
-    document = {"apiVersion": "numalocal.io/v1alpha1", "kind": "NodeCpuTopology"}
-    caller.create({**document, **named(name)})
-    pool = {"name": "sized", "sets": 2, "cpusPerSet": cpus, "free": 2}
-    one = {"pool": "sized", "cpus": f"0-{cpus - 1}", "memoryBytes": gib * GIB, "state": "Free"}
-    caller.patch(name, {"pools": [pool], "sets": [{**one, "id": f"n{at}"} for at in range(2)]})
-    return caller
+    return offering(api, LARGE, "sized", cpus=112, gib=200)
 
 
 def cordon(api: ApiServer, name: str, *, off: bool) -> None:
@@ -69,12 +53,12 @@ def test_a_pod_follows_the_nodes_until_it_has_one_and_its_worker_tells(api: ApiS
     message = here.wait_condition("llama", "Degraded", "NoNodeFits")
     assert message.startswith("no node can take a replica: ")
 
-    joined(api, LARGE, cpus=112, gib=200)
+    offering(api, LARGE, "sized", cpus=112, gib=200)
     soon("made anew with a request", lambda: request(here, "llama-0") == "112")
     assert here.pods() != before
     here.wait_condition("llama", "Degraded", "AsPlanned")
 
-    joined(api, SMALL, cpus=16, gib=64)
+    offering(api, SMALL, "sized", cpus=16, gib=64)
     soon("made anew for the small node too", lambda: request(here, "llama-0") == "16")
     memory = here.get("pod", "llama-0")["spec"]["containers"][0]["resources"]["limits"]["memory"]
     assert memory == str(64 * GIB)
