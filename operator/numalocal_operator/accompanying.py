@@ -5,15 +5,8 @@ from typing import Final
 
 from numalocal.worker.inject import Manifest
 from numalocal.worker.spec import Worker
-from numalocal_operator.api.cluster import (
-    TROUBLE,
-    Cluster,
-    Contended,
-    NameTaken,
-    Raw,
-    Refused,
-    sentence,
-)
+from numalocal_operator.api.answers import TROUBLE, Contended, NameTaken, Refused, sentence
+from numalocal_operator.api.cluster import Cluster, Raw
 from numalocal_operator.applying import TAKEN_RETRY_S, Done
 from numalocal_operator.observing.companions import (
     BUDGET,

@@ -8,15 +8,8 @@ from typing import Final, NoReturn
 from numalocal.errors import NumalocalError
 from numalocal.worker.inject import Manifest
 from numalocal.worker.spec import Worker
-from numalocal_operator.api.cluster import (
-    TROUBLE,
-    Cluster,
-    Contended,
-    NameTaken,
-    Raw,
-    Refused,
-    sentence,
-)
+from numalocal_operator.api.answers import TROUBLE, Contended, NameTaken, Refused, sentence
+from numalocal_operator.api.cluster import Cluster, Raw
 from numalocal_operator.observing.observed import ObservedPod, started_unbound
 from numalocal_operator.observing.refusals import REFUSED_S
 from numalocal_operator.observing.store import Store

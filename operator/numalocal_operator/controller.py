@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
 
-from numalocal_operator.api.cluster import TROUBLE
+from numalocal_operator.api.answers import TROUBLE
 from numalocal_operator.api.connection import NotLeading
 from numalocal_operator.observing.topologies import Pods
 from numalocal_operator.reconcile import Rounds, reconcile

@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from numalocal_operator.api.cluster import TROUBLE, sentence
+from numalocal_operator.api.answers import TROUBLE, sentence
 from numalocal_operator.api.lease import Lease
 from numalocal_operator.planning.leadership import (
     GIVEN_UP_S,

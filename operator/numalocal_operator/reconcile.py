@@ -12,7 +12,8 @@ from numalocal.worker import limits
 from numalocal.worker.inject import Manifest, PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.accompanying import accompany
-from numalocal_operator.api.cluster import TROUBLE, Cluster, Raw, is_lasting, sentence
+from numalocal_operator.api.answers import TROUBLE, is_lasting, sentence
+from numalocal_operator.api.cluster import Cluster, Raw
 from numalocal_operator.api.connection import NotLeading
 from numalocal_operator.applying import TAKEN_RETRY_S, Done, Hands, Make, carry_out
 from numalocal_operator.config import Config

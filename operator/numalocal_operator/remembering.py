@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from numalocal.worker.inject import Manifest
-from numalocal_operator.api.cluster import TROUBLE, Cluster, sentence
+from numalocal_operator.api.answers import TROUBLE, sentence
+from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.planning import revisions
 
 Raw = Mapping[str, Any]

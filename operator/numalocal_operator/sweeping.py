@@ -8,15 +8,8 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from numalocal import names
-from numalocal_operator.api.cluster import (
-    COMPANIONS,
-    NODES,
-    PLURAL,
-    PODS,
-    SELECTOR,
-    Cluster,
-    sentence,
-)
+from numalocal_operator.api.answers import sentence
+from numalocal_operator.api.cluster import COMPANIONS, NODES, PLURAL, PODS, SELECTOR, Cluster
 from numalocal_operator.observing.companions import KINDS
 from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.store import Keys, Store

@@ -15,7 +15,8 @@ from kubernetes import config as kubernetes_config
 from kubernetes.client.exceptions import ApiException
 
 from numalocal import names
-from numalocal_operator.api.cluster import TROUBLE, Cluster, sentence
+from numalocal_operator.api.answers import TROUBLE, sentence
+from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.config import Config, from_environ
 
 Raw = Mapping[str, Any]

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from numalocal_operator.api.cluster import TROUBLE, Cluster
+from numalocal_operator.api.answers import TROUBLE
+from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.handlers import Ears
 from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.observed import observe

@@ -1,17 +1,22 @@
 """The only calls of the Kubernetes API; everything in and out is plain mappings."""
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
 
 from numalocal import names
-from numalocal.errors import NumalocalError
 from numalocal.worker.inject import Manifest
+from numalocal_operator.api.answers import (
+    TROUBLE,
+    Contended,
+    NameTaken,
+    Refused,
+    reason,
+    sentence,
+)
 from numalocal_operator.api.connection import JSON, STRATEGIC, TIMEOUT_S, Connection, connect
 from numalocal_operator.observing.companions import BUDGET, SERVICE
 
@@ -25,15 +30,10 @@ SELECTOR: Final = f"{names.LABEL_BOUND}=true"
 COMPANIONS: Final = {SERVICE: "services", BUDGET: "poddisruptionbudgets"}
 """Of their kinds, the names in paths; those that have `names.LABEL_WORKER` are workers'."""
 
-TROUBLE: Final = (ApiException, HTTPError, OSError)
-"""Kinds of errors that a network and a busy API server bring."""
-
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
 _REFUSALS: Final = (400, 403, 422)
 """Statuses of a manifest that the API server will refuse again as it stands."""
-_LASTING: Final = (400, 401, 403, 404, 405, 413, 422)
-"""Statuses of a call that is wrong, or not allowed; others come of the moment."""
 _PAGE: Final = 100
 """Nodes in one answer: what a large one tells is 100 KB."""
 _PAGES: Final = {PODS: 500, PLURAL: 500}
@@ -58,18 +58,6 @@ _REVISIONS: Final = "controllerrevisions"
 _log = logging.getLogger(__name__)
 
 Raw = Mapping[str, Any]
-
-
-class Refused(NumalocalError):
-    """The API server refuses an object for what it is: malformed, over quota, against a policy."""
-
-
-class NameTaken(NumalocalError):
-    """There is an object of that kind and name."""
-
-
-class Contended(NumalocalError):
-    """Another write, as that of a quota, came between: the same call may do in a moment."""
 
 
 class Cluster:
@@ -208,7 +196,7 @@ class Cluster:
             path = _revision(revision["metadata"]["namespace"])
             self._call("POST", path, revision, accept=_UNREAD)
         except ApiException as error:
-            if _reason(error) != "AlreadyExists":
+            if reason(error) != "AlreadyExists":
                 raise
 
     def revision(self, namespace: str, name: str) -> Raw | None:
@@ -279,7 +267,7 @@ class Cluster:
             return self._call("POST", _path(plural, metadata["namespace"]), manifest)
         except ApiException as error:
             if error.status == _CONFLICT:
-                taken = _reason(error) == "AlreadyExists"
+                taken = reason(error) == "AlreadyExists"
                 raise (NameTaken if taken else Contended)(metadata["name"]) from error
             if error.status in _REFUSALS:
                 raise Refused(sentence(error)) from error
@@ -353,27 +341,3 @@ def _path(plural: str, namespace: str = "", name: str = "") -> str:
 
 def _revision(namespace: str, name: str = "") -> str:
     return f"/apis/apps/v1/namespaces/{namespace}/{_REVISIONS}" + (f"/{name}" if name else "")
-
-
-def sentence(error: Exception) -> str:
-    """Give the message of the Status object that the API server answers with, or what there is."""
-    if not isinstance(error, ApiException):
-        return f"{type(error).__name__}: the API server cannot be reached"
-    try:
-        return str(json.loads(error.body or "")["message"])
-    except (ValueError, TypeError, KeyError):
-        return f"{error.status} {error.reason}"
-
-
-def _reason(error: ApiException) -> str:
-    """Give the reason of the Status object that the API server answers with; empty without one."""
-    try:
-        return str(json.loads(error.body or "")["reason"])
-    except (ValueError, TypeError, KeyError):
-        return ""
-
-
-def is_lasting(error: Exception) -> bool:
-    """Tell whether the API server has understood a call and will refuse it again as it stands."""
-    status = error.status if isinstance(error, ApiException) else None
-    return status in _LASTING

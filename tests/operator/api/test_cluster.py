@@ -9,14 +9,8 @@ import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from numalocal_operator.api.cluster import (
-    Cluster,
-    Contended,
-    NameTaken,
-    Refused,
-    is_lasting,
-    sentence,
-)
+from numalocal_operator.api.answers import Contended, NameTaken, Refused
+from numalocal_operator.api.cluster import Cluster
 
 from ..builders import NOW, make_worker, raw_node, raw_pod, raw_worker, topology
 from ..fake_api import EVENTS, NODES, PODS, TOPOLOGIES, WORKERS, FakeApi
@@ -259,14 +253,6 @@ def test_an_event_that_cannot_be_written_is_lost_with_a_line(
     assert vars(line)["err"] == "namespace is being terminated"
 
 
-def test_an_answer_that_is_no_status_is_told_by_its_code() -> None:
-    """A proxy in between may answer with a page of HTML."""
-    error = ApiException(status=403, reason="Forbidden")
-    error.body = "<html>"
-
-    assert sentence(error) == "403 Forbidden"
-
-
 def test_an_event_that_meets_a_server_that_is_away_is_lost_too(
     api: FakeApi, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -329,20 +315,3 @@ def test_an_owner_of_a_pod_that_is_gone_or_another_is_not_written(
     api.refusals["PATCH", path] = (403, "forbidden")
     with pytest.raises(ApiException):
         cluster.own_pod("serving", "llama-0", "p-0", {"uid": "w-1"})
-
-
-@pytest.mark.parametrize(
-    ("error", "lasting", "said"),
-    [
-        (ApiException(403, "Forbidden"), True, "403 Forbidden"),
-        (ApiException(503, "Busy"), False, "503 Busy"),
-        (ApiException(429, "Too Many"), False, "429 Too Many"),
-        (OSError("refused"), False, "OSError: the API server cannot be reached"),
-    ],
-    ids=str,
-)
-def test_what_will_be_refused_again_is_told_from_what_is_of_the_moment(
-    error: Exception, *, lasting: bool, said: str
-) -> None:
-    """An address in memory or a port must not make two sentences of one."""
-    assert (is_lasting(error), sentence(error)) == (lasting, said)
