@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.operator.kstatus import CURRENT, IN_PROGRESS
 
-from lab.api_server import ApiServer
+from lab.api_server import ApiServer, controlling
 from lab.commands import LabError
 from nodeless import named, offering
 from spaces import Raw, Space, soon
@@ -243,3 +243,35 @@ def test_somebody_elses_service_of_the_name_is_left_alone_and_told(api: ApiServe
     here.worker("llama")
     soon("nothing is wrong", lambda: here.condition("llama", "Degraded")["status"] == "False")
     assert here.is_there("service", "llama")
+
+
+def test_all_that_a_deleted_worker_left_behind_is_the_next_ones(api: ApiServer) -> None:
+    here = space(api, "orphans")
+    spec: Raw = {"replicas": 2, "service": {"ports": [{"port": 80}]}, "disruptionBudget": {}}
+    kinds = ("pod/llama-0", "pod/llama-1", "service/llama", "pdb/llama")
+
+    def owners() -> list[tuple[str, str]]:
+        """Give the uid of each, and that of its owner."""
+        found = [here.get(*kind.split("/"))["metadata"] for kind in kinds]
+        return [
+            (one["uid"], one["ownerReferences"][0]["uid"] if "ownerReferences" in one else "")
+            for one in found
+        ]
+
+    def expected() -> int:
+        return int(here.get("pdb", "llama").get("status", {}).get("expectedPods", 0))
+
+    with controlling(api, ("garbage-collector-controller", "disruption-controller"), ()):
+        here.worker("llama", **spec)
+        here.wait_pods("llama-0", "llama-1")
+        soon("the rest", lambda: all(here.is_there(*kind.split("/")) for kind in kinds))
+        soon("a budget that counts by the scale", lambda: expected() == 2)
+        before = owners()
+
+        here.kubectl("delete", "ciw", "llama", "--cascade=orphan")
+        assert [owner for _, owner in owners()] == 4 * [""]
+        here.worker("llama", **spec)
+        uid = here.get("ciw", "llama")["metadata"]["uid"]
+
+        soon("adopted", lambda: [owner for _, owner in owners()] == 4 * [uid])
+        assert [one for one, _ in owners()] == [one for one, _ in before]

@@ -74,6 +74,7 @@ def test_a_worker_rolls_pauses_and_scales_and_no_tool_is_ever_told_wrong(
     wait_for("a budget that counts", lambda: allowed(lab) == (2, 1), timeout_s=30)
     shown = row(lab)
     assert (shown["READY"], shown["STATUS"], shown["RANKS"]) == ("2/2", "ReplicasReady", "1")
+    until_seen(watched, CURRENT)
     served_from = len(watched.workers)
 
     patch(lab, paused=True)

@@ -708,7 +708,7 @@ def test_the_spec_that_is_kept_is_the_last_good_one_alone(api: FakeApi, turn: In
     assert second != first
     assert api.names(REVISIONS) == [second]
     kept = api.objects[f"{REVISIONS}/{second}"]
-    assert kept["data"] == {"spec": api.objects[path]["spec"]}
+    assert json.loads(kept["data"]["spec"]) == api.objects[path]["spec"]
     assert kept["metadata"]["ownerReferences"][0]["uid"] == "w-1"
     api.objects[path]["spec"]["ranks"] = 0
     api.objects[path]["metadata"]["generation"] = 3

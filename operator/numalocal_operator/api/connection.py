@@ -140,7 +140,7 @@ class Connection:
         answer = self._pool.request(
             method,
             url,
-            body=None if body is None else json.dumps(body).encode(),
+            body=None if body is None else json.dumps(body, separators=(",", ":")).encode(),
             headers=headers,
             timeout=Timeout(total=timeout_s),
             retries=False,

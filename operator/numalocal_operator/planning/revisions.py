@@ -35,8 +35,21 @@ def kept(raw: Raw, owner: Manifest) -> Manifest:
             "ownerReferences": [owner],
         },
         "revision": int(metadata.get("generation", 0)),
-        "data": {"spec": raw["spec"]},
+        "data": {"spec": _text(raw["spec"])},
     }
+
+
+def _text(spec: Any) -> str:
+    """Write a spec as text that Go writes byte for byte the same.
+
+    The API server compares the bytes of a revision's data, which must not change, with what becomes
+    of them when it reads and writes them: the garbage collector could else not take an owner off,
+    and a worker whose pods are orphaned would never be gone.
+    """
+    text = json.dumps(spec, separators=(",", ":"))
+    for one in "<>&":
+        text = text.replace(one, f"\\u{ord(one):04x}")
+    return text
 
 
 def is_of(revision: Raw, raw: Raw) -> bool:
@@ -50,4 +63,7 @@ def asked(revision: Raw, raw: Raw) -> Raw | None:
     data = revision.get("data")
     if not isinstance(data, Mapping) or not is_of(revision, raw):
         return None
-    return {**raw, "spec": data.get("spec")}
+    try:
+        return {**raw, "spec": json.loads(data.get("spec") or "")}
+    except (TypeError, ValueError):  # nobody of us has kept it
+        return None

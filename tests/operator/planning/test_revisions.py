@@ -1,4 +1,9 @@
+import json
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from numalocal_operator.planning import revisions
 from numalocal_operator.planning.pod import owner
@@ -35,7 +40,9 @@ def test_what_was_kept_is_given_back_with_the_worker_as_it_is_now() -> None:
     assert asked["metadata"]["generation"] == 7
 
 
-@pytest.mark.parametrize("data", [None, [], "spec", 3], ids=repr)
+@pytest.mark.parametrize(
+    "data", [None, [], "spec", 3, {"spec": None}, {"spec": {}}, {"spec": "{"}], ids=repr
+)
 def test_what_nobody_of_us_has_kept_is_nothing(data: object) -> None:
     kept = {**revisions.kept(raw_worker(), OWNER), "data": data}
 
@@ -49,3 +56,27 @@ def test_what_another_worker_of_the_name_asked_is_not_this_ones() -> None:
 
     assert not revisions.is_of(kept, other)
     assert revisions.asked(kept, other) is None
+
+
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.text(), JSON))
+def test_what_is_kept_is_written_by_go_byte_for_byte_as_by_us(spec: Any) -> None:
+    """Go writes keys in order, and neither blanks nor `<`, `>`, `&` or the separators as such."""
+    raw = {**raw_worker(), "spec": spec}
+
+    data = revisions.kept(raw, OWNER)["data"]
+
+    text = json.dumps(data, separators=(",", ":"))
+    assert list(data) == ["spec"]
+    assert text.isascii()
+    assert not set("<>&") & set(text)
+    assert "\\u" not in text.replace("\\\\u", ""), "escapes are in the text alone"
+    kept = revisions.asked(revisions.kept(raw, OWNER), raw)
+    assert kept is not None
+    assert kept["spec"] == spec
