@@ -26,6 +26,9 @@ Hear = Callable[[Pods], None]
 """Is told of the pods of which a node tells something new; does not wait."""
 
 _RETRY_S: Final = 2.0
+_RETRIES_S: Final = (1, 1, 2, 3, 5, 5, 5)
+"""When a call of a watch is tried again.  The longest is how long it may be blind once all is well
+again: kopf's own is 21 s."""
 _CHUNK: Final = 100
 """Objects of a list that are in memory at once: what a large node tells is 100 KB."""
 _IDLE_S: Final = 0.1
@@ -53,6 +56,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.chunk_size = _CHUNK
+    settings.networking.error_backoffs = _RETRIES_S
     settings.watching.label_selectors["pods"] = SELECTOR
     settings.watching.label_selectors["services"] = names.LABEL_WORKER
     settings.watching.label_selectors["poddisruptionbudgets"] = names.LABEL_WORKER
@@ -119,8 +123,10 @@ class Ears:
         self.controller.heard(kind)
 
 
-def register(registry: kopf.OperatorRegistry, sweep: Sweep, ears: Ears) -> None:
-    """Put our handlers into kopf's registry."""
+def register(
+    registry: kopf.OperatorRegistry, sweep: Sweep, ears: Ears, filled: Callable[[], None]
+) -> None:
+    """Put our handlers into kopf's registry; `filled` is called once all that there is is known."""
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -136,6 +142,7 @@ def register(registry: kopf.OperatorRegistry, sweep: Sweep, ears: Ears) -> None:
         if ears.nodes.now() is not None:
             # A watch of what may not be seen would be the end of all.
             _watch_nodes(registry, ears)
+        filled()
 
     _hear(registry, ears)
 

@@ -109,13 +109,14 @@ class Leader:
 
     @property
     def lives(self) -> bool:
-        """Tell whether the thread works."""
-        return self._thread.is_alive()
+        """Tell whether the thread works, or has not been started yet."""
+        return self._thread.ident is None or self._thread.is_alive()
 
     def stop(self, emptied: Callable[[float], bool], timeout_s: float) -> None:
         """Write no more, wait for the answers to what was written, and leave the Lease."""
         self._stopped.set()
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
         with self._lock:
             held, self._until_s = self.leads(), float("-inf")
         self._note()

@@ -82,11 +82,12 @@ class Replica:
 
         def registry() -> kopf.OperatorRegistry:
             made = kopf.OperatorRegistry()
-            register(made, sweep, ears)
+            register(made, sweep, ears, self._filled.set)
             if config.webhook is not None:
                 annotated.register(made, self._injected)
             return made
 
+        self._filled = threading.Event()
         self._watch = Watch(kopf_operator(registry, config.namespace))
         self._probes = Probes(self.faults, self.standing, at.address, at.health_port)
 
@@ -108,7 +109,6 @@ class Replica:
         await self._probes.start()
         if self._server is not None:
             await self._server.start()
-        self._leader.start()
         self._watch.start()
         waits = {"stop": stop.wait(), "work": self._work()}
         if self._keeper is not None:
@@ -124,7 +124,14 @@ class Replica:
         return 1 if failed else 0
 
     async def _work(self) -> None:
-        """Follow the Lease: work while it is ours."""
+        """Follow the Lease: work while it is ours.
+
+        Who has not seen yet what there is does not stand for it: it would find pods missing, and
+        where it may never see, it would keep those that do from working.
+        """
+        while not self._filled.is_set():
+            await asyncio.sleep(BEAT_S)
+        self._leader.start()
         leads, told_s = False, 0.0
         while True:
             self._leader.beat()

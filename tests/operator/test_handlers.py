@@ -61,7 +61,7 @@ def sweep(cluster: Cluster) -> Sweep:
 def registry(listener: Listener, sweep: Sweep, others: list[Pods]) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     ears = Ears(sweep.store, sweep.topologies, sweep.nodes, listener, [others.append])
-    register(registry, sweep, ears)
+    register(registry, sweep, ears, lambda: listener.notes.append("filled"))
     return registry
 
 
@@ -178,12 +178,13 @@ def test_starting_sets_kopf_to_work_alone_to_keep_nothing_and_to_see_only_what_i
 
     assert settings.peering.standalone
     assert not settings.posting.enabled
+    assert settings.networking.error_backoffs == (1, 1, 2, 3, 5, 5, 5), "not blind for long"
     assert settings.watching.label_selectors["pods"] == "numalocal.io/bound=true"
     for kind in ("services", "poddisruptionbudgets"):
         assert settings.watching.label_selectors[kind] == "numalocal.io/worker"
     assert settings.persistence.diffbase_storage.build(body=kopf.Body({})) == {}
     assert settings.persistence.diffbase_storage.fetch(body=kopf.Body({})) is None
-    assert listener.notes == [], "who leads begins to work, not who watches"
+    assert listener.notes == ["filled"], "who leads begins to work, not who watches"
     assert (sweep.topologies.now() or {})["node-a"].pools == {
         "cpuset": Offer(sets=2, cpus_per_set=4)
     }
@@ -197,6 +198,7 @@ def test_nodes_are_watched_once_they_were_listed(
 ) -> None:
     api.put(NODES, raw_node("node-a"))
     call(registry, "start", settings=kopf.OperatorSettings())
+    listener.notes.clear()
 
     call(registry, "node_changed", type="MODIFIED", body=raw_node("node-a"))
     assert listener.notes == [], "a heartbeat is no news"

@@ -309,6 +309,15 @@ def test_a_follower_that_ends_leaves_the_lease_as_it_is(
     assert a.leader.leads()
 
 
+def test_one_that_never_stood_for_it_ends_without_a_call(world: World) -> None:
+    one = Replica(world, "a")
+
+    assert one.leader.lives
+    one.leader.stop(lambda _timeout_s: True, 5.0)
+
+    assert one.line.calls == []
+
+
 def test_the_kernel_is_told_when_to_end_a_leader_and_told_otherwise_when_it_leads_no_more(
     world: World, two: tuple[Replica, Replica]
 ) -> None:
