@@ -81,7 +81,7 @@ def counted(lines: Iterable[bytes]) -> Requests:
             continue
         below = f"/{reference['subresource']}" if "subresource" in reference else ""
         found[f"{event['verb']} {reference['resource']}{below}"] += 1
-    return found
+    return dict(found)
 
 
 def but_leases(requests: Requests) -> int:

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -46,7 +46,9 @@ def test_requests_are_counted_by_what_they_ask_and_watches_are_none() -> None:
         event("get"),
     ]
 
-    assert counted(lines) == {"create pods": 2, "create pods/binding": 1, DISCOVERY: 1}
+    found = counted(lines)
+
+    assert found == {"create pods": 2, "create pods/binding": 1, DISCOVERY: 1}
 
 
 def test_who_leads_is_no_request_of_a_worker_and_the_sweep_none_of_rest() -> None:
@@ -111,3 +113,11 @@ def test_the_memory_of_a_full_cluster_has_a_limit_before_and_after_a_restart() -
     )
 
     assert list(missed_full(found)) == ["251 MiB with 5000 nodes"]
+
+
+def test_figures_are_kept_as_json() -> None:
+    rest = replace(QUIET, requests=counted([event("update", "leases")] * 2))
+
+    kept = json.loads(json.dumps(asdict(replace(run(), rest=rest))))
+
+    assert kept["rest"]["requests"] == {"update leases": 2}
