@@ -14,6 +14,7 @@ from numalocal_operator.observing.nodes import Node, Taint
 
 Raw = Mapping[str, Any]
 
+NOT_SELECTED: Final = "not selected by nodeSelector or node affinity"
 _CORDONED: Final = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
 """Who tolerates it may land on a cordoned node, whether it has the taint yet or not."""
 _KEEPS_OFF: Final = ("NoSchedule", "NoExecute")
@@ -82,7 +83,7 @@ def obstacle(asked: Constraints, node: Node) -> str:
     if node.unschedulable and not _is_tolerated(_CORDONED, asked.tolerations):
         return "cordoned"
     if not _is_selected(asked, node):
-        return "not selected by nodeSelector or node affinity"
+        return NOT_SELECTED
     for taint in node.taints:
         if taint.effect in _KEEPS_OFF and not _is_tolerated(taint, asked.tolerations):
             return f"taint {taint} not tolerated"

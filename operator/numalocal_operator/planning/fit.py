@@ -14,7 +14,7 @@ from numalocal.problems import printable
 from numalocal.quantity import format_bytes, parse_quantity
 from numalocal.worker.spec import Worker
 from numalocal_operator.observing.topologies import Offer, Told
-from numalocal_operator.planning.constraints import Constraints, constraints, obstacle
+from numalocal_operator.planning.constraints import NOT_SELECTED, Constraints, constraints, obstacle
 from numalocal_operator.planning.numbers import Fleet, Sight, can_land
 
 _MOST_KINDS: Final = 6
@@ -100,7 +100,8 @@ def occupied(fleet: Fleet, wanted: Demand, told: Mapping[str, Told]) -> str:
 def _unfit(fleet: Fleet, wanted: Demand) -> str:
     nearest: dict[tuple[int, str], _Miss] = {}
     counts: Counter[tuple[int, str]] = Counter()
-    for sight in fleet.sights:
+    near = fleet.candidates(wanted.asked)
+    for sight in near:
         miss = _miss(sight, wanted)
         if miss is None:
             return ""
@@ -108,6 +109,10 @@ def _unfit(fleet: Fleet, wanted: Demand) -> str:
         counts[key] += 1
         if key not in nearest or miss.has > nearest[key].has:
             nearest[key] = miss
+    if far := len(fleet.sights) - len(near):  # a rare label spares looking at each of them
+        miss = _Miss(_KEPT_OFF_AND_SHORT, NOT_SELECTED)
+        nearest.setdefault(miss[:2], miss)
+        counts[miss[:2]] += far
     keys = sorted(nearest, key=lambda key: (key[0], -counts[key], key[1]))
     told = [_told(nearest[key], counts[key]) for key in keys[:_MOST_KINDS]]
     if more := sum(counts[key] for key in keys[_MOST_KINDS:]):
@@ -158,7 +163,8 @@ def _told(miss: _Miss, count: int) -> str:
     if miss.text:
         most = f" (the most of {count} nodes)" if count > 1 else ""
         return f"node {_clip(miss.node)} has {miss.text}{most}"
-    return f"{f'node {_clip(miss.node)}' if count == 1 else f'{count} nodes'}: {_clip(miss.kind)}"
+    one = f"node {_clip(miss.node)}" if miss.node else "another node"
+    return f"{one if count == 1 else f'{count} nodes'}: {_clip(miss.kind)}"
 
 
 def _sets(wanted: Demand) -> str:

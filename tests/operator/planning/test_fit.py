@@ -14,6 +14,8 @@ from numalocal_operator.planning.numbers import Fleet
 from ..builders import make_worker, raw_node
 
 GIB = 1 << 30
+HOST = "kubernetes.io/hostname"
+CONTAINERS = {"containers": [{"name": "engine"}]}
 TAINT = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
 
 
@@ -202,3 +204,39 @@ def test_something_is_said_exactly_where_no_node_can_take_it(
     ]
 
     assert (verdict(seen, ranks=ranks) == "") == fits
+
+
+def selecting(fleet: Fleet, ranks: int = 1, **selector: str) -> str:
+    template = {"spec": {"containers": [{"name": "engine"}], "nodeSelector": selector}}
+    return unfit(fleet, demand(make_worker(template=template, ranks=ranks)))
+
+
+def test_nodes_that_are_not_selected_are_counted_after_those_that_are() -> None:
+    labels = {"a": {"zone": "x"}, "b": {"zone": "y"}, "c": {}}
+    told = {name: Told({"cpuset": offer()}) for name in labels}
+    fleet = Fleet(told, {name: node_of(raw_node(name, each)) for name, each in labels.items()})
+
+    assert selecting(fleet, zone="x") == ""
+    assert selecting(fleet, ranks=3, zone="x") == (
+        "no node can take a replica: node a has 2 of 3 CPU sets of pool cpuset; "
+        "2 nodes: not selected by nodeSelector or node affinity"
+    )
+    assert selecting(fleet, zone="z").endswith(
+        ": 3 nodes: not selected by nodeSelector or node affinity"
+    )
+
+
+def test_workers_that_are_each_pinned_to_a_node_are_not_compared_with_all_nodes() -> None:
+    names = [f"n{at}" for at in range(5000)]
+    nodes = {name: node_of(raw_node(name, {"kubernetes.io/hostname": name})) for name in names}
+    fleet = Fleet({name: Told({"cpuset": offer(at % 2)}) for at, name in enumerate(names)}, nodes)
+    wanted = [
+        demand(make_worker(template={"spec": {**CONTAINERS, "nodeSelector": {HOST: name}}}))
+        for name in names
+    ]
+
+    began = time.process_time()
+    said = [unfit(fleet, one) for one in wanted]
+
+    assert time.process_time() - began < 2.0
+    assert [bool(one) for one in said[:4]] == [True, False, True, False]
