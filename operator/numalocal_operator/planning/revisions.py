@@ -15,8 +15,11 @@ Raw = Mapping[str, Any]
 
 
 def revision_name(raw: Raw) -> str:
-    """Name what a worker asks now, by its hash; empty where that is too large to be kept."""
-    text = json.dumps(raw["spec"], sort_keys=True)
+    """Name what a worker asks now, by its hash; empty where that is too large to be kept.
+
+    One that a deleted worker of the name left behind must not stand for it.
+    """
+    text = raw["metadata"]["uid"] + json.dumps(raw["spec"], sort_keys=True)
     if len(text) > MOST_BYTES:
         return ""
     return f"{raw['metadata']['name']}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

@@ -24,6 +24,13 @@ def test_what_is_asked_is_named_by_its_hash_whatever_the_order_of_its_fields() -
     assert revisions.revision_name(raw_worker(replicas=3, ranks=1)) != name
 
 
+def test_what_a_deleted_worker_of_the_name_left_behind_has_another_name() -> None:
+    later = raw_worker()
+    later["metadata"]["uid"] = "w-2"
+
+    assert revisions.revision_name(later) != revisions.revision_name(raw_worker())
+
+
 def test_a_spec_of_more_than_a_mebibyte_is_not_kept() -> None:
     assert revisions.revision_name(raw_worker(note="x" * revisions.MOST_BYTES)) == ""
 
