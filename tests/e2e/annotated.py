@@ -27,7 +27,7 @@ def template(
         "metadata": {"labels": {"app": name}, "annotations": ASKS if asks is None else asks},
         "spec": {
             "containers": list(containers or (container(),)),
-            "terminationGracePeriodSeconds": 2,
+            "terminationGracePeriodSeconds": 1,
             **spec,
         },
     }
@@ -67,19 +67,20 @@ class Annotated:
         return self.lab.kubectl("apply", "--filename", "-", stdin=json.dumps(document))
 
     def delete_all(self) -> None:
-        for kind, name in self._made:
-            self.lab.kubectl("delete", kind, name, "--ignore-not-found", "--wait=false")
-        wait_for(
-            "pods gone", lambda: not any(self._all(name) for _, name in self._made), timeout_s=120
-        )
+        if not self._made:
+            return
+        made = [f"{kind}/{name}" for kind, name in self._made]
+        self.lab.kubectl("delete", *made, "--ignore-not-found", "--wait=false")
+        names = [name for _, name in self._made]
+        wait_for("pods gone", lambda: not self._all(*names), timeout_s=120)
         self._made.clear()
 
     def pods(self, name: str) -> list[dict[str, Any]]:
         """List the pods that are not on their way out."""
         return [one for one in self._all(name) if "deletionTimestamp" not in one["metadata"]]
 
-    def _all(self, name: str) -> list[dict[str, Any]]:
-        selector = ("--selector", f"app={name}")
+    def _all(self, *names: str) -> list[dict[str, Any]]:
+        selector = ("--selector", f"app in ({','.join(names)})")
         found: list[dict[str, Any]] = self.lab.kubectl_json("get", "pods", *selector)["items"]
         return found
 
@@ -100,7 +101,7 @@ class Annotated:
             phases = {one["status"]["phase"] for one in found}
             return phases == {"Running"} and self.condition(name).get("status") == "True"
 
-        wait_for(f"{name} bound", bound, timeout_s=START_TIMEOUT_S, interval_s=1)
+        wait_for(f"{name} bound", bound, timeout_s=START_TIMEOUT_S)
         (found,) = self.pods(name)
         return found
 

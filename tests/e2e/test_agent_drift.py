@@ -1,39 +1,38 @@
-"""What the agent has bound stays so: cpusets written by hand, CPUs off and on, idle sets lent."""
+"""What the agent has bound stays so: cpusets written by hand, CPUs off and on."""
 
-import re
 from collections.abc import Iterator
-from threading import Thread
 
 import pytest
 
-from annotated import SETS, SHARED, Annotated, pod, template
 from faults.workloads import cgroup
 from installed import SETS as OFFERED
 from installed import sets
 from lab.cluster import Lab
 from lab.commands import wait_for
 from node_cpus import cpus_of, on
-from numalocal.idset import IdSet, union
+from numalocal.idset import IdSet
 from workers import Workers
 
-EVERY = SHARED | union(SETS)
 REPAIR_TIMEOUT_S = 40
 """A round of the agent is 10 s; the rest is what emulation costs."""
 
 
-@pytest.fixture
-def annotated(lab: Lab) -> Iterator[Annotated]:
-    made = Annotated(lab)
+@pytest.fixture(scope="module")
+def bound(lab: Lab) -> Iterator[Workers]:
+    """Give a worker `bound` that serves, to all tests here."""
+    made = Workers(lab)
+    made.create("bound")
+    made.wait_ready("bound")
     yield made
     made.delete_all()
 
 
-def uid(workers: Workers, name: str) -> str:
-    return str(workers.pod(name)["metadata"]["uid"])
+def uid(bound: Workers) -> str:
+    return str(bound.pod("bound")["metadata"]["uid"])
 
 
-def engine(workers: Workers, name: str) -> str:
-    (container,) = workers.pod(name)["status"]["containerStatuses"]
+def engine(bound: Workers) -> str:
+    (container,) = bound.pod("bound")["status"]["containerStatuses"]
     return str(container["containerID"]).removeprefix("containerd://")
 
 
@@ -45,26 +44,21 @@ def engine(workers: Workers, name: str) -> str:
     ],
     ids=["by systemd", "in the cgroup"],
 )
-def test_a_cpuset_written_by_hand_is_repaired(write: str, lab: Lab, workers: Workers) -> None:
-    workers.create("drifts")
-    workers.wait_ready("drifts")
-    before, pod_uid = workers.look("drifts").cgroup_cpus, uid(workers, "drifts")
-    identity = engine(workers, "drifts")
+def test_a_cpuset_written_by_hand_is_repaired(write: str, lab: Lab, bound: Workers) -> None:
+    before, pod_uid, identity = bound.look("bound").cgroup_cpus, uid(bound), engine(bound)
 
     lab.node(write.format(id=identity, cgroup=cgroup(identity)))
     moved = cpus_of(lab, pod_uid)
     wait_for("the repair", on(lab, pod_uid, before), timeout_s=REPAIR_TIMEOUT_S)
 
     assert moved != before
-    assert engine(workers, "drifts") == identity
+    assert engine(bound) == identity
 
 
 def test_an_engine_goes_on_with_what_is_online_of_its_set_and_gets_the_rest_back(
-    lab: Lab, workers: Workers
+    lab: Lab, bound: Workers
 ) -> None:
-    workers.create("half")
-    workers.wait_ready("half")
-    before, pod_uid = workers.look("half").cgroup_cpus, uid(workers, "half")
+    before, pod_uid = bound.look("bound").cgroup_cpus, uid(bound)
     off = max(before)
     try:
         lab.node(f"echo 0 > /sys/devices/system/cpu/cpu{off}/online")
@@ -75,58 +69,3 @@ def test_an_engine_goes_on_with_what_is_online_of_its_set_and_gets_the_rest_back
 
     wait_for("the whole set", on(lab, pod_uid, before), timeout_s=REPAIR_TIMEOUT_S)
     wait_for("both sets", lambda: sets(lab) == OFFERED, timeout_s=60)
-
-
-# One line for each moment at which an engine's processes and an ordinary pod could use one CPU.
-_COLLISIONS = """
-cd /sys/fs/cgroup/kubepods.slice
-ordinary=$(echo */*{ordinary}*.slice/cri-containerd-{container}.scope)
-while [ ! -e /run/seen-enough ]; do
-    for scope in */*pod*.slice/cri-containerd-*.scope; do
-        read -r cpus <"$scope/cpuset.cpus.effective" || continue
-        case $cpus in 2-3|6-7) ;; *) continue ;; esac
-        read -r pid <"$scope/cgroup.procs" || continue
-        read -r lent <"$ordinary/cpuset.cpus.effective"
-        read -r still <"$scope/cpuset.cpus.effective" || continue
-        echo "$cpus $lent"
-    done
-done 2>/dev/null | sort | uniq -c
-"""
-
-
-def test_idle_sets_are_lent_and_taken_back_before_a_workers_first_instruction(
-    lab: Lab, annotated: Annotated, workers: Workers
-) -> None:
-    annotated.create(pod("busy", template("busy", asks={})))
-    wait_for("the ordinary pod", lambda: running(annotated), timeout_s=90)
-    (busy,) = annotated.pods("busy")
-    pod_uid = busy["metadata"]["uid"]
-    (status,) = busy["status"]["containerStatuses"]
-    wait_for("all idle CPUs", on(lab, pod_uid, EVERY), timeout_s=60)
-    script = _COLLISIONS.format(
-        ordinary=pod_uid.replace("-", "_"),
-        container=status["containerID"].removeprefix("containerd://"),
-    )
-    said: list[str] = []
-    beside = Thread(target=lambda: said.append(lab.node(script, timeout_s=300)))
-
-    beside.start()
-    try:
-        workers.create("one")
-        workers.wait_ready("one")
-        held = workers.look("one").cgroup_cpus
-    finally:
-        lab.node("touch /run/seen-enough")
-        beside.join()
-        lab.node("rm /run/seen-enough")
-
-    seen = re.findall(r"^ *\d+ (\S+) (\S+)$", said[0], re.MULTILINE)
-    assert seen, "no moment of the worker was seen"
-    assert [one for one in seen if IdSet.parse(one[0]) & IdSet.parse(one[1])] == []
-    wait_for("what is still idle", on(lab, pod_uid, EVERY - held), timeout_s=60)
-    workers.delete("one")
-    wait_for("all idle CPUs again", on(lab, pod_uid, EVERY), timeout_s=60)
-
-
-def running(annotated: Annotated) -> bool:
-    return any(one["status"]["phase"] == "Running" for one in annotated.pods("busy"))

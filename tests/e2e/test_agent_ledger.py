@@ -21,7 +21,7 @@ def test_a_pod_deleted_by_force_holds_its_set_until_its_last_process(
 ) -> None:
     """`sleep` as process 1 ignores SIGTERM; the kubelet counts its device as free at once."""
     workers.create("other")
-    workers.create("stubborn", grace_s=40)
+    workers.create("stubborn", command=("sleep", "infinity"), grace_s=20)
     workers.wait_ready("other")
     workers.wait_verified("stubborn")
     old = workers.pod("stubborn")
@@ -50,13 +50,14 @@ def test_an_engine_that_started_anew_while_the_agent_was_away_is_replaced(
     before = workers.pod("crashed")
     verified: list[str] = []
 
+    def told() -> bool:
+        return any(one["verified"] for one in workers.status("crashed").get("placements", ()))
+
     def container() -> str:
         pods = workers.pods("crashed")
         statuses = [one for each in pods for one in each["status"].get("containerStatuses", ())]
         running = [one["containerID"] for one in statuses if "running" in one["state"]]
-        if running and any(
-            one["verified"] for one in workers.status("crashed").get("placements", ())
-        ):
+        if running and told():
             verified.append(running[0])
         return running[0] if running else ""
 
@@ -64,7 +65,7 @@ def test_an_engine_that_started_anew_while_the_agent_was_away_is_replaced(
     with agent_away(lab):
         kill_container(lab, first.removeprefix("containerd://"))
         wait_for("a new engine", lambda: container() not in {"", first}, timeout_s=90)
-        time.sleep(10)  # the status follows what it observes
+        wait_for("a status of it", lambda: not told(), timeout_s=60)
         verified.clear()
         unbound = container()
 
@@ -76,6 +77,8 @@ def test_an_engine_that_started_anew_while_the_agent_was_away_is_replaced(
     workers.wait_verified("crashed")
 
     assert unbound not in verified
+    chosen = "--field-selector=involvedObject.name=crashed,reason=StartedUnbound"
+    assert lab.kubectl_json("get", "events", chosen)["items"]
     (engine,) = of_pod(lab, workers.pod("crashed")["metadata"]["uid"])
     assert engine.told_threads
     assert engine.cpus in SETS
@@ -89,7 +92,7 @@ def test_workers_made_while_the_agent_is_killed_again_and_again_are_bound(
         workers.create(name, engine={"name": "openmp"})
 
     with watching(lab) as watch:
-        for _ in range(3):
+        for _ in range(2):
             time.sleep(random.uniform(0, 8))
             kill_component("agent")(lab, random)
         wait_for("the node's CPU sets", lambda: sets(lab) == OFFERED, timeout_s=240)

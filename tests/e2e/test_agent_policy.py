@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
 from annotated import Annotated, pod, template
 from installed import SETS as OFFERED
 from installed import sets
@@ -17,13 +15,6 @@ from numalocal.idset import IdSet
 EVERY = IdSet.parse("0-7")
 CONFIG = "/etc/kubernetes/kubelet.json"
 STATIC = {"cpuManagerPolicy": "static", "reservedSystemCPUs": "0"}
-
-
-@pytest.fixture
-def annotated(lab: Lab) -> Iterator[Annotated]:
-    made = Annotated(lab)
-    yield made
-    made.delete_all()
 
 
 @contextmanager

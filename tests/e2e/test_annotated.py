@@ -5,7 +5,6 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,18 +25,13 @@ from annotated import (
 from installed import NAMESPACE
 from lab.cluster import Lab
 from lab.commands import LabError, wait_for
-from numalocal.idset import IdSet, union
+from numalocal.idset import union
 from numalocal.worker.documents import load_objects
 from numalocal.worker.workloads import pods
 
+GATES = [{"name": "example.com/wait"}]
+"""Of pods that need not run."""
 EXAMPLES = Path(__file__).parents[2] / "examples" / "annotated"
-
-
-@pytest.fixture
-def annotated(lab: Lab) -> Iterator[Annotated]:
-    made = Annotated(lab)
-    yield made
-    made.delete_all()
 
 
 def operators(lab: Lab, replicas: int) -> None:
@@ -66,78 +60,56 @@ def operators(lab: Lab, replicas: int) -> None:
         f"{replicas} webhooks",
         lambda: endpoints() == pods() == replicas,
         timeout_s=180,
-        interval_s=1,
     )
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
-def test_a_workload_with_the_annotation_alone_is_bound_checked_and_told(
-    kind: str, annotated: Annotated
+def test_workloads_with_the_annotation_alone_are_bound_checked_and_told(
+    annotated: Annotated, lab: Lab
 ) -> None:
-    annotated.create(workload(kind, "any", template("any")))
-    made = annotated.wait_bound("any")
-    look = annotated.look("any")
-    environment = annotated.environment("any")
+    kinds = ("Deployment", "StatefulSet")
+    for kind in kinds:
+        annotated.create(workload(kind, kind.lower(), template(kind.lower())))
+    for name in map(str.lower, kinds):
+        made = annotated.wait_bound(name)
+        look = annotated.look(name)
+        environment = annotated.environment(name)
+        pod_name = made["metadata"]["name"]
+        described = lab.kubectl("describe", "pod", pod_name)
+        events = lab.kubectl("get", "events", "--field-selector", f"involvedObject.name={pod_name}")
 
-    assert look.cgroup_cpus in SETS
-    assert list(look.cgroup_mems) == [SETS[look.cgroup_cpus]]
-    assert set(look.thread_cpus) == {look.cgroup_cpus}
-    assert environment["NUMALOCAL_CPUS"] == str(look.cgroup_cpus)
-    assert environment["OMP_NUM_THREADS"] == "1"
-    (engine,) = made["spec"]["containers"]
-    assert engine["resources"]["limits"]["numalocal.io/cpuset"] == "1"
-    assert engine["resources"]["requests"]["cpu"] == "2"
-    assert f"CPUs {look.cgroup_cpus}" in annotated.condition("any")["message"]
+        assert look.cgroup_cpus in SETS
+        assert list(look.cgroup_mems) == [SETS[look.cgroup_cpus]]
+        assert set(look.thread_cpus) == {look.cgroup_cpus}
+        assert environment["NUMALOCAL_CPUS"] == str(look.cgroup_cpus)
+        assert environment["OMP_NUM_THREADS"] == "1"
+        (engine,) = made["spec"]["containers"]
+        assert engine["resources"]["limits"]["numalocal.io/cpuset"] == "1"
+        assert engine["resources"]["requests"]["cpu"] == "2"
+        assert f"CPUs {look.cgroup_cpus}" in annotated.condition(name)["message"]
+        assert re.search(r"numalocal\.io/Bound\s+True", described)
+        assert events.count("Verified") == 1
 
 
-def test_a_job_whose_pods_never_start_again_is_bound(annotated: Annotated) -> None:
-    decode = ["numalocal-decode", "--weights", "32Mi", "--seconds", "20"]
-    made = template("job", container(command=decode), restartPolicy="Never")
+def test_a_job_whose_pods_never_start_again_is_bound(annotated: Annotated, lab: Lab) -> None:
+    decode = (
+        "numalocal-decode --weights 32Mi --seconds 1; until [ -e /tmp/end ]; do sleep 0.2; done"
+    )
+    made = template("job", container(command=["sh", "-c", decode]), restartPolicy="Never")
     annotated.create(workload("Job", "job", made, backoffLimit=0))
-    annotated.wait_bound("job")
+    bound = annotated.wait_bound("job")
+    lab.kubectl(
+        "exec", bound["metadata"]["name"], "--container", "engine", "--", "touch", "/tmp/end"
+    )
 
     def succeeded() -> bool:
-        return bool(
-            annotated.lab.kubectl_json("get", "job", "job").get("status", {}).get("succeeded")
-        )
+        return bool(lab.kubectl_json("get", "job", "job").get("status", {}).get("succeeded"))
 
-    wait_for("the job's end", succeeded, timeout_s=180, interval_s=1)
+    wait_for("the job's end", succeeded, timeout_s=180)
 
     (found,) = annotated.pods("job")
-    log = annotated.lab.kubectl("logs", found["metadata"]["name"])
+    log = lab.kubectl("logs", found["metadata"]["name"])
     assert re.search(r"^start cpus=(2-3 mems=0|6-7 mems=1)$", log, re.MULTILINE)
     assert annotated.condition("job")["status"] == "True"
-
-
-def judge_beside(annotated: Annotated, name: str, named: str, engine: IdSet) -> None:
-    """See that a container is off its pod's engine's CPUs, and on all that nobody holds."""
-    cpus = annotated.look(name, named).thread_cpus
-    assert cpus
-    assert not union(cpus) & engine
-    wait_for(
-        f"{named} on what nobody holds",
-        lambda: set(annotated.look(name, named).thread_cpus) == {lent(engine)},
-        timeout_s=40,  # a set is lent again some seconds after its last pod has ended
-    )
-
-
-def test_sidecars_stay_off_the_engines_cpus_and_init_containers_have_them(
-    annotated: Annotated,
-) -> None:
-    """As Istio injects them: a native sidecar first, behind it the user's own init container."""
-    allowed = ["sh", "-c", "grep Cpus_allowed_list /proc/self/status"]
-    inits = [
-        container("istio-proxy", restartPolicy="Always"),
-        container("fetch", command=allowed),
-    ]
-    annotated.create(pod("mesh", template("mesh", container(), initContainers=inits)))
-    annotated.wait_bound("mesh")
-    engine = annotated.look("mesh")
-    fetched = annotated.lab.kubectl("logs", "mesh", "--container", "fetch")
-
-    assert engine.cgroup_cpus in SETS
-    judge_beside(annotated, "mesh", "istio-proxy", engine.cgroup_cpus)
-    assert fetched.split()[-1] == str(engine.cgroup_cpus)
 
 
 def made_by(example: str) -> dict[str, Any]:
@@ -148,17 +120,34 @@ def made_by(example: str) -> dict[str, Any]:
     return template("made", container(engine["name"]), asks=asks)
 
 
-def test_a_predictor_of_kserve_is_bound_and_its_queue_proxy_is_not(annotated: Annotated) -> None:
-    """As Knative and KServe make it: queue-proxy first, a storage initializer before both."""
+def test_a_predictor_in_a_mesh_and_its_init_containers_are_bound_and_its_proxies_are_not(
+    annotated: Annotated,
+) -> None:
+    """As Istio, Knative and KServe make it: the engine last, a native sidecar first of all."""
+    allowed = ["sh", "-c", "grep Cpus_allowed_list /proc/self/status"]
     made = made_by("kserve.yaml")
     made["spec"]["containers"].insert(0, container("queue-proxy"))
-    made["spec"]["initContainers"] = [container("storage-initializer", command=["true"])]
+    made["spec"]["initContainers"] = [
+        container("istio-proxy", restartPolicy="Always"),
+        container("storage-initializer", command=allowed),
+    ]
     annotated.create(pod("made", made))
     annotated.wait_bound("made")
+    engine = annotated.look("made", "kserve-container").cgroup_cpus
+    fetched = annotated.lab.kubectl("logs", "made", "--container", "storage-initializer")
 
-    engine = annotated.look("made", "kserve-container")
-    assert engine.cgroup_cpus in SETS
-    judge_beside(annotated, "made", "queue-proxy", engine.cgroup_cpus)
+    assert engine in SETS
+    assert fetched.split()[-1] == str(engine)
+    for proxy in ("istio-proxy", "queue-proxy"):
+        assert not union(annotated.look("made", proxy).thread_cpus) & engine
+    wait_for(
+        "the proxies on all that nobody holds",
+        lambda: all(
+            set(annotated.look("made", proxy).thread_cpus) == {lent(engine)}
+            for proxy in ("istio-proxy", "queue-proxy")
+        ),
+        timeout_s=40,  # a set is lent some seconds after its last pod has ended
+    )
 
 
 def test_leader_and_worker_of_a_leader_worker_set_have_sets_of_their_own(
@@ -234,7 +223,7 @@ def test_what_cannot_be_is_refused_at_once_with_all_problems(
 
 
 def test_what_asked_cannot_be_changed_afterwards(annotated: Annotated) -> None:
-    annotated.create(pod("fixed", template("fixed")))
+    annotated.create(pod("fixed", template("fixed", schedulingGates=GATES)))
 
     for change in ("cpusets=2", "reserved-cores=1", "engine-"):
         with pytest.raises(LabError, match="immutable"):
@@ -253,11 +242,11 @@ def test_nobody_else_says_that_a_pod_was_injected_or_changes_its_check(
     with pytest.raises(LabError, match="is written by numalocal alone"):
         annotated.create(pod("forged", forged))
 
-    annotated.create(pod("plain", template("plain", asks={})))
+    annotated.create(pod("plain", template("plain", asks={}, schedulingGates=GATES)))
     with pytest.raises(LabError, match="is written by numalocal alone"):
         lab.kubectl("label", "pod", "plain", "numalocal.io/injected=true")
 
-    annotated.create(pod("held", template("held", schedulingGates=[{"name": "example.com/wait"}])))
+    annotated.create(pod("held", template("held", schedulingGates=GATES)))
     with pytest.raises(LabError, match="is written by numalocal alone"):
         lab.kubectl("label", "pod", "held", "numalocal.io/injected-")
     with pytest.raises(LabError, match="numalocal-check is immutable"):
@@ -316,18 +305,7 @@ def test_while_the_webhook_is_away_pods_that_ask_wait_and_no_other_does(
             timeout_s=60,
         )
     finally:
-        operators(lab, 1)
+        operators(lab, 2)
 
     annotated.wait_bound("waits")
     assert annotated.look("waits").cgroup_cpus in SETS
-
-
-def test_describe_answers_whether_a_pod_is_bound(annotated: Annotated, lab: Lab) -> None:
-    annotated.create(pod("told", template("told")))
-    annotated.wait_bound("told")
-
-    described = lab.kubectl("describe", "pod", "told")
-    events = lab.kubectl("get", "events", "--field-selector", "involvedObject.name=told")
-
-    assert re.search(r"numalocal\.io/Bound\s+True", described)
-    assert events.count("Verified") == 1

@@ -1,6 +1,9 @@
 """A worker is born on its CPUs with its memory beside them, and told so; judged by the node."""
 
 import re
+from collections.abc import Iterator
+
+import pytest
 
 from installed import SETS, sets
 from lab.cluster import Lab
@@ -10,6 +13,19 @@ from workers import DECODE, Workers
 MEMORY = {"perRank": "128Mi"}
 
 
+@pytest.fixture(scope="module")
+def beside(lab: Lab) -> Iterator[Workers]:
+    """Give the workers `one` and `openmp`, each on a set, and both told to be verified."""
+    made = Workers(lab)
+    made.create("one", command=DECODE, memory=MEMORY)
+    env = {"OMP_DISPLAY_AFFINITY": "true"}
+    made.create("openmp", command=DECODE, engine={"name": "openmp", "openMP": "gnu"}, env=env)
+    for name in ("one", "openmp"):
+        made.wait_verified(name)
+    yield made
+    made.delete_all()
+
+
 def test_the_node_offers_its_cpu_sets(lab: Lab) -> None:
     described = lab.kubectl("describe", "node")
 
@@ -17,11 +33,10 @@ def test_the_node_offers_its_cpu_sets(lab: Lab) -> None:
     assert re.search(r"numalocal\.io/cpuset:\s+2", described)
 
 
-def test_an_engine_is_bound_from_its_first_instruction(workers: Workers) -> None:
-    workers.create("one", command=DECODE, memory=MEMORY)
-    status = workers.wait_verified("one")
-    log = workers.wait_log("one", r"tokens_per_s=")
-    look = workers.look("one")
+def test_an_engine_is_bound_from_its_first_instruction(beside: Workers) -> None:
+    status = beside.status("one")
+    log = beside.wait_log("one", r"tokens_per_s=")
+    look = beside.look("one")
 
     (placement,) = status["placements"]
     (rank,) = placement["ranks"]
@@ -39,11 +54,8 @@ def test_an_engine_is_bound_from_its_first_instruction(workers: Workers) -> None
     assert look.local_share >= 0.99
 
 
-def test_requests_mirror_the_sets_for_the_scheduler(workers: Workers) -> None:
-    workers.create("one", memory=MEMORY)
-    workers.wait_verified("one")
-
-    pod = workers.pod("one")
+def test_requests_mirror_the_sets_for_the_scheduler(beside: Workers) -> None:
+    pod = beside.pod("one")
 
     (container,) = pod["spec"]["containers"]
     assert container["resources"]["requests"]["cpu"] == "2"
@@ -54,73 +66,13 @@ def test_requests_mirror_the_sets_for_the_scheduler(workers: Workers) -> None:
     assert pod["status"]["qosClass"] == "Burstable"
 
 
-def test_openmp_runs_one_thread_per_planned_core(workers: Workers) -> None:
-    engine = {"name": "openmp", "openMP": "gnu"}
-    env = {"OMP_DISPLAY_AFFINITY": "true"}
-    workers.create("openmp", command=DECODE, engine=engine, env=env)
-    status = workers.wait_ready("openmp")
-    log = workers.wait_log("openmp", r"affinity \d+")
-    look = workers.look("openmp")
+def test_openmp_runs_one_thread_per_planned_core(beside: Workers) -> None:
+    status = beside.status("openmp")
+    log = beside.wait_log("openmp", r"affinity \d+")
+    look = beside.look("openmp")
 
     planned = IdSet.parse(status["placements"][0]["ranks"][0]["cpus"])
     # One core with two threads: on x86 the planned thread sits on the highest.
     assert re.findall(r"affinity (\S+)", log) == [str(max(planned))]
     assert look.thread_cpus == (IdSet.of([max(planned)]),)
     assert look.cgroup_cpus == planned
-
-
-def test_two_ranks_get_a_set_on_each_node_and_a_list_each(workers: Workers) -> None:
-    workers.create(
-        "two",
-        command=("numalocal-bind", "run", "--", *DECODE),
-        env={"OMP_DISPLAY_AFFINITY": "true"},
-        ranks=2,
-        engine={"name": "openmp"},
-        memory={"perRank": "64Mi"},
-    )
-    status = workers.wait_verified("two")
-    log = workers.wait_log("two", r"affinity \d+[^$]*affinity \d+")
-    look = workers.look("two")
-
-    (placement,) = status["placements"]
-    assert [(rank["cpus"], rank["numaNode"]) for rank in placement["ranks"]] == [
-        ("2-3", 0),
-        ("6-7", 1),
-    ]
-    assert placement["verified"] is True
-    assert sorted(re.findall(r"(\[rank \d\]).*affinity (\S+)", log)) == [
-        ("[rank 0]", "3"),
-        ("[rank 1]", "7"),
-    ]
-    assert {str(cpus) for cpus in look.thread_cpus} == {"3", "7", "2-3,6-7"}  # and the binder
-    assert all(look.bytes_on_node[node] >= 32 << 20 for node in (0, 1))
-
-
-def test_where_seccomp_denies_the_policy_the_cpuset_binds_and_the_denial_is_told(
-    workers: Workers,
-) -> None:
-    exec_rank = ("numalocal-bind", "exec", "--rank", "0", "--", *DECODE)
-    workers.create("sealed", command=exec_rank, seccomp="RuntimeDefault", engine={"name": "openmp"})
-    status = workers.wait_verified("sealed")
-    log = workers.wait_log("sealed", r"tokens_per_s=")
-    look = workers.look("sealed")
-
-    assert status["placements"][0]["verified"] is True
-    assert re.search(r"numalocal-bind: .*set_mempolicy.*Operation not permitted", log)
-    assert look.local_share > 0.99
-
-
-def test_with_sys_nice_nothing_is_lost_under_seccomp(workers: Workers) -> None:
-    exec_rank = ("numalocal-bind", "exec", "--rank", "0", "--", *DECODE)
-    workers.create(
-        "nice",
-        command=exec_rank,
-        seccomp="RuntimeDefault",
-        capabilities=("SYS_NICE",),
-        engine={"name": "openmp"},
-    )
-    workers.wait_ready("nice")
-    log = workers.wait_log("nice", r"tokens_per_s=")
-
-    assert "numalocal-bind:" not in log
-    assert workers.look("nice").local_share > 0.99

@@ -1,8 +1,5 @@
-"""The node's object on the lab: who holds what, and how each engine was started."""
+"""The node's object on the lab: who holds what, and how its engine was started."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from installed import NAMESPACE
@@ -12,8 +9,6 @@ from workers import Workers
 
 NODE = "numalocal-0"
 RANGES = {"2-3": 0, "6-7": 1}
-DIES = ("sh", "-c", "while [ ! -e /tmp/die ]; do sleep 0.2; done")
-"""An engine that ends when it is told to; the next one has a folder of its own."""
 
 
 def topology(lab: Lab) -> dict[str, Any]:
@@ -23,26 +18,6 @@ def topology(lab: Lab) -> dict[str, Any]:
 
 def held(lab: Lab) -> list[dict[str, Any]]:
     return [one for one in topology(lab)["status"]["sets"] if one["state"] == "Held"]
-
-
-@contextmanager
-def agent_away(lab: Lab) -> Iterator[None]:
-    """Take the agent off the node, and bring it back."""
-    daemon_set = ("daemonset/numalocal-agent", "--namespace", NAMESPACE)
-    path = "/spec/template/spec/nodeSelector/numalocal.io~1nowhere"
-    agents = ("pods", "--namespace", NAMESPACE)
-    chosen = ("--selector", "app.kubernetes.io/component=agent")
-    patch = ("patch", *daemon_set, "--type=json", "--patch")
-    lab.kubectl(*patch, json.dumps([{"op": "add", "path": path, "value": "1"}]))
-    try:
-        wait_for(
-            "no agent",
-            lambda: not lab.kubectl_json("get", *agents, *chosen)["items"],
-            timeout_s=120,
-        )
-        yield
-    finally:
-        lab.kubectl(*patch, json.dumps([{"op": "remove", "path": path}]))
 
 
 def test_the_nodes_object_says_who_holds_which_set(lab: Lab, workers: Workers) -> None:
@@ -86,31 +61,6 @@ def test_the_nodes_object_says_who_holds_which_set(lab: Lab, workers: Workers) -
     }
     workers.delete("held")
     wait_for("the set free again", lambda: not held(lab), timeout_s=60)
-
-
-def test_an_engine_that_starts_while_the_agent_is_away_is_told_and_replaced(
-    lab: Lab, workers: Workers
-) -> None:
-    workers.create("again", command=DIES)
-    workers.wait_verified("again")
-    before = workers.pod("again")["metadata"]
-
-    def restarted() -> bool:
-        (engine,) = workers.pod("again")["status"]["containerStatuses"]
-        return engine["restartCount"] == 1 and "running" in engine["state"]
-
-    with agent_away(lab):
-        lab.kubectl("exec", before["name"], "--container", "engine", "--", "touch", "/tmp/die")
-        wait_for("another start", restarted, timeout_s=120)
-
-    def replaced() -> bool:
-        pods = workers.pods("again")
-        return len(pods) == 1 and pods[0]["metadata"]["uid"] != before["uid"]
-
-    wait_for("another pod", replaced, timeout_s=180)
-    workers.wait_verified("again")
-    chosen = "--field-selector=involvedObject.name=again,reason=StartedUnbound"
-    assert lab.kubectl_json("get", "events", chosen)["items"]
 
 
 def test_the_object_comes_back_when_somebody_has_deleted_it_and_the_agent_starts(

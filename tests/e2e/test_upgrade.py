@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from installed import CHART, NAMESPACE, install
+from installed import CHART, NAMESPACE, SETS, install, sets
 from lab.cluster import Lab
 from lab.commands import wait_for
 from workers import Workers
@@ -35,17 +35,26 @@ def left(lab: Lab) -> set[str]:
 
 @pytest.fixture
 def living(lab: Lab, workers: Workers) -> Any:
-    """A worker that is verified; afterwards the release is as the other tests want it."""
-    workers.create("stays")
-    workers.wait_verified("stays")
+    """Two workers that are verified; afterwards the release is as the other tests want it."""
+    for name in ("stays", "leaves"):
+        workers.create(name)
+    for name in ("stays", "leaves"):
+        workers.wait_verified(name)
     yield engine(workers)
     install(lab)
 
 
-def test_a_worker_lives_through_upgrade_rollback_and_uninstall(
+def test_a_worker_lives_through_upgrade_rollback_and_uninstall_and_another_comes(
     lab: Lab, workers: Workers, living: Any
 ) -> None:
     lab.helm("upgrade", RELEASE[0], str(CHART), *RELEASE[1:], "--set=logLevel=debug", *WAIT)
+    wait_for("the node's CPU sets", lambda: sets(lab) == SETS, timeout_s=120)
+    workers.delete("leaves")
+    workers.create("comes")
+    workers.wait_verified("comes")
+    comes = workers.look("comes")
+    assert comes.cgroup_cpus.isdisjoint(workers.look("stays").cgroup_cpus)
+    assert set(comes.thread_cpus) == {comes.cgroup_cpus}
     assert engine(workers) == living
 
     lab.helm("rollback", *RELEASE, *WAIT)

@@ -13,8 +13,11 @@ from numalocal.idset import IdSet
 
 START_TIMEOUT_S = 180
 DECODE = ("numalocal-decode", "--weights", "32Mi", "--seconds", "0")
-IDLE = ("sleep", "infinity")
-"""An engine for tests that ask nothing of one: under emulation a busy one slows everything down."""
+IDLE = ("sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait")
+"""An engine for tests that ask nothing of one, and that ends when it is asked to.
+
+Under emulation a busy one slows everything down.
+"""
 
 # Everything of one container's processes in one go: a shell on the node costs a second.
 LOOK = """
@@ -50,7 +53,7 @@ class Workers:
     """Creates workers and remembers them."""
 
     lab: Lab
-    _names: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
     def create(
         self,
@@ -61,7 +64,7 @@ class Workers:
         env: Mapping[str, str] | None = None,
         seccomp: str = "",
         capabilities: tuple[str, ...] = (),
-        grace_s: int = 2,
+        grace_s: int = 1,
         **spec: Any,
     ) -> None:
         container: dict[str, Any] = {
@@ -81,20 +84,21 @@ class Workers:
             "metadata": {"name": name},
             "spec": {"template": {"spec": pod}, **spec},
         }
-        self._names.append(name)
+        self.names.append(name)
         self.lab.kubectl("apply", "--filename", "-", stdin=json.dumps(worker))
 
-    def delete(self, name: str) -> None:
-        self.lab.kubectl("delete", "ciw", name, "--ignore-not-found")
-        wait_for(f"{name} gone", lambda: not self.pods(name), timeout_s=120)
-        self._names.remove(name)
+    def delete(self, *names: str) -> None:
+        """Delete workers, and wait until their pods are gone."""
+        self.lab.kubectl("delete", "ciw", *names, "--ignore-not-found")
+        wait_for(f"{', '.join(names)} gone", lambda: not self.pods(*names), timeout_s=120)
+        self.names = [one for one in self.names if one not in names]
 
     def delete_all(self) -> None:
-        for name in [*self._names]:
-            self.delete(name)
+        if self.names:
+            self.delete(*self.names)
 
-    def pods(self, name: str) -> list[dict[str, Any]]:
-        selector = f"numalocal.io/worker={name}"
+    def pods(self, *names: str) -> list[dict[str, Any]]:
+        selector = f"numalocal.io/worker in ({','.join(names)})"
         found: list[dict[str, Any]] = self.lab.kubectl_json("get", "pods", "--selector", selector)[
             "items"
         ]
@@ -120,7 +124,6 @@ class Workers:
             f"worker {name} ready",
             lambda: self.condition(name, "Available").get("status") == "True",
             timeout_s=START_TIMEOUT_S,
-            interval_s=1,
         )
         return self.status(name)
 
@@ -131,7 +134,6 @@ class Workers:
             f"worker {name} verified",
             lambda: all(one["verified"] for one in self.status(name)["placements"]),
             timeout_s=60,
-            interval_s=1,
         )
         return self.status(name)
 
@@ -141,7 +143,6 @@ class Workers:
             f"worker {name}: condition {kind} with reason {reason}",
             lambda: self.condition(name, kind).get("reason") == reason,
             timeout_s=START_TIMEOUT_S,
-            interval_s=1,
         )
         return self.condition(name, kind)
 
@@ -154,7 +155,6 @@ class Workers:
             f"worker {name}: a line like {pattern!r}",
             lambda: re.search(pattern, self.log(name)),
             timeout_s=START_TIMEOUT_S,
-            interval_s=1,
         )
         return self.log(name)
 
