@@ -8,6 +8,9 @@ from urllib3.exceptions import HTTPError
 
 from numalocal.errors import NumalocalError
 
+NOT_FOUND: Final = 404
+CONFLICT: Final = 409
+
 TROUBLE: Final = (ApiException, HTTPError, OSError)
 """Kinds of errors that a network and a busy API server bring."""
 

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 from numalocal import names
 from numalocal.worker.inject import Manifest
 from numalocal_operator.api.answers import (
+    CONFLICT,
+    NOT_FOUND,
     TROUBLE,
     Contended,
     NameTaken,
@@ -17,7 +18,8 @@ from numalocal_operator.api.answers import (
     reason,
     sentence,
 )
-from numalocal_operator.api.connection import JSON, STRATEGIC, TIMEOUT_S, Connection, connect
+from numalocal_operator.api.calls import Calls
+from numalocal_operator.api.connection import JSON, STRATEGIC
 from numalocal_operator.observing.companions import BUDGET, SERVICE
 
 GROUP: Final = names.DOMAIN
@@ -30,8 +32,6 @@ SELECTOR: Final = f"{names.LABEL_BOUND}=true"
 COMPANIONS: Final = {SERVICE: "services", BUDGET: "poddisruptionbudgets"}
 """Of their kinds, the names in paths; those that have `names.LABEL_WORKER` are workers'."""
 
-_NOT_FOUND: Final = 404
-_CONFLICT: Final = 409
 _REFUSALS: Final = (400, 403, 422)
 """Statuses of a manifest that the API server will refuse again as it stands."""
 _PAGE: Final = 100
@@ -60,16 +60,12 @@ _log = logging.getLogger(__name__)
 Raw = Mapping[str, Any]
 
 
-class Cluster:
+class Cluster(Calls):
     """Reads and writes of one API server; every call ends within `timeout_s`.
 
     Calls raise the client's ApiException but for what a level-triggered loop expects: an object
     that is already gone, or already there.
     """
-
-    def __init__(self, api: client.ApiClient | None = None, timeout_s: float = TIMEOUT_S) -> None:
-        self._timeout_s = timeout_s
-        self._connection = Connection(api or connect())
 
     def workers(self, namespace: str) -> Iterator[Raw]:
         """List all workers; an empty namespace means all."""
@@ -104,7 +100,7 @@ class Cluster:
         try:
             yield from found
         except ApiException as error:
-            if error.status != _NOT_FOUND:
+            if error.status != NOT_FOUND:
                 raise
             crd = f"{names.TOPOLOGIES}.{GROUP}"
             _log.error("no node is heard: install the CRD", extra={"crd": crd})
@@ -161,7 +157,7 @@ class Cluster:
         try:
             found = self._if_same("DELETE", path, uid, options)
         except ApiException as error:
-            if version is not None and error.status == _CONFLICT:
+            if version is not None and error.status == CONFLICT:
                 raise Contended(name) from error
             raise
         metadata = found.get("metadata") or {} if found else {}
@@ -266,71 +262,12 @@ class Cluster:
         try:
             return self._call("POST", _path(plural, metadata["namespace"]), manifest)
         except ApiException as error:
-            if error.status == _CONFLICT:
+            if error.status == CONFLICT:
                 taken = reason(error) == "AlreadyExists"
                 raise (NameTaken if taken else Contended)(metadata["name"]) from error
             if error.status in _REFUSALS:
                 raise Refused(sentence(error)) from error
             raise
-
-    def _pages(self, path: str, *, accept: str = JSON, limit: int, **query: str) -> Iterator[Raw]:
-        following: dict[str, str] = {}
-        while True:
-            page = {**query, "limit": str(limit), **following}
-            found = self._call("GET", path, accept=accept, query=page)
-            yield from found.get("items") or ()  # an empty list of metadata has null
-            following = {"continue": (found.get("metadata") or {}).get("continue") or ""}
-            if not following["continue"]:
-                return
-
-    def _get(self, path: str) -> Raw | None:
-        return self._if_there("GET", path)
-
-    def _if_there(
-        self, method: str, path: str, body: Raw | None = None, *, kind: str = JSON
-    ) -> Raw | None:
-        """Call; None where the object is gone."""
-        try:
-            return self._call(method, path, body, kind=kind)
-        except ApiException as error:
-            if error.status == _NOT_FOUND:
-                return None
-            raise
-
-    def _if_same(self, method: str, path: str, uid: str, body: Raw) -> Raw | None:
-        """Call for an object of a uid; None where it is gone, though another may have its name.
-
-        That is a conflict, but not each conflict is that.
-        """
-        try:
-            kind = STRATEGIC if method == "PATCH" else JSON
-            return self._if_there(method, path, body, kind=kind)
-        except ApiException as error:
-            if error.status == _CONFLICT:
-                found = self._get(path)
-                if found is None or found["metadata"]["uid"] != uid:
-                    return None
-            raise
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        body: Raw | None = None,
-        *,
-        kind: str = JSON,
-        accept: str = JSON,
-        query: Mapping[str, str] | None = None,
-    ) -> Raw:
-        return self._connection.call(
-            method,
-            path,
-            body,
-            kind=kind,
-            accept=accept,
-            query=query,
-            timeout_s=self._timeout_s,
-        )
 
 
 def _path(plural: str, namespace: str = "", name: str = "") -> str:
