@@ -10,7 +10,7 @@ from nodeless import named
 
 from .calls import Request, call, call_all, connection
 from .figures import Full
-from .making import controlled, create, quiet, resting, served, tell, until_settled
+from .making import NODES, controlled, create, quiet, resting, served, tell, until_settled
 from .nodes import (
     FOREIGN,
     SETS,
@@ -76,7 +76,7 @@ def others_run(api: ApiServer, nodes: int, foreign: int) -> None:
     api.apply({"apiVersion": "v1", "kind": "Namespace", **named(FOREIGN)})
     api.apply({**account, **named("default", namespace=FOREIGN)})
     tell(f"{nodes} nodes and {foreign} pods of others")
-    for requests in (*nodes_start(nodes), *foreign_pods(foreign, nodes)):
+    for requests in (*nodes_start(nodes, NODES), *foreign_pods(foreign, nodes)):
         call_all(api, requests)
 
 

@@ -16,22 +16,27 @@ from .audit import Audit, Requests
 from .calls import Request, call_all
 from .cost import Process
 from .figures import Made, Rest
+from .nodes import nodes_start
 from .objects import NAMESPACE, REPLICAS, WORKERS, Kind
 from .watching import Seen, seeing
 
 UNLIMITED = ("--kube-api-qps=10000", "--kube-api-burst=10000")
 STUCK_S, QUIET_S, TOLD_S, LOOK_S = 300.0, 6.0, 10.0, 0.05
+NODES = 4
 FIRST = 1_000_000
 """The number of the object that shows that the controller works."""
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[ApiServer, Audit]]:
-    """Serve with the chart, and with the namespace of what is created."""
+    """Serve with the chart, with nodes, and with the namespace of what is created."""
     with installed(folder, audit.flags(folder / "audit")) as api:
         account = {"apiVersion": "v1", "kind": "ServiceAccount"}
         api.apply({"apiVersion": "v1", "kind": "Namespace", **named(NAMESPACE)})
         api.apply({**account, **named("default", namespace=NAMESPACE)})
+        # A worker that no node could take would be told so, at a cost.
+        for requests in nodes_start(NODES):
+            call_all(api, requests)
         yield api, Audit(audit.log_of(folder / "audit"))
 
 

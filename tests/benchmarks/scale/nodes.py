@@ -17,6 +17,7 @@ from .calls import MERGE, STRATEGIC, Request
 from .objects import CONTAINER, Object
 
 NUMA_NODES, CORES, SIZE, SETS = 2, 66, 8, 16
+NODE_BYTES = 512 << 30
 FOREIGN = "foreign"
 
 Batches = Iterator[Iterable[Request]]
@@ -66,6 +67,8 @@ def node_name(number: int) -> str:
 def told_of_node() -> dict[str, Any]:
     """Make what the agent of a machine with 264 CPUs says, of which nobody has one yet."""
     machine = make_machine(NUMA_NODES, CORES, 2)
+    filled = tuple(one._replace(memory_bytes=NODE_BYTES) for one in machine.nodes)
+    machine = machine._replace(nodes=filled)
     state = State(machine, partition(machine, (Pool(name="cpuset", size=SIZE),)))
     state.set_policy(Policy.NONE)
     state.runtime_synchronized("containerd", "2.1.4")
@@ -74,9 +77,9 @@ def told_of_node() -> dict[str, Any]:
     return stamped(told, None, _SINCE)
 
 
-def nodes_start(count: int) -> Batches:
+def nodes_start(count: int, first: int = 0) -> Batches:
     """Let nodes be there, and let every agent write its node's object."""
-    names, status = [node_name(one) for one in range(count)], told_of_node()
+    names, status = [node_name(one) for one in range(first, count)], told_of_node()
     yield (Request("POST", "/api/v1/nodes", _node(one)) for one in names)
     # Each is born with one that the controller of nodes takes off.
     untainted = {"spec": {"taints": None}}

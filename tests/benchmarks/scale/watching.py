@@ -15,8 +15,9 @@ from .objects import PODS, Kind, Object
 NAMES_ALONE = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _MOST_S = 3600
 _OK = 200
-_NOT_YET, _BEHIND = 429, 504
-"""What an API server tells while its cache is not ready for a kind, or not as new as its store."""
+_NOT_YET, _BEHIND, _EXPIRED = 429, 504, 410
+"""What an API server tells while its cache is not ready for a kind, or not as new as its store, or
+was filled since: all of a kind whose definition is new."""
 
 Take = Callable[[str, Object], None]
 """Is given the type and the object of every event, those of what is there first."""
@@ -99,7 +100,8 @@ class Watch:
         """Take an event; False where the watch is to begin again."""
         event = json.loads(line)
         if event["type"] == "ERROR":
-            if event["object"]["code"] == _BEHIND:
+            if event["object"]["code"] in (_BEHIND, _EXPIRED):
+                self._version = ""
                 self._closed.wait(1)
                 return False
             raise RuntimeError(f"watch {self._path}: {line[:500]!r}")
