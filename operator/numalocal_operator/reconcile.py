@@ -1,18 +1,18 @@
 """One round for one worker: observe, plan, apply."""
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import cache
+from typing import Final
 
 from numalocal.errors import SpecInvalid
 from numalocal.worker import limits
 from numalocal.worker.inject import Manifest, PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.accompanying import accompany
-from numalocal_operator.api.answers import TROUBLE, is_lasting, sentence
+from numalocal_operator.api.answers import TROUBLE
 from numalocal_operator.api.cluster import Cluster, Raw
 from numalocal_operator.api.connection import NotLeading
 from numalocal_operator.applying import TAKEN_RETRY_S, Done, Hands, Make, carry_out
@@ -20,20 +20,16 @@ from numalocal_operator.config import Config
 from numalocal_operator.observing.observed import ObservedPod
 from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
-from numalocal_operator.planning import conditions, progress
-from numalocal_operator.planning import status as statuses
 from numalocal_operator.planning.plan import Creation, Plan, plan
-from numalocal_operator.planning.pod import manifest, owner
+from numalocal_operator.planning.pod import Mould, manifest, mould, owner
 from numalocal_operator.planning.target import Target, target, unread
-from numalocal_operator.planning.troubles import API_ERROR, INTERNAL_ERROR, Trouble
-from numalocal_operator.remembering import forget, keep, recall
+from numalocal_operator.remembering import keep, recall, told
 from numalocal_operator.sizing import Sizing
+from numalocal_operator.telling import Voice
 from numalocal_operator.worklist import Key
 
 _MOST_TURNS: Final = 8
 """How often in a round to plan again because names are taken: what is left waits some seconds."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ def reconcile(rounds: Rounds, key: Key, *, now: datetime | None = None) -> float
         raise
     except Exception as error:
         with suppress(*TROUBLE):
-            one.fail(error)
+            one.voice.fail(error)
         raise
     if refused is not None:
         raise refused
@@ -81,6 +77,11 @@ class _Round:
     raw: Raw
     now: datetime
 
+    @property
+    def voice(self) -> Voice:
+        """Give what speaks of this worker."""
+        return Voice(self.rounds.cluster, self.rounds.store, self.key, self.raw, self.now)
+
     def run(self) -> tuple[float | None, Exception | None]:
         """Return after how many seconds to look again, and what was told and is to be raised."""
         store = self.rounds.store
@@ -89,11 +90,12 @@ class _Round:
         except SpecInvalid as error:
             known = self._last_good()
             if known is None:
-                return self._say(unread(self.raw, error), Plan(), None, self._told_revision), None
+                wanted, kept = unread(self.raw, error), told(self.raw)
+                return self.voice.say(wanted, self._pods(), Plan(), None, kept), None
             # A typing error must not stop what serves: pods go on as they were asked last.
             worker = replace(known, paused=True)
             wanted = replace(target(worker), generation=self._generation, problem=str(error))
-            kept = self._told_revision
+            kept = told(self.raw)
         else:
             store.was_read(self.key, self._generation)
             wanted = target(worker)
@@ -101,7 +103,8 @@ class _Round:
         step, done = self._work(worker)
         beside = accompany(self.rounds.cluster, store.companions, worker)
         wanted = self._foreseen(worker, wanted)
-        left_s = self._say(wanted, step, done.trouble or beside.trouble, kept)
+        trouble = done.trouble or beside.trouble
+        left_s = self.voice.say(wanted, self._pods(), step, trouble, kept)
         foreign_s = store.foreign_left_s(self.key)
         waits = (step.requeue_after_s, done.retry_s, beside.retry_s, left_s, foreign_s)
         again_s = min((wait_s for wait_s in waits if wait_s is not None), default=None)
@@ -118,7 +121,7 @@ class _Round:
                 store=self.rounds.store,
                 worker=worker,
                 make=self._maker(worker, numbers),
-                tell=self._tell,
+                tell=self.voice.tell,
             )
             done = carry_out(step, hands)
             if not done.taken:
@@ -166,102 +169,18 @@ class _Round:
             return None
 
     def _maker(self, worker: Worker, numbers: PoolNumbers) -> Make:
+        @cache
+        def cast() -> Mould:
+            return mould(worker, numbers, self.rounds.config)
+
         def make(creation: Creation) -> Manifest:
-            return manifest(
-                worker,
-                creation.replica,
-                numbers=numbers,
-                attempt=creation.attempt,
-                config=self.rounds.config,
-                name=creation.name,
-            )
+            return manifest(cast(), creation.replica, attempt=creation.attempt, name=creation.name)
 
         return make
-
-    def fail(self, error: Exception) -> None:
-        """Tell of an error that the next round may meet again."""
-        if not isinstance(error, TROUBLE):
-            what = f"a fault of the operator ({type(error).__name__}) keeps it from this worker"
-            trouble = Trouble(INTERNAL_ERROR, f"{what}: its log has the trace")
-        elif is_lasting(error):
-            trouble = Trouble(API_ERROR, sentence(error))
-        else:
-            return  # of the moment: a busy API server needs no writes for each worker
-        stamp = self._timestamp()
-        self._publish(statuses.failed(trouble, self._generation, self._old, stamp))
 
     @property
     def _generation(self) -> int:
         return int(self.raw["metadata"].get("generation", 0))
 
-    @property
-    def _old(self) -> Mapping[str, Any]:
-        return self.raw.get("status") or {}
-
-    @property
-    def _told_revision(self) -> str:
-        return str(self._old.get("currentRevision") or "")
-
     def _pods(self) -> list[ObservedPod]:
         return self.rounds.store.pods(self.key, self.rounds.topologies.started)
-
-    def _say(self, wanted: Target, step: Plan, trouble: Trouble | None, kept: str) -> float | None:
-        """Write the status; return in how many seconds it is to be looked at, None for never."""
-        pods = self._pods()
-        left_s = progress.left_s(wanted, pods, step, self._old, self.now.timestamp())
-        new = statuses.status(
-            wanted,
-            pods,
-            step,
-            self._old,
-            self._timestamp(),
-            trouble=trouble,
-            overdue=left_s <= 0,
-        )
-        new |= {"currentRevision": kept} if kept else {}
-        if (wait_s := self._publish(new)) is not None:
-            return wait_s
-        # A spec that cannot be read has no deadline: only another one helps.
-        settled = statuses.is_ready(new) or wanted.revision is None
-        return None if settled or left_s <= 0 else left_s
-
-    def _publish(self, new: Mapping[str, Any]) -> float | None:
-        """Write the status where it changed, and an Event where something new is wrong.
-
-        Return in how many seconds to come again where it was written too short a time ago.
-        """
-        if all(self._old.get(key) == value for key, value in new.items()):
-            return None
-        cluster, store = self.rounds.cluster, self.rounds.store
-        if (wait_s := store.status_wait_s(self.key)) > 0:
-            return wait_s
-        store.status_written(self.key)
-        if (answer := cluster.patch_status(*self.key, new)) is not None:
-            store.put_worker(answer)
-            forget(cluster, self.raw, new.get("currentRevision", self._told_revision))
-        before, wrong = _degraded(self._old), _degraded(new)
-        if wrong is not None and (before is None or _kind(before) != _kind(wrong)):
-            reason, message = wrong["reason"], wrong["message"]
-            cluster.event(self.raw, "Warning", reason, message, self._timestamp())
-        return None
-
-    def _tell(self, reason: str, message: str) -> None:
-        metadata = self.raw["metadata"]
-        fields = {"namespace": metadata["namespace"], "worker": metadata["name"], "reason": reason}
-        _log.info("pods changed", extra={**fields, "what": message})
-        self.rounds.cluster.event(self.raw, "Normal", reason, message, self._timestamp())
-
-    def _timestamp(self) -> str:
-        return self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _degraded(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Give the condition of a degraded status, None where it is none."""
-    found: list[Mapping[str, Any]] = status.get("conditions") or []
-    wrong = (one for one in found if one["type"] == conditions.DEGRADED)
-    return next((one for one in wrong if one["status"] == "True"), None)
-
-
-def _kind(condition: Mapping[str, Any]) -> tuple[object, ...]:
-    """Tell conditions apart; messages with free memory in them differ every time."""
-    return condition["reason"], condition.get("observedGeneration")

@@ -19,7 +19,7 @@ def keep(cluster: Cluster, raw: Raw, owner: Manifest) -> str:
 
     It helps only when the operator starts with a spec that cannot be read: it must hinder nothing.
     """
-    before = _told(raw)
+    before = told(raw)
     name = revisions.revision_name(raw)
     if name in ("", before):
         return before
@@ -33,7 +33,7 @@ def keep(cluster: Cluster, raw: Raw, owner: Manifest) -> str:
 
 def forget(cluster: Cluster, raw: Raw, name: str) -> None:
     """Delete what a worker's status named before, now that another stands."""
-    before, namespace = _told(raw), raw["metadata"]["namespace"]
+    before, namespace = told(raw), raw["metadata"]["namespace"]
     if before in ("", name):
         return
     try:
@@ -47,12 +47,13 @@ def forget(cluster: Cluster, raw: Raw, name: str) -> None:
 
 def recall(cluster: Cluster, raw: Raw) -> Raw | None:
     """Give a worker as it asked when its spec could be read last; None where nothing is kept."""
-    name = _told(raw)
+    name = told(raw)
     found = cluster.revision(raw["metadata"]["namespace"], name) if name else None
     return None if found is None else revisions.asked(found, raw)
 
 
-def _told(raw: Raw) -> str:
+def told(raw: Raw) -> str:
+    """Give the name by which a worker's spec is kept, as its status says; empty where none is."""
     name = (raw.get("status") or {}).get("currentRevision")
     return name if isinstance(name, str) and name.startswith(f"{raw['metadata']['name']}-") else ""
 

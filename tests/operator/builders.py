@@ -8,7 +8,7 @@ from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
 from numalocal_operator.observing.observed import ObservedPod
 from numalocal_operator.planning.numbers import used
-from numalocal_operator.planning.pod import manifest, revision
+from numalocal_operator.planning.pod import manifest, mould, revision
 
 CONFIG = Config(binder_image="numalocal/binder:test")
 NUMBERS = PoolNumbers(cpus_per_set=4, node_bytes=256 << 30)
@@ -77,7 +77,7 @@ def make_pod(worker: Worker, replica: int = 0, **changed: Any) -> ObservedPod:
 
 def raw_pod(worker: Worker, replica: int = 0, **status: Any) -> dict[str, Any]:
     """Make a pod as the operator creates it, with the status given."""
-    pod = manifest(worker, replica, numbers=NUMBERS, attempt=0, config=CONFIG)
+    pod = manifest(mould(worker, NUMBERS, CONFIG), replica, attempt=0)
     pod["metadata"] |= {"uid": f"p-{replica}", "creationTimestamp": NOW}
     return {**pod, "status": status}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numalocal.errors import SpecInvalid
 from numalocal.worker.documents import load_worker
 from numalocal.worker.spec import Worker, parse_worker
-from numalocal_operator.planning.pod import manifest, revision
+from numalocal_operator.planning.pod import manifest, mould, revision
 
 from ..core.worker.mutations import hostile
 from .builders import CONFIG, NUMBERS
@@ -29,7 +29,7 @@ def test_a_worker_that_was_parsed_makes_a_pod_that_json_carries(seed: int) -> No
     if worker is None:
         return
 
-    pod = manifest(worker, 0, numbers=NUMBERS, attempt=1, config=CONFIG)
+    pod = manifest(mould(worker, NUMBERS, CONFIG), 0, attempt=1)
 
     assert json.loads(json.dumps(pod, allow_nan=False)) == pod
     assert len(revision(worker)) == 10

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from numalocal import names
@@ -57,35 +57,54 @@ def revision(worker: Worker) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def manifest(
-    worker: Worker,
-    replica: int,
-    *,
-    numbers: PoolNumbers,
-    attempt: int,
-    config: Config,
-    name: str | None = None,
-) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class Mould:
+    """What all pods of a worker have in common; nobody changes it."""
+
+    worker: Worker
+    spec: Manifest
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+def mould(worker: Worker, numbers: PoolNumbers, config: Config) -> Mould:
+    """Work out what all pods of a worker have in common, sized by the numbers of its pool."""
+    injected = inject(worker.template, worker.ask, numbers, config.check)
+    theirs = worker.template.raw.get("metadata") or {}
+    labels = {
+        **(theirs.get("labels") or {}),
+        **selector(worker.name),
+        names.LABEL_BOUND: "true",
+        names.LABEL_REVISION: revision(worker),
+    }
+    annotations = {**(theirs.get("annotations") or {}), **injected.annotations}
+    annotations[names.ANNOTATION_NUMBERS] = sizes.write(used(worker.ask, numbers))
+    return Mould(worker, injected.spec, labels, annotations)
+
+
+def manifest(cast: Mould, replica: int, *, attempt: int, name: str | None = None) -> Manifest:
     """Make the pod of a replica; `attempt` counts replacements.
 
     It has the replica's own name but where another is given.
     """
-    injected = inject(worker.template, worker.ask, numbers, config.check)
-    annotations = dict(injected.annotations)
+    worker = cast.worker
+    annotations = dict(cast.annotations)
     if attempt:
         annotations[names.ANNOTATION_ATTEMPT] = str(attempt)
-    annotations[names.ANNOTATION_NUMBERS] = sizes.write(used(worker.ask, numbers))
-    theirs = worker.template.raw.get("metadata") or {}
+    spec = cast.spec
     if _is_named(worker):
-        _name_for_dns(injected.spec, worker.name, pod_name(worker, replica))
-    name = name or pod_name(worker, replica)
+        spec = {**_name_in_dns(worker.name, pod_name(worker, replica)), **spec}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": _metadata(
-            worker, name or pod_name(worker, replica), replica, theirs, annotations
-        ),
-        "spec": injected.spec,
+        "metadata": {
+            "name": name or pod_name(worker, replica),
+            "namespace": worker.namespace,
+            "labels": {**cast.labels, names.LABEL_REPLICA: str(replica)},
+            "annotations": annotations,
+            "ownerReferences": [owner(worker)],
+        },
+        "spec": spec,
     }
 
 
@@ -95,11 +114,9 @@ def _is_named(worker: Worker) -> bool:
     return service is not None and service.headless
 
 
-def _name_for_dns(spec: Manifest, worker: str, replica: str) -> None:
-    """Let a replica be found as `<replica>.<worker>`, unless the template names it otherwise."""
-    spec.setdefault("subdomain", worker)
-    if names.is_label(replica):
-        spec.setdefault("hostname", replica)
+def _name_in_dns(worker: str, replica: str) -> Manifest:
+    """Let a replica be found as `<replica>.<worker>`; what the template says goes before."""
+    return {"subdomain": worker, **({"hostname": replica} if names.is_label(replica) else {})}
 
 
 def changed(asked: Manifest, made: Mapping[str, Any]) -> str:
@@ -126,26 +143,4 @@ def owner(worker: Worker) -> Manifest:
         "uid": worker.uid,
         "controller": True,
         "blockOwnerDeletion": True,
-    }
-
-
-def _metadata(
-    worker: Worker,
-    name: str,
-    replica: int,
-    theirs: Mapping[str, Any],
-    annotations: Mapping[str, str],
-) -> Manifest:
-    labels = {
-        **selector(worker.name),
-        names.LABEL_BOUND: "true",
-        names.LABEL_REPLICA: str(replica),
-        names.LABEL_REVISION: revision(worker),
-    }
-    return {
-        "name": name,
-        "namespace": worker.namespace,
-        "labels": {**(theirs.get("labels") or {}), **labels},
-        "annotations": {**(theirs.get("annotations") or {}), **annotations},
-        "ownerReferences": [owner(worker)],
     }

@@ -11,7 +11,7 @@ from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker
 from numalocal_operator.observing.observed import ObservedPod, observe
 from numalocal_operator.planning.plan import CONFLICT_RETRY_S, Creation, Plan, back_off_s, plan
-from numalocal_operator.planning.pod import manifest, revision, successor_name
+from numalocal_operator.planning.pod import manifest, mould, revision, successor_name
 
 from ..builders import CONFIG, NOW_S, make_pod, make_worker
 
@@ -259,7 +259,7 @@ def test_a_paused_worker_keeps_a_waiting_pod_of_an_older_spec_as_it_is() -> None
 def test_the_successor_of_a_pod_that_asked_for_too_much_asks_for_what_there_is() -> None:
     worker = make_worker()
     numbers = PoolNumbers(cpus_per_set=2, set_bytes=1 << 30)
-    raw = manifest(worker, 0, numbers=numbers, attempt=0, config=CONFIG)
+    raw = manifest(mould(worker, numbers, CONFIG), 0, attempt=0)
     made = observe({**raw, "metadata": {**raw["metadata"], "uid": "p-1"}}, lambda *_: None)
 
     assert plan(worker, [replace(made, owner_uid=worker.uid)], NOW_S, numbers) == Plan()

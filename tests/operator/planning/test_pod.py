@@ -14,7 +14,7 @@ from numalocal.worker.documents import load_worker
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
-from numalocal_operator.planning.pod import manifest, revision, successor_name
+from numalocal_operator.planning.pod import manifest, mould, revision, successor_name
 
 from ..builders import CONFIG, NUMBERS, make_worker, raw_worker
 
@@ -23,8 +23,8 @@ GOLDEN = ROOT / "tests" / "golden" / "operator"
 
 
 def pod_of(worker: Worker, **arguments: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {"numbers": NUMBERS, "attempt": 0, "config": CONFIG, **arguments}
-    return manifest(worker, given.pop("replica", 0), **given)
+    cast = mould(worker, arguments.pop("numbers", NUMBERS), arguments.pop("config", CONFIG))
+    return manifest(cast, arguments.pop("replica", 0), **{"attempt": 0, **arguments})
 
 
 def engine_of(pod: Mapping[str, Any]) -> dict[str, Any]:
@@ -354,7 +354,7 @@ def test_a_restart_as_kubectl_writes_it_is_a_new_revision() -> None:
 def test_a_headless_service_gives_every_replica_a_name_in_the_dns() -> None:
     headless = make_worker(service={"type": "Headless"})
     plain = {"hostname", "subdomain"} & set(pod_of(make_worker())["spec"])
-    moved = manifest(headless, 1, numbers=NUMBERS, attempt=0, config=CONFIG, name="llama-1-0a1b")
+    moved = pod_of(headless, replica=1, name="llama-1-0a1b")
 
     assert not plain
     for pod in (pod_of(headless, replica=1), moved):
