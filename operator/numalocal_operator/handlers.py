@@ -19,6 +19,7 @@ from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Pods, Topologies
 from numalocal_operator.observing.versions import key_of, version_of
+from numalocal_operator.session import paced
 from numalocal_operator.sweeping import Sweep
 
 Raw = Mapping[str, Any]
@@ -129,9 +130,10 @@ def register(
     """Put our handlers into kopf's registry; `filled` is called once all that there is is known."""
 
     @kopf.on.login(registry=registry)
-    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
         # As the client that makes our calls; a registry of one's own has no log-in otherwise.
-        return kopf.login_via_client(**kwargs)
+        found = kopf.login_via_client(**kwargs)
+        return None if found is None else paced(found)
 
     @kopf.on.startup(registry=registry, backoff=_RETRY_S)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import kopf
 import pytest
 
+from numalocal_operator.session import paced
 from numalocal_operator.watching import Watch, kopf_operator
 
 from .fake_watches import GROUP, VERSION, FakeWatches, serving, thing
@@ -138,9 +139,9 @@ class Scene:
         made = kopf.OperatorRegistry()
 
         @kopf.on.login(registry=made)
-        async def login(**_: Any) -> kopf.ConnectionInfo:
+        async def login(**_: Any) -> kopf.AiohttpSession:
             self.logins += 1
-            return kopf.ConnectionInfo(server=self.fake.url)
+            return paced(kopf.ConnectionInfo(server=self.fake.url))
 
         @kopf.on.startup(registry=made)
         async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
