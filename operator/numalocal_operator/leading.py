@@ -174,12 +174,20 @@ class Leader:
             now_s = self._now_s()
             self._seen = self._seen.again(raw, now_s) if self._seen else Seen(raw, now_s)
         assert self._seen is not None
-        left_s = wait_s(self._seen, self._now_s(), ours=self._is_ours(self._seen))
-        if left_s > 0:
+        ours = self._is_ours(self._seen)
+        left_s = wait_s(self._seen, self._now_s(), ours=ours)
+        missing = self._seen.raw is None and not ours
+        if missing or left_s > 0:
             self._is_known = False
             self._sent.clear()
             self._give_up()
+        if left_s > 0:
             return min(left_s, RENEW_S)
+        if missing:
+            # A leader may have made it, and a hand deleted it, since: it is taken once its versions
+            # have told for long enough that it is nobody's.
+            self._lease.write(None, {})
+            return RETRY_S
         began_s = self._now_s()
         spec = taken(self._seen, self._me, _stamp())
         self._sent.append(spec)

@@ -209,9 +209,9 @@ def test_a_lease_that_never_was_is_made_after_a_while(world: World) -> None:
     world.raw = None
     one = Replica(world, "a")
 
-    wait(world, 9, one)
+    wait(world, 19, one)
     assert not one.leader.leads()
-    wait(world, 3, one)
+    wait(world, 5, one)
 
     assert one.leader.leads()
 
@@ -383,6 +383,28 @@ def test_a_lease_that_is_not_reached_is_told_once_and_when_the_reason_is_another
 
     told = [vars(line)["err"] for line in caplog.records if line.levelname == "WARNING"]
     assert told == ["TimeoutError: the API server cannot be reached"] * 2
+
+
+@pytest.mark.parametrize("spec", [{}, None], ids=["emptied", "deleted"])
+def test_a_lease_that_reads_as_long_ago_has_been_anothers_since(spec: Any) -> None:
+    """It did so when the other looked last; it may have been taken in between."""
+    world = World()
+    if spec is not None:
+        world.put(spec)
+    a, b = Replica(world, "a"), Replica(world, "b")
+    b.turn()
+    wait(world, 24, a)
+    assert a.leader.leads()
+
+    if spec is None:
+        world.raw = None
+    else:
+        world.put(spec)
+    b.turn()
+
+    assert not b.leader.leads()
+    wait(world, 30, a, b)
+    assert a.leader.leads() != b.leader.leads()
 
 
 moves: st.SearchStrategy[tuple[str, int, str, float, Any]] = st.tuples(

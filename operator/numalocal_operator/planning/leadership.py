@@ -1,7 +1,7 @@
 """Who may take a Lease, and when: the Lease as it is read and our own clock in, a wait out.
 
 No time that stands in a Lease is believed: clocks of two nodes differ.  A Lease belongs to its
-holder until its record has not changed for as long as it says, by the clock of who looks.
+holder until it has not changed for as long as it says, by the clock of who looks.
 """
 
 from collections.abc import Mapping
@@ -41,11 +41,12 @@ class Seen:
         return _spec(self.raw)
 
     def again(self, raw: Raw | None, now_s: float) -> "Seen":
-        """Take a Lease as it is read now: its time begins anew where its record is another.
+        """Take a Lease as it is read now: its time begins anew where it has changed.
 
-        A label that somebody puts on it is no sign of life of its holder.
+        Any change counts, a label too: what reads as before can have been another's in between, who
+        leads now, and only the version tells.
         """
-        return Seen(raw, self.since_s if _record(raw) == _record(self.raw) else now_s)
+        return Seen(raw, self.since_s if _version(raw) == _version(self.raw) else now_s)
 
 
 def wait_s(seen: Seen, now_s: float, *, ours: bool) -> float:
@@ -96,9 +97,10 @@ def _is_released(raw: Raw | None) -> bool:
     return not spec.get("holderIdentity") and spec.get("leaseDurationSeconds") == _LEFT_S
 
 
-def _record(raw: Raw | None) -> object:
-    """Give what a renewal changes; a Lease that was deleted and made anew is another."""
-    return None if raw is None else (raw["metadata"].get("uid"), _spec(raw))
+def _version(raw: Raw | None) -> object:
+    """Tell one state of a Lease from all others, those before it was deleted and made included."""
+    metadata = (raw or {}).get("metadata") or {}
+    return None if raw is None else (metadata.get("uid"), metadata.get("resourceVersion"))
 
 
 def _duration_s(raw: Raw | None) -> float:
