@@ -25,10 +25,10 @@ _ALLOWED: Final = re.compile(r"^Cpus_allowed_list:\s*(\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A thread: the CPUs that it may run on, and how long it has run."""
+    """A thread: the CPUs that it may run on, and how long it has run or waited for one of them."""
 
     cpus: IdSet
-    ran_ns: int
+    busy_ns: int
 
 
 class Engine:
@@ -60,21 +60,24 @@ class Engine:
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             with suppress(FileNotFoundError, ProcessLookupError):
                 allowed = _ALLOWED.search((task / "status").read_text(encoding="ascii"))
-                ran_ns = (task / "schedstat").read_text(encoding="ascii").split()[0]
+                ran_ns, waited_ns, _ = (task / "schedstat").read_text(encoding="ascii").split()
                 assert allowed is not None
-                found[int(task.name)] = Look(IdSet.parse(allowed[1]), int(ran_ns))
+                busy_ns = int(ran_ns) + int(waited_ns)
+                found[int(task.name)] = Look(IdSet.parse(allowed[1]), busy_ns)
         return found
 
     def computing(self, seconds: float = 2.0) -> Mapping[int, Look]:
-        """Find the threads that compute: they run at least a tenth as long as the busiest one.
+        """Find the threads that compute: they are busy at least a tenth as long as the busiest one.
 
-        Threads that wait for work all the time, such as those of an import, are none.
+        Busy is who runs, or waits for a CPU that others have.  Threads that wait for work all the
+        time, such as those of an import, are none.
         """
         before = self.looks()
         time.sleep(seconds)
         after = self.looks()
-        ran = {one: after[one].ran_ns - before[one].ran_ns for one in before.keys() & after.keys()}
-        return {one: after[one] for one in ran if ran[one] * 10 >= max(ran.values())}
+        both = before.keys() & after.keys()
+        busy = {one: after[one].busy_ns - before[one].busy_ns for one in both}
+        return {one: after[one] for one in busy if busy[one] * 10 >= max(busy.values())}
 
     def rate(self, start_s: float, end_s: float) -> float:
         """Give the tokens per second between two times of the monotonic clock."""
