@@ -10,7 +10,7 @@ from typing import Final
 from kubernetes import config as kubernetes_config
 
 from numalocal import log
-from numalocal_operator.config import from_environ
+from numalocal_operator.config import ConfigInvalid, from_environ
 from numalocal_operator.running import Replica
 
 RECURSION_LIMIT: Final = 100_000
@@ -21,7 +21,11 @@ object such as that would end every list and watch."""
 def main() -> int:
     """Run until told to stop."""
     sys.setrecursionlimit(RECURSION_LIMIT)
-    config = from_environ(os.environ)
+    try:
+        config = from_environ(os.environ)
+    except ConfigInvalid as error:
+        print(f"numalocal-operator: {error}", file=sys.stderr)  # noqa: T201
+        return 2
     log.configure(config.log_level)
     try:
         _log_in()

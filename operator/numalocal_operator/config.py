@@ -2,8 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
+from numalocal.errors import NumalocalError
+from numalocal.problems import clipped
 from numalocal.worker.inject import CheckImage
+
+_HIGHEST_PORT: Final = 65535
+
+
+class ConfigInvalid(NumalocalError):
+    """A variable that this process was given has a value of no sense."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +74,11 @@ class Config:
 
 
 def from_environ(environ: Mapping[str, str]) -> Config:
-    """Read the variables that the chart sets; absent or empty ones keep their default."""
+    """Read the variables that the chart sets; absent or empty ones keep their default.
+
+    Raises:
+        ConfigInvalid: with the variable and its value.
+    """
     default = Config()
 
     def read(name: str, otherwise: str) -> str:
@@ -86,12 +99,24 @@ def from_environ(environ: Mapping[str, str]) -> Config:
 
 
 def _listening(environ: Mapping[str, str]) -> Listening:
+    """Read where to listen.
+
+    No name may end in _PORT: for a Service of the release the kubelet sets NUMALOCAL_WEBHOOK_PORT.
+    """
     default = Listening()
     return Listening(
-        address=environ.get("NUMALOCAL_ADDRESS") or default.address,
-        health_port=int(environ.get("NUMALOCAL_HEALTH_PORT") or default.health_port),
-        webhook_port=int(environ.get("NUMALOCAL_WEBHOOK_PORT") or default.webhook_port),
+        address=environ.get("NUMALOCAL_LISTEN_ADDRESS") or default.address,
+        health_port=_port(environ, "NUMALOCAL_LISTEN_HEALTH", default.health_port),
+        webhook_port=_port(environ, "NUMALOCAL_LISTEN_WEBHOOK", default.webhook_port),
     )
+
+
+def _port(environ: Mapping[str, str], name: str, otherwise: int) -> int:
+    text = environ.get(name) or str(otherwise)
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_HIGHEST_PORT))
+    if not is_number or int(text) > _HIGHEST_PORT:
+        raise ConfigInvalid(f"{name}: {clipped(repr(text), 100)} must be a port, 0 to 65535")
+    return int(text)
 
 
 def _webhook(environ: Mapping[str, str]) -> Webhook | None:

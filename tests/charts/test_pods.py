@@ -145,3 +145,15 @@ def test_the_operator_serves_the_one_namespace_that_the_values_name(render: Rend
     assert webhook["namespaceSelector"]["matchExpressions"][1:] == [
         {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["serving"]}
     ]
+
+
+def test_no_pod_has_the_variables_of_services(render: Render) -> None:
+    """The kubelet would set NUMALOCAL_WEBHOOK_PORT, and whatever else a Service may be called."""
+    pods = [
+        one if kind == "Pod" else one["spec"]["template"]
+        for (kind, _), one in rendered(render).items()
+        if kind in ("Pod", *KINDS.values())
+    ]
+
+    assert len(pods) == 3
+    assert all(one["spec"]["enableServiceLinks"] is False for one in pods)

@@ -31,9 +31,9 @@ def running_operator(
         "KUBECONFIG": str(folder / "kubeconfig"),
         "NUMALOCAL_LEASE_NAMESPACE": NAMESPACE,
         "NUMALOCAL_LEASE": OPERATOR,
-        "NUMALOCAL_ADDRESS": "127.0.0.1",
-        "NUMALOCAL_HEALTH_PORT": "0",
-        "NUMALOCAL_WEBHOOK_PORT": "0",
+        "NUMALOCAL_LISTEN_ADDRESS": "127.0.0.1",
+        "NUMALOCAL_LISTEN_HEALTH": "0",
+        "NUMALOCAL_LISTEN_WEBHOOK": "0",
         **variables,
     }
     with (folder / "log").open("ab") as log:

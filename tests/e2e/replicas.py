@@ -64,7 +64,7 @@ class Replica:
 
     def standing(self) -> str:
         """Ask whether it leads; empty where it does not answer."""
-        url = f"http://127.0.0.1:{self.environ['NUMALOCAL_HEALTH_PORT']}/healthz"
+        url = f"http://127.0.0.1:{self.environ['NUMALOCAL_LISTEN_HEALTH']}/healthz"
         with suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
             return str(answer.read().decode())
         return ""
@@ -81,7 +81,7 @@ class Replica:
         }
         body = json.dumps({"request": {"uid": "u", "object": pod}})
         context = ssl._create_unverified_context()
-        port = int(self.environ["NUMALOCAL_WEBHOOK_PORT"])
+        port = int(self.environ["NUMALOCAL_LISTEN_WEBHOOK"])
         connection = HTTPSConnection("127.0.0.1", port, timeout=5, context=context)
         try:
             connection.request("POST", "/mutate", body)
@@ -117,9 +117,9 @@ def replica(api: ApiServer, folder: Path, user: str) -> Iterator[Replica]:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(str(ROOT / one) for one in ("core", "operator")),
             "KUBECONFIG": str(kubeconfig),
-            "NUMALOCAL_ADDRESS": "127.0.0.1",
-            "NUMALOCAL_HEALTH_PORT": str(health),
-            "NUMALOCAL_WEBHOOK_PORT": str(webhook),
+            "NUMALOCAL_LISTEN_ADDRESS": "127.0.0.1",
+            "NUMALOCAL_LISTEN_HEALTH": str(health),
+            "NUMALOCAL_LISTEN_WEBHOOK": str(webhook),
             "NUMALOCAL_LEASE_NAMESPACE": NAMESPACE,
             "NUMALOCAL_LEASE": OPERATOR,
             **operating.webhook(),

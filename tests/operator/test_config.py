@@ -1,6 +1,13 @@
 import pytest
 
-from numalocal_operator.config import Config, Listening, Place, Webhook, from_environ
+from numalocal_operator.config import (
+    Config,
+    ConfigInvalid,
+    Listening,
+    Place,
+    Webhook,
+    from_environ,
+)
 
 
 def test_everything_has_a_default() -> None:
@@ -15,9 +22,9 @@ def test_every_variable_is_read() -> None:
         "NUMALOCAL_LOG_LEVEL": "debug",
         "NUMALOCAL_LEASE_NAMESPACE": "system",
         "NUMALOCAL_LEASE": "west-operator",
-        "NUMALOCAL_ADDRESS": "127.0.0.1",
-        "NUMALOCAL_HEALTH_PORT": "18080",
-        "NUMALOCAL_WEBHOOK_PORT": "0",
+        "NUMALOCAL_LISTEN_ADDRESS": "127.0.0.1",
+        "NUMALOCAL_LISTEN_HEALTH": "18080",
+        "NUMALOCAL_LISTEN_WEBHOOK": "0",
         "PATH": "/usr/bin",
     }
 
@@ -55,3 +62,33 @@ def test_the_webhook_is_served_where_the_chart_says_where() -> None:
 @pytest.mark.parametrize("name", ["NUMALOCAL_BINDER_IMAGE", "NUMALOCAL_LOG_LEVEL"])
 def test_an_empty_variable_is_an_absent_one(name: str) -> None:
     assert from_environ({name: ""}) == Config()
+
+
+def test_what_the_kubelet_says_of_services_is_not_for_us() -> None:
+    """It sets these for the Service numalocal-webhook, and for others that have such names."""
+    made: dict[str, str] = {}
+    for service in ("WEBHOOK", "LISTEN", "LEASE", "LISTEN_HEALTH"):
+        prefix = f"NUMALOCAL_{service}"
+        made |= {
+            f"{prefix}_PORT": "tcp://10.96.109.19:443",
+            f"{prefix}_PORT_443_TCP": "tcp://10.96.109.19:443",
+            f"{prefix}_PORT_443_TCP_ADDR": "10.96.109.19",
+            f"{prefix}_PORT_443_TCP_PORT": "443",
+            f"{prefix}_PORT_443_TCP_PROTO": "tcp",
+            f"{prefix}_SERVICE_HOST": "10.96.109.19",
+            f"{prefix}_SERVICE_PORT": "443",
+        }
+
+    assert from_environ(made) == Config()
+
+
+@pytest.mark.parametrize(
+    "text", ["tcp://10.96.109.19:443", "-1", "65536", "8e3", "9" * 5000, "\u0663"]
+)
+def test_a_port_of_no_sense_is_told_by_its_variable(text: str) -> None:
+    with pytest.raises(
+        ConfigInvalid, match=r"^NUMALOCAL_LISTEN_WEBHOOK: '.* must be a port"
+    ) as told:
+        from_environ({"NUMALOCAL_LISTEN_WEBHOOK": text})
+
+    assert len(str(told.value)) < 200

@@ -64,7 +64,7 @@ def test_without_an_api_server_it_lives_and_ends_in_order_when_told_to(
     nowhere: Path, number: signal.Signals
 ) -> None:
     port = free_port()
-    place = {"NUMALOCAL_ADDRESS": "127.0.0.1", "NUMALOCAL_HEALTH_PORT": str(port)}
+    place = {"NUMALOCAL_LISTEN_ADDRESS": "127.0.0.1", "NUMALOCAL_LISTEN_HEALTH": str(port)}
     with started(KUBECONFIG=str(nowhere), **place) as process:
         assert process.stderr is not None
         first = json.loads(process.stderr.readline())
@@ -109,3 +109,14 @@ def test_it_loads_no_models_of_the_client() -> None:
     )
 
     assert int(done.stdout) <= 5
+
+
+def test_a_variable_of_no_sense_is_a_sentence(nowhere: Path) -> None:
+    with started(KUBECONFIG=str(nowhere), NUMALOCAL_LISTEN_HEALTH="tcp://10.0.0.1:80") as process:
+        _, stderr = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert stderr == (
+        "numalocal-operator: NUMALOCAL_LISTEN_HEALTH: 'tcp://10.0.0.1:80' must be a port, "
+        "0 to 65535\n"
+    )
