@@ -128,13 +128,18 @@ class Workers:
         return self.status(name)
 
     def wait_verified(self, name: str) -> dict[str, Any]:
-        """Wait until the worker serves and its nodes have shown how; give its status."""
+        """Wait until the worker serves and its nodes have shown how; give its status.
+
+        A runtime that is too slow under emulation goes on without the agent now and then: the
+        engine's pod is then replaced, which takes as long as a start.
+        """
         self.wait_ready(name)
-        wait_for(
-            f"worker {name} verified",
-            lambda: all(one["verified"] for one in self.status(name)["placements"]),
-            timeout_s=60,
-        )
+
+        def verified() -> bool:
+            placements = self.status(name).get("placements", ())
+            return bool(placements) and all(one["verified"] for one in placements)
+
+        wait_for(f"worker {name} verified", verified, timeout_s=START_TIMEOUT_S)
         return self.status(name)
 
     def wait_condition(self, name: str, kind: str, reason: str) -> dict[str, Any]:
