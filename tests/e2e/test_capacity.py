@@ -58,7 +58,7 @@ def wrong(lab: Lab) -> Iterator[Workers]:
     """Give the worker `big`, whose memory no node has, and `typo`, which serves."""
     made = Workers(lab)
     made.create("big", memory={"perRank": "2Gi"})
-    made.create("typo")
+    made.create("typo", memory={"perRank": "64Mi"})  # beside the other, which asks for most
     yield made
     made.delete_all()
 
