@@ -34,12 +34,11 @@ COMPANIONS: Final = {SERVICE: "services", BUDGET: "poddisruptionbudgets"}
 
 _REFUSALS: Final = (400, 403, 422)
 """Statuses of a manifest that the API server will refuse again as it stands."""
-_PAGE: Final = 100
+_NODE_PAGE: Final = 100
 """Nodes in one answer: what a large one tells is 100 KB."""
-_PAGES: Final = {PODS: 500, PLURAL: 500}
-_METADATA_PAGE: Final = 500
+_PAGE: Final = 500
+"""Other objects, or what names them, in one answer."""
 _NAMING: Final = ("namespace", "name", "uid", "resourceVersion")
-_COMPANION_PAGE: Final = 500
 
 _MERGE: Final = "application/merge-patch+json"
 _METADATA: Final = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -69,20 +68,20 @@ class Cluster(Calls):
 
     def workers(self, namespace: str) -> Iterator[Raw]:
         """List all workers; an empty namespace means all."""
-        return self._pages(_path(PLURAL, namespace), limit=_PAGES[PLURAL])
+        return self._pages(_path(PLURAL, namespace), limit=_PAGE)
 
     def pods(self, namespace: str) -> Iterator[Raw]:
         """List all pods that are ours to look at; an empty namespace means all."""
         path = _path(PODS, namespace)
-        return self._pages(path, limit=_PAGES[PODS], labelSelector=SELECTOR)
+        return self._pages(path, limit=_PAGE, labelSelector=SELECTOR)
 
     def topologies(self) -> Iterator[Raw]:
         """List the NodeCpuTopology of all nodes; none where there is no such kind."""
-        return self._without_crd(self._pages(_path(names.TOPOLOGIES), limit=_PAGE))
+        return self._without_crd(self._pages(_path(names.TOPOLOGIES), limit=_NODE_PAGE))
 
     def nodes(self) -> Iterator[Raw]:
         """List all nodes."""
-        return self._pages(_path(NODES), limit=_PAGE)
+        return self._pages(_path(NODES), limit=_NODE_PAGE)
 
     def metadata(self, plural: str, namespace: str = "", selector: str = "") -> Iterator[Raw]:
         """List what names all objects of a kind, whatever their size.
@@ -91,7 +90,7 @@ class Cluster(Calls):
         """
         query = {"labelSelector": selector} if selector else {}
         path = _path(plural, namespace)
-        found = self._pages(path, accept=_METADATA, limit=_METADATA_PAGE, **query)
+        found = self._pages(path, accept=_METADATA, limit=_PAGE, **query)
         for one in self._without_crd(found):
             metadata = one["metadata"]
             yield {field: metadata[field] for field in _NAMING if field in metadata}
@@ -207,7 +206,7 @@ class Cluster(Calls):
     def companions(self, kind: str, namespace: str) -> Iterator[Raw]:
         """List the workers' objects of a kind; an empty namespace means all."""
         path = _path(COMPANIONS[kind], namespace)
-        return self._pages(path, limit=_COMPANION_PAGE, labelSelector=names.LABEL_WORKER)
+        return self._pages(path, limit=_PAGE, labelSelector=names.LABEL_WORKER)
 
     def companion(self, kind: str, namespace: str, name: str) -> Raw | None:
         """Read one; None where there is none."""
