@@ -22,10 +22,11 @@ from .node.scrapes import samples
 from .nodes import N0, N1, make_machine, write_sysfs
 from .waiting import until
 
+# Nobody here is to be registered twice, not even on a machine where all takes long.
 QUICK = supervisor.Timing(
     kubelet=presence.Timing(poll_s=0.005, answer_s=0.2, retry_first_s=0.01, retry_ceiling_s=0.02),
     pools=registration.Timing(
-        register_s=0.2, poll_s=0.005, patience_s=0.1, retry_first_s=0.01, retry_ceiling_s=0.02
+        register_s=3.0, poll_s=0.005, patience_s=10.0, retry_first_s=0.01, retry_ceiling_s=0.02
     ),
     runtime=nri.Timing(retry_first_s=0.01, retry_ceiling_s=0.02, poll_s=0.005),
     health_interval_s=0.01,
