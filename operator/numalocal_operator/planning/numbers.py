@@ -10,11 +10,15 @@ from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.observing.nodes import Node
 from numalocal_operator.observing.topologies import Offer, Told
 from numalocal_operator.planning.constraints import Constraints, constraints, obstacle
+from numalocal_operator.planning.shares import shared
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A node as its agent and its Node tell of it; `node` None = nothing is known of any."""
+    """A node as its agent and its Node tell of it; `node` None = nothing is known of any.
+
+    Of its memory `told` has what all its sets' pods can request at once.
+    """
 
     name: str
     told: Told
@@ -28,11 +32,7 @@ class Fleet:
     """
 
     def __init__(self, told: Mapping[str, Told], nodes: Mapping[str, Node] | None) -> None:
-        # A node may leave its object behind for a while, or be heard of after it.
-        self.sights: Sequence[Sight] = tuple(
-            Sight(name, one, None if nodes is None else nodes.get(name) or _absent(name))
-            for name, one in told.items()
-        )
+        self.sights: Sequence[Sight] = tuple(_sight(name, one, nodes) for name, one in told.items())
         self.verdicts: dict[Any, str] = {}
         """What `fit` has found, by what was asked."""
         self._known: dict[Constraints, Mapping[str, PoolNumbers]] = {}
@@ -75,8 +75,12 @@ class Fleet:
         return together(one.told.pools for one in self.sights)
 
 
-def _absent(name: str) -> Node:
-    return Node(name=name, ready=False)
+def _sight(name: str, told: Told, nodes: Mapping[str, Node] | None) -> Sight:
+    if nodes is None:
+        return Sight(name, told, None)
+    # A node may leave its object behind for a while, or be heard of after it.
+    node = nodes.get(name) or Node(name=name, ready=False)
+    return Sight(name, shared(told, node), node)
 
 
 def can_land(asked: Constraints, sight: Sight) -> bool:
