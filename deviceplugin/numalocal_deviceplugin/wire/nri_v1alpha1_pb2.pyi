@@ -24,6 +24,16 @@ class ContainerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONTAINER_PAUSED: _ClassVar[ContainerState]
     CONTAINER_RUNNING: _ClassVar[ContainerState]
     CONTAINER_STOPPED: _ClassVar[ContainerState]
+
+class MpolMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MPOL_DEFAULT: _ClassVar[MpolMode]
+    MPOL_PREFERRED: _ClassVar[MpolMode]
+    MPOL_BIND: _ClassVar[MpolMode]
+    MPOL_INTERLEAVE: _ClassVar[MpolMode]
+    MPOL_LOCAL: _ClassVar[MpolMode]
+    MPOL_PREFERRED_MANY: _ClassVar[MpolMode]
+    MPOL_WEIGHTED_INTERLEAVE: _ClassVar[MpolMode]
 UNKNOWN: Event
 STOP_POD_SANDBOX: Event
 REMOVE_POD_SANDBOX: Event
@@ -36,6 +46,13 @@ CONTAINER_CREATED: ContainerState
 CONTAINER_PAUSED: ContainerState
 CONTAINER_RUNNING: ContainerState
 CONTAINER_STOPPED: ContainerState
+MPOL_DEFAULT: MpolMode
+MPOL_PREFERRED: MpolMode
+MPOL_BIND: MpolMode
+MPOL_INTERLEAVE: MpolMode
+MPOL_LOCAL: MpolMode
+MPOL_PREFERRED_MANY: MpolMode
+MPOL_WEIGHTED_INTERLEAVE: MpolMode
 
 class Empty(_message.Message):
     __slots__ = ()
@@ -50,18 +67,20 @@ class RegisterPluginRequest(_message.Message):
     def __init__(self, plugin_name: _Optional[str] = ..., plugin_idx: _Optional[str] = ...) -> None: ...
 
 class ConfigureRequest(_message.Message):
-    __slots__ = ("config", "runtime_name", "runtime_version", "registration_timeout", "request_timeout")
+    __slots__ = ("config", "runtime_name", "runtime_version", "registration_timeout", "request_timeout", "nri_version")
     CONFIG_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_NAME_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_VERSION_FIELD_NUMBER: _ClassVar[int]
     REGISTRATION_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    NRI_VERSION_FIELD_NUMBER: _ClassVar[int]
     config: str
     runtime_name: str
     runtime_version: str
     registration_timeout: int
     request_timeout: int
-    def __init__(self, config: _Optional[str] = ..., runtime_name: _Optional[str] = ..., runtime_version: _Optional[str] = ..., registration_timeout: _Optional[int] = ..., request_timeout: _Optional[int] = ...) -> None: ...
+    nri_version: str
+    def __init__(self, config: _Optional[str] = ..., runtime_name: _Optional[str] = ..., runtime_version: _Optional[str] = ..., registration_timeout: _Optional[int] = ..., request_timeout: _Optional[int] = ..., nri_version: _Optional[str] = ...) -> None: ...
 
 class ConfigureResponse(_message.Message):
     __slots__ = ("events",)
@@ -257,10 +276,20 @@ class ContainerAdjustment(_message.Message):
     def __init__(self, env: _Optional[_Iterable[_Union[KeyValue, _Mapping]]] = ..., linux: _Optional[_Union[LinuxContainerAdjustment, _Mapping]] = ...) -> None: ...
 
 class LinuxContainerAdjustment(_message.Message):
-    __slots__ = ("resources",)
+    __slots__ = ("resources", "memory_policy")
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_POLICY_FIELD_NUMBER: _ClassVar[int]
     resources: LinuxResources
-    def __init__(self, resources: _Optional[_Union[LinuxResources, _Mapping]] = ...) -> None: ...
+    memory_policy: LinuxMemoryPolicy
+    def __init__(self, resources: _Optional[_Union[LinuxResources, _Mapping]] = ..., memory_policy: _Optional[_Union[LinuxMemoryPolicy, _Mapping]] = ...) -> None: ...
+
+class LinuxMemoryPolicy(_message.Message):
+    __slots__ = ("mode", "nodes")
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    mode: MpolMode
+    nodes: str
+    def __init__(self, mode: _Optional[_Union[MpolMode, str]] = ..., nodes: _Optional[str] = ...) -> None: ...
 
 class KeyValue(_message.Message):
     __slots__ = ("key", "value")
