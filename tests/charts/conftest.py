@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from lab import binaries
+from lab.choices import chosen
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "numalocal"
@@ -34,7 +35,7 @@ def helm() -> Helm:
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         command = [str(program), *map(str, arguments)]
         if arguments[0] in ("template", "lint"):
-            command.append(f"--kube-version={binaries.KUBERNETES}")
+            command.append(f"--kube-version={chosen(os.environ).release}")
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     return run

@@ -15,6 +15,7 @@ import yaml
 
 from lab import binaries
 from lab.api_server import ApiServer, serving
+from lab.choices import chosen
 from lab.commands import wait_for
 
 CHART = Path(__file__).parents[2] / "charts" / "numalocal"
@@ -66,7 +67,7 @@ def installed(folder: Path, flags: Sequence[str] = ()) -> Iterator[ApiServer]:
 def rendered() -> list[dict[str, Any]]:
     """Render the chart with its default values."""
     helm = binaries.found_helm(os.environ) or binaries.helm() / "helm"
-    about = [f"--namespace={NAMESPACE}", f"--kube-version={binaries.KUBERNETES}"]
+    about = [f"--namespace={NAMESPACE}", f"--kube-version={chosen(os.environ).release}"]
     command = [str(helm), "template", "numalocal", str(CHART), *about]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return [one for one in yaml.safe_load_all(done.stdout) if one]

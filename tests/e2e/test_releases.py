@@ -14,6 +14,7 @@ from kubernetes import client
 
 from lab import binaries
 from lab.api_server import ApiServer, serving
+from lab.choices import chosen
 from lab.commands import LabError, run, wait_for
 from nodeless import CHART, NAMESPACE, OPERATOR, named, token, topology
 from numalocal_operator.api.cluster import Cluster
@@ -253,7 +254,7 @@ def test_the_api_server_takes_all_that_the_values_can_add(
     values.write_text(EVERYTHING)
     helm("install", "numalocal", CHART)
 
-    version = f"--kube-version={binaries.KUBERNETES}"
+    version = f"--kube-version={chosen(os.environ).release}"
     shown = helm("template", "numalocal", CHART, f"--values={values}", version)
 
     command = ["apply", "--server-side", "--force-conflicts", "--dry-run=server"]

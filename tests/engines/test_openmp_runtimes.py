@@ -1,10 +1,12 @@
 """libgomp, LLVM's libomp and Intel's libiomp5 do what they are told, each in its own words."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lab import bare, binaries, packages
+from lab.choices import chosen
 from lab.node_image import node_image
 
 from .conftest import POOLS, ROOT, Start
@@ -78,7 +80,8 @@ def test_threads_hold_the_highest_sibling_of_each_core_on_two_numa_nodes(
     files: dict[str, Path], tmp_path: Path
 ) -> None:
     packages.require()
-    image = node_image(binaries.kubernetes())
+    choices = chosen(os.environ)
+    image = node_image(binaries.kubernetes(choices.kubernetes), choices.runtime)
 
     printed = bare.run_script(image, [*LAB_SHAPE], SCRIPT, files, tmp_path).splitlines()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab import base_image, binaries, images
+from lab import base_image, binaries, golang, images
 from lab.node_image import FILES
 
 ROOT = Path(__file__).parents[2]
@@ -43,15 +43,18 @@ def test_every_source_exists() -> None:
     assert [one for one in images.SOURCES if not (ROOT / one).exists()] == []
 
 
-def test_the_go_module_names_the_version_that_is_reported() -> None:
-    module = (binaries.SOURCE / "go.mod").read_text()
+@pytest.mark.parametrize(("version", "release"), binaries.RELEASES.items())
+def test_the_go_module_names_the_version_that_is_reported(version: str, release: str) -> None:
+    module = (binaries.SOURCE / version / "go.mod").read_text()
 
-    assert f"k8s.io/kubernetes {binaries.KUBERNETES}\n" in module
+    assert release.startswith(f"v{version}.")
+    assert f"k8s.io/kubernetes {release}\n" in module
 
 
-def test_every_staging_module_is_the_one_of_that_version() -> None:
-    staging = binaries.KUBERNETES.replace("v1.", "v0.", 1)
-    module = (binaries.SOURCE / "go.mod").read_text()
+@pytest.mark.parametrize(("version", "release"), binaries.RELEASES.items())
+def test_every_staging_module_is_the_one_of_that_version(version: str, release: str) -> None:
+    staging = release.replace("v1.", "v0.", 1)
+    module = (binaries.SOURCE / version / "go.mod").read_text()
 
     replaced = re.findall(r"^replace (\S+) => (\S+) (\S+)$", module, re.MULTILINE)
 
@@ -74,10 +77,11 @@ def test_every_component_is_known_to_the_binary() -> None:
     ],
 )
 def test_the_version_of_go_is_read(said: str, minor: int) -> None:
-    assert binaries._minor(said) == minor
+    assert golang._minor(said) == minor
 
 
 def test_no_secret_is_part_of_the_nodes_image() -> None:
-    held = [path for path in FILES.rglob("*") if path.suffix in {".key", ".crt", ".kubeconfig"}]
+    every = FILES.parent.rglob("*")
+    held = [path for path in every if path.suffix in {".key", ".crt", ".kubeconfig"}]
 
     assert held == []

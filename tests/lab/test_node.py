@@ -4,14 +4,12 @@ import io
 import json
 import re
 import tarfile
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from lab import control_plane, network
 from lab.certificates import Authority
-from lab.images import PAUSE
 from lab.node import Shell, config_disk
 from lab.node_image import FILES
 
@@ -76,15 +74,6 @@ def test_commands_share_one_connection_and_never_open_it_themselves(tmp_path: Pa
     assert f"ControlPath={tmp_path}/ssh" in command
     assert not any(word.startswith(("ControlMaster", "ControlPersist")) for word in command)
     assert command[command.index("-F") + 1] == "none"
-
-
-def test_the_runtime_has_nri_on_systemd_cgroups_and_our_pause_image() -> None:
-    plugins = tomllib.loads(text("containerd/config.toml"))["plugins"]
-    runtime = plugins["io.containerd.grpc.v1.cri"]
-
-    assert plugins["io.containerd.nri.v1.nri"] == {"disable": False}
-    assert runtime["sandbox_image"] == PAUSE
-    assert runtime["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
 
 
 def test_the_kubelet_pins_nothing_itself() -> None:

@@ -6,7 +6,9 @@ emulation with any NUMA shape.  Everything it needs is built or installed once a
 
     commands, processes, packages         run things; say clearly what failed
     artifacts                             the cache
-    binaries, node_image                  what is built: Kubernetes and helm, the node's disk
+    choices                               which versions, which machine
+    golang, binaries, runtimes            built of Go modules: Kubernetes, helm, containerd, runc
+    node_image                            the node's disk
     buildah, base_image, images           the container images
     image_store                           containerd's store with the images, as a disk
     network, certificates, control_plane  what runs on this side

@@ -11,6 +11,7 @@ from typing import Any
 
 from lab import binaries, control_plane
 from lab.certificates import Authority
+from lab.choices import chosen
 from lab.commands import run, wait_for
 from lab.processes import Processes
 
@@ -52,7 +53,7 @@ class ApiServer:
 @contextmanager
 def serving(folder: Path, flags: Sequence[str] = ()) -> Iterator[ApiServer]:
     """Start both with an empty store, and end them; `flags` are more of the API server's."""
-    programs = binaries.kubernetes()
+    programs = binaries.kubernetes(chosen(os.environ).kubernetes)
     authority = control_plane.certificates(folder / "pki")
     client, peer, port = _free_ports(3)
     processes = Processes(folder / "run")

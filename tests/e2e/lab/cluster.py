@@ -1,5 +1,6 @@
 """The whole lab: build, up, down."""
 
+import os
 import shutil
 import signal
 import socket
@@ -11,12 +12,13 @@ from pathlib import Path
 from lab import binaries, control_plane, images, network, packages
 from lab import node as machine
 from lab.artifacts import cache, exclusive
+from lab.choices import Choices, chosen
 from lab.commands import LabError, step, wait_for
 from lab.handle import Lab
 from lab.image_store import image_store
 from lab.node_image import node_image
 from lab.processes import Processes
-from lab.shape import TWO_NODES, Shape
+from lab.shape import Shape
 
 __all__ = ["Lab", "boot_again", "build", "down", "running", "up"]
 
@@ -34,15 +36,18 @@ class Built:
     images: Path
 
 
-def build() -> Built:
-    """Build what the cache does not have; minutes where it is empty, else nothing.
+def build(choices: Choices | None = None) -> Built:
+    """Build what the cache does not have of what is chosen; minutes where it is empty.
+
+    Without choices they are the environment's.
 
     Raises:
         LabError: naming what failed and what it said.
     """
+    choices = choices or chosen(os.environ)
     packages.require()
-    programs = binaries.kubernetes()
-    node = node_image(programs)
+    programs = binaries.kubernetes(choices.kubernetes)
+    node = node_image(programs, choices.runtime)
     archives = [images.pause_image(), *images.project_images()]
     return Built(
         kubernetes=programs,
@@ -59,24 +64,25 @@ def running() -> Lab | None:
     return Lab(state) if whole and (state / "ready").exists() else None
 
 
-def up(shape: Shape = TWO_NODES) -> Lab:
-    """Start the lab, or give the one that runs with this shape and today's builds.
+def up(choices: Choices | None = None) -> Lab:
+    """Start the lab, or give the one that runs with these choices and today's builds.
 
     What is left of a lab that has died is removed first.
 
     Raises:
         LabError: naming the step that failed and where its log is.
     """
-    built = build()
+    choices = choices or chosen(os.environ)
+    built = build(choices)
     with exclusive("lab"):
         lab = running()
-        made_of = f"{shape} {built}"
+        made_of = f"{choices.shape} {built}"
         if lab is not None and (lab.state / "ready").read_text() == made_of:
             return lab
         _down()
         lab = Lab(_state())
         try:
-            _start(lab, shape, built)
+            _start(lab, choices.shape, built)
         except BaseException:
             print(f"lab: logs are in {lab.state / 'run'}", file=sys.stderr)
             raise

@@ -30,7 +30,8 @@ def image_store(root: Path, archives: Sequence[Path]) -> Path:
     """Give the disk with the archives imported, by the containerd of the node's root archive."""
     made_of = (root.parent.name, *(archive.parent.name for archive in archives))
     digest = key(*made_of, Path(__file__))
-    return artifact("store", digest, lambda folder: _build(folder, root, archives)) / "images.raw"
+    name = f"store-{root.parent.name.rpartition('-')[0].removeprefix('node-')}"
+    return artifact(name, digest, lambda folder: _build(folder, root, archives)) / "images.raw"
 
 
 def _build(folder: Path, root: Path, archives: Sequence[Path]) -> None:

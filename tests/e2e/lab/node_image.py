@@ -1,10 +1,12 @@
-"""The node's disk, kernel and initrd: Debian with systemd, containerd and our kubelet."""
+"""The node's disk, kernel and initrd: Debian with systemd, a container runtime and our kubelet."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.artifacts import artifact, key
 from lab.commands import LabError, run
+from lab.runtimes import Runtime
 
 FILES = Path(__file__).parent / "node" / "files"
 SUITE = "trixie"
@@ -19,8 +21,6 @@ _PACKAGES = (
     "iproute2",
     "nftables",
     "openssh-server",
-    "containerd",
-    "runc",
     "containernetworking-plugins",
     "libgomp1",
     "python3-psutil",
@@ -40,29 +40,36 @@ _MASKED = (
 )
 
 
-def node_image(programs: Path) -> Path:
-    """Give the folder with `disk.raw`, `root.tar` (the same files), `vmlinuz` and `initrd`."""
-    digest = key(FILES, programs.name, Path(__file__))
-    return artifact("node", digest, lambda folder: _build(folder, programs))
+def node_image(kubernetes: Path, runtime: Runtime) -> Path:
+    """Give the folder with `disk.raw`, `root.tar` (the same files), `vmlinuz` and `initrd`.
+
+    There is one for each version of Kubernetes and of the runtime.
+    """
+    programs = runtime.programs()
+    made_of = (kubernetes.name, *(one.name for one in programs))
+    digest = key(FILES, runtime.files, *made_of, Path(__file__))
+    name = f"node-{runtime.name}-{kubernetes.name.rpartition('-')[0]}"
+    return artifact(name, digest, lambda folder: _build(folder, kubernetes, runtime, programs))
 
 
-def _build(folder: Path, programs: Path) -> None:
+def _build(folder: Path, kubernetes: Path, runtime: Runtime, programs: Sequence[Path]) -> None:
     root = folder / "root"
     tar = folder / "root.tar"
     run(
         [
             "mmdebstrap",
             "--variant=minbase",
-            f"--include={','.join(_PACKAGES)}",
+            f"--include={','.join((*_PACKAGES, *runtime.packages))}",
             # Documentation and locales only slow the disk down.
             "--dpkgopt=path-exclude=/usr/share/doc/*",
             "--dpkgopt=path-exclude=/usr/share/man/*",
             "--dpkgopt=path-exclude=/usr/share/locale/*",
-            f"--customize-hook=copy-in {FILES}/etc /",
+            f"--customize-hook=copy-in {FILES}/etc {runtime.files}/etc /",
+            *(f'--customize-hook=install {one}/* "$1"/usr/local/bin' for one in programs),
             f'--customize-hook=chroot "$1" systemctl enable {" ".join(_UNITS)}',
             f'--customize-hook=chroot "$1" systemctl mask {" ".join(_MASKED)}',
             '--customize-hook=rm -f "$1"/etc/ssh/ssh_host_*',
-            f'--customize-hook=install {programs}/kubernetes "$1"/usr/local/bin/kubelet',
+            f'--customize-hook=install {kubernetes}/kubernetes "$1"/usr/local/bin/kubelet',
             '--customize-hook=ln "$1"/usr/local/bin/kubelet "$1"/usr/local/bin/kube-proxy',
             '--customize-hook=mkdir -p "$1"/root/.ssh',
             SUITE,

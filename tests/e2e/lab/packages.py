@@ -1,8 +1,9 @@
-"""What must be installed on this machine: looked for as programs, installed as Debian packages."""
+"""What must be installed on this machine: programs and headers, from Debian packages."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from lab.commands import LabError, run, step
 
@@ -17,6 +18,8 @@ _PACKAGE_OF = {
     "ssh": "openssh-client",
     "openssl": "openssl",
     "gcc": "gcc libc6-dev",
+    "pkg-config": "pkg-config",
+    "/usr/include/seccomp.h": "libseccomp-dev",
 }
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
@@ -30,7 +33,7 @@ def require(*programs: str) -> None:
     if os.geteuid() != 0:
         raise LabError("the lab needs root for network namespaces and images: run it with sudo")
     os.environ["PATH"] = _PATH
-    missing = lacking(shutil.which, programs or tuple(_PACKAGE_OF))
+    missing = lacking(_found, programs or tuple(_PACKAGE_OF))
     if not missing:
         return
     if not shutil.which("apt-get"):
@@ -44,8 +47,13 @@ def require(*programs: str) -> None:
 
 
 def lacking(
-    which: Callable[[str], str | None], programs: Iterable[str] = tuple(_PACKAGE_OF)
+    found: Callable[[str], object], programs: Iterable[str] = tuple(_PACKAGE_OF)
 ) -> list[str]:
-    """Name the packages of the programs that `which` does not find, sorted."""
-    named = (_PACKAGE_OF[program] for program in programs if not which(program))
+    """Name the packages of the programs and headers that are not `found`, sorted."""
+    named = (_PACKAGE_OF[program] for program in programs if not found(program))
     return sorted({package for names in named for package in names.split()})
+
+
+def _found(name: str) -> bool:
+    """Look for a program on PATH, or for a header where it is."""
+    return Path(name).exists() if name.endswith(".h") else shutil.which(name) is not None
