@@ -25,6 +25,17 @@ class Phase(Enum):
     LOST = "lost"
 
 
+class RequiredPlugins(Enum):
+    """Whether the container runtime refuses a container whose pod requires a plugin that is away.
+
+    It is seen at the first creation of a container, and only of a runtime with NRI 0.12.
+    """
+
+    UNKNOWN = "Unknown"
+    ENFORCED = "Enforced"
+    NOT_ENFORCED = "NotEnforced"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """The container runtime; `name` and `version` are what it says, empty before it did."""
@@ -33,6 +44,7 @@ class Runtime:
     lost_at_s: float = 0.0
     name: str = ""
     version: str = ""
+    required_plugins: RequiredPlugins = RequiredPlugins.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

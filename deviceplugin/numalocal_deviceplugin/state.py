@@ -21,6 +21,7 @@ from numalocal_deviceplugin.settling import Listing, contested, is_whole, settle
 from numalocal_deviceplugin.snapshot import (
     Facts,
     Phase,
+    RequiredPlugins,
     Runtime,
     Settings,
     Snapshot,
@@ -135,15 +136,25 @@ class State:
     def runtime_synchronized(self, name: str, version: str) -> None:
         """From now on new containers are bound."""
         with self._changed:
-            self._take(runtime=Runtime(phase=Phase.SYNCHRONIZED, name=name, version=version))
+            runtime = replace(self._facts.runtime, phase=Phase.SYNCHRONIZED)
+            self._take(runtime=replace(runtime, name=name, version=version))
 
     def runtime_lost(self) -> None:
-        """From now on new containers are not bound; the grace begins."""
+        """From now on new containers are not bound; the grace begins.
+
+        It may come back with another configuration.
+        """
         with self._changed:
-            runtime = self._facts.runtime
-            if runtime.phase is Phase.SYNCHRONIZED:
-                lost_at_s = self._clock()
-                self._take(runtime=replace(runtime, phase=Phase.LOST, lost_at_s=lost_at_s))
+            was = self._facts.runtime
+            if was.phase is Phase.SYNCHRONIZED:
+                lost = Runtime(phase=Phase.LOST, lost_at_s=self._clock())
+                self._take(runtime=replace(lost, name=was.name, version=was.version))
+
+    def runtime_validates(self, enforced: bool) -> None:  # noqa: FBT001 - of one word
+        """Take whether the runtime refuses a container while a plugin that it requires is away."""
+        with self._changed:
+            seen = RequiredPlugins.ENFORCED if enforced else RequiredPlugins.NOT_ENFORCED
+            self._take(runtime=replace(self._facts.runtime, required_plugins=seen))
 
     def rebuild(self, pods: Iterable[Pod], containers: Iterable[tuple[Pod, Container]]) -> Snapshot:
         """Take the runtime's full list in place of all that is known of pods and containers."""

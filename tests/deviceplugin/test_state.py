@@ -15,7 +15,7 @@ from numalocal_deviceplugin.correcting import corrections
 from numalocal_deviceplugin.errors import BindingRefused, CpusHeld
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.refusals import Reason, Refusal
-from numalocal_deviceplugin.snapshot import Settings, Snapshot
+from numalocal_deviceplugin.snapshot import RequiredPlugins, Settings, Snapshot
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 
@@ -69,6 +69,18 @@ class TestGiving:
 
         assert state.snapshot().gives
         assert state.snapshot().facts.runtime.version == "2.4.2"
+
+    def test_a_runtime_that_was_away_may_have_another_configuration(self) -> None:
+        state = make_state(synchronized=False)
+
+        state.runtime_validates(enforced=True)  # of a container right after the runtime's list
+        state.runtime_synchronized("containerd", "2.4.2")
+        seen = state.snapshot().facts.runtime
+        state.runtime_lost()
+        lost = state.snapshot().facts.runtime
+
+        assert (seen.required_plugins, seen.name) == (RequiredPlugins.ENFORCED, "containerd")
+        assert (lost.required_plugins, lost.name) == (RequiredPlugins.UNKNOWN, "containerd")
 
     def test_waits_out_a_restart_of_the_runtime_but_not_its_absence(self) -> None:
         state, clock = clocked()

@@ -6,10 +6,16 @@ from typing import Final
 from numalocal.problems import escaped
 from numalocal_deviceplugin.node.http import Response
 from numalocal_deviceplugin.refusals import NOTHING_IS_GIVEN, Reason
-from numalocal_deviceplugin.snapshot import Phase, Snapshot
+from numalocal_deviceplugin.snapshot import RequiredPlugins, Snapshot
 
 PATIENCE_S: Final = 60.0
 """How long after the start it may take until kubelet and container runtime have answered."""
+
+_VALIDATOR: Final = {
+    RequiredPlugins.UNKNOWN: "unknown; it is seen when a container is created, with NRI 0.12",
+    RequiredPlugins.ENFORCED: "on: no container of ours is created while the agent is away",
+    RequiredPlugins.NOT_ENFORCED: "off: a container of ours starts unbound while the agent is away",
+}
 
 _UNDECIDED: Final = frozenset({Reason.POLICY_UNKNOWN, Reason.RUNTIME_AWAY, Reason.NOT_REGISTERED})
 """What every start begins with."""
@@ -45,11 +51,7 @@ def _runtime(now: Snapshot) -> Iterable[str]:
     runtime = now.facts.runtime
     known = f"{runtime.name} {runtime.version}".strip() or "unknown"
     yield f"container runtime: {known}, {runtime.phase.value}"
-    if runtime.phase is not Phase.NEVER_SEEN:
-        yield (
-            "default validator: unknown, as NRI does not tell whether the runtime refuses a "
-            "container of ours while we are away"
-        )
+    yield f"default validator: {_VALIDATOR[runtime.required_plugins]}"
 
 
 def _text(lines: Iterable[str]) -> bytes:

@@ -35,6 +35,7 @@ class Errand:
         return {
             f"{SERVICE}/Configure": self.configure,
             f"{SERVICE}/Synchronize": self.synchronize,
+            f"{SERVICE}/RemovePodSandbox": self.nothing,
             f"{SERVICE}/StateChange": self.nothing,
             f"{SERVICE}/Shutdown": self.nothing,
         }

@@ -34,6 +34,8 @@ EVENTS: Final = (
     nri.STOP_CONTAINER,
     nri.REMOVE_CONTAINER,
 )
+_VALIDATOR: Final = "default-validator"
+"""The plugin built into runtimes that refuses a container whose pod requires one that is away."""
 LOOKUP_LIMIT_S: Final = 1.0
 """Longest wait for the kubelet; the runtime's own limit is 2 s, after which it starts unbound."""
 _MOST_LISTED_BYTES: Final = 64 << 20
@@ -67,20 +69,28 @@ class Plugin:
             "UpdateContainer": self.update_container,
             "StopContainer": self.stop_container,
             "RemoveContainer": self.remove_container,
+            "StopPodSandbox": self.sandbox_gone,
+            "RemovePodSandbox": self.sandbox_gone,
             "StateChange": self.state_change,
+            "ValidateContainerAdjustment": self.validate,
             "Shutdown": self.shutdown,
         }
         return {f"{SERVICE}/{name}": handler for name, handler in handlers.items()}
 
     def configure(self, payload: bytes, _budget_s: float) -> bytes:
-        """Subscribe to the events that the agent needs."""
+        """Subscribe to the events that the agent needs.
+
+        A runtime turns a plugin away that asks for an event which it does not know, so what came
+        with NRI 0.10 is asked of those that tell the version of theirs, which came with 0.12.
+        """
         request = nri.ConfigureRequest.FromString(payload)
         self.runtime = request.runtime_name, request.runtime_version
         log.info(
             "runtime configured us",
             extra={"runtime": request.runtime_name, "version": request.runtime_version},
         )
-        events = sum(1 << (event - 1) for event in EVENTS)
+        newer = [nri.VALIDATE_CONTAINER_ADJUSTMENT] if request.nri_version else []
+        events = sum(1 << (event - 1) for event in (*EVENTS, *newer))
         return nri.ConfigureResponse(events=events).SerializeToString()
 
     def synchronize(self, payload: bytes, _budget_s: float) -> bytes:
@@ -170,6 +180,18 @@ class Plugin:
         request = nri.RemoveContainerRequest.FromString(payload)
         self._state.stopped(messages.uid(request.pod), request.container.id)
         return nri.RemoveContainerResponse().SerializeToString()
+
+    def sandbox_gone(self, payload: bytes, _budget_s: float) -> bytes:
+        """Forget a pod; both requests have the pod alone."""
+        request = nri.StopPodSandboxRequest.FromString(payload)
+        self._state.gone(messages.pod(request.pod))
+        return nri.StopPodSandboxResponse().SerializeToString()
+
+    def validate(self, payload: bytes, _budget_s: float) -> bytes:
+        """Object to nothing, and see whether the runtime refuses what we are away for."""
+        request = nri.ValidateContainerAdjustmentRequest.FromString(payload)
+        self._state.runtime_validates(any(one.name == _VALIDATOR for one in request.plugins))
+        return nri.ValidateContainerAdjustmentResponse().SerializeToString()
 
     def state_change(self, payload: bytes, _budget_s: float) -> bytes:
         """Take events that have no method of their own; of others than these we hear nothing."""

@@ -147,8 +147,7 @@ class ModelRuntime:
             if container.sandbox is one and container.live:
                 self.stop(container)
         one.stopped = True
-        event = nri.StateChangeEvent(event=nri.STOP_POD_SANDBOX, pod=one.message())
-        self._event("state_change", event, one)
+        self._gone(one, nri.STOP_POD_SANDBOX)
 
     def remove_sandbox(self, one: Sandbox) -> None:
         if not one.stopped:
@@ -156,8 +155,7 @@ class ModelRuntime:
         for container in [each for each in self.containers if each.sandbox is one]:
             self.remove(container)
         self.sandboxes.remove(one)
-        event = nri.StateChangeEvent(event=nri.REMOVE_POD_SANDBOX, pod=one.message())
-        self._event("state_change", event, one)
+        self._gone(one, nri.REMOVE_POD_SANDBOX)
 
     def deliver(self) -> None:
         """Deliver what was held back."""
@@ -198,6 +196,13 @@ class ModelRuntime:
         return nri.SynchronizeRequest(
             pods=pods[part::parts], containers=containers[part::parts], more=part < parts - 1
         )
+
+    def _gone(self, one: Sandbox, event: nri.Event) -> None:
+        if self.by_name:
+            self._event("sandbox_gone", nri.StopPodSandboxRequest(pod=one.message()), one)
+        else:
+            told = nri.StateChangeEvent(event=event, pod=one.message())
+            self._event("state_change", told, one)
 
     def _event(self, method: str, message: Message, stops: Sandbox | None = None) -> None:
         if self.plugin is None:

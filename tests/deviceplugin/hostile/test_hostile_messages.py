@@ -68,6 +68,10 @@ def asked(random: Random) -> tuple[str, bytes]:
         "update_container": update,
         "stop_container": nri.StopContainerRequest(pod=pod, container=container),
         "remove_container": nri.RemoveContainerRequest(pod=pod, container=container),
+        "sandbox_gone": nri.StopPodSandboxRequest(pod=pod),
+        "validate": nri.ValidateContainerAdjustmentRequest(
+            plugins=[nri.PluginInstance(name=random.choice(spoiling.TEXTS))]
+        ),
         "state_change": nri.StateChangeEvent(
             event=random.choice((2, 3, 4, 10, 11, 99)),  # type: ignore[arg-type]
             pod=pod,

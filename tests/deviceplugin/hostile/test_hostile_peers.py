@@ -38,7 +38,9 @@ METHODS = {
     "update_container": "UpdateContainer",
     "stop_container": "StopContainer",
     "remove_container": "RemoveContainer",
+    "sandbox_gone": "StopPodSandbox",
     "state_change": "StateChange",
+    "validate": "ValidateContainerAdjustment",
     "shutdown": "Shutdown",
 }
 

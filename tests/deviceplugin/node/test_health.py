@@ -33,6 +33,15 @@ def test_an_agent_that_serves_is_ready(state: State) -> None:
     assert len(text) == 3
 
 
+@pytest.mark.parametrize(("enforced", "said"), [(True, "on: "), (False, "off: ")])
+def test_whether_the_runtime_refuses_without_us_is_told_once_it_is_seen(
+    state: State, *, enforced: bool, said: str
+) -> None:
+    state.runtime_validates(enforced)
+
+    assert lines(state)[1][2].startswith(f"default validator: {said}")
+
+
 @pytest.mark.parametrize(
     "state",
     [

@@ -10,7 +10,7 @@ from numalocal_deviceplugin.errors import BindingRefused, CpusHeld, DevicesUnkno
 from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.runtime import messages
 from numalocal_deviceplugin.runtime.plugin import SERVICE, Plugin
-from numalocal_deviceplugin.snapshot import Settings
+from numalocal_deviceplugin.snapshot import RequiredPlugins, Settings
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
@@ -130,6 +130,35 @@ def test_configure_subscribes_to_six_events(plugin: Plugin) -> None:
 
     # Sandboxes: STOP, REMOVE.  Containers: CREATE, UPDATE, STOP, REMOVE.
     assert answer.events == 1 << 1 | 1 << 2 | 1 << 3 | 1 << 7 | 1 << 9 | 1 << 10
+
+
+def test_only_a_runtime_that_knows_it_is_asked_for_the_validation(plugin: Plugin) -> None:
+    older = plugin.configure(nri.ConfigureRequest().SerializeToString(), BUDGET_S)
+    newer = plugin.configure(
+        nri.ConfigureRequest(nri_version="v0.12.3").SerializeToString(), BUDGET_S
+    )
+
+    events = [nri.ConfigureResponse.FromString(one).events for one in (older, newer)]
+    assert events[1] ^ events[0] == 1 << 13
+
+
+@pytest.mark.parametrize(
+    ("plugins", "seen"),
+    [
+        (["numalocal"], RequiredPlugins.NOT_ENFORCED),
+        (["default-validator", "numalocal"], RequiredPlugins.ENFORCED),
+        (["default-validator-like", "numalocal"], RequiredPlugins.NOT_ENFORCED),
+        ([], RequiredPlugins.NOT_ENFORCED),
+    ],
+)
+def test_the_validator_is_seen_among_the_plugins_that_were_asked(
+    plugin: Plugin, state: State, plugins: list[str], seen: RequiredPlugins
+) -> None:
+    listed = [nri.PluginInstance(name=one, index="10") for one in plugins]
+    request = nri.ValidateContainerAdjustmentRequest(plugins=listed)
+
+    assert plugin.validate(request.SerializeToString(), BUDGET_S) == b""
+    assert state.snapshot().facts.runtime.required_plugins is seen
 
 
 def test_a_worker_is_born_on_its_cpus_with_its_environment(plugin: Plugin) -> None:
@@ -404,6 +433,16 @@ class TestNoCpuIsGivenTwice:
 
         change = nri.StateChangeEvent(event=event, pod=POD)
         plugin.state_change(change.SerializeToString(), BUDGET_S)
+
+        late = create(plugin, container("late", pod="p2", assignment=ASSIGNED), OTHER_POD)
+        assert late.linux.resources.cpu.cpus == "2-3"
+
+    @pytest.mark.parametrize("method", ["StopPodSandbox", "RemovePodSandbox"])
+    def test_until_a_newer_runtime_says_so(self, plugin: Plugin, method: str) -> None:
+        create(plugin, container("engine", assignment=ASSIGNED))
+
+        request = nri.StopPodSandboxRequest(pod=POD).SerializeToString()
+        assert plugin.methods()[f"{SERVICE}/{method}"](request, BUDGET_S) == b""
 
         late = create(plugin, container("late", pod="p2", assignment=ASSIGNED), OTHER_POD)
         assert late.linux.resources.cpu.cpus == "2-3"
