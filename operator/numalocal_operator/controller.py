@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from numalocal_operator.api.answers import TROUBLE
-from numalocal_operator.api.connection import NotLeading
+from numalocal_operator.api.gate import NotLeading
 from numalocal_operator.observing.topologies import Pods
 from numalocal_operator.reconcile import Rounds, reconcile
 from numalocal_operator.sweeping import Sweep

@@ -14,7 +14,7 @@ from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.accompanying import accompany
 from numalocal_operator.api.answers import TROUBLE
 from numalocal_operator.api.cluster import Cluster, Raw
-from numalocal_operator.api.connection import NotLeading
+from numalocal_operator.api.gate import NotLeading
 from numalocal_operator.applying import TAKEN_RETRY_S, Done, Hands, Make, carry_out
 from numalocal_operator.config import Config
 from numalocal_operator.observing.observed import ObservedPod

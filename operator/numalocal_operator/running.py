@@ -17,7 +17,8 @@ import kopf
 from numalocal_operator.annotated import injected as annotated
 from numalocal_operator.annotated.injected import Injected
 from numalocal_operator.api.cluster import Cluster
-from numalocal_operator.api.connection import Connection, Gate, connect
+from numalocal_operator.api.connection import Connection, connect
+from numalocal_operator.api.gate import Gate
 from numalocal_operator.api.lease import Lease
 from numalocal_operator.config import Config
 from numalocal_operator.controller import Controller

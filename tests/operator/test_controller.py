@@ -9,7 +9,7 @@ import pytest
 from kubernetes import client
 
 from numalocal.worker.spec import parse_worker
-from numalocal_operator.api import connection
+from numalocal_operator.api import gate as gates
 from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.controller import NODES_S, ROUNDS, Controller
 from numalocal_operator.observing.companions import BUDGET, SERVICE
@@ -321,7 +321,7 @@ def test_a_round_that_may_not_write_says_nothing_and_comes_again(
     settings.host = api.url
     api.put(WORKERS, raw_worker())
     with client.ApiClient(settings) as api_client:
-        connection.guard(api_client, connection.Gate(lambda: may[0]))
+        gates.guard(api_client, gates.Gate(lambda: may[0]))
         scene = Scene(Cluster(api_client))
         scene.store.put_worker(raw_worker())
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numalocal_operator.api.connection import Gate
+from numalocal_operator.api.gate import Gate
 from numalocal_operator.api.lease import Lease
 from numalocal_operator.leading import Leader
 

@@ -16,7 +16,7 @@ from numalocal.worker.admission import asks
 from numalocal_operator.annotated import bound
 from numalocal_operator.annotated.bound import Condition
 from numalocal_operator.api.cluster import Cluster
-from numalocal_operator.api.connection import NotLeading
+from numalocal_operator.api.gate import NotLeading
 from numalocal_operator.observing.observed import ObservedPod, observe
 from numalocal_operator.observing.topologies import Pods, Topologies
 

@@ -1,21 +1,18 @@
-"""The connection to the API server, and the gate before it that only a leader's writes pass."""
+"""The connection to the API server: one call of it, tried once, with plain mappings."""
 
 import json
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
-from urllib3 import BaseHTTPResponse, Timeout
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import Timeout
+from urllib3.connection import HTTPConnection
 
-from numalocal.errors import NumalocalError
+from numalocal_operator.api.gate import Gate, guard
 
 UNSENT_MS: Final = 4000
 """When the kernel throws away what a peer has not acknowledged: a write that the network holds back
@@ -27,54 +24,8 @@ LOGIN_S: Final = 30.0
 """How old the token may be that a call carries: it is replaced minutes before it expires."""
 JSON: Final = "application/json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"
-_CHUNK: Final = 1 << 16
 _WELL: Final = range(200, 300)
 _UNAUTHORIZED: Final = 401
-_READS: Final = ("GET", "HEAD", "OPTIONS")
-
-
-class NotLeading(NumalocalError):
-    """A write that was not sent: another replica leads, or may soon."""
-
-
-class Gate:
-    """Lets requests that change something out while it is open, and counts those without answer."""
-
-    def __init__(self, is_open: Callable[[], bool] = lambda: True) -> None:
-        self._is_open = is_open
-        self._out = 0
-        self._changed = threading.Condition()
-
-    def check(self, method: str) -> None:
-        """Let a request pass.
-
-        Raises:
-            NotLeading: where it would change something, and the gate is closed.
-        """
-        if method not in _READS and not self._is_open():
-            raise NotLeading("another replica leads: nothing was written")
-
-    @contextmanager
-    def passing(self, method: str) -> Iterator[None]:
-        """Count a request that changes something until it has its answer."""
-        if method in _READS:
-            yield
-            return
-        self._count(1)
-        try:
-            yield
-        finally:
-            self._count(-1)
-
-    def emptied(self, timeout_s: float) -> bool:
-        """Wait until every request that is out has its answer; False where one has none yet."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._out == 0, timeout_s)
-
-    def _count(self, step: int) -> None:
-        with self._changed:
-            self._out += step
-            self._changed.notify_all()
 
 
 def connect(gate: Gate | None = None, *, connections: int = _CONNECTIONS) -> client.ApiClient:
@@ -93,14 +44,6 @@ def connect(gate: Gate | None = None, *, connections: int = _CONNECTIONS) -> cli
     api = client.ApiClient(settings)
     guard(api, gate or Gate())
     return api
-
-
-def guard(api: client.ApiClient, gate: Gate) -> None:
-    """Put a gate before all that a client sends."""
-    api.rest_client.pool_manager.pool_classes_by_scheme = {
-        "http": type("GatedHttp", (_HttpPool,), {"gate": gate}),
-        "https": type("GatedHttps", (_HttpsPool,), {"gate": gate}),
-    }
 
 
 class Connection:
@@ -136,7 +79,6 @@ class Connection:
         url = f"{self._settings.host}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {"Accept": accept, "Content-Type": kind, "User-Agent": self._agent}
         headers |= self._logged_in()
-        until_s = time.monotonic() + timeout_s
         answer = self._pool.request(
             method,
             url,
@@ -144,16 +86,14 @@ class Connection:
             headers=headers,
             timeout=Timeout(total=timeout_s),
             retries=False,
-            preload_content=False,
         )
-        data = _read(answer, until_s)
         if answer.status == _UNAUTHORIZED:
             self._login_until_s = float("-inf")
         if answer.status not in _WELL:
             error = ApiException(status=answer.status, reason=answer.reason)
-            error.body = data.decode(errors="replace")
+            error.body = answer.data.decode(errors="replace")
             raise error
-        found: dict[str, Any] = json.loads(data)
+        found: dict[str, Any] = json.loads(answer.data)
         return found
 
     def _logged_in(self) -> Mapping[str, str]:
@@ -164,61 +104,3 @@ class Connection:
             self._login = {one["key"]: one["value"] for one in told}
             self._login_until_s = now_s + LOGIN_S
         return self._login
-
-
-def _read(answer: BaseHTTPResponse, until_s: float) -> bytes:
-    """Read an answer to its end, or until its time is over, however slowly it comes."""
-    parts: list[bytes] = []
-    while part := answer.read1(_CHUNK):
-        parts.append(part)
-        if time.monotonic() > until_s:
-            answer.close()
-            raise TimeoutError("the answer takes too long")
-    answer.release_conn()
-    return b"".join(parts)
-
-
-class _Gated:
-    """Asks before each part of a request: its headers, its body."""
-
-    gate: Gate
-    _method = "GET"
-
-    def putrequest(self, method: str, *arguments: Any, **named: Any) -> None:
-        self._method = method
-        super().putrequest(method, *arguments, **named)  # type: ignore[misc] # of http.client
-
-    def send(self, data: Any) -> None:
-        if self.sock is None:  # type: ignore[attr-defined] # of http.client
-            self.connect()  # type: ignore[attr-defined]
-        self.gate.check(self._method)
-        super().send(data)  # type: ignore[misc]
-
-
-class _Http(_Gated, HTTPConnection):
-    pass
-
-
-class _Https(_Gated, HTTPSConnection):
-    pass
-
-
-class _Counted:
-    gate: Gate
-
-    def urlopen(self, method: str, *arguments: Any, **named: Any) -> Any:
-        with self.gate.passing(method):
-            return super().urlopen(method, *arguments, **named)  # type: ignore[misc] # of urllib3
-
-    def _new_conn(self) -> Any:
-        made = super()._new_conn()  # type: ignore[misc]
-        made.gate = self.gate
-        return made
-
-
-class _HttpPool(_Counted, HTTPConnectionPool):
-    ConnectionCls = _Http
-
-
-class _HttpsPool(_Counted, HTTPSConnectionPool):
-    ConnectionCls = _Https

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from kubernetes.client.exceptions import ApiException
 
-from numalocal_operator.api.connection import JSON, STRATEGIC, Connection, NotLeading
+from numalocal_operator.api.connection import JSON, STRATEGIC, Connection
+from numalocal_operator.api.gate import NotLeading
 from numalocal_operator.config import Webhook
 from numalocal_operator.webhook.authority import Credentials, authority, renewed
 

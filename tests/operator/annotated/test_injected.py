@@ -12,7 +12,7 @@ from numalocal_operator.annotated import injected as annotated
 from numalocal_operator.annotated.bound import CONDITION, Condition
 from numalocal_operator.annotated.injected import Injected
 from numalocal_operator.api.cluster import Cluster
-from numalocal_operator.api.connection import NotLeading
+from numalocal_operator.api.gate import NotLeading
 from numalocal_operator.observing.topologies import Topologies
 
 from ..builders import over, owned, running, topology

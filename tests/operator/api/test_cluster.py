@@ -1,9 +1,4 @@
 import logging
-import socket
-import threading
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
 
 import pytest
 from kubernetes import client
@@ -263,40 +258,6 @@ def test_an_event_that_meets_a_server_that_is_away_is_lost_too(
         Cluster(connection).event(raw_worker(), "Normal", "PodCreated", "created", NOW)
 
     assert vars(caplog.records[0])["err"].endswith("the API server cannot be reached")
-
-
-@contextmanager
-def dribbling(answer: Iterable[bytes], every_s: float) -> Iterator[tuple[str, list[bytes]]]:
-    """Serve an answer in pieces; give the address and what was asked."""
-    asked: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            connection, _ = server.accept()
-            with connection, suppress(OSError):
-                asked.append(connection.recv(65536))
-                for part in answer:
-                    connection.sendall(part)
-                    time.sleep(every_s)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}", asked
-        thread.join(timeout=10)
-
-
-def test_a_call_ends_in_time_however_slowly_its_answer_comes() -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-    settings = client.Configuration()
-    with (
-        dribbling([head, *[b" "] * 40], 0.05) as (settings.host, asked),
-        client.ApiClient(settings) as connection,
-    ):
-        began_s = time.monotonic()
-        with pytest.raises(TimeoutError):
-            Cluster(connection, timeout_s=0.5).pod("serving", "llama-0")
-        assert time.monotonic() - began_s < 1.5
-    assert len(asked) == 1
 
 
 def test_an_owner_of_a_pod_that_is_gone_or_another_is_not_written(

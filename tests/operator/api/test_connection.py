@@ -1,15 +1,22 @@
 """The connection by which all is called, and the gate before what changes something."""
 
+import socket
+import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
-from numalocal_operator.api.connection import Connection, Gate, NotLeading, connect
+from numalocal_operator.api.connection import Connection, connect
+from numalocal_operator.api.gate import Gate, NotLeading
+from numalocal_operator.webhook.authority import Credentials, renewed
 
 from ..fake_api import PODS, FakeApi
 
@@ -144,6 +151,124 @@ def test_a_call_is_tried_once_and_ends_in_its_time(api: FakeApi, connection: Con
     assert time.monotonic() - began_s < 0.9
     time.sleep(1.0)
     assert calls == ["GET"]
+
+
+@contextmanager
+def dribbling(
+    answer: Iterable[bytes], every_s: float, folder: Path | None = None
+) -> Iterator[tuple[Connection, list[bytes]]]:
+    """Serve an answer in pieces; give a connection to it, and what was asked.
+
+    With a folder for its certificate it is served by TLS.
+    """
+    asked: list[bytes] = []
+    settings = client.Configuration()
+    with socket.create_server(("127.0.0.1", 0)) as plain, ExitStack() as left_at_end:
+        server = plain
+        settings.host = f"http://127.0.0.1:{plain.getsockname()[1]}"
+        if folder is not None:
+            server = left_at_end.enter_context(secured(plain, folder))
+            settings.host = settings.host.replace("http://127.0.0.1", "https://localhost")
+            settings.ssl_ca_cert = str(folder / "ca")
+
+        def serve() -> None:
+            peer, _ = server.accept()
+            with peer, suppress(OSError):
+                asked.append(peer.recv(65536))
+                for part in answer:
+                    peer.sendall(part)
+                    time.sleep(every_s)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        client.Configuration.set_default(settings)
+        try:
+            with connect() as made:
+                yield Connection(made), asked
+        finally:
+            client.Configuration.set_default(None)
+        thread.join(timeout=10)
+
+
+def secured(server: socket.socket, folder: Path) -> ssl.SSLSocket:
+    made = renewed(Credentials(), ["localhost"], datetime.now(UTC))
+    assert made is not None
+    (folder / "ca").write_bytes(made.ca_bundle)
+    (folder / "leaf").write_bytes(made.leaf + made.leaf_key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "leaf")
+    return context.wrap_socket(server, server_side=True)
+
+
+def bytes_of(text: str) -> list[bytes]:
+    return [bytes([one]) for one in text.encode()]
+
+
+WELL = "HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(bytes_of(WELL * 4), id="status"),
+        pytest.param([WELL.encode(), *bytes_of("Warning: 299 - dribbling\r\n" * 4)], id="headers"),
+        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n"] * 40, id="answers before the answer"),
+        pytest.param([f"{WELL}Content-Length: 1000000\r\n\r\n".encode(), *[b" "] * 40], id="body"),
+        pytest.param(
+            [f"{WELL}Transfer-Encoding: chunked\r\n\r\n".encode(), *[b"1\r\n \r\n"] * 40],
+            id="chunks",
+        ),
+        pytest.param(
+            [f"{WELL}Transfer-Encoding: chunked\r\n\r\n".encode(), *[b"0"] * 40],
+            id="a chunk's size",
+        ),
+        pytest.param([b"HTTP/1.1 503 Busy\r\n\r\n", *[b" "] * 40], id="a refusal"),
+    ],
+)
+def test_a_call_ends_in_time_however_slowly_its_answer_comes(answer: list[bytes]) -> None:
+    with dribbling(answer, 0.05) as (connection, asked):
+        began_s = time.monotonic()
+        with pytest.raises(HTTPError):
+            connection.call("GET", PODS, timeout_s=0.5)
+        assert 0.3 < time.monotonic() - began_s < 1.5
+    assert len(asked) == 1
+
+
+def test_a_call_by_tls_ends_in_time_too(tmp_path: Path) -> None:
+    answer = bytes_of(WELL * 4)
+
+    with dribbling(answer, 0.05, tmp_path) as (connection, asked):
+        began_s = time.monotonic()
+        with pytest.raises(HTTPError, match="timed out"):
+            connection.call("GET", PODS, timeout_s=0.5)
+        assert 0.3 < time.monotonic() - began_s < 1.5
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("by_tls", [False, True])
+def test_an_answer_that_comes_slowly_but_in_time_is_taken_whole(
+    tmp_path: Path,
+    by_tls: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    answer = [WELL.encode(), b"Content-Length: 10\r\n", b"\r\n", b'{"a": ', b'"b"}']
+
+    with dribbling(answer, 0.1, tmp_path if by_tls else None) as (connection, _):
+        assert connection.call("GET", PODS, timeout_s=10) == {"a": "b"}
+
+
+def test_what_was_left_of_one_calls_time_is_not_the_time_of_the_next(
+    api: FakeApi, connection: Connection
+) -> None:
+    """They share a socket, whose timeout is set to what is left."""
+    answer = api.answer
+
+    def slowly(method: str, url: str, body: object) -> tuple[int, dict[str, object]]:
+        time.sleep(0.3)
+        return answer(method, url, body)
+
+    api.answer = slowly  # type: ignore[method-assign]
+    for timeout_s in (0.8, 5.0, 0.8):
+        assert "items" in connection.call("GET", PODS, timeout_s=timeout_s)
 
 
 def test_nobody_there_is_told_at_once_and_not_tried_again() -> None:

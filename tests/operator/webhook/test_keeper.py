@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from numalocal_operator.api.connection import Connection, Gate, guard
+from numalocal_operator.api.connection import Connection
+from numalocal_operator.api.gate import Gate, guard
 from numalocal_operator.config import Webhook
 from numalocal_operator.webhook.authority import Credentials
 from numalocal_operator.webhook.keeper import LOOK_S, RETRY_S, SETTLE_S, Keeper
