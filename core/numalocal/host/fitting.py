@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from numalocal.host import capacity
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.quantity import format_bytes
+from numalocal.sets import capacity
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.partition import Partition
 from numalocal.sets.pools import Pool, Preference
@@ -34,13 +34,6 @@ def pool_notes(worker: Worker, pool: Pool) -> tuple[str, ...]:
     )
 
 
-def usable_bytes(machine: Machine) -> dict[int, int]:
-    """Give the memory of each node that ranks can have, where the kernel tells it."""
-    return {
-        node.id: node.usable_memory_bytes for node in machine.nodes if node.memory_bytes is not None
-    }
-
-
 def share_bytes(
     worker: Worker, machine: Machine, sets: Iterable[CpuSet], available_bytes: Mapping[int, int]
 ) -> int:
@@ -49,7 +42,7 @@ def share_bytes(
     It is the least of its sets, less what of their nodes is in use now, and at most an even part of
     what is left of a memory limit.
     """
-    total = usable_bytes(machine)
+    total = capacity.usable_bytes(machine)
     now = {node: min(size, available_bytes.get(node, size)) for node, size in total.items()}
     shares = []
     for one in sets:
@@ -79,7 +72,7 @@ def fitting_sets(
 
     First by what is available now, of the nodes where that is told, then by what there is.
     """
-    total = usable_bytes(machine)
+    total = capacity.usable_bytes(machine)
     now = {node: min(size, total.get(node, size)) for node, size in available_bytes.items()}
     preference = partition.pool(worker.pool).placement
     ways = (_holding(free, worker, machine, preference, bytes_) for bytes_ in (total | now, total))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from numalocal import names
-from numalocal.host import capacity, fitting, unavailable
+from numalocal.host import fitting, unavailable
 from numalocal.host.placement import Placement
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
@@ -13,6 +13,7 @@ from numalocal.pictures import words
 from numalocal.pictures.columns import columns
 from numalocal.problems import escaped
 from numalocal.quantity import format_bytes
+from numalocal.sets import capacity
 from numalocal.sets.partition import Partition
 from numalocal.worker.spec import Worker
 
@@ -46,7 +47,7 @@ def _node_shortages(
     worker: Worker, asked: int, machine: Machine, placements: Iterable[Placement]
 ) -> Iterator[str]:
     """Compare what ranks ask for with the nodes that they take it from, and not with others'."""
-    usable, fewer = fitting.usable_bytes(machine), unavailable.lower(worker)
+    usable, fewer = capacity.usable_bytes(machine), unavailable.lower(worker)
     sets_on = fitting.by_memory_nodes(one for each in placements for one in each.assignment.sets)
     counts = {nodes: len(sets) for nodes, sets in sets_on.items()}
     for nodes in capacity.overdrawn(counts, usable, asked):
@@ -79,7 +80,7 @@ def _nearest(worker: Worker, machine: Machine, partition: Partition) -> str:
     ranks, asked = worker.replicas * worker.ranks, worker.memory_per_rank_bytes or 0
     sets_on = fitting.by_memory_nodes(fitting.free_sets(worker, machine, partition, IdSet()))
     counts = {nodes: len(sets) for nodes, sets in sets_on.items()}
-    usable = fitting.usable_bytes(machine)
+    usable = capacity.usable_bytes(machine)
     held = sum(capacity.slots(counts, usable, asked).values())
     most = capacity.largest_rank_bytes(counts, usable, ranks)
     if (limit := machine.limits.memory) is not None:

@@ -7,12 +7,16 @@ short process, and dataclasses would be the longest part of its start.
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from numalocal.idset import IdSet
+from numalocal.idset import IdSet, union
 
 Kind = Literal["performance", "efficiency"]
 
 KINDS: Final[tuple[Kind, ...]] = ("performance", "efficiency")
 """Kinds of cores on a hybrid machine, fastest first."""
+
+_LOCAL_DISTANCE: Final = 10
+"""To a node itself: the kernel's, as firmware has it (ACPI SLIT)."""
+_REMOTE_DISTANCE: Final = 20
 
 
 class Finding(NamedTuple):
@@ -90,6 +94,10 @@ class NumaNode(NamedTuple):
     huge_page_bytes: int = 0
     device_memory: bool = False
 
+    def distance(self, other: int) -> int:
+        """Give the distance to a node; the kernel's default where it tells none."""
+        return self.distances.get(other, _LOCAL_DISTANCE if other == self.id else _REMOTE_DISTANCE)
+
     @property
     def usable_memory_bytes(self) -> int:
         """Memory that ordinary allocations can use; 0 where the kernel does not tell."""
@@ -97,7 +105,7 @@ class NumaNode(NamedTuple):
 
     @property
     def lends_memory(self) -> bool:
-        """Whether sets whose own node has no memory may take this node's."""
+        """Whether sets of other nodes may take this one's."""
         return self.usable_memory_bytes > 0 and not self.device_memory
 
 
@@ -212,6 +220,11 @@ class Machine(NamedTuple):
         """List the cores that have any of these CPUs, by lowest CPU."""
         wanted, apart = frozenset(cpus), frozenset.isdisjoint  # the fastest that there is
         return tuple(core for core in self.cores if not apart(core.cpus, wanted))
+
+    @property
+    def cpu_nodes(self) -> IdSet:
+        """The nodes that any CPU belongs to, online or not; the others are memory only."""
+        return union(core.numa_nodes for core in self.cores)
 
     def node(self, node: int) -> NumaNode:
         """Find a node by its id; KeyError where there is none."""

@@ -14,8 +14,6 @@ from numalocal.sets.packing import NodeState
 
 MOST_LOOKS: Final = 512
 """Nodes looked at, over all ways to choose them: what takes a fraction of a millisecond."""
-_FAR: Final = 20
-"""The distance to another node where the kernel gives none: the kernel's own default."""
 
 Nodes = tuple[int, ...]
 """Ids of nodes, ascending."""
@@ -49,13 +47,13 @@ class Candidates:
 def candidates(states: Iterable[NodeState], machine: Machine) -> Candidates:
     """Gather what the choice of nodes depends on."""
     by_id = {state.node: state for state in states}
-    distances = {node.id: node.distances for node in machine.nodes}
+    nodes = {node.id: node for node in machine.nodes}
     package_free: Counter[int | None] = Counter()
     for state in by_id.values():
         package_free[state.package] += state.free
 
     def distance(one: int, other: int) -> int:
-        return distances[one].get(other, _FAR)
+        return nodes[one].distance(other)
 
     @cache
     def apart(pair: tuple[int, int]) -> int:

@@ -2,13 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from math import lcm
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine, NumaNode
-
-_FAR: Final = 20
-"""The distance to another node where the kernel gives none: the kernel's own default."""
 
 
 class Memory(NamedTuple):
@@ -64,6 +61,6 @@ def _sources(node: NumaNode, machine: Machine) -> IdSet:
 
 
 def _nearest(node: NumaNode, others: Iterable[int]) -> IdSet:
-    distances = {other: node.distances.get(other, _FAR) for other in others}
+    distances = {other: node.distance(other) for other in others}
     least = min(distances.values(), default=0)
     return IdSet.of(other for other, distance in distances.items() if distance == least)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from numalocal.idset import IdSet, union
+from numalocal.machine.model import Machine
 
 _MOST_GROUPS: Final = 12
 """Groups that share nodes with each other: up to here every way to share them out is weighed."""
@@ -16,6 +17,13 @@ _STEP: Final = 1 << 20
 
 Sources = Mapping[IdSet, int]
 """By the nodes that sets take memory from, all together: how many such sets there are."""
+
+
+def usable_bytes(machine: Machine) -> dict[int, int]:
+    """Give the memory of each node that ranks can have, where the kernel tells it."""
+    return {
+        node.id: node.usable_memory_bytes for node in machine.nodes if node.memory_bytes is not None
+    }
 
 
 def slots(sources: Sources, memory_bytes: Mapping[int, int], rank_bytes: int) -> dict[IdSet, int]:

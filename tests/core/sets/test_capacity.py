@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal.host.capacity import largest_rank_bytes, overdrawn, slots
 from numalocal.idset import IdSet
+from numalocal.sets.capacity import largest_rank_bytes, overdrawn, slots
 
 KEYS = st.frozensets(st.integers(0, 3), min_size=1, max_size=3).map(IdSet.of)
 SOURCES = st.dictionaries(KEYS, st.integers(0, 3), min_size=1, max_size=4)
