@@ -6,6 +6,7 @@
     ├── MachineUnreadable     a kernel file that is missing or malformed
     ├── PoolUnmet             a pool that this machine cannot give
     ├── SetsUnavailable       more CPU sets asked for than are free
+    ├── MemoryUnreachable     NUMA nodes asked for that a CPU set does not have
     ├── AssignmentInvalid     an assignment that is not ours or is damaged
     ├── ReportInvalid         a text that is not the binder's report
     └── LaunchFailed          a local worker that could not be started
@@ -49,6 +50,10 @@ class PoolUnmet(NumalocalError):
 
 class SetsUnavailable(NumalocalError):
     """More CPU sets were asked for than there are."""
+
+
+class MemoryUnreachable(NumalocalError):
+    """A CPU set that has none of the NUMA nodes that its memory is asked from."""
 
 
 class AssignmentInvalid(NumalocalError):

@@ -26,7 +26,7 @@ ENV_RANKS = "NUMALOCAL_RANKS"
 ENV_RANK_CPUS = "NUMALOCAL_RANK_CPUS"
 """The CPU list of each rank, joined by `|`."""
 ENV_RANK_MEMS = "NUMALOCAL_RANK_MEMS"
-"""The NUMA node of each rank, joined by `|`."""
+"""The NUMA nodes of each rank, joined by `|`."""
 ENV_THREADS = "NUMALOCAL_THREADS"
 """Number of compute threads of all ranks where no core is reserved."""
 ENV_THREADS_MASK = "NUMALOCAL_THREADS_MASK"
@@ -37,6 +37,15 @@ ENV_RANK = "NUMALOCAL_RANK"
 """The number of this rank, from 0; written by the binder for the process it starts."""
 ENV_MEMORY_PER_RANK_BYTES = "NUMALOCAL_MEMORY_PER_RANK_BYTES"
 """Memory that each rank asks for; written by the operator and by `numalocal run`."""
+ENV_MEMORY_POLICY = "NUMALOCAL_MEMORY_POLICY"
+"""How pages are taken from several nodes, in the binder's words; only where the runtime is to set a
+policy.  This and the next two are written at container creation and by `numalocal run`."""
+ENV_MEMORY_POLICY_NODES = "NUMALOCAL_MEMORY_POLICY_NODES"
+"""The nodes that the policy names, list format."""
+ENV_MEMORY_OVERFLOW = "NUMALOCAL_MEMORY_OVERFLOW"
+"""1 where further nodes were added, as the ranks' own do not hold what they ask for."""
+ENV_ENFORCEMENT = "NUMALOCAL_ENFORCEMENT"
+"""BestEffort for a check that is to tell what is not bound, and pass; written with the check."""
 
 # Container annotation: seen by the container runtime and NRI plugins only, never in the pod.
 ASSIGNMENT_PREFIX = f"assignment.{DOMAIN}/"
@@ -50,6 +59,12 @@ ANNOTATION_MEMORY = f"{DOMAIN}/memory"
 """Memory of each rank."""
 ANNOTATION_KV_CACHE = f"{DOMAIN}/kv-cache"
 """KV cache of each rank."""
+ANNOTATION_MEMORY_POLICY = f"{DOMAIN}/memory-policy"
+ANNOTATION_MEMORY_NODES = f"{DOMAIN}/memory-nodes"
+"""The NUMA nodes that each rank takes memory from, by their place: Local, Near and so on."""
+ANNOTATION_ON_OVERFLOW = f"{DOMAIN}/on-overflow"
+"""What happens where these do not hold a rank's memory."""
+ANNOTATION_ENFORCEMENT = f"{DOMAIN}/enforcement"
 ANNOTATION_ENGINE = f"{DOMAIN}/engine"
 ANNOTATION_OPENMP = f"{DOMAIN}/openmp"
 ANNOTATION_RESERVED_CORES = f"{DOMAIN}/reserved-cores"
@@ -95,6 +110,10 @@ POD_ANNOTATIONS = frozenset(
         ANNOTATION_POOL,
         ANNOTATION_MEMORY,
         ANNOTATION_KV_CACHE,
+        ANNOTATION_MEMORY_POLICY,
+        ANNOTATION_MEMORY_NODES,
+        ANNOTATION_ON_OVERFLOW,
+        ANNOTATION_ENFORCEMENT,
         ANNOTATION_ENGINE,
         ANNOTATION_OPENMP,
         ANNOTATION_RESERVED_CORES,

@@ -16,6 +16,8 @@ from numalocal import engines
 from numalocal.engines import ENGINES, OPENMP_RUNTIMES
 from numalocal.errors import SpecInvalid
 from numalocal.quantity import parse_bytes
+from numalocal.sets.near import MemoryNodes
+from numalocal.sets.reach import Enforcement, MemoryPolicy, Overflow
 from numalocal.worker import spec as worker_module
 from numalocal.worker.ask import MAX_RANKS
 from numalocal.worker.companions import _SERVICE_NAME
@@ -119,7 +121,9 @@ def test_an_example_is_what_the_schema_and_the_parser_take(path: Any) -> None:
         {"memory": {"perRank": 67108864}},
         {"memory": {"perRank": "1.5Gi", "policy": "Bind", "kvCache": "auto"}},
         {"engine": {"name": "vllm"}, "memory": {"perRank": "64Gi", "kvCache": "24Gi"}},
+        {"memory": {"policy": "WeightedInterleave", "nodes": "Near", "onOverflow": "Interleave"}},
         {"placement": "Spread", "enforcement": "Required"},
+        {"enforcement": "BestEffort"},
     ],
 )
 def test_a_good_spec_is_taken_by_schema_and_parser(spec: Any) -> None:
@@ -175,11 +179,12 @@ def test_a_good_spec_is_taken_by_schema_and_parser(spec: Any) -> None:
         {"memory": {"perRank": "64 GiB"}},
         {"memory": {"perRank": "-1Gi"}},
         {"memory": {"perRank": 0}},
-        {"memory": {"policy": "Interleave"}},
+        {"memory": {"policy": "interleave"}},
+        {"memory": {"nodes": "0-1"}},
         {"memory": {"kvCache": "all"}},
-        {"memory": {"onOverflow": "Interleave"}},
+        {"memory": {"onOverflow": "Ignore"}},
         {"memory": {"perrank": "64Gi"}},
-        {"enforcement": "BestEffort"},
+        {"enforcement": "None"},
         {"rank": 2},
         {"template": {}},
         {"template": {"spec": {}}},
@@ -223,6 +228,11 @@ def test_the_schema_has_the_fields_and_words_of_the_parser() -> None:
     assert set(fields) == set(worker_module._SPEC_FIELDS)
     assert tuple(fields["engine"]["properties"]["name"]["enum"]) == ENGINES
     assert tuple(fields["engine"]["properties"]["openMP"]["enum"]) == OPENMP_RUNTIMES
+    memory = fields["memory"]["properties"]
+    assert tuple(memory["policy"]["enum"]) == tuple(MemoryPolicy)
+    assert tuple(memory["nodes"]["enum"]) == tuple(MemoryNodes)
+    assert tuple(memory["onOverflow"]["enum"]) == tuple(Overflow)
+    assert tuple(fields["enforcement"]["enum"]) == tuple(Enforcement)
     assert (fields["ranks"]["minimum"], fields["ranks"]["maximum"]) == (1, MAX_RANKS)
     assert (fields["replicas"]["minimum"], fields["replicas"]["maximum"]) == (0, MAX_REPLICAS)
 
@@ -231,7 +241,12 @@ def test_the_defaults_of_the_schema_are_those_of_the_parser() -> None:
     filled = with_defaults(SCHEMA, worker())
 
     assert filled["spec"]["engine"] == {"name": "none", "openMP": "auto"}
-    assert filled["spec"]["memory"] == {"policy": "Bind", "kvCache": "auto", "onOverflow": "Refuse"}
+    assert filled["spec"]["memory"] == {
+        "policy": "Bind",
+        "nodes": "Local",
+        "kvCache": "auto",
+        "onOverflow": "Refuse",
+    }
     assert parse_worker(filled) == parse_worker(worker())
 
 

@@ -10,7 +10,8 @@ from numalocal.fields import MAX_DEPTH, Fields, is_deeper
 from numalocal.problems import Problem
 from numalocal.worker import injected
 from numalocal.worker.ask import Ask, ask_of, unknown
-from numalocal.worker.inject import CheckImage, Injected, PoolNumbers, annotations, inject
+from numalocal.worker.inject import CheckImage, Injected, PoolNumbers, inject
+from numalocal.worker.podannotations import annotations
 from numalocal.worker.podtemplate import parse_pod
 
 

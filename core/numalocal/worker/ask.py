@@ -1,15 +1,20 @@
 """What somebody asks of CPU sets: a worker in its spec, any other pod in its annotations."""
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from enum import StrEnum
+from typing import Final, TypeVar
 
 from numalocal import engines, names
 from numalocal.engines import ENGINES, OPENMP_RUNTIMES, EngineSettings
 from numalocal.fields import Fields
 from numalocal.problems import Problem, printable
 from numalocal.sets import poolfile
+from numalocal.sets.near import MemoryNodes
+from numalocal.sets.reach import BOUND_LOCALLY, Enforcement, MemoryAsk, MemoryPolicy, Overflow
+
+_Word = TypeVar("_Word", bound=StrEnum)
 
 DEFAULT_POOL: Final = "cpuset"
 MAX_RANKS: Final = 64
@@ -27,6 +32,10 @@ ASKING: Final = (
     names.ANNOTATION_RESERVED_CORES,
     names.ANNOTATION_MEMORY,
     names.ANNOTATION_KV_CACHE,
+    names.ANNOTATION_MEMORY_POLICY,
+    names.ANNOTATION_MEMORY_NODES,
+    names.ANNOTATION_ON_OVERFLOW,
+    names.ANNOTATION_ENFORCEMENT,
     names.ANNOTATION_CONTAINER,
 )
 """The annotations by which a pod asks."""
@@ -44,6 +53,8 @@ class Ask:
     pool: str
     engine: EngineSettings
     memory_per_rank_bytes: int | None
+    memory: MemoryAsk = BOUND_LOCALLY
+    enforcement: Enforcement = Enforcement.REQUIRED
     container: str | None = None
 
     @property
@@ -70,8 +81,30 @@ def ask_of(metadata: Fields) -> Ask:
         pool=read.pool(),
         engine=replace(engine, kv_cache_bytes=read.kv_cache(engine.name, per_rank_bytes)),
         memory_per_rank_bytes=per_rank_bytes,
+        memory=MemoryAsk(
+            policy=read.word(names.ANNOTATION_MEMORY_POLICY, MemoryPolicy.BIND),
+            nodes=read.word(names.ANNOTATION_MEMORY_NODES, MemoryNodes.LOCAL),
+            on_overflow=read.word(names.ANNOTATION_ON_OVERFLOW, Overflow.REFUSE),
+        ),
+        enforcement=read.word(names.ANNOTATION_ENFORCEMENT, Enforcement.REQUIRED),
         container=read.container(),
     )
+
+
+def memory_notes(ask: Ask) -> Iterator[str]:
+    """Say what is asked of memory that changes nothing, whatever the machine."""
+    policy, nodes = ask.memory.policy, ask.memory.nodes
+    every = policy is MemoryPolicy.PREFERRED or nodes is MemoryNodes.ANY
+    if ask.memory.on_overflow is Overflow.INTERLEAVE and every:
+        yield (
+            f"onOverflow Interleave adds nothing to memory policy {policy} with nodes {nodes}, "
+            "which has every node of the machine"
+        )
+    elif ask.memory.on_overflow is Overflow.INTERLEAVE and ask.memory_per_rank_bytes is None:
+        yield (
+            "onOverflow Interleave adds no node, as nothing says how much memory a rank needs "
+            f"(spec.memory.perRank, or annotation {names.ANNOTATION_MEMORY})"
+        )
 
 
 def kv_cache_problem(
@@ -133,6 +166,10 @@ class _Annotations:
         hint = f"; did you mean {near[0]}?" if near else ""
         self._problem(name, f"must be one of: {', '.join(choices)}{hint}")
         return default
+
+    def word(self, name: str, default: _Word) -> _Word:
+        """Read one of the words that the default is of."""
+        return type(default)(self.choice(name, tuple(type(default)), default))
 
     def size_bytes(self, name: str) -> int | None:
         text = self._text(name)

@@ -11,10 +11,11 @@ from typing import Any, Final
 from numalocal import engines, names
 from numalocal.problems import printable
 from numalocal.quantity import parse_quantity
+from numalocal.sets.reach import Enforcement
 from numalocal.worker import jobs
-from numalocal.worker.ask import Ask
+from numalocal.worker.ask import Ask, memory_notes
+from numalocal.worker.podannotations import annotations
 from numalocal.worker.podtemplate import Template
-from numalocal.worker.required import required_plugins
 
 Manifest = dict[str, Any]
 
@@ -77,7 +78,8 @@ def inject(template: Template, ask: Ask, numbers: PoolNumbers, image: CheckImage
         *(spec.get("initContainers") or ()),
     ]
     written, unread = annotations(template, ask)
-    notes = (*template.notes, *told.notes, *_sizing_notes(engine, ask, numbers), *unread)
+    notes = (*template.notes, *told.notes, *_sizing_notes(engine, ask, numbers))
+    notes = (*notes, *memory_notes(ask), *unread)
     if notes:
         written[names.ANNOTATION_NOTES] = "\n".join(notes)
     return Injected(spec=spec, annotations=written, notes=notes)
@@ -135,7 +137,11 @@ def check_container(spec: Manifest, engine: Manifest, ask: Ask, image: CheckImag
         "image": image.image,
         "imagePullPolicy": image.pull_policy,
         "args": ["check"] if restarts else ["check", "--wait", f"{_WAIT_S}"],
-        "env": [*_memory_variable(ask), *(() if restarts else _ranks_variable(ask))],
+        "env": [
+            *_memory_variable(ask),
+            *(() if restarts else _ranks_variable(ask)),
+            *_enforcement_variable(ask),
+        ],
         "resources": resources,
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -205,22 +211,7 @@ def _ranks_variable(ask: Ask) -> list[Manifest]:
     return [{"name": names.ENV_RANKS, "value": str(ask.ranks)}]
 
 
-def annotations(template: Template, ask: Ask) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Tell the agent of the node what this pod's containers are, and the runtime to wait for it.
-
-    Give the annotations, and a sentence for each of the pod's own that nobody can read.  Init
-    containers that end have the engine's cores before it; those that stay are others.
-    """
-    inits = template.init_containers
-    bound = (names.CHECK_CONTAINER, *(one.name for one in inits if not one.sidecar))
-    told = {
-        names.ANNOTATION_ENGINE: ask.engine.name,
-        names.ANNOTATION_OPENMP: ask.engine.openmp,
-        names.ANNOTATION_CONTAINER: template.engine.name,
-        names.ANNOTATION_BOUND_CONTAINERS: ",".join(bound),
-    }
-    if ask.engine.reserved_cores is not None:
-        told[names.ANNOTATION_RESERVED_CORES] = str(ask.engine.reserved_cores)
-    theirs = (template.raw.get("metadata") or {}).get("annotations") or {}
-    required, unread = required_plugins(theirs)
-    return told | required, unread
+def _enforcement_variable(ask: Ask) -> list[Manifest]:
+    if ask.enforcement is Enforcement.REQUIRED:
+        return []
+    return [{"name": names.ENV_ENFORCEMENT, "value": str(ask.enforcement)}]

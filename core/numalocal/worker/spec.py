@@ -10,6 +10,8 @@ from numalocal.errors import SpecInvalid
 from numalocal.fields import MAX_DEPTH, Fields, is_deeper
 from numalocal.problems import Problem
 from numalocal.sets import poolfile
+from numalocal.sets.near import MemoryNodes
+from numalocal.sets.reach import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.worker import companions, podtemplate
 from numalocal.worker.ask import DEFAULT_POOL, MAX_RANKS, Ask, kv_cache_problem
 from numalocal.worker.companions import Companions
@@ -59,6 +61,8 @@ class Worker:
     pool: str
     engine: EngineSettings
     memory_per_rank_bytes: int | None
+    memory: MemoryAsk
+    enforcement: Enforcement
     companions: Companions
     template: Template
 
@@ -70,6 +74,8 @@ class Worker:
             pool=self.pool,
             engine=self.engine,
             memory_per_rank_bytes=self.memory_per_rank_bytes,
+            memory=self.memory,
+            enforcement=self.enforcement,
         )
 
 
@@ -89,7 +95,6 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     if is_deeper(spec.whole, MAX_DEPTH):
         spec.problem(None, spec.whole, f"must not be nested more than {MAX_DEPTH} levels deep")
     _check_placement(spec)
-    spec.choice("enforcement", ("Required",), "Required")
     name, namespace = _name(metadata), _namespace(metadata)
     uid = metadata.text("uid") or ""
     generation = metadata.integer("generation", 0, least=0)
@@ -102,7 +107,8 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     ranks = spec.integer("ranks", 1, least=1, most=MAX_RANKS)
     pool = _pool(spec)
     engine = _engine(spec.below("engine"))
-    per_rank_bytes = _memory(spec.below("memory"))
+    per_rank_bytes, memory = _memory(spec.below("memory"))
+    enforcement = spec.choice("enforcement", tuple(Enforcement), Enforcement.REQUIRED)
     engine = _kv_cache(spec.below("memory"), engine, per_rank_bytes)
     memory_bytes = None if per_rank_bytes is None else per_rank_bytes * ranks
     beside = companions.parse(spec, name)
@@ -122,6 +128,8 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
         pool=pool,
         engine=engine,
         memory_per_rank_bytes=per_rank_bytes,
+        memory=memory,
+        enforcement=enforcement,
         companions=beside,
         template=template,
     )
@@ -172,11 +180,14 @@ def _engine(fields: Fields) -> EngineSettings:
     )
 
 
-def _memory(fields: Fields) -> int | None:
-    fields.only(("perRank", "policy", "kvCache", "onOverflow"))
-    fields.choice("policy", ("Bind",), "Bind")
-    fields.choice("onOverflow", ("Refuse",), "Refuse")
-    return fields.size_bytes("perRank")
+def _memory(fields: Fields) -> tuple[int | None, MemoryAsk]:
+    """Read how much memory each rank asks for, and what is asked of it."""
+    fields.only(("perRank", "policy", "nodes", "kvCache", "onOverflow"))
+    return fields.size_bytes("perRank"), MemoryAsk(
+        policy=fields.choice("policy", tuple(MemoryPolicy), MemoryPolicy.BIND),
+        nodes=fields.choice("nodes", tuple(MemoryNodes), MemoryNodes.LOCAL),
+        on_overflow=fields.choice("onOverflow", tuple(Overflow), Overflow.REFUSE),
+    )
 
 
 def _kv_cache(fields: Fields, engine: EngineSettings, per_rank_bytes: int | None) -> EngineSettings:

@@ -445,3 +445,39 @@ def test_a_limit_where_the_sets_are_not_known_is_a_warning() -> None:
     warnings = admit(raw, {"cpuset": PoolNumbers()}, IMAGE).warnings
 
     assert any("has a CPU limit of 2, and how many CPUs its sets have" in one for one in warnings)
+
+
+def test_what_is_asked_of_memory_reaches_the_agent_with_the_size_that_overflows() -> None:
+    asked = {"memory": "8Gi", "memory-nodes": " Near", "on-overflow": "Interleave"}
+    made = admitted(pod(annotations={f"numalocal.io/{key}": value for key, value in asked.items()}))
+
+    told = made["metadata"]["annotations"]
+    assert [told[f"numalocal.io/memory{key}"] for key in ("", "-policy", "-nodes")] == [
+        str(8 * GIB),
+        "Bind",
+        "Near",
+    ]
+    assert told["numalocal.io/on-overflow"] == "Interleave"
+
+
+def test_who_asks_for_no_more_than_everybody_gets_is_told_nothing_more() -> None:
+    told = admitted(pod(annotations={"numalocal.io/memory": "8Gi"}))["metadata"]["annotations"]
+
+    assert not {"numalocal.io/memory-policy", "numalocal.io/enforcement"} & told.keys()
+    assert told["required-plugins.noderesource.dev"] == '["numalocal"]'
+
+
+def test_best_effort_waits_for_no_agent_and_its_check_knows() -> None:
+    made = admitted(pod(annotations={"numalocal.io/enforcement": "BestEffort"}))
+
+    assert "required-plugins.noderesource.dev" not in made["metadata"]["annotations"]
+    assert made["metadata"]["annotations"]["numalocal.io/enforcement"] == "BestEffort"
+    best = {"name": "NUMALOCAL_ENFORCEMENT", "value": "BestEffort"}
+    assert best in container(made, "numalocal-check")["env"]
+    assert admitted(made) == made
+
+
+def test_what_changes_nothing_of_the_memory_is_a_warning() -> None:
+    made = admit(pod(annotations={"numalocal.io/on-overflow": "Interleave"}), POOLS, IMAGE)
+
+    assert any("onOverflow Interleave adds no node" in one for one in made.warnings)

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from numalocal.engines import EngineSettings
 from numalocal.fields import Fields
 from numalocal.problems import Problem
-from numalocal.worker.ask import ASKING, Ask, ask_of, unknown
+from numalocal.sets.near import MemoryNodes
+from numalocal.sets.reach import Enforcement, MemoryAsk, MemoryPolicy, Overflow
+from numalocal.worker.ask import ASKING, Ask, ask_of, memory_notes, unknown
 
 from ..conftest import GIB
 
@@ -44,6 +46,10 @@ def test_all_annotations_are_what_a_workers_spec_says() -> None:
             memory="64Gi",
             kv_cache="16Gi",
             container="main",
+            memory_policy="WeightedInterleave",
+            memory_nodes=" Near ",
+            on_overflow="Interleave",
+            enforcement="BestEffort",
         )
     )
 
@@ -53,6 +59,8 @@ def test_all_annotations_are_what_a_workers_spec_says() -> None:
         pool="small",
         engine=EngineSettings(name="vllm", openmp="gnu", reserved_cores=1, kv_cache_bytes=16 * GIB),
         memory_per_rank_bytes=64 * GIB,
+        memory=MemoryAsk(MemoryPolicy.WEIGHTED_INTERLEAVE, MemoryNodes.NEAR, Overflow.INTERLEAVE),
+        enforcement=Enforcement.BEST_EFFORT,
         container="main",
     )
     assert ask.memory_bytes == 128 * GIB
@@ -77,6 +85,17 @@ def test_all_annotations_are_what_a_workers_spec_says() -> None:
         ("memory", "much", "must be an amount of memory such as 64Gi"),
         ("memory", "-1Gi", "must be an amount of memory such as 64Gi"),
         ("kv-cache", "1Gi", "cannot be told to engine none"),
+        (
+            "memory-policy",
+            "bind",
+            "must be one of: Bind, Preferred, Interleave, WeightedInterleave",
+        ),
+        ("memory-policy", "interleave", "did you mean Interleave?"),
+        ("memory-policy", "", "must be one of: "),
+        ("memory-nodes", "local", "must be one of: Local, Near, MemoryOnly, Package, Any"),
+        ("memory-nodes", "0-1", "must be one of: "),
+        ("on-overflow", "Ignore", "must be one of: Refuse, Interleave"),
+        ("enforcement", "besteffort", "did you mean BestEffort?"),
         ("container", "No Name", "is no container's name"),
     ],
 )
@@ -110,6 +129,31 @@ def test_a_kv_cache_may_be_left_to_the_engine() -> None:
     ask, problems = read(ours(cpusets="1", engine="openmp", kv_cache="auto"))
 
     assert (ask.engine.kv_cache_bytes, problems) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("memory", "said"),
+    [
+        ({}, ""),
+        ({"on_overflow": "Interleave", "memory": "1Gi"}, ""),
+        ({"on_overflow": "Interleave"}, "nothing says how much memory a rank needs"),
+        (
+            {"on_overflow": "Interleave", "memory": "1Gi", "memory_policy": "Preferred"},
+            "adds nothing to memory policy Preferred with nodes Local",
+        ),
+        (
+            {"on_overflow": "Interleave", "memory_nodes": "Any"},
+            "adds nothing to memory policy Bind with nodes Any",
+        ),
+    ],
+)
+def test_what_changes_nothing_is_said(memory: dict[str, str], said: str) -> None:
+    ask, problems = read(ours(cpusets="1", **memory))
+
+    notes = list(memory_notes(ask))
+    assert problems == []
+    assert len(notes) == bool(said)
+    assert said in "".join(notes)
 
 
 def test_an_annotation_that_nobody_reads_is_said_with_the_nearest_one() -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from numalocal.engines import EngineSettings
 from numalocal.errors import SpecInvalid
+from numalocal.sets.near import MemoryNodes
+from numalocal.sets.reach import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.worker.documents import load_worker
 from numalocal.worker.spec import parse_worker
 
@@ -48,6 +50,16 @@ def test_memory_is_counted_over_all_ranks() -> None:
     assert worker.ask.memory_bytes == 128 << 30
 
 
+def test_what_is_asked_of_memory_is_part_of_what_each_pod_asks() -> None:
+    memory = {"policy": "Preferred", "nodes": "MemoryOnly", "onOverflow": "Interleave"}
+    ask = parse_worker(document(memory=memory, enforcement="BestEffort")).ask
+
+    assert ask.memory == MemoryAsk(
+        MemoryPolicy.PREFERRED, MemoryNodes.MEMORY_ONLY, Overflow.INTERLEAVE
+    )
+    assert ask.enforcement is Enforcement.BEST_EFFORT
+
+
 def test_the_container_named_engine_is_the_engines() -> None:
     raw = document()
     raw["spec"]["template"]["spec"]["containers"].append({"name": "engine", "image": "y"})
@@ -69,8 +81,8 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
             "pool": "CPU set",
             "placment": "Spread",
             "engine": {"name": "triton", "openMP": "sun", "reservedCores": 1.5},
-            "memory": {"perRank": "64 GB", "policy": "Interleave"},
-            "enforcement": "BestEffort",
+            "memory": {"perRank": "64 GB", "policy": "interleave", "nodes": 0, "onOverflow": "No"},
+            "enforcement": "Best",
             "template": {"spec": {"restartPolicy": "Never", "containers": []}},
         },
     }
@@ -86,6 +98,8 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
         "spec.engine.reservedCores",
         "spec.memory.perRank",
         "spec.memory.policy",
+        "spec.memory.nodes",
+        "spec.memory.onOverflow",
         "spec.enforcement",
         "spec.template.spec.restartPolicy",
         "spec.template.spec.containers",

@@ -1,0 +1,207 @@
+"""Which NUMA nodes the ranks of one container take memory from, and how: what the agent binds."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from numalocal import names
+from numalocal.errors import MemoryUnreachable
+from numalocal.idset import IdSet, union
+from numalocal.machine.model import Machine
+from numalocal.quantity import format_bytes
+from numalocal.sets import capacity
+from numalocal.sets.assignment import Assignment
+from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.near import MemoryNodes, farther, lenders, named
+
+
+class MemoryPolicy(StrEnum):
+    """How pages are taken from the nodes asked for.
+
+    BIND takes them from these only, the nearest first, and needs no policy of the kernel's.
+    PREFERRED takes them from these first, then from any other of the machine.  INTERLEAVE takes
+    them from each in turn, WEIGHTED_INTERLEAVE by the weights in
+    /sys/kernel/mm/mempolicy/weighted_interleave.
+    """
+
+    BIND = "Bind"
+    PREFERRED = "Preferred"
+    INTERLEAVE = "Interleave"
+    WEIGHTED_INTERLEAVE = "WeightedInterleave"
+
+
+BINDER_WORDS: Final[Mapping[MemoryPolicy, str]] = {
+    MemoryPolicy.BIND: "bind",
+    MemoryPolicy.PREFERRED: "preferred",
+    MemoryPolicy.INTERLEAVE: "interleave",
+    MemoryPolicy.WEIGHTED_INTERLEAVE: "weighted-interleave",
+}
+"""What the binder calls the policies: its --policy."""
+
+
+class Overflow(StrEnum):
+    """What happens where the nodes asked for do not hold what the ranks ask for.
+
+    INTERLEAVE adds further ones, by distance, until they do.
+    """
+
+    REFUSE = "Refuse"
+    INTERLEAVE = "Interleave"
+
+
+class Enforcement(StrEnum):
+    """Whether an engine may run that is not bound as asked; what it has is told either way."""
+
+    REQUIRED = "Required"
+    BEST_EFFORT = "BestEffort"
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryAsk:
+    """What is asked of the memory of each rank, beside its amount."""
+
+    policy: MemoryPolicy = MemoryPolicy.BIND
+    nodes: MemoryNodes = MemoryNodes.LOCAL
+    on_overflow: Overflow = Overflow.REFUSE
+
+
+BOUND_LOCALLY: Final = MemoryAsk()
+"""What whoever asks for nothing else gets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What one container is bound to.
+
+    `mems` are for cpuset.mems.  `policy` is what the runtime sets, over `policy_nodes`; BIND is
+    none, and then these are empty.  `rank_mems` are the nodes asked for each rank, further ones
+    included where `overflowed`.  `notes` say where that differs from what was asked.
+    """
+
+    mems: IdSet
+    policy: MemoryPolicy
+    policy_nodes: IdSet
+    rank_mems: tuple[IdSet, ...]
+    overflowed: bool = False
+    notes: tuple[str, ...] = ()
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables of a bound container that depend on what was asked of its memory."""
+        told = {
+            names.ENV_MEMS: str(self.mems),
+            names.ENV_RANK_MEMS: "|".join(map(str, self.rank_mems)),
+        }
+        if self.policy is not MemoryPolicy.BIND:
+            told[names.ENV_MEMORY_POLICY] = BINDER_WORDS[self.policy]
+            told[names.ENV_MEMORY_POLICY_NODES] = str(self.policy_nodes)
+        if self.overflowed:
+            told[names.ENV_MEMORY_OVERFLOW] = "1"
+        return told
+
+
+def reach(
+    assignment: Assignment, machine: Machine, ask: MemoryAsk, per_rank_bytes: int | None
+) -> Reach:
+    """Tell which nodes a container's ranks take memory from, by what the machine has.
+
+    What is free now does not count, so that check and engine get the same.  Where even all nodes
+    do not hold the ranks none is added, and it is the check that refuses.  Ranks that share a
+    container share its policy, over the nodes of all of them.
+
+    Raises:
+        MemoryUnreachable: where a set has none of the nodes, or the machine not the set's own.
+    """
+    asked = tuple(_asked(one, machine, ask.nodes) for one in assignment.sets)
+    rank_mems = _widened(assignment, machine, ask, asked, per_rank_bytes or 0)
+    policy, nodes, notes = ask.policy, union(rank_mems), []
+    if rank_mems != asked:
+        notes.append(_overflow_note(asked, rank_mems, per_rank_bytes or 0))
+        if policy is MemoryPolicy.BIND:
+            policy = MemoryPolicy.INTERLEAVE
+    mems = nodes | lenders(machine) if policy is MemoryPolicy.PREFERRED else nodes
+    if needless := _needless(policy, nodes, mems):
+        policy = MemoryPolicy.BIND
+        notes.append(needless)
+    return Reach(
+        mems=mems,
+        policy=policy,
+        policy_nodes=IdSet() if policy is MemoryPolicy.BIND else nodes,
+        rank_mems=rank_mems,
+        overflowed=rank_mems != asked,
+        notes=tuple(notes),
+    )
+
+
+def reach_bytes(sets: Iterable[CpuSet], machine: Machine) -> Mapping[MemoryNodes, int]:
+    """Give for each word the most memory that a rank on one of these sets can reach by it.
+
+    A word is left out where a node that it means does not tell its memory.
+    """
+    alike = {(one.numa_node, one.memory_nodes): one for one in sets}.values()
+    usable = capacity.usable_bytes(machine)
+    found = {}
+    for word in MemoryNodes:
+        choices = [named(one, machine, word) for one in alike]
+        if union(choices) <= usable.keys():
+            found[word] = max((sum(usable[node] for node in one) for one in choices), default=0)
+    return found
+
+
+def _asked(one: CpuSet, machine: Machine, nodes: MemoryNodes) -> IdSet:
+    found = named(one, machine, nodes)
+    if not found:
+        raise MemoryUnreachable(
+            f"CPU set {one.id} has no memory-only node near its NUMA node {one.numa_node}: ask for "
+            f"other nodes than {nodes}"
+        )
+    return found
+
+
+def _widened(
+    assignment: Assignment,
+    machine: Machine,
+    ask: MemoryAsk,
+    asked: tuple[IdSet, ...],
+    per_rank_bytes: int,
+) -> tuple[IdSet, ...]:
+    """Add nodes to the ranks that theirs do not hold together, until they do.
+
+    Where they never do, and where nothing is to be added, the ranks keep what they have.
+    """
+    if ask.on_overflow is Overflow.REFUSE or ask.policy is MemoryPolicy.PREFERRED:
+        return asked
+    usable, rank_mems = capacity.usable_bytes(machine), asked
+    while over := capacity.overdrawn(Counter(rank_mems), usable, per_rank_bytes):
+        wider = tuple(
+            farther(one, machine, mems) if any(mems <= nodes for nodes in over) else mems
+            for one, mems in zip(assignment.sets, rank_mems, strict=True)
+        )
+        if wider == rank_mems:
+            return asked
+        rank_mems = wider
+    return rank_mems
+
+
+def _overflow_note(asked: Iterable[IdSet], given: Iterable[IdSet], per_rank_bytes: int) -> str:
+    where, over = (union(mems) for mems in (asked, given))
+    return (
+        f"{format_bytes(per_rank_bytes)} for each rank is more than {_nodes(where)} can hold: "
+        f"pages are interleaved over {_nodes(over)}"
+    )
+
+
+def _needless(policy: MemoryPolicy, nodes: IdSet, mems: IdSet) -> str:
+    """Say why a policy would change nothing; empty where it does."""
+    match policy:
+        case MemoryPolicy.INTERLEAVE | MemoryPolicy.WEIGHTED_INTERLEAVE if len(nodes) == 1:
+            return f"memory policy {policy} is not set, as all memory is taken from {_nodes(nodes)}"
+        case MemoryPolicy.PREFERRED if nodes == mems:
+            return f"memory policy {policy} is not set, as no node lends memory but {_nodes(nodes)}"
+        case _:
+            return ""
+
+
+def _nodes(nodes: IdSet) -> str:
+    return f"NUMA node{'s' if len(nodes) > 1 else ''} {nodes}"
