@@ -1,8 +1,8 @@
 #include "budget.h"
 
 #include "memory.h"
-#include "memory.h"
 #include "text.h"
+#include "turns.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -60,6 +60,16 @@ static void all_ranks(const struct plan *plan, struct idlist *ranks)
         idlist_append(ranks, i);
 }
 
+static uint64_t all_demand_bytes(const struct plan *plan)
+{
+    struct idlist ranks = {0};
+
+    all_ranks(plan, &ranks);
+    const uint64_t bytes = demand_bytes(plan, &ranks);
+    idlist_free(&ranks);
+    return bytes;
+}
+
 static void report_available(const struct plan *plan, const struct idlist *ranks,
                              const struct memory *memory, struct rank_report *reports)
 {
@@ -68,13 +78,6 @@ static void report_available(const struct plan *plan, const struct idlist *ranks
             reports[i].available_bytes = memory->available_bytes;
             reports[i].has_available = true;
         }
-}
-
-static void report_interleave(const struct plan *plan, const struct idlist *ranks,
-                              struct rank_report *reports)
-{
-    for (unsigned int i = 0; i < plan->rank_count; i++)
-        reports[i].interleave |= idlist_contains(ranks, i);
 }
 
 static void check_machine(const struct plan *plan, const char *root, struct rank_report *reports,
@@ -95,12 +98,18 @@ static void check_machine(const struct plan *plan, const char *root, struct rank
     idlist_free(&ranks);
 }
 
+/* Where a rank's pages may come to lie. Preferred nodes that are full leave the others. */
+static const struct idlist *nodes_of(const struct plan *plan, size_t rank)
+{
+    return plan->policy == POLICY_PREFERRED ? &plan->mems : &plan->ranks[rank].mems;
+}
+
 /* The ranks that have no memory but on these nodes. */
 static void ranks_of_nodes(const struct plan *plan, const struct idlist *nodes,
                            struct idlist *ranks)
 {
     for (unsigned int i = 0; i < plan->rank_count; i++)
-        if (idlist_is_subset(&plan->ranks[i].mems, nodes))
+        if (idlist_is_subset(nodes_of(plan, i), nodes))
             idlist_append(ranks, i);
 }
 
@@ -108,7 +117,7 @@ static void ranks_of_nodes(const struct plan *plan, const struct idlist *nodes,
 static void ranks_on(const struct plan *plan, const struct idlist *nodes, struct idlist *ranks)
 {
     for (unsigned int i = 0; i < plan->rank_count; i++)
-        if (idlist_equal(&plan->ranks[i].mems, nodes))
+        if (idlist_equal(nodes_of(plan, i), nodes))
             idlist_append(ranks, i);
 }
 
@@ -145,7 +154,8 @@ static char *nodes_have(const struct idlist *nodes)
     return words;
 }
 
-/* Nodes of one rank or more, together: one, or several where its CPUs have no memory beside them. */
+/* Nodes of one rank or more, together: whatever the policy, the kernel takes from one of them what
+ * another has not. */
 static void check_nodes(const struct plan *plan, const char *root, const struct idlist *nodes,
                         struct rank_report *reports, struct sentences *problems)
 {
@@ -161,11 +171,7 @@ static void check_nodes(const struct plan *plan, const char *root, const struct 
         sentences_add(problems, error);
     } else {
         report_available(plan, &own, &memory, reports);
-        const bool fits = demand_bytes(plan, &ranks) <= memory.available_bytes;
-
-        if (!fits && plan->may_interleave)
-            report_interleave(plan, &own, reports);
-        else if (!fits)
+        if (demand_bytes(plan, &ranks) > memory.available_bytes)
             sentences_add(problems, demand_shortage(plan, &ranks, where, &memory));
     }
     idlist_free(&own);
@@ -173,17 +179,24 @@ static void check_nodes(const struct plan *plan, const char *root, const struct 
     free(where);
 }
 
-/* Pages that no longer fit on one node take room from the ranks of another. */
-static void check_together(const struct plan *plan, const char *root, const struct idlist *nodes,
-                           struct sentences *problems)
+static bool is_first_on_its_nodes(const struct plan *plan, size_t rank)
+{
+    for (size_t i = 0; i < rank; i++)
+        if (idlist_equal(nodes_of(plan, i), nodes_of(plan, rank)))
+            return false;
+    return true;
+}
+
+/* Each set of nodes may hold its ranks where all together do not: two may count on one node. */
+static void check_together(const struct plan *plan, const char *root, struct sentences *problems)
 {
     struct memory sum;
     struct idlist ranks = {0};
 
-    free(memory_of_nodes(&sum, root, nodes));
+    free(memory_of_nodes(&sum, root, &plan->mems));
     all_ranks(plan, &ranks);
     if (demand_bytes(plan, &ranks) > sum.available_bytes) {
-        char *where = nodes_have(nodes);
+        char *where = nodes_have(&plan->mems);
 
         sentences_add(problems, demand_shortage(plan, &ranks, where, &sum));
         free(where);
@@ -191,12 +204,20 @@ static void check_together(const struct plan *plan, const char *root, const stru
     idlist_free(&ranks);
 }
 
-static bool is_first_on_its_nodes(const struct plan *plan, size_t rank)
+static void check_every_node(const struct plan *plan, const char *root,
+                             struct rank_report *reports, struct sentences *problems,
+                             struct sentences *notes)
 {
-    for (size_t i = 0; i < rank; i++)
-        if (idlist_equal(&plan->ranks[i].mems, &plan->ranks[rank].mems))
-            return false;
-    return true;
+    const size_t before = problems->count;
+
+    for (size_t i = 0; i < plan->rank_count; i++)
+        if (is_first_on_its_nodes(plan, i))
+            check_nodes(plan, root, nodes_of(plan, i), reports, problems);
+    if (problems->count > before)
+        return;
+    check_together(plan, root, problems);
+    if (problems->count == before)
+        turns_note(plan, root, all_demand_bytes(plan), notes);
 }
 
 /* Where memory is asked for, a limit that cannot be read is as bad as one that is too small. */
@@ -223,36 +244,12 @@ static void check_limit(const struct plan *plan, const struct memory_limit *limi
     idlist_free(&ranks);
 }
 
-void budget_check(const struct plan *plan, const char *root, const struct idlist *allowed_nodes,
-                  const struct memory_limit *limit, struct rank_report *reports,
-                  struct sentences *problems, struct sentences *notes)
+void budget_check(const struct plan *plan, const char *root, const struct memory_limit *limit,
+                  struct rank_report *reports, struct sentences *problems, struct sentences *notes)
 {
-    bool interleave = false;
-
-    if (!memory_has_nodes(root))
-        check_machine(plan, root, reports, problems);
+    if (memory_has_nodes(root))
+        check_every_node(plan, root, reports, problems, notes);
     else
-        for (size_t i = 0; i < plan->rank_count; i++) {
-            if (is_first_on_its_nodes(plan, i))
-                check_nodes(plan, root, &plan->ranks[i].mems, reports, problems);
-            interleave |= reports[i].interleave;
-        }
-    if (interleave)
-        check_together(plan, root, allowed_nodes, problems);
+        check_machine(plan, root, reports, problems);
     check_limit(plan, limit, problems, notes);
-}
-
-bool budget_interleaves(const struct plan *plan, const char *root, size_t rank)
-{
-    struct idlist ranks = {0};
-    struct memory memory;
-
-    if (!plan->may_interleave || !memory_has_nodes(root))
-        return false;
-    ranks_of_nodes(plan, &plan->ranks[rank].mems, &ranks);
-    char *error = memory_of_nodes(&memory, root, &plan->ranks[rank].mems);
-    const bool small = error == NULL && demand_bytes(plan, &ranks) > memory.available_bytes;
-    free(error);
-    idlist_free(&ranks);
-    return small;
 }

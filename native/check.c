@@ -83,8 +83,8 @@ static void note_permission(struct sentences *notes, const char *call, enum perm
 static void note_mempolicy(struct sentences *notes, const struct probe *probe)
 {
     note_permission(notes, "set_mempolicy", probe->set,
-                    "memory comes from any node that cpuset.mems allows, and ranks that share "
-                    "nodes are not kept on their own");
+                    "memory comes from any node that cpuset.mems allows, as the policy of this "
+                    "container says, and ranks that share nodes are not kept on their own");
     note_permission(notes, "migrate_pages", probe->migrate,
                     "pages that were touched before a process was bound stay where they are");
 }
@@ -121,9 +121,9 @@ int check_command(int argc, char **argv)
         complain("check: %s", inspection.malformed);
     const bool published = publish(report, options.report);
     const bool good = inspection.malformed == NULL && published;
-    const bool verified = report->problems.count == 0;
+    const bool refused = report->problems.count > 0;
     inspection_free(&inspection);
     if (!good)
         return EXIT_OURS;
-    return verified ? EXIT_SUCCESS : EXIT_FAILURE;
+    return refused ? EXIT_FAILURE : EXIT_SUCCESS;
 }

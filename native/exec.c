@@ -68,8 +68,6 @@ static enum policy parse_policy(const struct options *options)
             options->policy);
     if (!policy_parse(&policy, options->policy))
         die("exec: --policy %.60s is unknown: write %s", options->policy, POLICY_NAMES);
-    if (policy == POLICY_AUTO && !has_rank(options))
-        die("exec: --policy auto decides for a rank of a plan: add --rank, or write bind");
     return policy;
 }
 

@@ -221,3 +221,16 @@ bool idlist_is_subset(const struct idlist *inner, const struct idlist *outer)
     idlist_free(&outside);
     return subset;
 }
+
+bool idlist_begins(const struct idlist *list, const struct idlist *start)
+{
+    struct idlist rest = {0};
+
+    idlist_subtract(&rest, list, start);
+    const bool begins =
+        idlist_is_subset(start, list) &&
+        (start->count == 0 || rest.count == 0 ||
+         rest.ranges[0].first > start->ranges[start->count - 1].last);
+    idlist_free(&rest);
+    return begins;
+}

@@ -45,4 +45,7 @@ bool idlist_contains(const struct idlist *list, unsigned int id);
 void idlist_subtract(struct idlist *difference, const struct idlist *a, const struct idlist *b);
 bool idlist_is_subset(const struct idlist *inner, const struct idlist *outer);
 
+/* Whether `start` is the first ids of `list`, and none of it is left out between them. */
+bool idlist_begins(const struct idlist *list, const struct idlist *start);
+
 #endif

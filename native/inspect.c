@@ -3,10 +3,12 @@
 #include "budget.h"
 #include "die.h"
 #include "late.h"
+#include "policy.h"
 #include "quota.h"
 #include "text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const char CHECK_AGENT[] = "check that the numalocal agent is ready on this node and that "
                                   "its container runtime has NRI enabled";
@@ -26,6 +28,52 @@ static void compare(struct sentences *problems, const char *kind, const struct i
                                         planned_text, CHECK_AGENT));
     free(allowed_text);
     free(planned_text);
+}
+
+/* Whether pages lie where they would without any policy: on the nearest allowed node first. */
+static bool is_plain(const struct task_policy *found, const struct idlist *mems)
+{
+    return found->mode == NULL || idlist_size(mems) < 2 || strcmp(found->mode, "default") == 0 ||
+           strcmp(found->mode, "local") == 0 ||
+           (strcmp(found->mode, "bind") == 0 && idlist_is_subset(mems, &found->nodes));
+}
+
+static bool is_planned(const struct task_policy *found, const struct plan *plan)
+{
+    return strcmp(found->mode, policy_name(plan->policy)) == 0 &&
+           (found->is_cut ? idlist_begins(&plan->policy_nodes, &found->nodes)
+                          : idlist_equal(&plan->policy_nodes, &found->nodes));
+}
+
+/* What to change, where the policy that was found is not the plan's. */
+static const char *policy_cure(const struct task_policy *found, const struct plan *plan)
+{
+    if (found->mode == NULL)
+        return "use a node whose kernel tells it, or spec.memory.policy Bind, which needs none";
+    if (plan->policy != POLICY_NONE && found->nodes.count == 0)
+        return "this node's container runtime left it out, as runc before 1.4 does: update its OCI "
+               "runtime, or take spec.memory.policy Bind, or spec.enforcement BestEffort";
+    return "something else on this node sets policies: look for another NRI plugin, or a container "
+           "runtime that was started with numactl";
+}
+
+static void compare_policy(struct sentences *problems, const struct plan *plan,
+                           const struct task_policy *found)
+{
+    const bool none = plan->policy == POLICY_NONE;
+
+    if (none ? is_plain(found, &plan->mems) : found->mode != NULL && is_planned(found, plan))
+        return;
+    char *is = found->mode == NULL ? text_format("cannot be known, as %s,", found->why_unknown)
+                                   : task_policy_text(found->mode, &found->nodes);
+    char *planned = none ? text_format("none")
+                         : task_policy_text(policy_name(plan->policy), &plan->policy_nodes);
+    sentences_add(problems,
+                  text_format("this container's memory policy %s%s but its plan says %s: %s",
+                              found->mode == NULL ? "" : "is ", is, planned,
+                              policy_cure(found, plan)));
+    free(planned);
+    free(is);
 }
 
 static struct rank_report *report_ranks(const struct plan *plan)
@@ -52,39 +100,19 @@ static char *format_verified(const struct plan *plan, bool late)
                        ? text_format("no memory per rank is asked for")
                        : text_format("%zu rank%s of %s %s", plan->rank_count,
                                      plural(plan->rank_count), each.text, one ? "fits" : "fit");
-    char *message = text_format("bound %sto CPU%s %s and NUMA node%s %s%s; %s", late ? "late " : "",
-                                plural(idlist_size(&plan->cpus)), cpus,
-                                plural(idlist_size(&plan->mems)), mems, late ? AWAY : "", memory);
+    char *policy = plan->policy == POLICY_NONE
+                       ? text_format("%s", "")
+                       : task_policy_text(policy_name(plan->policy), &plan->policy_nodes);
+    char *message = text_format("bound %sto CPU%s %s and NUMA node%s %s%s%s%s; %s",
+                                late ? "late " : "", plural(idlist_size(&plan->cpus)), cpus,
+                                plural(idlist_size(&plan->mems)), mems, late ? AWAY : "",
+                                policy[0] == '\0' ? "" : ", memory policy ", policy, memory);
 
+    free(policy);
     free(memory);
     free(mems);
     free(cpus);
     return message;
-}
-
-/* Which ranks would have to interleave over these nodes. */
-static void note_interleaving(struct sentences *notes, const struct rank_report *ranks,
-                              size_t count, const struct idlist *nodes)
-{
-    struct idlist interleaved = {0};
-
-    for (unsigned int i = 0; i < count; i++)
-        if (ranks[i].interleave)
-            idlist_append(&interleaved, i);
-    if (interleaved.count > 0) {
-        char *numbers = idlist_format(&interleaved);
-        char *list = idlist_format(nodes);
-
-        sentences_add(notes,
-                      text_format("rank%s %s cannot be held by one NUMA node: start with --policy "
-                                  "auto, which takes memory from NUMA node%s %s in turn, more "
-                                  "slowly",
-                                  plural(idlist_size(&interleaved)), numbers,
-                                  plural(idlist_size(nodes)), list));
-        free(list);
-        free(numbers);
-    }
-    idlist_free(&interleaved);
 }
 
 /* A quota makes an engine slow and refuses nothing. */
@@ -103,21 +131,45 @@ static void note_quota(struct sentences *notes, const struct plan *plan, const c
     cpu_quota_free(&quota);
 }
 
+/* What of the binding does not hold: BestEffort lets it pass. */
+static struct sentences *binding_problems(struct inspection *inspection)
+{
+    return inspection->best_effort ? &inspection->report.unbound : &inspection->report.problems;
+}
+
+static void compare_binding(struct inspection *inspection)
+{
+    const struct plan *plan = &inspection->plan;
+    const struct report *report = &inspection->report;
+    struct sentences *problems = binding_problems(inspection);
+
+    compare(problems, "CPU", &plan->cpus, report->cpus);
+    compare(problems, "NUMA node", &plan->mems, report->mems);
+    inspection->bound = problems->count == 0;
+    /* A policy is of a container's creation: nothing sets it later, and no wait helps. */
+    if (!inspection->late)
+        compare_policy(problems, plan, report->policy);
+}
+
+static void check_memory(struct inspection *inspection, const char *root)
+{
+    struct report *report = &inspection->report;
+
+    inspection->ranks = report_ranks(&inspection->plan);
+    budget_check(&inspection->plan, root, &report->limit, inspection->ranks, &report->problems,
+                 &report->notes);
+    report->ranks = inspection->ranks;
+}
+
 /* Adds to the report what a plan asks for and what of it does not hold. */
 static void compare_plan(struct inspection *inspection, const char *root)
 {
     const struct plan *plan = &inspection->plan;
     struct report *report = &inspection->report;
 
-    inspection->ranks = report_ranks(plan);
-    compare(&report->problems, "CPU", &plan->cpus, report->cpus);
-    compare(&report->problems, "NUMA node", &plan->mems, report->mems);
-    inspection->bound = report->problems.count == 0;
-    budget_check(plan, root, report->mems, &report->limit, inspection->ranks, &report->problems,
-                 &report->notes);
+    compare_binding(inspection);
+    check_memory(inspection, root);
     note_quota(&report->notes, plan, root);
-    note_interleaving(&report->notes, inspection->ranks, plan->rank_count, report->mems);
-    report->ranks = inspection->ranks;
     report->rank_count = plan->shares_known ? plan->rank_count : 0;
     inspection->verified_message = format_verified(plan, inspection->late);
     report->verified_message = inspection->verified_message;
@@ -160,7 +212,30 @@ static void note_late(struct sentences *notes, const struct plan *plan)
                               plan->shares_known ? "" : ", and which rank has which is not known"));
 }
 
-void inspect(struct inspection *inspection, const char *root, bool may_be_late)
+static void tell_malformed(struct inspection *inspection)
+{
+    sentences_add(&inspection->report.problems, text_format("%s", inspection->malformed));
+}
+
+/* Nobody bound this container. With BestEffort it may run so, on all that it is allowed. */
+static void tell_missing(struct inspection *inspection, const char *root)
+{
+    const struct status *status = &inspection->status;
+
+    sentences_add(binding_problems(inspection),
+                  text_format("the node agent did not bind this container: NUMALOCAL_CPUS is not "
+                              "set; %s",
+                              CHECK_AGENT));
+    if (!inspection->best_effort || status->mems_allowed.count == 0)
+        return;
+    if (plan_of_binding(&inspection->plan, &status->cpus_allowed, &status->mems_allowed,
+                        &inspection->malformed) == PLAN_READ)
+        check_memory(inspection, root);
+    else
+        tell_malformed(inspection);
+}
+
+static void read_machine(struct inspection *inspection, const char *root)
 {
     struct report *report = &inspection->report;
 
@@ -168,33 +243,44 @@ void inspect(struct inspection *inspection, const char *root, bool may_be_late)
     status_read(&inspection->status, root);
     report->cpus = &inspection->status.cpus_allowed;
     report->mems = &inspection->status.mems_allowed;
+    task_policy_read(&inspection->policy, root);
+    report->policy = &inspection->policy;
     memory_limit_read(&report->limit, root);
+}
+
+void inspect(struct inspection *inspection, const char *root, bool may_be_late)
+{
+    read_machine(inspection, root);
+    inspection->malformed = plan_enforcement(&inspection->best_effort);
+    if (inspection->malformed != NULL) {
+        tell_malformed(inspection);
+        return;
+    }
     switch (read_plan(inspection, root, may_be_late)) {
     case PLAN_READ:
         compare_plan(inspection, root);
         if (inspection->late)
-            note_late(&report->notes, &inspection->plan);
+            note_late(&inspection->report.notes, &inspection->plan);
         break;
     case PLAN_MISSING:
-        sentences_add(&report->problems,
-                      text_format("the node agent did not bind this container: NUMALOCAL_CPUS is "
-                                  "not set; %s",
-                                  CHECK_AGENT));
+        tell_missing(inspection, root);
         break;
     case PLAN_MALFORMED:
-        sentences_add(&report->problems, text_format("%s", inspection->malformed));
+        tell_malformed(inspection);
     }
 }
 
 void inspection_free(struct inspection *inspection)
 {
     sentences_free(&inspection->report.problems);
+    sentences_free(&inspection->report.unbound);
     sentences_free(&inspection->report.notes);
     memory_limit_free(&inspection->report.limit);
     free(inspection->ranks);
     free(inspection->verified_message);
     free(inspection->malformed);
     plan_free(&inspection->plan);
+    task_policy_free(&inspection->policy);
     status_free(&inspection->status);
     *inspection = (struct inspection){0};
 }

@@ -11,10 +11,12 @@
 struct inspection {
     struct report report; /* less its mempolicy; points into what follows */
     struct status status;
+    struct task_policy policy;
     struct plan plan;
     struct rank_report *ranks;
     char *verified_message;
     char *malformed; /* why the plan cannot be read; NULL: it can */
+    bool best_effort; /* what of its binding does not hold is told, and refuses nothing */
     bool bound;      /* to the CPUs and nodes of its plan, whatever else is wrong */
     bool late;       /* its plan is not in the environment: it is what its cgroup was set to */
 };

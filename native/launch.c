@@ -1,54 +1,14 @@
 #include "launch.h"
 
 #include "bind.h"
-#include "budget.h"
 #include "die.h"
-#include "memory.h"
 #include "migrate.h"
-#include "status.h"
 #include "text.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Over the allowed nodes that have memory. */
-static void interleave(struct launch *launch, size_t rank)
-{
-    struct idlist with_memory = {0};
-    struct idlist without = {0};
-    struct status status;
-
-    status_read(&status, "");
-    memory_nodes("", &with_memory);
-    idlist_subtract(&without, &status.mems_allowed, &with_memory);
-    idlist_subtract(&launch->share.mems, &status.mems_allowed, &without);
-    idlist_free(&without);
-    idlist_free(&with_memory);
-    status_free(&status);
-    free(launch->mems_source);
-    launch->mems_source = text_format("NUMALOCAL_ON_OVERFLOW, rank %zu:", rank);
-    launch->policy = POLICY_INTERLEAVE;
-}
-
-/* Without NUMALOCAL_ON_OVERFLOW there is nothing to decide, and no whole plan needed. */
-static char *decide_policy(struct launch *launch, size_t rank)
-{
-    struct plan plan;
-    char *error = NULL;
-
-    launch->policy = POLICY_BIND;
-    if (getenv("NUMALOCAL_ON_OVERFLOW") == NULL)
-        return NULL;
-    const enum plan_result result = plan_read(&plan, &error);
-    if (result == PLAN_READ && budget_interleaves(&plan, "", rank))
-        interleave(launch, rank);
-    plan_free(&plan);
-    return result == PLAN_MISSING ? text_format("NUMALOCAL_CPUS is not set: the node agent sets "
-                                                "it, or `numalocal run`")
-                                  : error;
-}
 
 char *launch_plan_rank(struct launch *launch, size_t rank)
 {
@@ -59,7 +19,7 @@ char *launch_plan_rank(struct launch *launch, size_t rank)
     launch->cpus_source = text_format("NUMALOCAL_RANK_CPUS, rank %zu:", rank);
     launch->mems_source = text_format("NUMALOCAL_RANK_MEMS, rank %zu:", rank);
     launch->rank = text_format("%zu", rank);
-    return launch->policy == POLICY_AUTO ? decide_policy(launch, rank) : NULL;
+    return NULL;
 }
 
 static void apply(const struct launch *launch, const char *program)

@@ -19,9 +19,7 @@ struct launch {
     char *rank; /* NULL: none */
 };
 
-/* Takes a rank's share of the plan. With policy auto, a rank that its node cannot hold gets all
- * allowed nodes instead, and interleaves, where NUMALOCAL_ON_OVERFLOW is Interleave. NULL, or a
- * sentence to be freed by the caller. */
+/* Takes a rank's share of the plan. NULL, or a sentence to be freed by the caller. */
 char *launch_plan_rank(struct launch *launch, size_t rank);
 
 /* Binds this process and becomes the command; the value is the exit status if that fails. */

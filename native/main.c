@@ -17,9 +17,8 @@ static const char USAGE[] =
     "  --cpus LIST    run on these CPUs, such as 2-3,8\n"
     "  --mems LIST    take memory from these NUMA nodes\n"
     "  --policy NAME  how to use the nodes: bind (the default), preferred, interleave,\n"
-    "                 weighted-interleave (Linux 6.9; evenly where the kernel has no weights),\n"
-    "                 none, or auto: bind, but interleave over all allowed nodes a rank that its\n"
-    "                 node cannot hold now, if NUMALOCAL_ON_OVERFLOW is Interleave\n"
+    "                 weighted-interleave (Linux 6.9; evenly where the kernel has no weights)\n"
+    "                 or none\n"
     "  --migrate      also move the memory that this process has taken before; COMMAND begins\n"
     "                 with none of it, so this is for what outlives that, as pages of files\n"
     "  --rank N       take CPUs and nodes from part N of NUMALOCAL_RANK_CPUS and\n"
@@ -44,11 +43,12 @@ static const char USAGE[] =
     "\n"
     "check compares this container with the plan in NUMALOCAL_CPUS, NUMALOCAL_MEMS,\n"
     "NUMALOCAL_RANKS, NUMALOCAL_RANK_CPUS, NUMALOCAL_RANK_MEMS and, if set,\n"
-    "NUMALOCAL_MEMORY_PER_RANK_BYTES and NUMALOCAL_ON_OVERFLOW: its CPUs, its NUMA nodes, the\n"
-    "memory of each node and the memory limits of its cgroups. With\n"
-    "NUMALOCAL_ON_OVERFLOW=Interleave (it is Refuse by default) a node may be too small if all\n"
-    "allowed nodes together are not. It tries which calls of memory policies are allowed, and\n"
-    "changes nothing. It prints one JSON object.\n"
+    "NUMALOCAL_MEMORY_PER_RANK_BYTES, NUMALOCAL_MEMORY_POLICY and\n"
+    "NUMALOCAL_MEMORY_POLICY_NODES: its CPUs, its NUMA nodes, the memory policy that it was\n"
+    "created with, the memory of its nodes and the memory limits of its cgroups. With\n"
+    "NUMALOCAL_ENFORCEMENT=BestEffort (it is Required by default) a container that is not bound\n"
+    "as planned is told and not refused; memory that does not fit is. It tries which calls of\n"
+    "memory policies are allowed, and changes nothing. It prints one JSON object.\n"
     "  --report FILE  write the object here too; by default to /dev/termination-log, if there is\n"
     "                 one\n"
     "  --root DIR     read /proc and /sys below DIR\n"
@@ -57,8 +57,8 @@ static const char USAGE[] =
     "                 plan's, or there is none: the agent may come back and bind the container.\n"
     "                 It cannot tell a container that runs its plan any more, so then the plan is\n"
     "                 what the container's own cgroup was set to. SIGTERM and SIGINT end the wait\n"
-    "  Exit status: 0 verified, 1 refused, 125 the plan cannot be read, or the object could not\n"
-    "  be written to both the file and the standard output.\n";
+    "  Exit status: 0 verified or let pass, 1 refused, 125 the plan cannot be read, or the object\n"
+    "  could not be written to both the file and the standard output.\n";
 
 static int print(const char *text)
 {

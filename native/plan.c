@@ -101,7 +101,7 @@ static char *outside(const char *inner_name, const struct idlist *inner, const c
 
         error = text_format("%s names %.60s, which is not in %s \"%.60s\": %s", inner_name,
                             extra_text, outer_name, outer_text,
-                            "every rank's share lies within the whole");
+                            "every share lies within the whole");
         free(outer_text);
         free(extra_text);
     }
@@ -228,15 +228,47 @@ static char *read_memory(struct plan *plan)
     return NULL;
 }
 
-static char *read_overflow(struct plan *plan)
+static char *read_policy_nodes(struct plan *plan)
 {
-    static const char NAME[] = "NUMALOCAL_ON_OVERFLOW";
+    static const char NAME[] = "NUMALOCAL_MEMORY_POLICY_NODES";
+    char *error = read_variable(&plan->policy_nodes, NAME);
+
+    if (error == NULL)
+        error = outside(NAME, &plan->policy_nodes, "NUMALOCAL_MEMS", &plan->mems);
+    return error;
+}
+
+static char *read_policy(struct plan *plan)
+{
+    static const char NAME[] = "NUMALOCAL_MEMORY_POLICY";
     const char *text = getenv(NAME);
 
-    plan->may_interleave = text != NULL && strcmp(text, "Interleave") == 0;
-    if (text == NULL || plan->may_interleave || strcmp(text, "Refuse") == 0)
+    plan->policy = POLICY_NONE;
+    if (text != NULL && !policy_parse(&plan->policy, text))
+        return text_format("%s \"%.60s\" is unknown: write %s", NAME, text, POLICY_NAMES);
+    return plan->policy == POLICY_NONE ? NULL : read_policy_nodes(plan);
+}
+
+static char *read_overflow(struct plan *plan)
+{
+    static const char NAME[] = "NUMALOCAL_MEMORY_OVERFLOW";
+    const char *text = getenv(NAME);
+
+    plan->overflowed = text != NULL;
+    if (text == NULL || strcmp(text, "1") == 0)
         return NULL;
-    return text_format("%s \"%.60s\" is unknown: write Refuse or Interleave", NAME, text);
+    return text_format("%s \"%.60s\" is unknown: write 1, or leave it out", NAME, text);
+}
+
+char *plan_enforcement(bool *best_effort)
+{
+    static const char NAME[] = "NUMALOCAL_ENFORCEMENT";
+    const char *text = getenv(NAME);
+
+    *best_effort = text != NULL && strcmp(text, "BestEffort") == 0;
+    if (text == NULL || *best_effort || strcmp(text, "Required") == 0)
+        return NULL;
+    return text_format("%s \"%.60s\" is unknown: write Required or BestEffort", NAME, text);
 }
 
 static void copy(struct idlist *to, const struct idlist *from)
@@ -273,11 +305,10 @@ enum plan_result plan_of_binding(struct plan *plan, const struct idlist *cpus,
     *plan = (struct plan){0};
     copy(&plan->cpus, cpus);
     copy(&plan->mems, mems);
+    plan->policy = POLICY_NONE;
     *error = take_ranks(plan);
     if (*error == NULL)
         *error = read_memory(plan);
-    if (*error == NULL)
-        *error = read_overflow(plan);
     return *error == NULL ? PLAN_READ : PLAN_MALFORMED;
 }
 
@@ -295,6 +326,8 @@ enum plan_result plan_read(struct plan *plan, char **error)
     if (*error == NULL)
         *error = read_memory(plan);
     if (*error == NULL)
+        *error = read_policy(plan);
+    if (*error == NULL)
         *error = read_overflow(plan);
     return *error == NULL ? PLAN_READ : PLAN_MALFORMED;
 }
@@ -306,5 +339,6 @@ void plan_free(struct plan *plan)
     free(plan->ranks);
     idlist_free(&plan->cpus);
     idlist_free(&plan->mems);
+    idlist_free(&plan->policy_nodes);
     *plan = (struct plan){0};
 }

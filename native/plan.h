@@ -3,6 +3,7 @@
 #define NUMALOCAL_PLAN_H
 
 #include "idlist.h"
+#include "policy.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +23,9 @@ struct plan {
     size_t rank_count;
     uint64_t memory_per_rank_bytes; /* NUMALOCAL_MEMORY_PER_RANK_BYTES; 0: not asked for */
     bool shares_known;              /* false: every rank has the whole, as its own share is not told */
-    bool may_interleave;            /* NUMALOCAL_ON_OVERFLOW: where a node cannot hold its ranks */
+    enum policy policy;             /* NUMALOCAL_MEMORY_POLICY, which the runtime sets; else none */
+    struct idlist policy_nodes;     /* NUMALOCAL_MEMORY_POLICY_NODES */
+    bool overflowed;                /* NUMALOCAL_MEMORY_OVERFLOW: its own nodes cannot hold it */
 };
 
 /* Reads the whole plan. PLAN_MALFORMED: *error is a sentence, to be freed by the caller. */
@@ -35,6 +38,10 @@ enum plan_result plan_read(struct plan *plan, char **error);
 enum plan_result plan_of_binding(struct plan *plan, const struct idlist *cpus,
                                  const struct idlist *mems, char **error);
 void plan_free(struct plan *plan);
+
+/* Reads NUMALOCAL_ENFORCEMENT, which a container has without a plan too. NULL, or a sentence to be
+ * freed by the caller; then it is Required. */
+char *plan_enforcement(bool *best_effort);
 
 /* Reads one rank's share. NULL, or a sentence to be freed by the caller. */
 char *plan_read_rank(struct rank *rank, size_t number);

@@ -14,28 +14,29 @@
 /* Younger than the libnuma that this may be built with (linux/mempolicy.h). */
 enum { PREFERRED_MANY = 5, WEIGHTED_INTERLEAVE = 6 };
 
-const char POLICY_NAMES[] = "bind, preferred, interleave, weighted-interleave, auto or none";
+const char POLICY_NAMES[] = "bind, preferred, interleave, weighted-interleave or none";
+
+static const char *const NAMES[] = {
+    [POLICY_BIND] = "bind",
+    [POLICY_PREFERRED] = "preferred",
+    [POLICY_INTERLEAVE] = "interleave",
+    [POLICY_WEIGHTED_INTERLEAVE] = "weighted-interleave",
+    [POLICY_NONE] = "none",
+};
 
 bool policy_parse(enum policy *policy, const char *name)
 {
-    static const struct {
-        const char *name;
-        enum policy policy;
-    } known[] = {
-        {"bind", POLICY_BIND},
-        {"preferred", POLICY_PREFERRED},
-        {"interleave", POLICY_INTERLEAVE},
-        {"weighted-interleave", POLICY_WEIGHTED_INTERLEAVE},
-        {"none", POLICY_NONE},
-        {"auto", POLICY_AUTO},
-    };
-
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(name, known[i].name) == 0) {
-            *policy = known[i].policy;
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+        if (strcmp(name, NAMES[i]) == 0) {
+            *policy = (enum policy)i;
             return true;
         }
     return false;
+}
+
+const char *policy_name(enum policy policy)
+{
+    return NAMES[policy];
 }
 
 /* Refuses ids that `available` lacks, for the reason given. */
@@ -71,7 +72,6 @@ static void refuse_unusable_nodes(const struct idlist *mems, const char *source)
 static int mode_of(enum policy policy, const struct idlist *mems)
 {
     switch (policy) {
-    case POLICY_AUTO:
     case POLICY_BIND:
         return MPOL_BIND;
     case POLICY_PREFERRED:

@@ -12,12 +12,12 @@ enum policy {
     POLICY_INTERLEAVE,
     POLICY_WEIGHTED_INTERLEAVE, /* by /sys/kernel/mm/mempolicy/weighted_interleave */
     POLICY_NONE,
-    POLICY_AUTO, /* bind, or interleave where the plan says so; decided before it is set */
 };
 
 /* Reads what follows --policy. False: no such name; POLICY_NAMES says which there are. */
 extern const char POLICY_NAMES[];
 bool policy_parse(enum policy *policy, const char *name);
+const char *policy_name(enum policy policy);
 
 /* Sets the memory policy of this thread, which everything after exec inherits. Nodes that are not
  * allowed, or have no memory, end the program with a sentence: the kernel would leave them out and

@@ -96,9 +96,20 @@ static void put_ranks(struct writer *writer, const struct report *report)
         put(writer, ",\"numaNode\":%u", rank->numa_node);
         put_bytes(writer, "memoryBytes", rank->memory_bytes > 0, rank->memory_bytes);
         put_bytes(writer, "availableBytes", rank->has_available, rank->available_bytes);
-        put(writer, "%s}", rank->interleave ? ",\"interleave\":true" : "");
+        put(writer, "}");
     }
     put(writer, "]");
+}
+
+static void put_policy(struct writer *writer, const struct task_policy *policy)
+{
+    if (policy->mode == NULL) {
+        put(writer, ",\"memoryPolicy\":null");
+        return;
+    }
+    put(writer, ",\"memoryPolicy\":{\"mode\":\"%s\",\"nodes\":", policy->mode);
+    put_list(writer, &policy->nodes);
+    put(writer, "}");
 }
 
 static void put_mempolicy(struct writer *writer, const struct probe *probe)
@@ -134,29 +145,49 @@ static char *join(const struct sentences *problems)
     return joined;
 }
 
+bool report_is_verified(const struct report *report)
+{
+    return report->problems.count == 0 && report->unbound.count == 0;
+}
+
+/* What refuses it, or what would without BestEffort. */
+static char *refusal(const struct report *report)
+{
+    if (report->problems.count > 0)
+        return join(&report->problems);
+    char *joined = join(&report->unbound);
+    char *message =
+        text_format("not bound as planned, which enforcement BestEffort allows: %s", joined);
+
+    free(joined);
+    return message;
+}
+
 static void put_message(struct writer *writer, const struct report *report)
 {
     put(writer, ",\"message\":");
-    if (report->problems.count == 0) {
+    if (report_is_verified(report)) {
         put_text(writer, report->verified_message);
         return;
     }
-    char *message = join(&report->problems);
+    char *message = refusal(report);
     put_text(writer, message);
     free(message);
 }
 
 static void put_report(struct writer *writer, const struct report *report, bool truncated)
 {
-    put(writer, "{\"verified\":%s,\"cpus\":", report->problems.count == 0 ? "true" : "false");
+    put(writer, "{\"verified\":%s,\"cpus\":", report_is_verified(report) ? "true" : "false");
     put_list(writer, report->cpus);
     put(writer, ",\"mems\":");
     put_list(writer, report->mems);
+    put_policy(writer, report->policy);
     put_ranks(writer, report);
     put_bytes(writer, "limitBytes", report->limit.limited, report->limit.limit_bytes);
     put_mempolicy(writer, &report->mempolicy);
     put_message(writer, report);
     put_sentences(writer, "problems", &report->problems);
+    put_sentences(writer, "unbound", &report->unbound);
     put_sentences(writer, "notes", &report->notes);
     put(writer, "%s}\n", truncated ? ",\"truncated\":true" : "");
 }

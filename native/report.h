@@ -4,6 +4,7 @@
 
 #include "limit.h"
 #include "idlist.h"
+#include "numa_maps.h"
 #include "probe.h"
 #include "text.h"
 
@@ -18,9 +19,8 @@ struct rank_report {
     const struct idlist *cpus;
     unsigned int numa_node;
     uint64_t memory_bytes;    /* asked for; 0: nothing, written null */
-    uint64_t available_bytes; /* on its whole node, which ranks may share */
+    uint64_t available_bytes; /* on all its nodes, which ranks may share */
     bool has_available;       /* false: there is no such node; written null */
-    bool interleave;          /* its node cannot hold it, and it may use the others */
 };
 
 struct report {
@@ -30,10 +30,14 @@ struct report {
     size_t rank_count;
     struct memory_limit limit;
     struct probe mempolicy;
-    struct sentences problems; /* none: verified */
+    const struct task_policy *policy;
+    struct sentences problems; /* these refuse it */
+    struct sentences unbound;  /* these BestEffort lets pass; none of both: verified */
     struct sentences notes;    /* what is good to know, and refuses nothing */
     const char *verified_message;
 };
+
+bool report_is_verified(const struct report *report);
 
 /* Writes the object, one line with its newline, and returns its length, at most REPORT_SIZE.
  * What would not fit is shortened (texts end in "...", lists lose their end) and the object says

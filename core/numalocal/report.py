@@ -23,8 +23,21 @@ class RankReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OverflowCost:
+    """What a check measured of memory that lies on all nodes in turn, and of the near node's."""
+
+    interleaved_bytes_per_s: int
+    near_bytes_per_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """A whole report; `message` is the sentence for people, `ranks` are in rank order."""
+    """A whole report; `message` is the sentence for people, `ranks` are in rank order.
+
+    `memory_policy` is what the kernel says (default, local, bind, preferred, interleave or
+    weighted-interleave; None where it does not), and `unbound` what of the binding does not hold
+    though the check let it pass, as enforcement is BestEffort.
+    """
 
     verified: bool
     cpus: str
@@ -32,6 +45,10 @@ class CheckReport:
     ranks: tuple[RankReport, ...]
     limit_bytes: int | None
     message: str
+    memory_policy: str | None = None
+    memory_policy_nodes: str = ""
+    unbound: tuple[str, ...] = ()
+    overflow: OverflowCost | None = None
 
     @classmethod
     def parse(cls, text: str) -> "CheckReport":
@@ -42,6 +59,7 @@ class CheckReport:
         """
         try:
             raw = json.loads(text)
+            policy = raw.get("memoryPolicy") or {}
             return cls(
                 verified=raw["verified"] is True,
                 cpus=str(raw["cpus"]),
@@ -49,9 +67,22 @@ class CheckReport:
                 ranks=tuple(_rank(entry) for entry in raw["ranks"]),
                 limit_bytes=_optional(raw, "limitBytes"),
                 message=str(raw["message"]),
+                memory_policy=None if not policy else str(policy["mode"]),
+                memory_policy_nodes=str(policy.get("nodes", "")),
+                unbound=tuple(str(sentence) for sentence in raw.get("unbound", ())),
+                overflow=_overflow(raw.get("overflow")),
             )
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise ReportInvalid(f"{shown(text)} is not a report of numalocal-bind check") from error
+
+
+def _overflow(raw: Mapping[str, Any] | None) -> OverflowCost | None:
+    if raw is None:
+        return None
+    return OverflowCost(
+        interleaved_bytes_per_s=_whole(raw["interleavedBytesPerSecond"], _MOST_BYTES),
+        near_bytes_per_s=_whole(raw["nearBytesPerSecond"], _MOST_BYTES),
+    )
 
 
 def _rank(entry: Mapping[str, Any]) -> RankReport:

@@ -1,7 +1,7 @@
 import pytest
 
 from numalocal.errors import ReportInvalid
-from numalocal.report import CheckReport, RankReport
+from numalocal.report import CheckReport, OverflowCost, RankReport
 
 REPORT = """{"verified":true,"cpus":"2-3","mems":"0",
 "ranks":[{"cpus":"2-3","numaNode":0,"memoryBytes":64,"availableBytes":128}],
@@ -19,9 +19,38 @@ def test_a_report_is_read_as_it_was_written() -> None:
     )
 
 
+WHOLE = """{"verified":false,"cpus":"0-7","mems":"0-1","ranks":[],"limitBytes":null,
+"memoryPolicy":{"mode":"interleave","nodes":"0-1"},
+"overflow":{"interleavedBytesPerSecond":700,"nearBytesPerSecond":1000},
+"message":"not bound","problems":[],"unbound":["a","b"]}"""
+
+
+def test_the_policy_and_what_best_effort_let_pass_are_read() -> None:
+    report = CheckReport.parse(WHOLE)
+
+    assert (report.memory_policy, report.memory_policy_nodes) == ("interleave", "0-1")
+    assert report.unbound == ("a", "b")
+    assert report.overflow == OverflowCost(interleaved_bytes_per_s=700, near_bytes_per_s=1000)
+
+
+def test_a_policy_that_the_kernel_does_not_tell_is_none() -> None:
+    policy = '{"mode":"interleave","nodes":"0-1"}'
+
+    report = CheckReport.parse(WHOLE.replace(policy, "null"))
+
+    assert (report.memory_policy, report.memory_policy_nodes) == (None, "")
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        WHOLE.replace('"unbound":["a","b"]', '"unbound":7'),
+        WHOLE.replace('{"mode":"interleave","nodes":"0-1"}', '"interleave"'),
+        WHOLE.replace('"mode":"interleave",', ""),
+        WHOLE.replace("700", "-1"),
+        WHOLE.replace("700", "1e300"),
+        WHOLE.replace('"interleavedBytesPerSecond":700,', ""),
+        WHOLE.replace('{"interleavedBytesPerSecond":700,"nearBytesPerSecond":1000}', "[]"),
         "",
         "null",
         "[]",

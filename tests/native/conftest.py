@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NATIVE = REPOSITORY / "native"
 BUILD = REPOSITORY / "build"
 TIMEOUT_S = 60
+STACK = "7ffc0a1e5000"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -81,12 +82,13 @@ def fake_root(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
 
 @pytest.fixture
 def machine(fake_root: Callable[[Mapping[str, str]], Path]) -> Callable[..., Path]:
-    """Lay out what check reads: allowed CPUs and nodes, and each node's meminfo in kB."""
+    """Lay out what check reads: CPUs, nodes, a policy, and each node's meminfo in kB."""
 
     def lay_out(
         *,
         cpus: str = "2-3",
         mems: str = "0",
+        policy: str = "default",
         nodes: Mapping[int, Mapping[str, int]],
         files: Mapping[str, str] | None = None,
     ) -> Path:
@@ -97,7 +99,9 @@ def machine(fake_root: Callable[[Mapping[str, str]], Path]) -> Callable[..., Pat
             )
             for node, fields in nodes.items()
         }
-        return fake_root({"proc/self/status": status, **meminfo, **(files or {})})
+        maps = f"55d0c0e8a000 default file=/usr/bin/check mapped=2\n{STACK} {policy} stack\n"
+        own = {"proc/self/status": status, "proc/self/numa_maps": maps}
+        return fake_root({**own, **meminfo, **(files or {})})
 
     return lay_out
 

@@ -50,7 +50,9 @@ def test_a_container_bound_as_planned_is_verified(bind: Bind, machine: Machine) 
         ],
         "limitBytes": None,
         "message": "bound to CPUs 2-3 and NUMA node 0; no memory per rank is asked for",
+        "memoryPolicy": {"mode": "default", "nodes": ""},
         "problems": [],
+        "unbound": [],
     }
 
 
@@ -182,12 +184,12 @@ def test_a_kernel_without_numa_has_node_0(
         ),
         (
             {"NUMALOCAL_RANK_CPUS": "2-4"},
-            'NUMALOCAL_RANK_CPUS names 4, which is not in NUMALOCAL_CPUS "2-3": every rank\'s '
+            'NUMALOCAL_RANK_CPUS names 4, which is not in NUMALOCAL_CPUS "2-3": every '
             "share lies within the whole",
         ),
         (
             {"NUMALOCAL_RANK_MEMS": "0-1"},
-            'NUMALOCAL_RANK_MEMS names 1, which is not in NUMALOCAL_MEMS "0": every rank\'s share '
+            'NUMALOCAL_RANK_MEMS names 1, which is not in NUMALOCAL_MEMS "0": every share '
             "lies within the whole",
         ),
         (

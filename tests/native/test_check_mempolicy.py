@@ -92,9 +92,9 @@ def test_the_seccomp_profile_of_container_runtimes_is_noted_and_refuses_nothing(
     assert denied["problems"] == []
     assert denied["mempolicy"] == dict.fromkeys(CALLS, "denied")
     assert denied["notes"] == [
-        "set_mempolicy is denied here: memory comes from any node that cpuset.mems allows, and "
-        "ranks that share nodes are not kept on their own; the container's seccomp profile can "
-        "allow it",
+        "set_mempolicy is denied here: memory comes from any node that cpuset.mems allows, as the "
+        "policy of this container says, and ranks that share nodes are not kept on their own; the "
+        "container's seccomp profile can allow it",
         "migrate_pages is denied here: pages that were touched before a process was bound stay "
         "where they are; the container's seccomp profile can allow it",
     ]

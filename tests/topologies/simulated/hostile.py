@@ -13,6 +13,7 @@ MOUNT = "sys/fs/cgroup"
 NUMBERS = ("0", "1", "-1", "max", "8589934592", "9223372036854771712", "18446744073709551616", "x")
 USUAL_LISTS = ("0", "1", "0-1", "2-3")
 LISTS = ("0", "0-1", "2-3", "0,2", "1-0", "8191", "8192", "0-8191", "", "-", ",", "0-", "9" * 400)
+POLICIES = ("preferred", "interleave", "weighted-interleave", "bind", "none")
 SPOILS: tuple[bytes, ...] = (
     b"",
     b"\0",
@@ -54,7 +55,15 @@ class Hostile:
             self._lay(f"{NODE}/online", self._list(0.2), absent=0.3)
             for node in range(self._chance.choice((0, 2, 4, 4))):
                 self._node(node)
+        self._lay("proc/self/numa_maps", self._maps(), absent=0.2)
         self._cgroups()
+
+    def _maps(self) -> str:
+        word = self._chance.choice(("default", "interleave", "bind", "prefer (many)", "local", "x"))
+        flags = self._chance.choice(("", "", "=", "=static", "=static|balancing", "=y"))
+        nodes = self._chance.choice(("", f":{self._mems}", f":{self._list(0.5)}"))
+        mark = self._chance.choice((" stack", " stack", " stack N0=1", " heap", ""))
+        return f"1000 default\n7ffc000 {word}{flags}{nodes}{mark}\n"
 
     def _node(self, node: int) -> None:
         folder = f"{NODE}/node{node}"
@@ -147,7 +156,10 @@ class Hostile:
             "RANK_MEMS": self._parts(self._mems[:1], ranks),
             "RANK_COMPUTE_CPUS": self._parts(self._cpus, ranks),
             "MEMORY_PER_RANK_BYTES": self._number(str(GIB)),
-            "ON_OVERFLOW": self._number(self._chance.choice(("Refuse", "Interleave"))),
+            "ENFORCEMENT": self._number(self._chance.choice(("Required", "BestEffort"))),
+            "MEMORY_POLICY": self._number(self._chance.choice(POLICIES)),
+            "MEMORY_POLICY_NODES": self._mems,
+            "MEMORY_OVERFLOW": "1",
         }
         kept = {name: one for name, one in entries.items() if self._chance.random() < 0.97}
         if self._chance.random() < 0.1:
