@@ -172,7 +172,7 @@ class Leader:
         if not self._is_known:
             raw = self._lease.read()
             now_s = self._now_s()
-            self._seen = self._seen.again(raw, now_s) if self._seen else Seen(raw, now_s)
+            self._seen = self._seen.again(raw, now_s) if self._seen else Seen.first(raw, now_s)
         assert self._seen is not None
         ours = self._is_ours(self._seen)
         left_s = wait_s(self._seen, self._now_s(), ours=ours)

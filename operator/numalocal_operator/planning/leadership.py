@@ -5,7 +5,7 @@ holder until it has not changed for as long as it says, by the clock of who look
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 DURATION_S: Final = 10.0
@@ -25,10 +25,19 @@ Raw = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A Lease as it was read last, None where there was none; `since_s` when that was new to us."""
+    """A Lease as it was read last, None where there was none; `since_s` when that was new to us.
+
+    `is_left` tells that nobody has it, by the word of who had it.
+    """
 
     raw: Raw | None
     since_s: float
+    is_left: bool = False
+
+    @classmethod
+    def first(cls, raw: Raw | None, now_s: float) -> "Seen":
+        """Take a Lease that was never read before: what is marked as left is believed."""
+        return cls(raw, now_s, is_left=_is_released(raw))
 
     @property
     def holder(self) -> str:
@@ -44,9 +53,13 @@ class Seen:
         """Take a Lease as it is read now: its time begins anew where it has changed.
 
         Any change counts, a label too: what reads as before can have been another's in between, who
-        leads now, and only the version tells.
+        leads now, and only the version tells.  That it was left is believed where we have seen it
+        with who says so: the mark of one who led before may be somebody's old copy.
         """
-        return Seen(raw, self.since_s if _version(raw) == _version(self.raw) else now_s)
+        if _version(raw) == _version(self.raw):
+            return replace(self, raw=raw)
+        same = bool(self.holder) and _tenure(raw) == _tenure(self.raw)
+        return Seen(raw, now_s, is_left=same and _is_released(raw))
 
 
 def wait_s(seen: Seen, now_s: float, *, ours: bool) -> float:
@@ -56,7 +69,7 @@ def wait_s(seen: Seen, now_s: float, *, ours: bool) -> float:
     empty holder, a Lease that is gone or new, and even our own name in it, may be somebody's doing
     while another replica leads.
     """
-    if ours or _is_released(seen.raw):
+    if ours or seen.is_left:
         return 0.0
     return seen.since_s + _duration_s(seen.raw) - now_s
 
@@ -79,11 +92,13 @@ def taken(seen: Seen, me: str, now: str) -> dict[str, Any]:
 
 def released(seen: Seen, now: str) -> dict[str, Any]:
     """Give the spec of a Lease that its holder leaves to whoever comes next."""
+    before = _spec(seen.raw)
     return {
         "holderIdentity": "",
         "leaseDurationSeconds": _LEFT_S,
+        "acquireTime": before.get("acquireTime") or now,
         "renewTime": now,
-        "leaseTransitions": _transitions(_spec(seen.raw)),
+        "leaseTransitions": _transitions(before),
     }
 
 
@@ -95,6 +110,11 @@ def _spec(raw: Raw | None) -> Raw:
 def _is_released(raw: Raw | None) -> bool:
     spec = _spec(raw)
     return not spec.get("holderIdentity") and spec.get("leaseDurationSeconds") == _LEFT_S
+
+
+def _tenure(raw: Raw | None) -> object:
+    """Tell the time for which somebody has a Lease from all others; its mark at the end has it."""
+    return _spec(raw).get("acquireTime"), _transitions(_spec(raw))
 
 
 def _version(raw: Raw | None) -> object:

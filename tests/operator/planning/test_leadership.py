@@ -55,8 +55,56 @@ def held(by: str = "operator-a_1", version: str = "8", **spec: Any) -> dict[str,
     ],
 )
 def test_only_what_its_holder_has_left_is_taken_at_once(raw: Any, expected_s: float) -> None:
-    assert wait_s(Seen(raw, 100.0), 100.0, ours=False) == expected_s
-    assert wait_s(Seen(raw, 100.0), 100.0 + expected_s, ours=False) <= 0.0
+    seen = Seen.first(raw, 100.0)
+
+    assert wait_s(seen, 100.0, ours=False) == expected_s
+    assert wait_s(seen, 100.0 + expected_s, ours=False) <= 0.0
+
+
+FIRST: dict[str, Any] = {"acquireTime": NOW, "leaseTransitions": 3}
+NEXT: dict[str, Any] = {"acquireTime": "2026-01-02T04:04:05.000000Z", "leaseTransitions": 4}
+LEFT: dict[str, Any] = {"holderIdentity": "", "leaseDurationSeconds": 1}
+
+
+@pytest.mark.parametrize(
+    ("seen", "now", "expected"),
+    [
+        pytest.param(held(**FIRST), lease("9", **LEFT, **FIRST), True, id="by its holder"),
+        pytest.param(
+            held(**NEXT), lease("9", **LEFT, **FIRST), False, id="by one who had it before"
+        ),
+        pytest.param(
+            held(**{**FIRST, "acquireTime": "earlier"}),
+            lease("9", **LEFT, **FIRST),
+            False,
+            id="by another of the same count",
+        ),
+        pytest.param(held(**FIRST), lease("9", **FIRST), False, id="without its mark"),
+        pytest.param(None, lease("9", **LEFT, **FIRST), False, id="made anew"),
+        pytest.param(lease(), lease("9", **LEFT), False, id="never held"),
+        pytest.param(lease(**LEFT, **FIRST), lease("9", **LEFT, **FIRST), False, id="edited since"),
+        pytest.param(held(), {"metadata": {}, "spec": ["garbage"]}, False, id="garbage"),
+    ],
+)
+def test_that_it_was_left_is_believed_of_who_was_seen_with_it(
+    seen: Any,
+    now: Any,
+    expected: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    after = Seen.first(seen, 100.0).again(now, 104.0)
+
+    assert after.is_left == expected
+    assert after.again(now, 106.0) == after
+    assert (wait_s(after, 106.0, ours=False) <= 0.0) == expected
+
+
+def test_the_mark_of_who_leaves_names_the_time_that_it_had_it() -> None:
+    seen = Seen.first(lease(), 0.0)
+    mine = Seen.first(lease("9", **taken(seen, ME, NOW)), 1.0)
+
+    mark = released(mine, "2026-01-02T05:00:00.000000Z")
+
+    assert mine.again(lease("10", **mark), 2.0).is_left
 
 
 def test_what_is_ours_is_renewed_at_once() -> None:
@@ -107,8 +155,9 @@ def test_a_field_that_somebody_added_does_not_stay() -> None:
 
 
 def test_what_is_left_is_anybodys_at_once() -> None:
-    left = released(Seen(held(by=ME, leaseTransitions=3), 0.0), NOW)
+    seen = Seen.first(held(by=ME, leaseTransitions=3), 0.0)
+    left = released(seen, NOW)
 
     assert left["holderIdentity"] == ""
     assert left["leaseTransitions"] == 3
-    assert wait_s(Seen(lease(**left), 100.0), 100.0, ours=False) == 0.0
+    assert wait_s(Seen.first(lease(**left), 100.0), 100.0, ours=False) == 0.0
