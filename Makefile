@@ -65,6 +65,9 @@ nodeless: $(VENV)/.dev native helm ## Run what needs an API server or a machine 
 e2e: $(VENV)/.dev native helm ## Run the real lab: a control plane, a node in QEMU, helm install, workers
 	@$(BIN)/pytest -v -m node tests/e2e
 
+e2e-short: $(VENV)/.dev native helm ## Run the few of these that other versions are tried with (NUMALOCAL_LAB_RUNTIME, _KUBERNETES)
+	@$(BIN)/pytest -v -m "node and short" tests/e2e
+
 faults: $(VENV)/.dev ## Do random faults on the lab and judge each by the node's kernel (N=1000, MINUTES=8, SEED, FAULT=kind)
 	@PYTHONPATH=tests/e2e:core $(BIN)/python -m faults
 
@@ -140,4 +143,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(COMPILE)
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bench-scale bare nodeless e2e faults lab lab-down check helm build native native-check fmt golden manual metrics chart protos clean
+.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bench-scale bare nodeless e2e e2e-short faults lab lab-down check helm build native native-check fmt golden manual metrics chart protos clean

@@ -1,5 +1,6 @@
 """The lab with numalocal installed by helm, and workers that are gone after each test."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,19 +11,33 @@ import nodeless
 from annotated import Annotated
 from installed import install
 from lab.api_server import ApiServer
+from lab.choices import chosen
 from lab.cluster import Lab, down, running, up
 from lab.commands import LabError
+from lab.shape import SHAPES, TWO_NODES, Shape
 from workers import Workers
 
 LOGS = Path(__file__).parents[2] / "build" / "e2e-logs"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
-            if "lab" in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.node)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what needs the lab, and leave out what needs another machine than the one chosen."""
+    ours = [one for one in items if Path(__file__).parent in one.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.e2e)
+        if "lab" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.node)
+    shape = chosen(os.environ).shape
+    others = {one for one in ours if _is_of_another(one, shape)}
+    items[:] = [one for one in items if one not in others]
+    config.hook.pytest_deselected(items=list(others))
+
+
+def _is_of_another(item: pytest.Item, shape: Shape) -> bool:
+    if item.get_closest_marker("node") is None:
+        return False
+    asked = item.get_closest_marker("shape")
+    return (SHAPES[asked.args[0]] if asked else TWO_NODES) != shape
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ SETS = "2"
 def install(lab: Lab) -> None:
     place = ("--namespace", NAMESPACE, "--create-namespace")
     lab.helm("upgrade", "--install", "numalocal", str(CHART), *place, "--wait", "--timeout", "5m")
-    wait_for("the node's CPU sets", lambda: sets(lab) == SETS, timeout_s=120)
+    wait_for("the node's CPU sets", lambda: sets(lab) not in ("", "0"), timeout_s=120)
 
 
 def sets(lab: Lab) -> str:

@@ -10,6 +10,8 @@ from lab.cluster import Lab
 from numalocal.idset import IdSet
 from workers import DECODE, Workers
 
+pytestmark = pytest.mark.short
+
 MEMORY = {"perRank": "128Mi"}
 
 

@@ -2,7 +2,11 @@
 
 import re
 
+import pytest
+
 from workers import DECODE, Workers
+
+pytestmark = pytest.mark.short
 
 
 def test_two_ranks_get_a_set_on_each_node_and_a_list_each(workers: Workers) -> None:

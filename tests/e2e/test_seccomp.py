@@ -8,6 +8,8 @@ import pytest
 from lab.cluster import Lab
 from workers import DECODE, Workers
 
+pytestmark = pytest.mark.short
+
 PROFILE = "RuntimeDefault"
 OPENMP = {"name": "openmp"}
 EXEC = ("numalocal-bind", "exec", "--rank", "0", "--", *DECODE)

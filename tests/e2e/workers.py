@@ -64,6 +64,7 @@ class Workers:
         env: Mapping[str, str] | None = None,
         seccomp: str = "",
         capabilities: tuple[str, ...] = (),
+        security: Mapping[str, Any] | None = None,
         grace_s: int = 1,
         **spec: Any,
     ) -> None:
@@ -73,7 +74,9 @@ class Workers:
             **({"args": list(args)} if args else {"command": list(command)}),
             "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
         }
-        if capabilities:
+        if security is not None:
+            container["securityContext"] = security
+        elif capabilities:
             container["securityContext"] = {"capabilities": {"add": list(capabilities)}}
         pod: dict[str, Any] = {"containers": [container], "terminationGracePeriodSeconds": grace_s}
         if seccomp:
