@@ -112,7 +112,7 @@ class _Seats:
 def _status(results: Results, interrupts: Interrupts) -> int:
     if interrupts.came:
         return statuses.SIGNALLED + interrupts.came[0]
-    verified = results and not any(problems(one.assignment, outcome) for one, outcome in results)
+    verified = results and not any(problems(one, outcome) for one, outcome in results)
     return statuses.OK if verified else statuses.NOT_AS_ASKED
 
 

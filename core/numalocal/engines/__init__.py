@@ -23,6 +23,7 @@ from numalocal.engines.openmp import PINNING
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.reach import Reach
 
 __all__ = [
     "ENGINES",
@@ -101,13 +102,15 @@ def variables(
     assignment: Assignment,
     machine: Machine,
     *,
+    reach: Reach | None = None,
     confined: bool = True,
     quota_cpus: int | None = None,
 ) -> Mapping[str, str]:
     """Give the variables to add to an engine's container once it has its CPU sets.
 
-    What the user sets, or says by an option, is left out; no value is empty.  `confined` tells
-    that a cgroup holds the engine, `quota_cpus` how many whole CPUs its CPU quota is.
+    What the user sets, or says by an option, is left out; no value is empty.  `reach` is where its
+    ranks have memory, None = where their sets have it.  `confined` tells that a cgroup holds the
+    engine, `quota_cpus` how many whole CPUs its CPU quota is.
     """
     engine = adapter(job.settings.name)
     asked = program.find(job, engine)
@@ -115,6 +118,9 @@ def variables(
         call=asked,
         assignment=assignment,
         machine=machine,
+        rank_mems=(
+            reach.rank_mems if reach else tuple(one.memory_nodes for one in assignment.sets)
+        ),
         compute=_compute_cpus(asked, assignment, machine, quota_cpus),
         confined=confined,
     )
@@ -122,7 +128,11 @@ def variables(
     ours = {name: value for name, value in told if not asked.own(name, *engine.speaks[name])}
     if asked.own(*PINNING):
         ours = {name: value for name, value in ours.items() if name not in PINNING}
-    own = {**assignment.environment(), names.ENV_RANK_COMPUTE_CPUS: seat.lists}
+    own = {
+        **assignment.environment(),
+        **(reach.environment() if reach else {}),
+        names.ENV_RANK_COMPUTE_CPUS: seat.lists,
+    }
     return {name: value for name, value in own.items() if not asked.own(name)} | ours
 
 

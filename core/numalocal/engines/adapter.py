@@ -14,13 +14,15 @@ from numalocal.sets.assignment import Assignment
 class Seat:
     """Where a job came to lie.
 
-    `compute` are the CPUs for compute threads of each rank, in rank order.  `confined` tells that
-    a cgroup holds it there, else it is held by no more than its own affinity.
+    `rank_mems` are the NUMA nodes and `compute` the CPUs for compute threads of each rank, in rank
+    order.  `confined` tells that a cgroup holds it there, else it is held by no more than its own
+    affinity.
     """
 
     call: Call
     assignment: Assignment
     machine: Machine
+    rank_mems: tuple[IdSet, ...]
     compute: tuple[IdSet, ...]
     confined: bool = True
 

@@ -50,7 +50,8 @@ def _variables(seat: Seat) -> Mapping[str, str]:
         "VLLM_CPU_OMP_THREADS_BIND": seat.lists,
         # By rank, and one for each: vLLM looks a rank's node up by its place in the list.
         "CPU_VISIBLE_MEMORY_NODES": ",".join(
-            str(one.memory_nodes.first) for one in seat.assignment.sets
+            str((one.memory_nodes & mems or mems).first)
+            for one, mems in zip(seat.assignment.sets, seat.rank_mems, strict=True)
         ),
     }
 

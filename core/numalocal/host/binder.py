@@ -9,6 +9,7 @@ from typing import Final
 from numalocal.engines import PINNING
 from numalocal.errors import LaunchFailed
 from numalocal.idset import IdSet
+from numalocal.sets.reach import BINDER_WORDS, MemoryPolicy
 
 NAME: Final = "numalocal-bind"
 _BUILT = Path(__file__).resolve().parents[3] / "build"
@@ -32,10 +33,14 @@ def find(environ: Mapping[str, str]) -> Path:
 
 
 def exec_command(
-    binder: Path, cpus: IdSet, mems: IdSet | None, command: Sequence[str]
+    binder: Path,
+    cpus: IdSet,
+    mems: IdSet | None,
+    command: Sequence[str],
+    policy: MemoryPolicy = MemoryPolicy.BIND,
 ) -> tuple[str, ...]:
     """Bind to CPUs and, unless None, memory to nodes; then run the command in its place."""
-    memory = () if mems is None else ("--mems", str(mems), "--policy", "bind")
+    memory = () if mems is None else ("--mems", str(mems), "--policy", BINDER_WORDS[policy])
     return (str(binder), "exec", "--cpus", str(cpus), *memory, "--", *command)
 
 

@@ -67,7 +67,7 @@ def _obstacle_met(name: str, placements: Placements, groups: list[Cgroup]) -> st
     try:
         for one in placements:
             own = f"{name}-{one.replica}-{os.getpid()}"
-            groups.append(Cgroup(own, one.assignment.cpus, one.assignment.mems))
+            groups.append(Cgroup(own, one.assignment.cpus, one.reach.mems))
     except LaunchFailed as error:
         _remove(groups)
         return str(error)

@@ -7,9 +7,11 @@ from numalocal.machine.model import Machine
 from numalocal.quantity import format_bytes
 from numalocal.sets import capacity
 from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.near import MemoryNodes, named
 from numalocal.sets.partition import Partition
 from numalocal.sets.pools import Pool, Preference
 from numalocal.sets.preference import prefer
+from numalocal.sets.reach import MemoryPolicy, Overflow
 from numalocal.sets.setstate import SetState, state
 from numalocal.worker.spec import Worker
 
@@ -19,8 +21,19 @@ def free_sets(worker: Worker, machine: Machine, partition: Partition, held: IdSe
     return [
         one
         for one in partition.of_pool(worker.pool)
-        if state(one, machine) is SetState.FREE and one.cpus.isdisjoint(held)
+        if state(one, machine) is SetState.FREE
+        and one.cpus.isdisjoint(held)
+        and named(one, machine, worker.memory.nodes)
     ]
+
+
+def usable_nodes(worker: Worker, machine: Machine, one: CpuSet, *, most: bool = False) -> IdSet:
+    """Give the nodes that a rank on a set may have memory of; `most` counts what overflow adds."""
+    memory = worker.memory
+    every = memory.policy is MemoryPolicy.PREFERRED or (
+        most and memory.on_overflow is Overflow.INTERLEAVE
+    )
+    return named(one, machine, MemoryNodes.ANY if every else memory.nodes)
 
 
 def pool_notes(worker: Worker, pool: Pool) -> tuple[str, ...]:
@@ -51,14 +64,6 @@ def share_bytes(
     if (limit := machine.limits.memory) is not None:
         shares.append(limit.left_bytes // (worker.replicas * worker.ranks))
     return min(shares)
-
-
-def by_memory_nodes(sets: Iterable[CpuSet]) -> Mapping[IdSet, list[CpuSet]]:
-    """Sort sets by the nodes that they take memory from."""
-    found: dict[IdSet, list[CpuSet]] = {}
-    for one in sets:
-        found.setdefault(one.memory_nodes, []).append(one)
-    return found
 
 
 def fitting_sets(
@@ -92,7 +97,9 @@ def _holding(
     """
     if worker.memory_per_rank_bytes is None:
         return list(free)
-    sets_on = by_memory_nodes(free)
+    sets_on: dict[IdSet, list[CpuSet]] = {}
+    for one in free:
+        sets_on.setdefault(usable_nodes(worker, machine, one), []).append(one)
     counts = {nodes: len(sets) for nodes, sets in sets_on.items()}
     held = capacity.slots(counts, memory_bytes, worker.memory_per_rank_bytes)
     if sum(held.values()) < worker.replicas * worker.ranks:

@@ -29,7 +29,8 @@ def check(
     """Bind a process to a replica's CPUs and let the binder compare plan, binding and memory.
 
     A process alone cannot narrow its cpuset, so without a cgroup the plan for Mems_allowed is what
-    it is now; memory is compared with the ranks' own nodes all the same.
+    it is now; memory is compared with the ranks' own nodes all the same.  A memory policy is that
+    of the engine.
 
     Raises:
         LaunchFailed: where the binder gives no report.
@@ -42,8 +43,9 @@ def check(
         command = binder.exec_command(
             binder_path,
             placement.assignment.cpus,
-            None,
+            placement.reach.policy_nodes or None,
             binder.check_command(binder_path, Path(f"/proc/self/fd/{report.fileno()}")),
+            placement.reach.policy,
         )
         try:
             done = subprocess.run(  # our own binder

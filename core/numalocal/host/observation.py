@@ -4,8 +4,8 @@ import errno
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from numalocal.idset import IdSet
@@ -13,6 +13,7 @@ from numalocal.idset import IdSet
 _MEMS = re.compile(rb"^Mems_allowed_list:\s*(\S*)$", re.MULTILINE)
 _NODE_PAGES = re.compile(r"\bN(\d+)=(\d+)")
 _PAGE_KIB = re.compile(r"\bkernelpagesize_kB=(\d+)")
+_POLICY = re.compile(r"^\S+ (weighted \S+|prefer \(many\)\S*|\S+)")
 _GONE = (errno.ENOENT, errno.ESRCH)
 
 
@@ -34,14 +35,16 @@ class Observation:
     last.  `strays` counts the threads that may leave the set, `stray` is one of them.  `mems` are
     the nodes that the cpuset allows (Mems_allowed_list).  `bytes_on_node` counts private memory
     only (`anon=` mappings of /proc/PID/numa_maps): shared files lie where their first reader was.
-    It is empty where the kernel knows no NUMA.  `unread` says what could not be looked at, a
-    sentence each.
+    It is empty where the kernel knows no NUMA.  `bytes_by_policy` counts the same by the memory
+    policy that holds there, in the kernel's words: `default`, `interleave:0-1`.  `unread` says what
+    could not be looked at, a sentence each.
     """
 
     threads: int
     cpus: IdSet
     mems: IdSet
     bytes_on_node: Mapping[int, int]
+    bytes_by_policy: Mapping[str, int] = field(default_factory=dict)
     strays: int = 0
     stray: Stray | None = None
     unread: tuple[str, ...] = ()
@@ -61,14 +64,28 @@ def bytes_on_node(numa_maps: str) -> Counter[int]:
     The format is the kernel's: Documentation/filesystems/proc.rst, `numa_maps`.
     """
     placed: Counter[int] = Counter()
+    for _, node, size_bytes in _private(numa_maps):
+        placed[node] += size_bytes
+    return placed
+
+
+def bytes_by_policy(numa_maps: str) -> Counter[str]:
+    """Sum the same by the policy of each mapping: its own, or that of the process."""
+    placed: Counter[str] = Counter()
+    for policy, _, size_bytes in _private(numa_maps):
+        placed[policy] += size_bytes
+    return placed
+
+
+def _private(numa_maps: str) -> Iterator[tuple[str, int, int]]:
+    """Give policy, node and bytes of every mapping that has private memory, node by node."""
     for line in numa_maps.splitlines():
         if " anon=" not in line:
             continue
-        size = _PAGE_KIB.search(line)
+        size, policy = _PAGE_KIB.search(line), _POLICY.match(line)
         page_bytes = int(size[1]) * 1024 if size else 4096
         for node, pages in _NODE_PAGES.findall(line):
-            placed[int(node)] += int(pages) * page_bytes
-    return placed
+            yield policy[1] if policy else "", int(node), int(pages) * page_bytes
 
 
 class _Look:
@@ -82,6 +99,7 @@ class _Look:
         self._cpus: set[int] = set()
         self._mems = IdSet()
         self._placed: Counter[int] = Counter()
+        self._policies: Counter[str] = Counter()
         self._strays: list[Stray] = []
         self._unread: list[str] = []
 
@@ -93,6 +111,7 @@ class _Look:
             cpus=IdSet(self._cpus),
             mems=self._mems,
             bytes_on_node=dict(self._placed),
+            bytes_by_policy=dict(self._policies),
             strays=len(self._strays),
             stray=self._strays[0] if self._strays else None,
             unread=tuple(self._unread),
@@ -128,7 +147,9 @@ class _Look:
         if found := _MEMS.search((folder / "status").read_bytes()):
             self._mems |= IdSet.parse(found[1].decode())
         if self._knows_numa:
-            self._placed.update(bytes_on_node(_numa_maps(folder, threads)))
+            maps = _numa_maps(folder, threads)
+            self._placed.update(bytes_on_node(maps))
+            self._policies.update(bytes_by_policy(maps))
 
     def _missed(self, pid: int, what: str, error: OSError) -> None:
         """Note what may not be read; a process that has ended meanwhile is no matter."""

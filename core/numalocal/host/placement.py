@@ -15,7 +15,9 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
 from numalocal.sets.pools import Pool
 from numalocal.sets.preference import prefer
+from numalocal.sets.reach import Reach, reach
 from numalocal.worker import jobs
+from numalocal.worker.ask import memory_notes
 from numalocal.worker.spec import Worker
 
 
@@ -23,12 +25,14 @@ from numalocal.worker.spec import Worker
 class Placement:
     """One replica: what it gets, what it runs and what it is told.
 
-    `environment` holds what the template sets and what the placement adds; the engine sees it on
-    top of ours.  `notes` say what the engine is not told, and why.
+    `reach` is where its ranks have memory, and by which policy.  `environment` holds what the
+    template sets and what the placement adds; the engine sees it on top of ours.  `notes` say what
+    the engine is not told, and why.
     """
 
     replica: int
     assignment: Assignment
+    reach: Reach
     command: tuple[str, ...]
     environment: Mapping[str, str]
     notes: tuple[str, ...]
@@ -67,7 +71,8 @@ def place(
         assignment = Assignment(chosen)
         free = [one for one in free if one not in assignment.sets]
         set_bytes = fitting.share_bytes(worker, machine, assignment.sets, available_bytes or {})
-        seat = _Seat(replica, assignment, confined, shares[replica], set_bytes)
+        reached = reach(assignment, machine, worker.memory, worker.memory_per_rank_bytes)
+        seat = _Seat(replica, assignment, reached, confined, shares[replica], set_bytes)
         placements.append(_placement(worker, machine, pool, seat))
     return tuple(placements)
 
@@ -81,6 +86,7 @@ class _Seat:
 
     replica: int
     assignment: Assignment
+    reach: Reach
     confined: bool
     quota_cpus: int | None
     set_bytes: int
@@ -92,23 +98,35 @@ def _placement(worker: Worker, machine: Machine, pool: Pool, seat: _Seat) -> Pla
     job = _job(worker, machine, seat)
     seen = _seen(job)
     told = engines.tell(seen)
-    first = {**assignment.environment(), **thread_variables(assignment, machine, quota_cpus)}
+    first = {
+        **assignment.environment(),
+        **seat.reach.environment(),
+        **thread_variables(assignment, machine, quota_cpus),
+    }
     if worker.memory_per_rank_bytes is not None:
         first[names.ENV_MEMORY_PER_RANK_BYTES] = str(worker.memory_per_rank_bytes)
     theirs = expansion.environment(worker.template.engine.env)
     ours = engines.variables(
-        seen, assignment, machine, confined=seat.confined, quota_cpus=quota_cpus
+        seen,
+        assignment,
+        machine,
+        reach=seat.reach,
+        confined=seat.confined,
+        quota_cpus=quota_cpus,
     )
     known = {**first, **theirs}
     return Placement(
         replica=seat.replica,
         assignment=assignment,
+        reach=seat.reach,
         command=tuple(expansion.expand(one, known) for one in (*job.argv, *told.arguments)),
         environment={**first, **told.variables, **ours, **theirs},
         notes=(
             *worker.template.notes,
             *told.notes,
             *_unread(job),
+            *memory_notes(worker.ask),
+            *seat.reach.notes,
             *fitting.pool_notes(worker, pool),
             *quota.notes(worker, machine, seen, assignment, quota_cpus),
         ),

@@ -1,7 +1,9 @@
 """Where a worker would land: its ranks, what each engine is told, and what memory is short."""
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from numalocal import names
@@ -15,6 +17,7 @@ from numalocal.problems import escaped
 from numalocal.quantity import format_bytes
 from numalocal.sets import capacity
 from numalocal.sets.partition import Partition
+from numalocal.sets.reach import MemoryPolicy, Overflow, reach
 from numalocal.worker.spec import Worker
 
 _IN_SCRIPTS: Final = "\n\t"
@@ -44,20 +47,32 @@ def shortages(
 
 
 def _node_shortages(
-    worker: Worker, asked: int, machine: Machine, placements: Iterable[Placement]
+    worker: Worker, asked: int, machine: Machine, placements: Sequence[Placement]
 ) -> Iterator[str]:
     """Compare what ranks ask for with the nodes that they take it from, and not with others'."""
     usable, fewer = capacity.usable_bytes(machine), unavailable.lower(worker)
-    sets_on = fitting.by_memory_nodes(one for each in placements for one in each.assignment.sets)
-    counts = {nodes: len(sets) for nodes, sets in sets_on.items()}
+    wider = "".join(_wider(worker, machine, placements))
+    counts = Counter(nodes for placed in placements for nodes in placed.reach.usable)
     for nodes in capacity.overdrawn(counts, usable, asked):
         ranks = sum(count for other, count in counts.items() if other <= nodes)
         where = f"NUMA node {nodes} has" if len(nodes) == 1 else f"NUMA nodes {nodes} together have"
         has = format_bytes(sum(usable[node] for node in nodes))
         yield (
             f"{_demand(_count(ranks, 'rank'), ranks, asked)} but {where} {has} besides huge pages: "
-            f"lower spec.memory.perRank{fewer and f', or {fewer}'}"
+            f"lower spec.memory.perRank{fewer and f', or {fewer}'}{wider}"
         )
+
+
+def _wider(worker: Worker, machine: Machine, placements: Sequence[Placement]) -> Iterator[str]:
+    """Say what would let all ranks have farther memory, where there is enough of it."""
+    asked, memory = worker.memory_per_rank_bytes or 0, worker.memory
+    if memory.on_overflow is Overflow.INTERLEAVE or memory.policy is MemoryPolicy.PREFERRED:
+        return
+    wider = replace(memory, on_overflow=Overflow.INTERLEAVE)
+    reached = [reach(one.assignment, machine, wider, asked) for one in placements]
+    counts = Counter(nodes for one in reached for nodes in one.usable)
+    if not capacity.overdrawn(counts, capacity.usable_bytes(machine), asked):
+        yield ", or say spec.memory.onOverflow: Interleave to take the rest from farther nodes"
 
 
 def _limit_shortages(worker: Worker, machine: Machine) -> Iterator[str]:
@@ -78,8 +93,8 @@ def _limit_shortages(worker: Worker, machine: Machine) -> Iterator[str]:
 def _nearest(worker: Worker, machine: Machine, partition: Partition) -> str:
     """Say how many of the ranks fit, and with how much memory each all would."""
     ranks, asked = worker.replicas * worker.ranks, worker.memory_per_rank_bytes or 0
-    sets_on = fitting.by_memory_nodes(fitting.free_sets(worker, machine, partition, IdSet()))
-    counts = {nodes: len(sets) for nodes, sets in sets_on.items()}
+    free = fitting.free_sets(worker, machine, partition, IdSet())
+    counts = Counter(fitting.usable_nodes(worker, machine, one, most=True) for one in free)
     usable = capacity.usable_bytes(machine)
     held = sum(capacity.slots(counts, usable, asked).values())
     most = capacity.largest_rank_bytes(counts, usable, ranks)
@@ -126,13 +141,22 @@ def document(
                         "cpus": str(one.cpus),
                         "compute_cpus": compute,
                         "numa_node": one.numa_node,
-                        "memory_nodes": str(one.memory_nodes),
+                        "memory_nodes": str(mems),
                         "memory_bytes": one.memory_bytes,
                     }
-                    for one, compute in zip(
-                        placed.assignment.sets, _compute_cpus(placed), strict=True
+                    for one, compute, mems in zip(
+                        placed.assignment.sets,
+                        _compute_cpus(placed),
+                        placed.reach.rank_mems,
+                        strict=True,
                     )
                 ],
+                "memory": {
+                    "nodes": str(placed.reach.mems),
+                    "policy": str(placed.reach.policy),
+                    "policy_nodes": str(placed.reach.policy_nodes),
+                    "overflowed": placed.reach.overflowed,
+                },
                 "command": list(placed.command),
                 "environment": dict(placed.environment),
             }
@@ -159,9 +183,6 @@ def text(
     for placed in placements:
         computing = _compute_cpus(placed)
         for rank, one in enumerate(placed.assignment.sets):
-            asked = worker.memory_per_rank_bytes
-            share = words.memory(one)
-            memory = f"share {share}" if asked is None else f"{format_bytes(asked)} of {share}"
             rows.append(
                 (
                     str(placed.replica) if rank == 0 else "",
@@ -170,7 +191,7 @@ def text(
                     str(one.cpus),
                     computing[rank],
                     str(one.numa_node),
-                    memory,
+                    _memory(worker, placed, rank),
                 )
             )
     lines = [columns(rows, width)]
@@ -184,6 +205,20 @@ def text(
     unfit = [sentence(f"does not fit: {one}") for one in short]
     lines += ["", *(unfit or ["fits"])]
     return "\n".join(lines)
+
+
+def _memory(worker: Worker, placed: Placement, rank: int) -> str:
+    """Say how much memory a rank asks for, of how much, and where where that is not its set's."""
+    one, asked = placed.assignment.sets[rank], worker.memory_per_rank_bytes
+    share = words.memory(one)
+    amount = f"share {share}" if asked is None else f"{format_bytes(asked)} of {share}"
+    if (
+        placed.reach.policy is MemoryPolicy.BIND
+        and placed.reach.rank_mems[rank] == one.memory_nodes
+    ):
+        return amount
+    where = words.bound_rank(placed.reach, rank)
+    return f"{amount if asked is None else format_bytes(asked)}, {where}"
 
 
 def notes(placements: Sequence[Placement]) -> tuple[str, ...]:

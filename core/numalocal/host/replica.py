@@ -54,13 +54,18 @@ class Replica:
             LaunchFailed: where its first program cannot be started.
         """
         command = binder.exec_command(
-            binder_path, placement.assignment.cpus, placement.assignment.mems, placement.command
+            binder_path,
+            placement.assignment.cpus,
+            placement.reach.named,
+            placement.command,
+            placement.reach.policy,
         )
         launched = command if cgroup is None else cgroup.command(command)
         self.evidence = Evidence()
         self.rate = ""
         self.rank_cpus = placement.environment[names.ENV_RANK_CPUS]
-        self._assignment = placement.assignment
+        self._cpus = placement.assignment.cpus
+        self._mems = placement.reach.mems
         self._launchers = (command, launched)
         self._bound = False
         self._stopped = False
@@ -154,9 +159,9 @@ class Replica:
             self._bound = bool(command) and command not in self._launchers
         if self.running() and not self._bound:
             return
-        look = observe(processes.tree(roots), self._assignment.cpus)
+        look = observe(processes.tree(roots), self._cpus)
         if look is not None:
-            self.evidence = self.evidence.after(look, self._assignment)
+            self.evidence = self.evidence.after(look, self._mems)
 
     def _read(self, stream: IO[bytes], on_line: Callable[[str], None]) -> None:
         for line in lines.read(stream):

@@ -6,8 +6,10 @@ from typing import Final
 from numalocal.host.observation import Observation
 from numalocal.host.placement import Placement
 from numalocal.host.verdict import Outcome, local_share, problems
+from numalocal.pictures import words
 from numalocal.pictures.columns import columns
 from numalocal.quantity import format_bytes
+from numalocal.sets.reach import BOUND_LOCALLY
 from numalocal.worker.spec import Worker
 
 Row = tuple[str, str, str, str]
@@ -28,12 +30,12 @@ def replica_table(worker: Worker, placement: Placement, outcome: Outcome, *, wid
         threads = _count(look.threads, "thread")
         seen_cpus = f"{look.cpus} ({threads})"
         seen_nodes = f"allowed {look.mems}"
-        share = local_share(look.bytes_on_node, assignment)
+        share = local_share(look.bytes_on_node, placement.reach.mems)
         seen_memory = f"{_on_nodes(look.bytes_on_node)}, {share:.1%} local"
     sets = ", ".join(one.id for one in assignment.sets)
     rows.append(("CPUs", f"{_count(worker.ranks, 'set')} of {worker.pool}", sets, ""))
     rows.append(("", "", str(assignment.cpus), seen_cpus))
-    rows.append(("memory", "beside the CPUs", f"node {assignment.mems}", seen_nodes))
+    rows.append(("memory", _nodes_asked(worker), words.bound(placement.reach), seen_nodes))
     rows.append(("", _memory_asked(worker), _available(outcome), seen_memory))
     if outcome.rate:
         rows.append(("rate", "", "", outcome.rate))
@@ -60,7 +62,7 @@ def closing_line(results: Sequence[tuple[Placement, Outcome]], ended_by: str = "
     wrong = [
         f"replica {placement.replica}: {problem}"
         for placement, outcome in results
-        for problem in problems(placement.assignment, outcome)
+        for problem in problems(placement, outcome)
     ]
     early = f"ended early by {ended_by}: " if ended_by else ""
     if wrong:
@@ -75,13 +77,19 @@ def closing_line(results: Sequence[tuple[Placement, Outcome]], ended_by: str = "
 
 
 def _live_row(placement: Placement, look: Look) -> Row:
-    assignment, (seen, _) = placement.assignment, look
-    cpus = f"{assignment.cpus} on node {assignment.mems}"
+    mems, (seen, _) = placement.reach.mems, look
+    cpus = f"{placement.assignment.cpus} on node {mems}"
     if seen is None:
         return str(placement.replica), cpus, "starting", ""
-    share = local_share(seen.bytes_on_node, assignment)
+    share = local_share(seen.bytes_on_node, mems)
     memory = f"{_on_nodes(seen.bytes_on_node)}, {share:.1%} local"
     return str(placement.replica), cpus, str(seen.threads), memory
+
+
+def _nodes_asked(worker: Worker) -> str:
+    if worker.memory == BOUND_LOCALLY:
+        return "beside the CPUs"
+    return f"{worker.memory.policy}, nodes {worker.memory.nodes}"
 
 
 def _memory_asked(worker: Worker) -> str:

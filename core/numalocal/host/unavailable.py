@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
 from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.near import named
 from numalocal.sets.partition import Partition
 from numalocal.sets.setstate import SetState, state, why_not
 from numalocal.worker.spec import Worker
@@ -13,12 +14,19 @@ from numalocal.worker.spec import Worker
 def sentence(worker: Worker, machine: Machine, partition: Partition, held: IdSet) -> str:
     """Say it in one sentence; `held` are CPUs of other runs."""
     sets = partition.of_pool(worker.pool)
-    wanted, free = worker.replicas * worker.ranks, len(_of(SetState.FREE, sets, machine, held))
+    far = [one for one in sets if not named(one, machine, worker.memory.nodes)]
+    near = [one for one in sets if one not in far]
+    wanted, free = worker.replicas * worker.ranks, len(_of(SetState.FREE, near, machine, held))
     asked = "1 CPU set is" if wanted == 1 else f"{wanted} CPU sets are"
     given = f"{free} {'is' if free == 1 else 'are'} free of the {len(sets)} of pool {worker.pool}"
-    causes = "; ".join(_causes(sets, machine, held))
-    why = f": {causes}" if causes else ""
-    return f"{asked} asked for, {given}{why}; {_help(worker, sets, machine, held)}"
+    causes = [*_causes(sets, machine, held)]
+    hints = [_help(worker, near, machine, held)]
+    if far:
+        nodes = IdSet.of(one.numa_node for one in far)
+        causes.append(f"no memory-only node is near NUMA node {nodes}")
+        hints.insert(0, f"ask for other nodes than {worker.memory.nodes} (spec.memory.nodes)")
+    why = f": {'; '.join(causes)}" if causes else ""
+    return f"{asked} asked for, {given}{why}; {', or '.join(hints)}"
 
 
 def _of(which: SetState, sets: Collection[CpuSet], machine: Machine, held: IdSet) -> list[CpuSet]:

@@ -3,14 +3,23 @@
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from numalocal.host.observation import Observation, Stray
+from numalocal.host.placement import Placement
+from numalocal.idset import IdSet
 from numalocal.report import CheckReport
-from numalocal.sets.assignment import Assignment
+from numalocal.sets.reach import MemoryPolicy, Reach
 
 LOCAL_SHARE = 0.99
 """Share of a replica's private memory that must lie on its nodes; the rest are pages of the C
 library and the loader that the parent had touched before the binding."""
+_KERNEL_WORDS: Final[Mapping[MemoryPolicy, tuple[str, ...]]] = {
+    MemoryPolicy.PREFERRED: ("prefer (many)", "prefer"),
+    MemoryPolicy.INTERLEAVE: ("interleave",),
+    MemoryPolicy.WEIGHTED_INTERLEAVE: ("weighted interleave",),
+}
+"""What mm/mempolicy.c calls the policies in numa_maps."""
 _MOST_UNREAD = 3
 """How much of what could not be looked at is said; the rest is counted."""
 
@@ -31,12 +40,12 @@ class Evidence:
     least_local: Observation | None = None
     unread: tuple[str, ...] = ()
 
-    def after(self, look: Observation, assignment: Assignment) -> "Evidence":
-        """Add a look."""
+    def after(self, look: Observation, mems: IdSet) -> "Evidence":
+        """Add a look; `mems` are the nodes that memory may be on."""
         fuller = self.fullest is None or _fullness(look) >= _fullness(self.fullest)
         least = self.least_local
-        share = local_share(look.bytes_on_node, assignment)
-        if least is None or share < local_share(least.bytes_on_node, assignment):
+        share = local_share(look.bytes_on_node, mems)
+        if least is None or share < local_share(least.bytes_on_node, mems):
             least = look
         return Evidence(
             looks=self.looks + 1,
@@ -65,19 +74,19 @@ class Outcome:
     left: tuple[int, ...] = ()
 
 
-def problems(assignment: Assignment, outcome: Outcome) -> tuple[str, ...]:
+def problems(placement: Placement, outcome: Outcome) -> tuple[str, ...]:
     """List what keeps a replica from being verified, a sentence each; none means verified."""
     if not outcome.report.verified:
         return (outcome.report.message,)
-    return (*_ending(outcome), *_seen(assignment, outcome.evidence))
+    return (*_ending(outcome), *_seen(placement, outcome.evidence))
 
 
-def local_share(bytes_on_node: Mapping[int, int], assignment: Assignment) -> float:
-    """Give the share of memory on the assignment's nodes, 0 to 1; 1 where there is none."""
+def local_share(bytes_on_node: Mapping[int, int], mems: IdSet) -> float:
+    """Give the share of memory on these nodes, 0 to 1; 1 where there is none."""
     total = sum(bytes_on_node.values())
     if total == 0:
         return 1.0
-    return sum(bytes_on_node.get(node, 0) for node in assignment.mems) / total
+    return sum(bytes_on_node.get(node, 0) for node in mems) / total
 
 
 def _ending(outcome: Outcome) -> Iterator[str]:
@@ -92,25 +101,46 @@ def _ending(outcome: Outcome) -> Iterator[str]:
         yield f"processes {', '.join(map(str, outcome.left))} did not end when they were killed"
 
 
-def _seen(assignment: Assignment, evidence: Evidence) -> Iterator[str]:
+def _seen(placement: Placement, evidence: Evidence) -> Iterator[str]:
+    mems = placement.reach.mems
     if evidence.stray is not None:
-        yield _astray(evidence.stray, evidence.strays, assignment)
+        yield _astray(evidence.stray, evidence.strays, placement.assignment.cpus)
     if (least := evidence.least_local) is not None:
-        share = local_share(least.bytes_on_node, assignment)
+        share = local_share(least.bytes_on_node, mems)
         if share < LOCAL_SHARE:
-            yield f"only {share:.1%} of its memory was on NUMA node {assignment.mems}"
-        if not least.bytes_on_node and not least.mems <= assignment.mems:
+            yield f"only {share:.1%} of its memory was on NUMA node {mems}"
+        if not least.bytes_on_node and not least.mems <= mems:
             yield "where its memory is could not be looked at: the kernel tells no pages by node"
+    if (fullest := evidence.fullest) is not None:
+        yield from _otherwise(placement.reach, fullest.bytes_by_policy)
     yield from evidence.unread[:_MOST_UNREAD]
     if (more := len(evidence.unread) - _MOST_UNREAD) > 0:
         yield f"{more} more could not be looked at"
 
 
-def _astray(stray: Stray, count: int, assignment: Assignment) -> str:
+def _otherwise(reach: Reach, bytes_by_policy: Mapping[str, int]) -> Iterator[str]:
+    """Say of memory that is under another policy than it should be, as an engine may set its own.
+
+    A policy that was not asked for takes memory from the nodes all the same, or was told above.
+    """
+    total = sum(bytes_by_policy.values())
+    if reach.policy is MemoryPolicy.BIND or total == 0:
+        return
+    wanted = [f"{word}:{reach.policy_nodes}" for word in _KERNEL_WORDS[reach.policy]]
+    share = sum(bytes_by_policy.get(one, 0) for one in wanted) / total
+    if share < LOCAL_SHARE:
+        most = max(bytes_by_policy, key=lambda one: bytes_by_policy[one] * (one not in wanted))
+        yield (
+            f"only {share:.1%} of its memory was under memory policy {wanted[0]}, most of the rest "
+            f"under {most}: the engine set a policy of its own"
+        )
+
+
+def _astray(stray: Stray, count: int, cpus: IdSet) -> str:
     others = f", as might {count - 1} more at once" if count > 1 else ""
     return (
         f"thread {stray.name} (id {stray.thread}, pid {stray.pid}) might run on CPUs {stray.cpus} "
-        f"outside the set {assignment.cpus}{others}"
+        f"outside the set {cpus}{others}"
     )
 
 

@@ -7,6 +7,7 @@ from numalocal.machine.model import Machine, MemoryLimit
 from numalocal.quantity import format_bytes
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.partition import Partition
+from numalocal.sets.reach import MemoryPolicy, Reach
 from numalocal.sets.setstate import why_not
 
 
@@ -65,6 +66,24 @@ def memory(one: CpuSet) -> str:
     if one.memory_nodes == IdSet.of([one.numa_node]):
         return size
     return f"{size} of {_nodes(one.memory_nodes)}"
+
+
+def bound(reach: Reach) -> str:
+    """Say on which nodes memory is, and by which policy: `node 0`, `Preferred node 2, then 0-1`."""
+    nodes = _nodes(reach.mems)
+    match reach.policy:
+        case MemoryPolicy.BIND:
+            return nodes
+        case MemoryPolicy.PREFERRED:
+            return f"Preferred {_nodes(reach.policy_nodes)}, then {reach.mems - reach.policy_nodes}"
+        case _:
+            overflow = " (overflow)" if reach.overflowed else ""
+            return f"{reach.policy} over {nodes}{overflow}"
+
+
+def bound_rank(reach: Reach, rank: int) -> str:
+    """Say the same of one rank, whose nodes are its own where no policy joins those of all."""
+    return _nodes(reach.rank_mems[rank]) if reach.policy is MemoryPolicy.BIND else bound(reach)
 
 
 def count(number: int, noun: str) -> str:

@@ -87,6 +87,18 @@ class Reach:
     overflowed: bool = False
     notes: tuple[str, ...] = ()
 
+    @property
+    def usable(self) -> tuple[IdSet, ...]:
+        """The nodes that each rank may have memory of, in the end."""
+        if self.policy is MemoryPolicy.PREFERRED:
+            return (self.mems,) * len(self.rank_mems)
+        return self.rank_mems
+
+    @property
+    def named(self) -> IdSet:
+        """The nodes that whoever sets the policy names: the binder's --mems."""
+        return self.policy_nodes or self.mems
+
     def environment(self) -> Mapping[str, str]:
         """The variables of a bound container that depend on what was asked of its memory."""
         told = {

@@ -21,6 +21,7 @@ from numalocal.host.replica import Replica
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.reach import MemoryPolicy, Reach
 
 cpus = IdSet(os.sched_getaffinity(0))
 one = CpuSet(
@@ -32,6 +33,12 @@ def replica(*command, **environment):
     placement = Placement(
         replica=0,
         assignment=Assignment.of([one]),
+        reach=Reach(
+            mems=IdSet([0]),
+            policy=MemoryPolicy.BIND,
+            policy_nodes=IdSet(),
+            rank_mems=(IdSet([0]),),
+        ),
         command=command,
         environment={"NUMALOCAL_RANK_CPUS": str(cpus), **environment},
         notes=(),

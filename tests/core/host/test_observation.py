@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from numalocal.host.observation import Observation, bytes_on_node, observe
+from numalocal.host.observation import Observation, bytes_by_policy, bytes_on_node, observe
 from numalocal.idset import IdSet
 
 NUMA_MAPS = """\
@@ -155,3 +155,22 @@ def test_a_kernel_without_numa_is_not_something_unread(tmp_path: Path) -> None:
 
     assert look is not None
     assert (dict(look.bytes_on_node), look.unread) == ({}, ())
+
+
+def test_memory_is_counted_by_the_kernels_words_for_its_policy() -> None:
+    lines = (
+        "7f0000000000 {} anon=2 dirty=2 N0=1 N1=1 kernelpagesize_kB=4\n"
+        "7f1000000000 {} file=/lib/libc.so mapped=6 N0=6 kernelpagesize_kB=4\n"
+    )
+    for policy in (
+        "default",
+        "local",
+        "bind:0",
+        "interleave:0-1",
+        "weighted interleave:0,2",
+        "prefer:2",
+        "prefer (many):0,2",
+        "prefer=static:1",
+        "interleave=relative:0-1",
+    ):
+        assert bytes_by_policy(lines.format(policy, policy)) == {policy: 8192}

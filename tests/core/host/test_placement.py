@@ -6,14 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numalocal.errors import SetsUnavailable, SpecInvalid
+from numalocal.host import plan
 from numalocal.host.placement import Placement, place, require_command, users
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import CpuQuota, Limits, Machine
+from numalocal.sets.near import MemoryNodes
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import PREFERENCES, Pool, Preference
+from numalocal.sets.reach import MemoryPolicy, Overflow
 from numalocal.worker.spec import Worker, parse_worker
 
 from ..conftest import GIB, make_machine
+from ..sets.machines import tiered, tiered_machines
 
 MACHINE = make_machine(nodes=2, cores=4)
 CUT = partition(MACHINE, [Pool(name="cpuset", size=1)])
@@ -291,6 +295,91 @@ def test_memory_that_is_lent_holds_the_ranks_of_all_who_take_it(
     placements = place(worker(ranks=ranks, memory={"perRank": per_rank}), machine, cut)
 
     assert nodes_of(placements) == [nodes]
+
+
+TIERED = tiered(cpu_nodes=2, sizes=[8, 8, 64], far={(0, 1): 21, (0, 2): 14, (1, 2): 24})
+"""CXL beside node 0."""
+TIERED_CUT = partition(TIERED, [Pool(name="cpuset", size=1, reserve=0)])
+
+
+def test_ranks_go_where_the_tier_is_that_they_ask_for() -> None:
+    placements = place(worker(ranks=2, memory={"nodes": "MemoryOnly"}), TIERED, TIERED_CUT)
+
+    assert nodes_of(placements) == [[0, 0]]
+    assert str(placements[0].reach.mems) == "2"
+
+
+def test_more_ranks_than_have_the_tier_are_told_with_the_node_that_has_none() -> None:
+    with pytest.raises(SetsUnavailable) as refused:
+        place(worker(ranks=3, memory={"nodes": "MemoryOnly"}), TIERED, TIERED_CUT)
+
+    assert str(refused.value) == (
+        "3 CPU sets are asked for, 2 are free of the 4 of pool cpuset: no memory-only node is near "
+        "NUMA node 1; ask for other nodes than MemoryOnly (spec.memory.nodes), or lower "
+        "spec.ranks, or cut smaller sets (pools[].size)"
+    )
+
+
+def test_a_tier_makes_room_for_ranks_that_a_node_alone_has_not() -> None:
+    made = worker(ranks=2, memory={"perRank": "16Gi", "nodes": "Near"})
+
+    assert nodes_of(place(made, TIERED, TIERED_CUT)) == [[0, 0]]
+
+
+def test_environment_and_notes_tell_what_overflows() -> None:
+    memory = {"perRank": "9Gi", "onOverflow": "Interleave"}
+    (one,) = place(worker(memory=memory), TIERED, TIERED_CUT)
+
+    told = {name: value for name, value in one.environment.items() if "MEM" in name}
+    assert told == {
+        "NUMALOCAL_MEMS": "0,2",
+        "NUMALOCAL_RANK_MEMS": "0,2",
+        "NUMALOCAL_MEMORY_POLICY": "interleave",
+        "NUMALOCAL_MEMORY_POLICY_NODES": "0,2",
+        "NUMALOCAL_MEMORY_OVERFLOW": "1",
+        "NUMALOCAL_MEMORY_PER_RANK_BYTES": str(9 * GIB),
+    }
+    assert any("pages are interleaved over NUMA nodes 0,2" in note for note in one.notes)
+
+
+def test_what_is_asked_of_memory_and_changes_nothing_is_noted() -> None:
+    memory = {"policy": "Interleave", "onOverflow": "Interleave"}
+    (one,) = place(worker(memory=memory), TIERED, TIERED_CUT)
+
+    assert any("memory policy Interleave is not set" in note for note in one.notes)
+    assert any("onOverflow Interleave adds no node" in note for note in one.notes)
+
+
+@given(
+    machine=tiered_machines(),
+    memory=st.fixed_dictionaries(
+        {},
+        optional={
+            "policy": st.sampled_from(MemoryPolicy).map(str),
+            "nodes": st.sampled_from(MemoryNodes).map(str),
+            "onOverflow": st.sampled_from(Overflow).map(str),
+            "perRank": st.integers(1, 40).map("{}Gi".format),
+        },
+    ),
+    replicas=st.integers(1, 2),
+    ranks=st.integers(1, 3),
+)
+def test_every_replica_is_bound_within_what_may_be_used_or_all_are_refused(
+    machine: Machine, memory: dict[str, str], replicas: int, ranks: int
+) -> None:
+    cut = partition(machine, [Pool(name="cpuset", size=1, reserve=0)])
+    made = worker(replicas=replicas, ranks=ranks, memory=memory)
+    try:
+        placements = place(made, machine, cut)
+    except SetsUnavailable:
+        return
+
+    for one in placements:
+        assert one.reach.mems <= machine.allowed_nodes
+        assert one.environment["NUMALOCAL_MEMS"] == str(one.reach.mems)
+    short = plan.shortages(made, machine, cut, placements)
+    shown = plan.text(made, placements, short, width=100)
+    assert shown.endswith("\nfits") == (not short)
 
 
 def quota(cpus: float) -> Limits:

@@ -13,6 +13,7 @@ from numalocal.sets.pools import Pool
 from numalocal.worker.spec import Worker, parse_worker
 
 from ..conftest import GIB, make_machine
+from ..sets.machines import machine_named
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "core"
 MACHINE = make_machine(nodes=2, cores=6)
@@ -44,6 +45,41 @@ def test_a_plan_reads_as_its_golden_file() -> None:
         "plan.txt",
         plan.text(made, placements, plan.shortages(made, MACHINE, CUT, placements), width=100),
     )
+
+
+def test_a_plan_with_a_tier_and_overflow_reads_as_its_golden_file() -> None:
+    machine = machine_named("cxl")
+    cut = partition(machine, [Pool(name="cpuset", size=4)])
+    shown = []
+    for memory in (
+        {"perRank": "2Gi", "nodes": "Near"},
+        {"perRank": "2Gi", "policy": "Preferred", "nodes": "MemoryOnly"},
+        {"policy": "WeightedInterleave", "nodes": "Near"},
+        {"perRank": "100Gi", "onOverflow": "Interleave"},
+    ):
+        made = worker(memory=memory)
+        placements = place(made, machine, cut)
+        short = plan.shortages(made, machine, cut, placements)
+        shown.append(plan.text(made, placements, short, width=120))
+
+    golden("plan-memory.txt", "\n\n".join(shown))
+
+
+def test_a_document_says_where_memory_is_and_by_which_policy() -> None:
+    made = worker(ranks=2, memory={"perRank": "9Gi", "onOverflow": "Interleave"})
+    machine = make_machine(nodes=4, cores=6)
+    cut = partition(machine, [Pool(name="cpuset", size=2)])
+
+    shown: Any = plan.document(made, place(made, machine, cut), ())
+
+    (replica,) = shown["replicas"]
+    assert replica["memory"] == {
+        "nodes": "0-3",
+        "policy": "Interleave",
+        "policy_nodes": "0-3",
+        "overflowed": True,
+    }
+    assert [rank["memory_nodes"] for rank in replica["ranks"]] == ["0-3", "0-3"]
 
 
 def test_a_plan_without_an_amount_of_memory_shows_the_share() -> None:
@@ -105,10 +141,53 @@ def told(machine: Machine = MACHINE, **spec: Any) -> list[str]:
             {"memory": {"perRank": "9Gi"}},
             [
                 "1 rank asks for 9.0 GiB but NUMA node 0 has 8.0 GiB besides huge pages: lower "
-                "spec.memory.perRank; "
-                "what fits is spec.memory.perRank: 8Gi",
+                "spec.memory.perRank, or say spec.memory.onOverflow: Interleave to take the rest "
+                "from farther nodes; what fits is spec.memory.perRank: 8Gi",
             ],
             id="more than a node",
+        ),
+        pytest.param(
+            Limits(),
+            {"memory": {"perRank": "17Gi"}},
+            [
+                "1 rank asks for 17.0 GiB but NUMA node 0 has 8.0 GiB besides huge pages: lower "
+                "spec.memory.perRank; what fits is spec.memory.perRank: 8Gi",
+            ],
+            id="more than all nodes",
+        ),
+        pytest.param(
+            Limits(),
+            {"memory": {"perRank": "16Gi", "onOverflow": "Interleave"}},
+            [],
+            id="all of both nodes for one rank",
+        ),
+        pytest.param(
+            Limits(),
+            {"memory": {"perRank": "17Gi", "onOverflow": "Interleave"}},
+            [
+                "1 rank asks for 17.0 GiB but NUMA node 0 has 8.0 GiB besides huge pages: lower "
+                "spec.memory.perRank; what fits is spec.memory.perRank: 16Gi",
+            ],
+            id="overflow that even all nodes do not hold",
+        ),
+        pytest.param(
+            Limits(),
+            {"memory": {"perRank": "17Gi", "policy": "Preferred"}},
+            [
+                "1 rank asks for 17.0 GiB but NUMA nodes 0-1 together have 16.0 GiB besides huge "
+                "pages: lower spec.memory.perRank; what fits is spec.memory.perRank: 16Gi",
+            ],
+            id="a preference may have all nodes",
+        ),
+        pytest.param(
+            Limits(),
+            {"replicas": 2, "memory": {"perRank": "9Gi", "onOverflow": "Interleave"}},
+            [
+                "2 ranks ask for 18.0 GiB (9.0 GiB each) but NUMA nodes 0-1 together have 16.0 GiB "
+                "besides huge pages: lower spec.memory.perRank, or lower spec.replicas; what fits "
+                "is 1 of 2 ranks, or all with spec.memory.perRank: 8Gi",
+            ],
+            id="replicas that overflow into each other",
         ),
         pytest.param(
             Limits(),

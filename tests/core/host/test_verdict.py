@@ -4,11 +4,15 @@ from itertools import permutations
 import pytest
 
 from numalocal.host.observation import Observation, Stray
+from numalocal.host.placement import Placement
 from numalocal.host.verdict import Evidence, Outcome, local_share, problems
 from numalocal.idset import IdSet
 from numalocal.report import CheckReport
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.reach import MemoryAsk, MemoryPolicy, reach
+
+from ..conftest import make_machine
 
 ASSIGNMENT = Assignment.of(
     [
@@ -23,6 +27,14 @@ ASSIGNMENT = Assignment.of(
         )
     ]
 )
+PLACEMENT = Placement(
+    replica=0,
+    assignment=ASSIGNMENT,
+    reach=reach(ASSIGNMENT, make_machine(), MemoryAsk(), None),
+    command=(),
+    environment={},
+    notes=(),
+)
 REPORT = CheckReport(
     verified=True, cpus="2-3", mems="1", ranks=(), limit_bytes=None, message="bound"
 )
@@ -36,7 +48,7 @@ ASTRAY = replace(LOOK, cpus=IdSet.parse("0-3"), strays=2, stray=STRAY)
 def seen(*looks: Observation) -> Evidence:
     evidence = Evidence()
     for look in looks:
-        evidence = evidence.after(look, ASSIGNMENT)
+        evidence = evidence.after(look, PLACEMENT.reach.mems)
     return evidence
 
 
@@ -44,7 +56,7 @@ GOOD = Outcome(report=REPORT, evidence=seen(LOOK), rate="", exit_status=0)
 
 
 def test_a_bound_replica_with_local_memory_has_no_problem() -> None:
-    assert problems(ASSIGNMENT, GOOD) == ()
+    assert problems(PLACEMENT, GOOD) == ()
 
 
 @pytest.mark.parametrize(
@@ -98,13 +110,13 @@ def test_a_bound_replica_with_local_memory_has_no_problem() -> None:
     ],
 )
 def test_whatever_is_wrong_is_one_sentence(outcome: Outcome, sentence: str) -> None:
-    (found,) = problems(ASSIGNMENT, outcome)
+    (found,) = problems(PLACEMENT, outcome)
 
     assert sentence in found
 
 
 def test_no_memory_is_not_remote() -> None:
-    assert local_share({}, ASSIGNMENT) == 1.0
+    assert local_share({}, IdSet.of([1])) == 1.0
 
 
 def test_one_bad_look_is_not_made_good_by_a_fuller_one() -> None:
@@ -115,7 +127,7 @@ def test_one_bad_look_is_not_made_good_by_a_fuller_one() -> None:
 
     for looks in permutations([LOOK, fuller, ASTRAY, remote, hidden]):
         evidence = seen(*looks)
-        found = problems(ASSIGNMENT, replace(GOOD, evidence=evidence))
+        found = problems(PLACEMENT, replace(GOOD, evidence=evidence))
 
         assert evidence.fullest == fuller
         assert len(found) == 3
@@ -127,16 +139,63 @@ def test_one_bad_look_is_not_made_good_by_a_fuller_one() -> None:
 def test_what_was_not_looked_at_is_said_once_and_counted_beyond_three() -> None:
     looks = [replace(LOOK, unread=(f"{number % 5} hidden",)) for number in range(10)]
 
-    found = problems(ASSIGNMENT, replace(GOOD, evidence=seen(*looks)))
+    found = problems(PLACEMENT, replace(GOOD, evidence=seen(*looks)))
 
     assert found == ("0 hidden", "1 hidden", "2 hidden", "2 more could not be looked at")
 
 
 def test_an_engine_that_we_stopped_ends_as_it_likes() -> None:
-    assert problems(ASSIGNMENT, replace(GOOD, exit_status=-9, stopped=True)) == ()
+    assert problems(PLACEMENT, replace(GOOD, exit_status=-9, stopped=True)) == ()
 
 
 def test_a_kernel_that_tells_no_pages_is_enough_where_there_is_one_node() -> None:
     evidence = seen(replace(LOOK, bytes_on_node={}))
 
-    assert problems(ASSIGNMENT, replace(GOOD, evidence=evidence)) == ()
+    assert problems(PLACEMENT, replace(GOOD, evidence=evidence)) == ()
+
+
+INTERLEAVED = replace(
+    PLACEMENT,
+    reach=replace(
+        PLACEMENT.reach,
+        mems=IdSet.of([0, 1]),
+        policy=MemoryPolicy.INTERLEAVE,
+        policy_nodes=IdSet.of([0, 1]),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("by_policy", "sentence"),
+    [
+        pytest.param({"interleave:0-1": 995, "default": 5}, "", id="as asked"),
+        pytest.param(
+            {"interleave:0-1": 30, "bind:1": 900, "default": 70},
+            "only 3.0% of its memory was under memory policy interleave:0-1, most of the rest "
+            "under bind:1: the engine set a policy of its own",
+            id="an engine that binds itself",
+        ),
+        pytest.param({"interleave:1": 100}, "only 0.0% of its memory was under", id="fewer nodes"),
+        pytest.param({}, "", id="a kernel that does not tell"),
+    ],
+)
+def test_memory_under_another_policy_is_told(by_policy: dict[str, int], sentence: str) -> None:
+    look = replace(LOOK, bytes_on_node={0: 500, 1: 500}, bytes_by_policy=by_policy)
+    outcome = replace(GOOD, evidence=Evidence().after(look, INTERLEAVED.reach.mems))
+
+    told = problems(INTERLEAVED, outcome)
+
+    assert len(told) == bool(sentence)
+    assert sentence in "".join(told)
+
+
+@pytest.mark.parametrize("kernels", ["prefer:1", "prefer (many):1"])
+def test_a_preference_has_two_names_and_memory_may_be_on_every_node(kernels: str) -> None:
+    preferring = replace(
+        INTERLEAVED,
+        reach=replace(INTERLEAVED.reach, policy=MemoryPolicy.PREFERRED, policy_nodes=IdSet.of([1])),
+    )
+    look = replace(LOOK, bytes_on_node={0: 900, 1: 100}, bytes_by_policy={kernels: 1000})
+    outcome = replace(GOOD, evidence=Evidence().after(look, preferring.reach.mems))
+
+    assert problems(preferring, outcome) == ()
