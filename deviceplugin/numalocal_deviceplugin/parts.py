@@ -49,6 +49,7 @@ class _Part:
     name: str
     stop: Stop
     thread: threading.Thread
+    wake: Callable[[], None]
 
 
 class Parts:
@@ -60,14 +61,22 @@ class Parts:
         self._stopping = threading.Event()
         self.failed = ""
 
-    def start(self, name: str, run: Callable[[Stop], None], *, limit_s: float = LIMIT_S) -> None:
+    def start(
+        self,
+        name: str,
+        run: Callable[[Stop], None],
+        *,
+        limit_s: float = LIMIT_S,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
         """Start a part that runs until its Stop is set, and looks at it more often than the limit.
 
-        One that waits for something else longer than that would be taken for dead.
+        One that waits for something else longer than that would be taken for dead.  `wake` lets a
+        part that waits for something else look at its Stop at once.
         """
         stop = Stop(limit_s)
         thread = threading.Thread(target=self._run, args=(name, run, stop), name=name, daemon=True)
-        self._parts.append(_Part(name, stop, thread))
+        self._parts.append(_Part(name, stop, thread, wake))
         thread.start()
 
     def stale(self) -> Iterator[str]:
@@ -81,6 +90,7 @@ class Parts:
         self._stopping.set()
         for part in self._parts:
             part.stop.set()
+            part.wake()
 
     def join(self, timeout_s: float) -> tuple[str, ...]:
         """Wait for all parts to end; name those that have not after so many seconds."""

@@ -134,7 +134,8 @@ class _Round:
         )
         repair = Repair(state, link.correct, config.cgroup_root)
         if config.http_address is not None:
-            parts.start("http", HttpServer(config.http_address, self._routes()).run)
+            server = HttpServer(config.http_address, self._routes())
+            parts.start("http", server.run, wake=server.wake)
         state.refuse(poolfile.SOURCE, self._pools.refusals)
         machine.look()
         seat.take()
@@ -152,8 +153,8 @@ class _Round:
             limit_s=_REPAIR_LIMIT_S,
         )
         for pool in state.snapshot().node.partition.pools:
-            server = registration.PoolServer(pool.name, kubelet, state, timing.pools)
-            parts.start(f"pool-{pool.name}", server.run)
+            registered = registration.PoolServer(pool.name, kubelet, state, timing.pools)
+            parts.start(f"pool-{pool.name}", registered.run)
         self._start_publishing()
 
     def _is_over(self) -> bool:

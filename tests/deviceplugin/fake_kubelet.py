@@ -16,6 +16,8 @@ from numalocal_deviceplugin.wire import (
     podresources_v1_pb2_grpc,
 )
 
+from .waiting import PATIENCE_S
+
 # ruff: noqa: N802 - gRPC's names
 
 _LOCAL = (("grpc.use_local_subchannel_pool", 1),)
@@ -101,7 +103,7 @@ class FakeKubelet(_Closing, deviceplugin_v1beta1_pb2_grpc.RegistrationServicer):
         self._before_answer()
         plugin = Plugin(self._directory / request.endpoint)
         try:
-            plugin.stub.GetDevicePluginOptions(wire.Empty(), timeout=0.5)
+            plugin.stub.GetDevicePluginOptions(wire.Empty(), timeout=PATIENCE_S)
         except grpc.RpcError as error:
             plugin.close()
             context.abort(grpc.StatusCode.UNKNOWN, f"cannot dial back: {error}")
@@ -152,7 +154,7 @@ class FakePodResources(_Closing, podresources_v1_pb2_grpc.PodResourcesListerServ
     def Get(
         self, request: podresources_v1_pb2.GetPodResourcesRequest, context: Any
     ) -> podresources_v1_pb2.GetPodResourcesResponse:
-        self.hold.wait(5)
+        self.hold.wait(PATIENCE_S)
         key = f"{request.pod_namespace}/{request.pod_name}"
         self._ask(key, "Get", context)
         if key not in self.pods:
@@ -165,7 +167,7 @@ class FakePodResources(_Closing, podresources_v1_pb2_grpc.PodResourcesListerServ
     def List(
         self, request: podresources_v1_pb2.ListPodResourcesRequest, context: Any
     ) -> podresources_v1_pb2.ListPodResourcesResponse:
-        self.hold.wait(5)
+        self.hold.wait(PATIENCE_S)
         self._ask("", "List", context)
         listed = [*self.pods, *self.pods] if self.twice else list(self.pods)
         return podresources_v1_pb2.ListPodResourcesResponse(
@@ -175,7 +177,7 @@ class FakePodResources(_Closing, podresources_v1_pb2_grpc.PodResourcesListerServ
     def GetAllocatableResources(
         self, request: podresources_v1_pb2.AllocatableResourcesRequest, context: Any
     ) -> podresources_v1_pb2.AllocatableResourcesResponse:
-        self.hold.wait(5)
+        self.hold.wait(PATIENCE_S)
         self._ask("allocatable", "GetAllocatableResources", context)
         self.on_allocatable()
         return podresources_v1_pb2.AllocatableResourcesResponse(cpu_ids=self.cpu_ids)

@@ -14,9 +14,12 @@ from typing import Self
 
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
+from .waiting import PATIENCE_S
+
 PLUGIN, RUNTIME = 1, 2
 PLUGIN_SERVICE = "nri.pkg.api.v1alpha1.Plugin"
-LIMIT_NS = 2_000_000_000
+LIMIT_S = PATIENCE_S
+"""What a handler is told that it may take."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Session:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.sock.settimeout(5)
+        self.sock.settimeout(PATIENCE_S)
         self.pieces: list[int] = []
         self._streams = {PLUGIN: bytearray(), RUNTIME: bytearray()}
         self._frames: deque[tuple[int, int, int, bytes]] = deque()
@@ -115,7 +118,7 @@ class Session:
         stream = self._next_stream
         self._next_stream += 2
         body = field(1, service.encode()) + field(2, method.encode())
-        body += field(3, payload) + field(4, LIMIT_NS)
+        body += field(3, payload) + field(4, int(LIMIT_S * 1e9))
         body += field(5, field(1, b"key") + field(2, b"value"))
         self.send(PLUGIN, stream, 1, body, piece=piece)
         return stream
@@ -206,7 +209,7 @@ class FakeRuntime:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
-        self._listener.settimeout(5)
+        self._listener.settimeout(PATIENCE_S)
         self._sessions: list[Session] = []
 
     def __enter__(self) -> Self:

@@ -20,20 +20,35 @@ from .fake_runtime import FakeRuntime, Session
 from .node import cgroup_files
 from .node.scrapes import samples
 from .nodes import N0, N1, make_machine, write_sysfs
-from .waiting import until
+from .waiting import PATIENCE_S, until
 
-# Nobody here is to be registered twice, not even on a machine where all takes long.
+# It looks often and waits for long: nobody is to be registered twice, or given up, because all
+# takes long on a busy machine.  Only what is asked again and again has short limits, by which a
+# test ends soon whose kubelet has gone.
 QUICK = supervisor.Timing(
     kubelet=presence.Timing(poll_s=0.005, answer_s=0.2, retry_first_s=0.01, retry_ceiling_s=0.02),
     pools=registration.Timing(
-        register_s=3.0, poll_s=0.005, patience_s=10.0, retry_first_s=0.01, retry_ceiling_s=0.02
+        register_s=PATIENCE_S,
+        poll_s=0.005,
+        patience_s=PATIENCE_S,
+        retry_first_s=0.01,
+        retry_ceiling_s=0.02,
     ),
-    runtime=nri.Timing(retry_first_s=0.01, retry_ceiling_s=0.02, poll_s=0.005),
+    runtime=nri.Timing(
+        register_s=PATIENCE_S,
+        connect_s=PATIENCE_S,
+        retry_first_s=0.01,
+        retry_ceiling_s=0.02,
+        poll_s=0.005,
+        rest_s=0.005,
+        answer_s=PATIENCE_S,
+    ),
     health_interval_s=0.01,
     machine_interval_s=0.01,
     poolfile_interval_s=0.02,
     listing_limit_s=0.2,
     seat_poll_s=0.005,
+    end_s=PATIENCE_S,
 )
 HEALTHY = {N0: "Healthy", N1: "Healthy"}
 
@@ -79,7 +94,7 @@ def start() -> Iterator[Start]:
     yield run
     stop.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 
@@ -92,7 +107,7 @@ def agent(config: Config, start: Start) -> None:
 def ask(config: Config, path: str = "/readyz") -> tuple[int, str]:
     """Ask a running agent; (0, "") while it does not answer."""
     assert config.http_address is not None
-    connection = HTTPConnection("127.0.0.1", config.http_address.port, timeout=5)
+    connection = HTTPConnection("127.0.0.1", config.http_address.port, timeout=PATIENCE_S)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
@@ -243,6 +258,7 @@ def test_a_scrape_tells_what_the_agent_has_done_and_what_its_containers_use(
     ):
         session = connected(runtime)
         until(lambda: node.devices == HEALTHY, "sets are healthy")
+        until(lambda: "kubelet_listing_timestamp" in ask(config, "/metrics")[1], "listed")
         assert session.call("CreateContainer", engine(node).SerializeToString()).code == 0
 
         status, text = ask(config, "/metrics")

@@ -5,6 +5,7 @@ its connection after a few seconds, and the oldest where there are too many, so 
 through; nothing is read that is longer than a probe's request.
 """
 
+import contextlib
 import logging
 import selectors
 import socket
@@ -71,22 +72,31 @@ class HttpServer:
         self._clients: dict[int, _Client] = {}
         self._selector = selectors.DefaultSelector()
         self._listener = _listening(address)
+        self._woken, self._waker = socket.socketpair()
         self.port: int = self._listener.getsockname()[1]
 
     def run(self, stop: threading.Event) -> None:
         """Serve until told to stop; then close everything."""
         self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._woken, selectors.EVENT_READ)
         try:
             while not stop.is_set():
                 for key, _ in self._selector.select(_TURN_S):
-                    client = self._clients.get(key.fd)
-                    self._accept() if client is None else self._serve(client)
+                    if key.fileobj is not self._woken:
+                        client = self._clients.get(key.fd)
+                        self._accept() if client is None else self._serve(client)
                 self._end_overdue()
         finally:
             for client in tuple(self._clients.values()):
                 self._end(client)
             self._selector.close()
-            self._listener.close()
+            for one in (self._listener, self._woken, self._waker):
+                one.close()
+
+    def wake(self) -> None:
+        """Let it see at once that it is told to stop; it has to be told before."""
+        with contextlib.suppress(OSError):  # it has ended of itself
+            self._waker.shutdown(socket.SHUT_WR)
 
     def _accept(self) -> None:
         for _ in range(_MOST_CONNECTIONS):

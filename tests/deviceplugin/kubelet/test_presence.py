@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from numalocal_deviceplugin.state import State
 
 from ..fake_kubelet import FakeKubelet, FakePodResources
 from ..nodes import make_state
-from ..waiting import until
+from ..waiting import PATIENCE_S, until
 
-QUICK = Timing(poll_s=0.005, answer_s=0.2, retry_first_s=0.01, retry_ceiling_s=0.02)
+QUICK = Timing(poll_s=0.005, answer_s=PATIENCE_S, retry_first_s=0.01, retry_ceiling_s=0.02)
+IMPATIENT = replace(QUICK, answer_s=0.2)
 
 
 @pytest.fixture
@@ -134,12 +136,13 @@ def test_the_answer_of_a_kubelet_that_was_replaced_meanwhile_does_not_count(
 
 
 def test_a_silent_kubelet_is_asked_again_until_it_tells(
-    kubelet: Kubelet, pods: FakePodResources, state: State
+    run_dir: Path, pods: FakePodResources, state: State
 ) -> None:
     pods.hold.clear()
     stop = threading.Event()
-    thread = threading.Thread(target=kubelet.run, args=(stop,), daemon=True)
-    with FakeKubelet(kubelet.socket.parent):
+    with PodResources(run_dir / "pods.sock") as resources, FakeKubelet(run_dir):
+        kubelet = Kubelet(run_dir, state, resources, IMPATIENT)
+        thread = threading.Thread(target=kubelet.run, args=(stop,), daemon=True)
         thread.start()
         until(lambda: "DEADLINE_EXCEEDED; it is asked again" in unknown(state), "said")
 
@@ -148,7 +151,7 @@ def test_a_silent_kubelet_is_asked_again_until_it_tells(
         until(lambda: policy(state) is Policy.NONE, "told")
         assert not unknown(state)
         stop.set()
-        thread.join(2)
+        thread.join(PATIENCE_S)
 
 
 def test_sockets_are_told_apart_by_inode_and_change_time(run_dir: Path) -> None:
@@ -193,10 +196,10 @@ def test_who_waits_for_another_kubelet_is_woken_by_whoever_sees_it(
     woken = threading.Event()
 
     def wait() -> None:
-        kubelet.wait_for_another(first, 60)
+        kubelet.wait_for_another(first, 2 * PATIENCE_S)
         woken.set()
 
     threading.Thread(target=wait, daemon=True).start()
     with FakeKubelet(kubelet.socket.parent):
         kubelet.look()
-        assert woken.wait(2)
+        assert woken.wait(PATIENCE_S)

@@ -14,7 +14,7 @@ from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.state import State
 
 from ..nodes import make_state
-from ..waiting import until
+from ..waiting import PATIENCE_S, until
 
 AGENT = """
 import sys
@@ -86,7 +86,8 @@ def test_the_second_takes_over_however_the_first_ends(
 
         until(lambda: not second(state), "taken over")
         stop.set()
-        thread.join(2)
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
 
 
 def test_a_kubelet_that_wipes_its_directory_frees_no_seat(run_dir: Path, state: State) -> None:

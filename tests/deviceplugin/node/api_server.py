@@ -12,6 +12,8 @@ from typing import Any
 
 from numalocal_deviceplugin.node.publisher import Publisher
 
+from ..waiting import PATIENCE_S
+
 COLLECTION = "/apis/numalocal.io/v1alpha1/nodecputopologies"
 
 
@@ -45,7 +47,9 @@ class FakeApiServer:
     def publisher(self, folder: Path, token: str = "secret", node: str = "worker-1") -> Publisher:
         (folder / "token").write_text(f"{token}\n")
         return Publisher(
-            lambda: HTTPConnection("127.0.0.1", self.port, timeout=2), folder / "token", node
+            lambda: HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S),
+            folder / "token",
+            node,
         )
 
 

@@ -2,7 +2,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from http.client import HTTPConnection
 
 import pytest
@@ -11,7 +11,7 @@ from numalocal_deviceplugin.config import Address
 from numalocal_deviceplugin.errors import CannotListen
 from numalocal_deviceplugin.node.http import HttpServer, Response
 
-from ..waiting import until
+from ..waiting import PATIENCE_S
 
 LARGE = b"x" * (4 << 20)
 
@@ -20,28 +20,42 @@ def fail() -> Response:
     raise KeyError("a mistake")
 
 
-@pytest.fixture
-def server() -> Iterator[HttpServer]:
-    routes = {
-        "/livez": lambda: Response(200, b"ok\n"),
-        "/readyz": lambda: Response(503, b"no\n"),
-        "/metrics": lambda: Response(200, LARGE, "text/plain; version=0.0.4"),
-        "/fails": fail,
-    }
-    server = HttpServer(Address("127.0.0.1", 0), routes, patience_s=0.3)
-    stop = threading.Event()
+ROUTES = {
+    "/livez": lambda: Response(200, b"ok\n"),
+    "/readyz": lambda: Response(503, b"no\n"),
+    "/metrics": lambda: Response(200, LARGE, "text/plain; version=0.0.4"),
+    "/fails": fail,
+}
+
+
+@contextmanager
+def serving(host: str = "127.0.0.1", patience_s: float = PATIENCE_S) -> Iterator[HttpServer]:
+    server, stop = HttpServer(Address(host, 0), ROUTES, patience_s=patience_s), threading.Event()
     thread = threading.Thread(target=server.run, args=(stop,), daemon=True)
     thread.start()
     yield server
     stop.set()
-    with suppress(ConnectionError):
-        connect(server).close()  # it notices at once
-    thread.join(5)
+    server.wake()
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    """Give a server that a client of a busy machine does not lose."""
+    with serving() as found:
+        yield found
+
+
+@pytest.fixture
+def impatient() -> Iterator[HttpServer]:
+    """Give a server that soon ends what is not whole."""
+    with serving(patience_s=0.1) as found:
+        yield found
+
+
 def get(server: HttpServer, path: str, method: str = "GET") -> tuple[int, str, bytes]:
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
     try:
         connection.request(method, path)
         response = connection.getresponse()
@@ -51,7 +65,7 @@ def get(server: HttpServer, path: str, method: str = "GET") -> tuple[int, str, b
 
 
 def connect(server: HttpServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S)
 
 
 def raw(server: HttpServer, *pieces: bytes) -> bytes:
@@ -111,20 +125,17 @@ def test_a_request_that_never_ends_is_refused(server: HttpServer) -> None:
     assert raw(server, b"GET /livez HTTP/1.1\r\n", b"X: y\r\n" * 2000).startswith(b"HTTP/1.1 431 ")
 
 
-def test_a_client_that_says_nothing_loses_its_connection(server: HttpServer) -> None:
-    began_s = time.monotonic()
-    assert raw(server) == b""
-    assert time.monotonic() - began_s < 3
+def test_a_client_that_says_nothing_loses_its_connection(impatient: HttpServer) -> None:
+    assert raw(impatient) == b""
 
 
-def test_a_client_that_trickles_gets_no_more_time(server: HttpServer) -> None:
-    with connect(server) as sock:
+def test_a_client_that_trickles_gets_no_more_time(impatient: HttpServer) -> None:
+    with connect(impatient) as sock:
         began_s = time.monotonic()
         with pytest.raises(OSError):  # noqa: PT011, PT012 - a reset or a broken pipe
-            while time.monotonic() - began_s < 5:
+            while time.monotonic() - began_s < PATIENCE_S:
                 sock.sendall(b"x")
                 time.sleep(0.02)
-        assert time.monotonic() - began_s < 3
 
 
 def test_a_client_that_does_not_read_holds_up_nobody(server: HttpServer) -> None:
@@ -152,16 +163,31 @@ def test_a_client_that_goes_away_is_forgotten(server: HttpServer) -> None:
 
 
 def test_without_a_host_both_families_are_served() -> None:
-    server, stop = HttpServer(Address("", 0), {}), threading.Event()
-    thread = threading.Thread(target=server.run, args=(stop,), daemon=True)
-    thread.start()
     hosts = ["127.0.0.1", "::1"] if socket.has_dualstack_ipv6() else ["127.0.0.1"]
-    for host in hosts:
-        with socket.create_connection((host, server.port), timeout=5) as sock:
-            sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            assert sock.recv(100).startswith(b"HTTP/1.1 404")
-    stop.set()
-    until(lambda: not thread.is_alive(), "ended")
+    with serving(host="") as server:
+        for host in hosts:
+            with socket.create_connection((host, server.port), timeout=PATIENCE_S) as sock:
+                sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                assert sock.recv(100).startswith(b"HTTP/1.1 404")
+
+
+def test_a_server_that_is_told_to_stop_and_woken_does_not_wait_for_its_turn() -> None:
+    """Its turn is a second; the best of ten counts, as the machine may be slow."""
+
+    def lived_s() -> float:
+        began_s = time.monotonic()
+        with serving():
+            pass
+        return time.monotonic() - began_s
+
+    assert min(lived_s() for _ in range(10)) < 0.5
+
+
+def test_waking_a_server_that_has_ended_is_no_mistake() -> None:
+    with serving() as server:
+        pass
+
+    server.wake()
 
 
 def test_an_address_that_is_taken_ends_the_start_with_a_sentence(server: HttpServer) -> None:

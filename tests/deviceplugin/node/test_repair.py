@@ -20,7 +20,7 @@ from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 
 from ..nodes import N0, make_container, make_machine, make_partition, make_pod, make_state
-from ..waiting import until
+from ..waiting import PATIENCE_S, until
 
 FIRST = Assignment.of(sets_named(make_partition().sets, [N0]))
 SLICE = "kubepods-pod1.slice"
@@ -296,7 +296,7 @@ def test_a_change_is_looked_at_without_waiting_for_the_next_turn(node: Node) -> 
     finally:
         stop.set()
         node.state.wake()
-        thread.join(5)
+        thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 

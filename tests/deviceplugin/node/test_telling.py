@@ -6,7 +6,7 @@ from numalocal_deviceplugin.node import telling
 from numalocal_deviceplugin.refusals import Reason, Refusal
 from numalocal_deviceplugin.state import State
 
-from ..waiting import until
+from ..waiting import PATIENCE_S, until
 
 
 def refusal(message: str = "why", subject: str = "default/llama-0/engine") -> Refusal:
@@ -55,5 +55,5 @@ def test_refusals_are_told_as_they_come(state: State, caplog: pytest.LogCaptureF
     finally:
         stop.set()
         state.wake()
-        thread.join(5)
+        thread.join(PATIENCE_S)
     assert not thread.is_alive()

@@ -8,7 +8,7 @@ from numalocal_deviceplugin.settling import Listing
 from numalocal_deviceplugin.state import State
 
 from ..nodes import N0
-from ..waiting import until
+from ..waiting import PATIENCE_S, until
 
 LISTING = {("default", "llama-0"): frozenset({N0})}
 
@@ -52,5 +52,5 @@ def test_the_kubelet_is_asked_until_told_to_stop(state: State) -> None:
     thread.start()
     until(lambda: len(asked) > 2, "asked")
     stop.set()
-    thread.join(5)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,15 +19,17 @@ from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
 from ..fake_runtime import FakeRuntime, Session
 from ..nodes import N0, SHARED, make_container, make_partition, make_pod, make_state
-from ..waiting import until
+from ..waiting import PATIENCE_S, until
 
 QUICK = nri.Timing(
-    register_s=0.3,
-    connect_s=0.3,
+    register_s=PATIENCE_S,
+    connect_s=PATIENCE_S,
     retry_first_s=0.01,
     retry_ceiling_s=0.02,
     poll_s=0.005,
-    correct_s=0.3,
+    rest_s=0.005,
+    correct_s=PATIENCE_S,
+    answer_s=PATIENCE_S,
 )
 ASSIGNED = Assignment.of(sets_named(make_partition().sets, [N0])).to_json()
 WORKER = wire.CreateContainerRequest(
@@ -44,17 +47,17 @@ def no_devices(namespace: str, name: str, timeout_s: float) -> Sequence[str]:
     raise AssertionError("asked")
 
 
-EXCLUSIVE = Settings(idle=Idle.EXCLUSIVE)
+EXCLUSIVE = Settings(idle=Idle.EXCLUSIVE, grace_s=10 * PATIENCE_S)
 
 
 class Agent:
     """The NRI half of an agent, running."""
 
-    def __init__(self, path: Path, state: State) -> None:
+    def __init__(self, path: Path, state: State, timing: nri.Timing = QUICK) -> None:
         self.state = state
         self.stop = threading.Event()
-        self.link = nri.Link(path, state, no_devices, QUICK, "10")
-        self.thread = threading.Thread(target=self.link.run, args=(self.stop,))
+        self.link = nri.Link(path, state, no_devices, timing, "10")
+        self.thread = threading.Thread(target=self.link.run, args=(self.stop,), daemon=True)
         self.thread.start()
 
     @property
@@ -63,7 +66,7 @@ class Agent:
 
     def end(self) -> None:
         self.stop.set()
-        self.thread.join(5)
+        self.thread.join(PATIENCE_S)
         assert not self.thread.is_alive()
 
 
@@ -218,17 +221,18 @@ def test_a_registration_that_is_refused_is_tried_again(path: Path, agent: Agent)
         until(lambda: agent.bindable, "sets are healthy")
 
 
-def test_a_registration_without_an_answer_is_tried_again_on_a_new_connection(
-    path: Path, agent: Agent
-) -> None:
+def test_a_registration_without_an_answer_is_tried_again_on_a_new_connection(path: Path) -> None:
     with FakeRuntime(path) as runtime:
+        agent = Agent(path, make_state(synchronized=False), replace(QUICK, register_s=0.1))
         silent = runtime.accept()
         silent.request()
 
-        registered(runtime).synchronize()
+        again = runtime.accept()
 
         with pytest.raises(EOFError):
             silent.request()
+        assert again.request().method == "RegisterPlugin"
+        agent.end()
 
 
 def test_an_absent_runtime_is_reported_and_awaited(
@@ -278,7 +282,7 @@ class TestACorrection:
             request = second.register()
             part = second.synchronize(wire.SynchronizeRequest(more=True))
             last = second.synchronize()
-            done.result(5)
+            done.result(PATIENCE_S)
             with pytest.raises(EOFError):
                 second.request()
 
@@ -301,7 +305,7 @@ class TestACorrection:
             removed = wire.StateChangeEvent(event=wire.REMOVE_POD_SANDBOX, pod=WORKER.pod)
             assert second.call("StateChange", removed.SerializeToString()).code == 0
             second.synchronize()
-            done.result(5)
+            done.result(PATIENCE_S)
 
         assert events == 1 << 2  # 0 would be all
 
@@ -319,7 +323,7 @@ class TestACorrection:
             second.register()
             assert chosen == []
             second.synchronize()
-            done.result(5)
+            done.result(PATIENCE_S)
 
         assert chosen == ["now"]
 
@@ -327,7 +331,8 @@ class TestACorrection:
         with pytest.raises(ConnectionLost):
             agent.link.correct(list)
 
-    def test_that_the_runtime_does_not_ask_for_fails(self, path: Path, agent: Agent) -> None:
+    def test_that_the_runtime_does_not_ask_for_fails(self, path: Path) -> None:
+        agent = Agent(path, make_state(synchronized=False), replace(QUICK, correct_s=0.1))
         with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
             synchronized(runtime, agent)
 
@@ -336,7 +341,8 @@ class TestACorrection:
             second.register()
 
             with pytest.raises(CallFailed, match="did not ask what to correct in time"):
-                done.result(5)
+                done.result(PATIENCE_S)
+        agent.end()
 
     def test_whose_plugin_is_refused_fails(self, path: Path, agent: Agent) -> None:
         with FakeRuntime(path) as runtime, ThreadPoolExecutor(1) as other:
@@ -347,4 +353,4 @@ class TestACorrection:
             second.reply(second.request().stream, code=2, message="no more plugins")
 
             with pytest.raises(CallFailed, match="no more plugins"):
-                done.result(5)
+                done.result(PATIENCE_S)
