@@ -138,9 +138,9 @@ class Controller:
 
     async def _sweeping(self) -> None:
         while True:
+            self._relisted.clear()  # before it asks: what begins anew meanwhile needs another
             next_s = await self._sweep_now()
             self._add(self._rounds.store.keys())
-            self._relisted.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._relisted.wait(), next_s)
                 await asyncio.sleep(RELISTED_S)

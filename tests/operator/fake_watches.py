@@ -10,6 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
+from .waiting import PATIENCE_S
+
 KIND = {"name": "things", "singularName": "thing", "kind": "Thing", "namespaced": True}
 VERBS = ["list", "watch", "patch"]
 GROUP, VERSION = "test.example", "v1"
@@ -104,9 +106,9 @@ def serving() -> Iterator[FakeWatches]:
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
     thread.start()
-    assert started.wait(10)
+    assert started.wait(PATIENCE_S)
     try:
         yield fake
     finally:
         ended.set()
-        thread.join(10)
+        thread.join(PATIENCE_S)

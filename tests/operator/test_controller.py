@@ -11,7 +11,7 @@ from kubernetes import client
 from numalocal.worker.spec import parse_worker
 from numalocal_operator.api import gate as gates
 from numalocal_operator.api.cluster import Cluster
-from numalocal_operator.controller import NODES_S, ROUNDS, Controller
+from numalocal_operator.controller import ROUNDS, Controller
 from numalocal_operator.observing.companions import BUDGET, SERVICE
 from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.store import Store
@@ -23,6 +23,7 @@ from numalocal_operator.worklist import Key
 
 from .builders import CONFIG, make_worker, raw_pod, raw_worker, topology
 from .fake_api import PODS, SERVICES, TOPOLOGIES, WORKERS, FakeApi
+from .waiting import PATIENCE_S
 
 LLAMA = ("serving", "llama")
 WORKER = f"{WORKERS}/llama"
@@ -30,11 +31,16 @@ STATUS = ("PATCH", f"{WORKER}/status")
 
 
 class Watched(Store):
-    """Notes whose rounds look at it."""
+    """Notes whose rounds look at it, and how often a sweep has let it be looked at whole."""
 
     def __init__(self) -> None:
         super().__init__(time.monotonic)
         self.looks: list[Key] = []
+        self.sweeps = 0
+
+    def keys(self) -> Any:
+        self.sweeps += 1
+        return super().keys()
 
     def worker(self, key: Key) -> Any:
         self.looks.append(key)
@@ -77,12 +83,33 @@ def swept(cluster: Cluster) -> Scene:
     return Scene(cluster, sweep_s=0.05)
 
 
-async def seen(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+async def seen(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
     """Wait until a condition holds."""
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "it never came"
         await asyncio.sleep(0.01)
+
+
+def test_a_watch_that_begins_anew_during_a_sweep_is_followed_by_another(
+    api: FakeApi, scene: Scene
+) -> None:
+    """The sweep may have asked before: what it has not seen would wait for the next in minutes."""
+    answer = api.answer
+
+    def slowly(method: str, url: str, body: object) -> Any:
+        answered = answer(method, url, body)
+        if scene.store.sweeps == 0 and not api.names(WORKERS) and url.startswith(SERVICES):
+            api.put(WORKERS, raw_worker())
+            scene.controller.heard(None)
+        return answered
+
+    api.answer = slowly  # type: ignore[method-assign]
+
+    async def act() -> None:
+        await seen(lambda: "status" in api.objects.get(WORKER, {}))
+
+    scene.play(act)
 
 
 def test_a_worker_that_was_observed_is_reconciled(api: FakeApi, scene: Scene) -> None:
@@ -121,9 +148,8 @@ def test_what_had_no_event_is_seen_by_the_sweep(api: FakeApi, swept: Scene) -> N
 
 def test_a_watch_that_began_anew_is_followed_by_a_sweep(api: FakeApi, scene: Scene) -> None:
     async def act() -> None:
-        await seen(lambda: ("GET", PODS) in api.requests)
+        await seen(lambda: scene.store.sweeps == 1)
         api.put(WORKERS, raw_worker())
-        await asyncio.sleep(0.1)
         scene.controller.heard("ADDED")
         scene.controller.heard(None)
         await seen(lambda: "status" in api.objects[WORKER])
@@ -142,14 +168,14 @@ def test_a_failed_call_is_tried_again_with_a_line_in_the_log(
         return [vars(one) for one in caplog.records if one.getMessage() == "reconcile failed"]
 
     async def act() -> None:
-        await seen(lambda: len(failures()) == 1)
+        await seen(lambda: len(failures()) > 0)
         del api.refusals[STATUS]
         await seen(lambda: "status" in api.objects[WORKER])
 
     with caplog.at_level(logging.WARNING):
         scene.play(act)
 
-    (first,) = failures()
+    first, *_ = failures()  # one more where the machine is slow
     assert (first["namespace"], first["worker"], first["retry_s"]) == ("serving", "llama", 1.0)
     assert first["exc_info"] is None
 
@@ -222,8 +248,7 @@ def test_what_a_node_tells_of_a_workers_pod_is_looked_at_whichever_event_comes_f
     api: FakeApi, scene: Scene
 ) -> None:
     async def act() -> None:
-        await seen(lambda: ("GET", TOPOLOGIES) in api.requests)
-        await asyncio.sleep(0.05)
+        await seen(lambda: scene.store.sweeps == 1)
         api.put(WORKERS, raw_worker())
         scene.store.put_worker(raw_worker())
         scene.controller.told(frozenset({"p-0"}))
@@ -284,12 +309,12 @@ def test_eight_workers_have_rounds_at_a_time_and_each_but_one(cluster: Cluster, 
         for _ in range(3):
             for number in range(12):
                 scene.controller.observed(("serving", f"w-{number}"))
+            await seen(lambda: len(gate.inside) == ROUNDS)
             await asyncio.sleep(0.05)
-        assert len(gate.inside) == ROUNDS
         gate.open = True
         await seen(lambda: len(store.looks) >= 12 + 8)
         await asyncio.sleep(0.05)
-        assert not gate.inside
+        await seen(lambda: not gate.inside)
 
     scene.play(act)
 
@@ -379,11 +404,13 @@ def test_workers_that_wait_for_a_node_are_looked_at_once_when_nodes_change(
     scene.sweep.fill()
 
     async def act() -> None:
-        await asyncio.sleep(0.3)  # whoever begins to work looks at all
+        # Whoever begins to work looks at all.
+        await seen(lambda: {*scene.store.looks} == {LLAMA, ("serving", "placed")})
         scene.store.looks.clear()
         for _ in range(100):
             scene.controller.nodes_changed()
-        await asyncio.sleep(NODES_S + 0.3)
+        await seen(lambda: len(scene.store.looks) > 0)
+        await asyncio.sleep(0.3)
 
     scene.play(act)
 

@@ -18,6 +18,8 @@ from numalocal_operator.api.gate import Gate
 from numalocal_operator.api.lease import Lease
 from numalocal_operator.leading import Leader
 
+from .waiting import PATIENCE_S
+
 Raw = Mapping[str, Any]
 
 
@@ -534,7 +536,7 @@ def test_a_process_that_was_stopped_past_its_time_does_nothing_more() -> None:
         while process.stdout.readline():
             """Read what it said before."""
         process.send_signal(signal.SIGCONT)
-        status = process.wait(10)
+        status = process.wait(PATIENCE_S)
         said = process.stdout.read()
 
     assert status == signal.SIGALRM, "the handler ends it with the signal's number"

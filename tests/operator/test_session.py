@@ -7,6 +7,8 @@ from aiohttp import web
 
 from numalocal_operator.session import MOST_TASKS, paced
 
+from .waiting import PATIENCE_S
+
 
 @asynccontextmanager
 async def serving(heard: list[str]) -> AsyncIterator[str]:
@@ -56,7 +58,7 @@ def test_a_few_objects_hold_nothing_up() -> None:
     async def scenario() -> None:
         async with serving(heard) as url:
             session = paced(kopf.ConnectionInfo(server=url, token="t-1")).aiohttp_session
-            async with session, asyncio.timeout(5), session.get(url):
+            async with session, asyncio.timeout(PATIENCE_S), session.get(url):
                 pass
 
     asyncio.run(scenario())

@@ -15,9 +15,10 @@ from numalocal_operator.session import paced
 from numalocal_operator.watching import Watch, kopf_operator
 
 from .fake_watches import GROUP, VERSION, FakeWatches, serving, thing
+from .waiting import PATIENCE_S
 
 
-def until(holds: Callable[[], object], timeout_s: float = 10) -> None:
+def until(holds: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
     end = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < end, "it never came"
@@ -44,7 +45,7 @@ def test_what_ends_or_fails_is_started_again(caplog: pytest.LogCaptureFixture) -
         watch.start()
         until(lambda: len(runs) == 4)
         assert watch.lives
-        watch.stop(10)
+        watch.stop(PATIENCE_S)
 
     assert not watch.lives
     assert len(runs) == 4
@@ -65,13 +66,14 @@ def test_it_stops_while_it_waits_for_its_next_try() -> None:
         runs.append(1)
         raise RuntimeError
 
-    watch = Watch(operate, first_retry_s=60)
+    watch = Watch(operate, first_retry_s=10 * PATIENCE_S)
     watch.start()
     until(lambda: runs)
     began_s = time.monotonic()
-    watch.stop(10)
+    watch.stop(PATIENCE_S)
 
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < PATIENCE_S
+    assert not watch.lives
     assert len(runs) == 1
 
 
@@ -82,9 +84,9 @@ def test_a_stop_that_comes_first_is_not_lost() -> None:
     watch: Watch = Watch(operate)
     began_s = time.monotonic()
     watch.start()
-    watch.stop(10)
+    watch.stop(PATIENCE_S)
 
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < PATIENCE_S
     assert not watch.lives
 
 
@@ -106,24 +108,24 @@ def test_what_cancels_all_younger_tasks_as_kopf_does_leaves_the_pulse() -> None:
     until(lambda: runs)
     time.sleep(0.1)
     assert watch.lives
-    watch.stop(10)
+    watch.stop(PATIENCE_S)
 
 
 def test_one_that_does_not_heed_the_stop_holds_nobody() -> None:
-    entered = threading.Event()
+    entered, leave = threading.Event(), threading.Event()
 
     async def operate(_stop: asyncio.Event) -> None:
         entered.set()
-        await asyncio.sleep(2)
+        leave.wait(PATIENCE_S)
 
     watch = Watch(operate)
     watch.start()
-    assert entered.wait(10)
-    began_s = time.monotonic()
-    watch.stop(0.1)
+    assert entered.wait(PATIENCE_S)
+    watch.stop(0.01)
 
-    assert time.monotonic() - began_s < 1
-    watch.stop(10)
+    assert watch.lives, "nobody has waited for its end"
+    leave.set()
+    watch.stop(PATIENCE_S)
 
 
 @dataclass
@@ -148,6 +150,7 @@ class Scene:
             settings.posting.enabled = False
             settings.peering.standalone = True
             settings.networking.error_backoffs = [0.01]
+            settings.queueing.idle_timeout = 0.05  # its end waits for those who may hear more
 
         @kopf.on.event(GROUP, VERSION, "things", registry=made)
         async def changed(type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
@@ -165,7 +168,7 @@ def scene() -> Iterator[Scene]:
         watch.start()
         until(lambda: made.heard and fake.watches)
         yield made
-        watch.stop(20)
+        watch.stop(PATIENCE_S)
         assert not watch.lives
     logging.getLogger("kopf").setLevel(logging.NOTSET)
 
@@ -206,12 +209,12 @@ def test_what_ends_kopf_ends_no_operator(
     fault(scene)
     # The open watch ends as the server's time for it is over, and the next one tells.
     scene.fake.drop()
-    until(lambda: any(one.getMessage() == "watches ended" for one in caplog.records), 30)
+    until(lambda: any(one.getMessage() == "watches ended" for one in caplog.records))
     scene.fake.list_status = 200
     before = len(scene.heard)
 
-    until(lambda: len(scene.heard) > before, 30)
+    until(lambda: len(scene.heard) > before)
     scene.fake.said = [{"type": "MODIFIED", "object": thing(2)}]
     scene.fake.drop()
 
-    until(lambda: scene.heard[-1] == "MODIFIED", 30)
+    until(lambda: scene.heard[-1] == "MODIFIED")

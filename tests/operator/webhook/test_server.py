@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import ssl
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from numalocal.worker.inject import CheckImage, PoolNumbers
 from numalocal_operator.webhook.authority import Credentials, renewed
 from numalocal_operator.webhook.server import Server
+
+from ..waiting import PATIENCE_S
 
 HOSTS = ("localhost",)
 IMAGE = CheckImage(image="binder:1", pull_policy="IfNotPresent")
@@ -183,16 +186,25 @@ def test_a_pod_as_large_as_can_be_holds_up_nobody_else() -> None:
     others = [{"name": f"c{number}", "image": "x" * 100} for number in range(10_000)]
     large = review({**POD, "spec": {"containers": others}})
 
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(pod: Any) -> Mapping[str, PoolNumbers]:
+        if len(pod["spec"]["containers"]) > 1:
+            entered.set()
+            leave.wait(PATIENCE_S)
+        return offers(pod)
+
     async def run() -> None:
-        server, held = Server(lambda: offers, IMAGE, port=0), made()
+        server, held = Server(lambda: slow, IMAGE, port=0), made()
         server.serve_with(held)
         await server.start()
         caller = Caller(server, held.ca_bundle)
         try:
             asked = asyncio.create_task(caller.post(large))
-            await asyncio.sleep(0.05)  # the body is on its way first
+            assert await asyncio.to_thread(entered.wait, PATIENCE_S)
             assert (await caller.post(review(POD)))[0] == 200
             assert not asked.done()
+            leave.set()
             assert (await asked)[0] == 200
         finally:
             await server.stop()
