@@ -192,7 +192,7 @@ def dribbling(
                 yield Connection(made), asked
         finally:
             client.Configuration.set_default(None)
-        thread.join(timeout=10)
+        thread.join(timeout=PATIENCE_S)
 
 
 def secured(server: socket.socket, folder: Path) -> ssl.SSLSocket:
@@ -210,24 +210,30 @@ def bytes_of(text: str) -> list[bytes]:
 
 
 WELL = "HTTP/1.1 200 OK\r\n"
+PIECES = 2000
+"""Far more than come in the time that a busy machine may take."""
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(bytes_of(WELL * 4), id="status"),
-        pytest.param([WELL.encode(), *bytes_of("Warning: 299 - dribbling\r\n" * 4)], id="headers"),
-        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n"] * 40, id="answers before the answer"),
-        pytest.param([f"{WELL}Content-Length: 1000000\r\n\r\n".encode(), *[b" "] * 40], id="body"),
+        pytest.param(bytes_of(WELL * 200), id="status"),
         pytest.param(
-            [f"{WELL}Transfer-Encoding: chunked\r\n\r\n".encode(), *[b"1\r\n \r\n"] * 40],
+            [WELL.encode(), *bytes_of("Warning: 299 - dribbling\r\n" * 100)], id="headers"
+        ),
+        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n"] * PIECES, id="answers before the answer"),
+        pytest.param(
+            [f"{WELL}Content-Length: 1000000\r\n\r\n".encode(), *[b" "] * PIECES], id="body"
+        ),
+        pytest.param(
+            [f"{WELL}Transfer-Encoding: chunked\r\n\r\n".encode(), *[b"1\r\n \r\n"] * PIECES],
             id="chunks",
         ),
         pytest.param(
-            [f"{WELL}Transfer-Encoding: chunked\r\n\r\n".encode(), *[b"0"] * 40],
+            [f"{WELL}Transfer-Encoding: chunked\r\n\r\n".encode(), *[b"0"] * PIECES],
             id="a chunk's size",
         ),
-        pytest.param([b"HTTP/1.1 503 Busy\r\n\r\n", *[b" "] * 40], id="a refusal"),
+        pytest.param([b"HTTP/1.1 503 Busy\r\n\r\n", *[b" "] * PIECES], id="a refusal"),
     ],
 )
 def test_a_call_ends_in_time_however_slowly_its_answer_comes(answer: list[bytes]) -> None:
@@ -235,18 +241,18 @@ def test_a_call_ends_in_time_however_slowly_its_answer_comes(answer: list[bytes]
         began_s = time.monotonic()
         with pytest.raises(HTTPError):
             connection.call("GET", PODS, timeout_s=0.5)
-        assert 0.3 < time.monotonic() - began_s < 1.5
+        assert 0.3 < time.monotonic() - began_s < PATIENCE_S
     assert len(asked) == 1
 
 
 def test_a_call_by_tls_ends_in_time_too(tmp_path: Path) -> None:
-    answer = bytes_of(WELL * 4)
+    answer = bytes_of(WELL * 200)
 
     with dribbling(answer, 0.05, tmp_path) as (connection, asked):
         began_s = time.monotonic()
         with pytest.raises(HTTPError, match="timed out"):
             connection.call("GET", PODS, timeout_s=0.5)
-        assert 0.3 < time.monotonic() - began_s < 1.5
+        assert 0.3 < time.monotonic() - began_s < PATIENCE_S
     assert len(asked) == 1
 
 
@@ -258,22 +264,27 @@ def test_an_answer_that_comes_slowly_but_in_time_is_taken_whole(
     answer = [WELL.encode(), b"Content-Length: 10\r\n", b"\r\n", b'{"a": ', b'"b"}']
 
     with dribbling(answer, 0.1, tmp_path if by_tls else None) as (connection, _):
-        assert connection.call("GET", PODS, timeout_s=10) == {"a": "b"}
+        assert connection.call("GET", PODS, timeout_s=PATIENCE_S) == {"a": "b"}
 
 
 def test_what_was_left_of_one_calls_time_is_not_the_time_of_the_next(
     api: FakeApi, connection: Connection
 ) -> None:
     """They share a socket, whose timeout is set to what is left."""
-    answer = api.answer
+    answer, takes_s = api.answer, 0.0
 
     def slowly(method: str, url: str, body: object) -> tuple[int, dict[str, object]]:
-        time.sleep(0.8)
+        time.sleep(takes_s)
         return answer(method, url, body)
 
     api.answer = slowly  # type: ignore[method-assign]
-    for timeout_s in (1.5, 10.0):  # the first leaves 0.7
-        assert "items" in connection.call("GET", PODS, timeout_s=timeout_s)
+    for _ in range(100):  # more than one where the machine is busy
+        with suppress(HTTPError):
+            connection.call("GET", PODS, timeout_s=0.5)
+            break
+
+    takes_s = 1.0
+    assert "items" in connection.call("GET", PODS, timeout_s=PATIENCE_S)
 
 
 def test_nobody_there_is_told_at_once_and_not_tried_again() -> None:
