@@ -451,6 +451,7 @@ class Story:
     def __init__(self) -> None:
         self.world = World()
         self.world.put({})
+        self.is_mark_new = False
         self.replicas = [Replica(self.world, str(one), offset_s=777.0 * one) for one in range(3)]
 
     def look(self) -> None:
@@ -477,6 +478,8 @@ class Story:
                 pass
 
     def _start(self, which: int) -> None:
+        if self.is_mark_new:  # the first look of a replica would believe it
+            self._all_look()
         name = f"{which}-{self.world.now_s}"
         self.replicas[which] = Replica(self.world, name, offset_s=-333.0)
 
@@ -488,11 +491,17 @@ class Story:
 
     def _old_mark(self, which: int) -> None:
         """Put back an old copy; who has not looked since its holder went would believe it."""
-        for one in self.replicas:
-            one.line.way = "open"
-            one.turn()
+        self._all_look()
         if self.world.marks:
             self.world.put(self.world.marks[which % len(self.world.marks)])
+            self.is_mark_new = True
+
+    def _all_look(self) -> None:
+        for one in self.replicas:
+            one.line.way = "open"
+            while one.turn() == 0.0:  # a write that came too late: it looks at once
+                pass
+        self.is_mark_new = False
 
 
 @settings(max_examples=300, deadline=None)
