@@ -30,6 +30,7 @@ ADDED = (
     f"{CPU}/cpu#/cache/index3/shared_cpu_list",
     f"{NODE}/online",
     f"{NODE}/has_normal_memory",
+    "sys/bus/dax/drivers/kmem/dax#.0/target_node",
     f"{NODE}/node#/cpulist",
     f"{NODE}/node#/cpumap",
     f"{NODE}/node#/meminfo",

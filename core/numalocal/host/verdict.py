@@ -15,6 +15,7 @@ LOCAL_SHARE = 0.99
 """Share of a replica's private memory that must lie on its nodes; the rest are pages of the C
 library and the loader that the parent had touched before the binding."""
 _KERNEL_WORDS: Final[Mapping[MemoryPolicy, tuple[str, ...]]] = {
+    MemoryPolicy.BIND: ("bind",),
     MemoryPolicy.PREFERRED: ("prefer (many)", "prefer"),
     MemoryPolicy.INTERLEAVE: ("interleave",),
     MemoryPolicy.WEIGHTED_INTERLEAVE: ("weighted interleave",),
@@ -124,7 +125,7 @@ def _otherwise(reach: Reach, bytes_by_policy: Mapping[str, int]) -> Iterator[str
     A policy that was not asked for takes memory from the nodes all the same, or was told above.
     """
     total = sum(bytes_by_policy.values())
-    if reach.policy is MemoryPolicy.BIND or total == 0:
+    if not reach.policy_nodes or total == 0:
         return
     wanted = [f"{word}:{reach.policy_nodes}" for word in _KERNEL_WORDS[reach.policy]]
     share = sum(bytes_by_policy.get(one, 0) for one in wanted) / total

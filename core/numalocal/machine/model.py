@@ -84,7 +84,9 @@ class NumaNode(NamedTuple):
     None where the kernel does not tell, and `huge_page_bytes` the part of it set aside as huge
     pages, which ordinary memory cannot use.  `distances` maps node ids to the distance from this
     one (10 = local), empty where the kernel gives none.  `device_memory` marks memory that a driver
-    brought for its device, as a GPU's: no set takes any of it.
+    brought for its device, as a GPU's: no set takes any of it.  `movable` marks memory that the
+    kernel can keep nothing of its own in, as dax brings it from CXL or HBM: a process that had no
+    other could not do what the kernel must remember for it.
     """
 
     id: int
@@ -93,6 +95,7 @@ class NumaNode(NamedTuple):
     distances: Mapping[int, int]
     huge_page_bytes: int = 0
     device_memory: bool = False
+    movable: bool = False
 
     def distance(self, other: int) -> int:
         """Give the distance to a node; the kernel's default where it tells none."""
@@ -105,8 +108,13 @@ class NumaNode(NamedTuple):
 
     @property
     def lends_memory(self) -> bool:
-        """Whether sets of other nodes may take this one's."""
+        """Whether whoever asks for it may take it."""
         return self.usable_memory_bytes > 0 and not self.device_memory
+
+    @property
+    def suffices(self) -> bool:
+        """Whether sets whose own node has no memory may take this one's alone."""
+        return self.lends_memory and not self.movable
 
 
 class CpuQuota(NamedTuple):

@@ -70,7 +70,7 @@ def memory(one: CpuSet) -> str:
 
 def bound(reach: Reach) -> str:
     """Say on which nodes memory is, and by which policy: `node 0`, `Preferred node 2, then 0-1`."""
-    nodes = _nodes(reach.mems)
+    nodes = _nodes(reach.named)
     match reach.policy:
         case MemoryPolicy.BIND:
             return nodes

@@ -55,7 +55,7 @@ def _sources(node: NumaNode, machine: Machine) -> IdSet:
     """
     if node.memory_bytes != 0 and not node.device_memory:
         return IdSet.of([node.id])
-    lenders = [one.id for one in machine.nodes if one.lends_memory]
+    lenders = [one.id for one in machine.nodes if one.suffices]
     allowed = [one for one in lenders if one in machine.allowed_nodes] or lenders
     return _nearest(node, allowed)
 

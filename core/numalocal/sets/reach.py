@@ -75,9 +75,10 @@ BOUND_LOCALLY: Final = MemoryAsk()
 class Reach:
     """What one container is bound to.
 
-    `mems` are for cpuset.mems.  `policy` is what the runtime sets, over `policy_nodes`; BIND is
-    none, and then these are empty.  `rank_mems` are the nodes asked for each rank, further ones
-    included where `overflowed`.  `notes` say where that differs from what was asked.
+    `mems` are for cpuset.mems.  `policy` is what the runtime sets, over `policy_nodes`; it sets
+    none where these are empty, as BIND needs none but for movable memory.  `rank_mems` are the
+    nodes asked for each rank, further ones included where `overflowed`.  `notes` say where that
+    differs from what was asked.
     """
 
     mems: IdSet
@@ -105,7 +106,7 @@ class Reach:
             names.ENV_MEMS: str(self.mems),
             names.ENV_RANK_MEMS: "|".join(map(str, self.rank_mems)),
         }
-        if self.policy is not MemoryPolicy.BIND:
+        if self.policy_nodes:
             told[names.ENV_MEMORY_POLICY] = BINDER_WORDS[self.policy]
             told[names.ENV_MEMORY_POLICY_NODES] = str(self.policy_nodes)
         if self.overflowed:
@@ -120,7 +121,8 @@ def reach(
 
     What is free now does not count, so that check and engine get the same.  Where even all nodes
     do not hold the ranks none is added, and it is the check that refuses.  Ranks that share a
-    container share its policy, over the nodes of all of them.
+    container share its policy, over the nodes of all of them.  A cpuset of movable memory alone
+    would be short of all that is not: it has the sets' nodes too, and a policy binds to the others.
 
     Raises:
         MemoryUnreachable: where a set has none of the nodes, or the machine not the set's own.
@@ -133,13 +135,14 @@ def reach(
         if policy is MemoryPolicy.BIND:
             policy = MemoryPolicy.INTERLEAVE
     mems = nodes | lenders(machine) if policy is MemoryPolicy.PREFERRED else nodes
+    bare = all(node.movable for node in machine.nodes if node.id in mems)
     if needless := _needless(policy, nodes, mems):
         policy = MemoryPolicy.BIND
         notes.append(needless)
     return Reach(
-        mems=mems,
+        mems=mems | assignment.mems if bare else mems,
         policy=policy,
-        policy_nodes=IdSet() if policy is MemoryPolicy.BIND else nodes,
+        policy_nodes=IdSet() if policy is MemoryPolicy.BIND and not bare else nodes,
         rank_mems=rank_mems,
         overflowed=rank_mems != asked,
         notes=tuple(notes),

@@ -131,6 +131,35 @@ def test_memory_of_a_device_is_not_lent(tmp_path: Path, files: Files, lending: l
     assert [one.id for one in found.nodes if one.lends_memory] == lending
 
 
+KMEM = "sys/bus/dax/drivers/kmem"
+
+
+@pytest.mark.parametrize(
+    ("files", "asked", "lent"),
+    [
+        pytest.param({NORMAL: "0", f"{KMEM}/dax0.0/target_node": "2"}, [0, 2], [0], id="CXL"),
+        pytest.param({f"{KMEM}/dax0.0/target_node": "2"}, [0, 2], [0], id="an older kernel"),
+        pytest.param({NORMAL: "0", f"{KMEM}/dax0.0/target_node": "-1"}, [0], [0], id="no node"),
+        pytest.param({NORMAL: "0", f"{KMEM}/dax0.0/target_node": "x"}, [0], [0], id="nonsense"),
+        pytest.param({NORMAL: "0", f"{KMEM}/module/target_node": "2"}, [0], [0], id="no device"),
+        pytest.param({NORMAL: "0,2", f"{KMEM}/dax0.0/target_node": "2"}, [0, 2], [0, 2], id="both"),
+        pytest.param(
+            {NORMAL: "0", f"{KMEM}/dax0.0/target_node": "2", GPU: "Node: 2"},
+            [0],
+            [0],
+            id="a GPU's all the same",
+        ),
+    ],
+)
+def test_what_dax_made_memory_is_for_those_who_ask_for_it(
+    tmp_path: Path, files: Files, asked: list[int], lent: list[int]
+) -> None:
+    found = discovered(tmp_path, MEMORY_ALONE | files)
+
+    assert [one.id for one in found.nodes if one.lends_memory] == asked
+    assert [one.id for one in found.nodes if one.suffices] == lent
+
+
 def test_a_node_with_cpus_has_ordinary_memory(tmp_path: Path) -> None:
     found = discovered(tmp_path, TWO | {NORMAL: "0", GPU: "Node: 1"})
 

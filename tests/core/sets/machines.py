@@ -65,6 +65,10 @@ def tiered_machines(draw: st.DrawFn) -> Machine:
     made = made._replace(
         cores=tuple(core._replace(package=packages[core.numa_nodes.first]) for core in made.cores)
     )
+    brought = draw(st.sets(st.integers(cpu_nodes, count)))
+    made = made._replace(
+        nodes=tuple(node._replace(movable=node.id in brought) for node in made.nodes)
+    )
     if draw(st.booleans()):
         left = draw(st.sets(st.sampled_from(range(count)), min_size=1))
         made = made._replace(allowed_nodes=IdSet.of(left | {0}))

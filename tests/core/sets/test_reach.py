@@ -207,6 +207,41 @@ def test_a_node_that_does_not_tell_its_memory_leaves_out_what_has_it() -> None:
     assert not reach(of(machine, 0), machine, OVERFLOW, 1 << 50).overflowed
 
 
+def movable(machine: Machine, *nodes: int) -> Machine:
+    return machine._replace(
+        nodes=tuple(node._replace(movable=node.id in nodes) for node in machine.nodes)
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "nodes", "expected"),
+    [
+        (BIND, MEMORY_ONLY, ("0,2", "Bind", "2", ["2"])),
+        (BIND, NEAR, ("0,2", "Bind", "", ["0,2"])),
+        (PREFERRED, MEMORY_ONLY, ("0-2", "Preferred", "2", ["2"])),
+        (WEIGHTED, NEAR, ("0,2", "WeightedInterleave", "0,2", ["0,2"])),
+    ],
+)
+def test_a_cpuset_is_never_of_movable_memory_alone(
+    policy: MemoryPolicy, nodes: MemoryNodes, expected: tuple[str, str, str, list[str]]
+) -> None:
+    machine = movable(TIERED, 2)
+    reached = reach(of(machine, 0), machine, MemoryAsk(policy, nodes), None)
+
+    assert got(reached) == expected
+    told = reached.environment()
+    assert told.get("NUMALOCAL_MEMORY_POLICY_NODES", "") == expected[2]
+    if policy is BIND and nodes is MEMORY_ONLY:
+        assert told["NUMALOCAL_MEMORY_POLICY"] == "bind"
+
+
+def test_pages_are_interleaved_over_movable_nodes_alone_beside_the_sets_own() -> None:
+    machine = movable(tiered(cpu_nodes=1, sizes=[8, 16, 16], far={}), 1, 2)
+    reached = reach(of(machine, 0), machine, MemoryAsk(INTERLEAVE, MEMORY_ONLY), None)
+
+    assert got(reached) == ("0-2", "Interleave", "1-2", ["1-2"])
+
+
 asks = st.builds(
     MemoryAsk,
     st.sampled_from(MemoryPolicy),
@@ -248,12 +283,15 @@ def test_nothing_is_reached_but_what_a_machine_lends(
     assert reached.mems <= lenders(machine) | assignment.mems
     assert union(reached.rank_mems) <= reached.mems
     assert reached.policy_nodes <= reached.mems
-    assert bool(reached.policy_nodes) == (reached.policy is not BIND)
+    nodes = [node for node in machine.nodes if node.id in reached.mems]
+    assert not all(node.movable for node in nodes)
+    if not any(node.movable for node in nodes):
+        assert bool(reached.policy_nodes) == (reached.policy is not BIND)
     assert len(reached.rank_mems) == len(assignment.sets)
     assert all(reached.rank_mems)
     if reached.policy in (INTERLEAVE, WEIGHTED):
         assert len(reached.policy_nodes) > 1
-        assert reached.mems == reached.policy_nodes
+        assert reached.mems - reached.policy_nodes <= assignment.mems
     if reached.policy is PREFERRED:
         assert reached.mems - reached.policy_nodes
 

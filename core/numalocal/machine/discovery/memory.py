@@ -12,6 +12,7 @@ _NEAR: Final = 0.1
 """Old kernels count what they reserve at boot in one of two files that else say the same."""
 _LONG: Final = 20
 """Digits that no number of 64 bits has."""
+_KMEM: Final = "sys/bus/dax/drivers/kmem"
 _GPUS: Final = "proc/driver/nvidia/gpus"
 
 
@@ -54,11 +55,12 @@ def checked(sysfs: Sysfs, nodes: Sequence[NumaNode], findings: Findings) -> tupl
 def with_device_memory(
     sysfs: Sysfs, nodes: Sequence[NumaNode], findings: Findings
 ) -> tuple[NumaNode, ...]:
-    """Mark the nodes whose memory a driver brought for its device.
+    """Mark the nodes whose memory a driver brought, and of these the ones that are a device's.
 
-    Such a node has no CPU, and either NVIDIA's driver names it, or the kernel keeps nothing of its
-    own there (node/has_normal_memory), as of all that a driver adds.  Where that file is missing a
-    node without CPUs is a device's if any other has memory.
+    Such a node has no CPU, and the kernel keeps nothing of its own there (node/has_normal_memory),
+    or NVIDIA's driver names it.  What dax brought is for everybody (CXL, HBM, persistent memory);
+    all else is a device's.  Where that file is missing a node without CPUs is a device's if any
+    other has memory and dax did not bring it.
     """
     without_cpus = IdSet.of(node.id for node in nodes if not node.cpus and node.memory_bytes)
     if not without_cpus:
@@ -67,8 +69,19 @@ def with_device_memory(
     if normal is None:
         elsewhere = any(node.cpus and node.memory_bytes for node in nodes)
         normal = IdSet() if elsewhere else without_cpus
-    devices = (without_cpus - normal) | (_nodes_of_gpus(sysfs, findings) & without_cpus)
-    return tuple(node._replace(device_memory=node.id in devices) for node in nodes)
+    movable, gpus = without_cpus - normal, _nodes_of_gpus(sysfs, findings) & without_cpus
+    devices = gpus | (movable - _nodes_of_dax(sysfs, findings))
+    return tuple(
+        node._replace(device_memory=node.id in devices, movable=node.id in movable)
+        for node in nodes
+    )
+
+
+def _nodes_of_dax(sysfs: Sysfs, findings: Findings) -> IdSet:
+    """Read the nodes that dax devices became memory of: those that the driver kmem has."""
+    devices = [name for name in findings.read(sysfs.names, _KMEM) or () if name.startswith("dax")]
+    nodes = (findings.read(sysfs.number, f"{_KMEM}/{name}/target_node") for name in devices)
+    return IdSet.of(node for node in nodes if node is not None)
 
 
 def _nodes_of_gpus(sysfs: Sysfs, findings: Findings) -> IdSet:
