@@ -24,10 +24,13 @@ class RankReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverflowCost:
-    """What a check measured of memory that lies on all nodes in turn, and of the near node's."""
+    """What a check read of memory that lies on all nodes in turn, and of the near node's.
 
-    interleaved_bytes_per_s: int
-    near_bytes_per_s: int
+    None where it could not be measured.
+    """
+
+    interleaved_bytes_per_s: int | None
+    near_bytes_per_s: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +83,8 @@ def _overflow(raw: Mapping[str, Any] | None) -> OverflowCost | None:
     if raw is None:
         return None
     return OverflowCost(
-        interleaved_bytes_per_s=_whole(raw["interleavedBytesPerSecond"], _MOST_BYTES),
-        near_bytes_per_s=_whole(raw["nearBytesPerSecond"], _MOST_BYTES),
+        interleaved_bytes_per_s=_optional(raw, "interleavedBytesPerSecond"),
+        near_bytes_per_s=_optional(raw, "nearBytesPerSecond"),
     )
 
 

@@ -33,6 +33,15 @@ def test_the_policy_and_what_best_effort_let_pass_are_read() -> None:
     assert report.overflow == OverflowCost(interleaved_bytes_per_s=700, near_bytes_per_s=1000)
 
 
+@pytest.mark.parametrize("said", ["{}", '{"nearBytesPerSecond":null}'])
+def test_memory_that_overflows_may_be_unmeasured(said: str) -> None:
+    measured = '{"interleavedBytesPerSecond":700,"nearBytesPerSecond":1000}'
+
+    report = CheckReport.parse(WHOLE.replace(measured, said))
+
+    assert report.overflow == OverflowCost(interleaved_bytes_per_s=None, near_bytes_per_s=None)
+
+
 def test_a_policy_that_the_kernel_does_not_tell_is_none() -> None:
     policy = '{"mode":"interleave","nodes":"0-1"}'
 
@@ -49,7 +58,6 @@ def test_a_policy_that_the_kernel_does_not_tell_is_none() -> None:
         WHOLE.replace('"mode":"interleave",', ""),
         WHOLE.replace("700", "-1"),
         WHOLE.replace("700", "1e300"),
-        WHOLE.replace('"interleavedBytesPerSecond":700,', ""),
         WHOLE.replace('{"interleavedBytesPerSecond":700,"nearBytesPerSecond":1000}', "[]"),
         "",
         "null",
