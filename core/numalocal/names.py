@@ -82,6 +82,9 @@ PLUGIN = "numalocal"
 """Name of the agent among the plugins of a node's container runtime (NRI)."""
 ANNOTATION_NUMBERS = f"{DOMAIN}/numbers"
 """By which CPUs and bytes of a CPU set a worker's pod was made; written by the operator."""
+ANNOTATION_KEPT_OFF = f"{DOMAIN}/kept-off"
+"""Nodes, joined by commas, that a pod's affinity keeps it off, as they could not bind it as it
+asks; written by the operator and the webhook."""
 ANNOTATION_REQUIRED_PLUGINS = "required-plugins.noderesource.dev"
 """YAML list of the NRI plugins without which the runtime creates no container of the pod, where it
 is told to look (NRI's default validator); the operator and the webhook add ours to it."""
@@ -101,6 +104,7 @@ WRITTEN_ANNOTATIONS = (
     ANNOTATION_ATTEMPT,
     ANNOTATION_NOTES,
     ANNOTATION_NUMBERS,
+    ANNOTATION_KEPT_OFF,
 )
 """Annotations of a pod that nobody but the operator and the webhook may write."""
 

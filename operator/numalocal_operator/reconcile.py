@@ -1,6 +1,6 @@
 """One round for one worker: observe, plan, apply."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from numalocal_operator.config import Config
 from numalocal_operator.observing.observed import ObservedPod
 from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
+from numalocal_operator.planning.placements import unable
 from numalocal_operator.planning.plan import Creation, Plan, plan
 from numalocal_operator.planning.pod import Mould, manifest, mould, owner
 from numalocal_operator.planning.target import Target, target, unread
@@ -114,13 +115,14 @@ class _Round:
         """Plan and carry out, again where a name was taken by a pod that nobody told of."""
         self._read(self.rounds.store.doubts(self.key))
         for _ in range(_MOST_TURNS):
-            numbers = self.rounds.sizing.numbers(worker)
-            step = plan(worker, self._pods(), self.now.timestamp(), numbers)
+            numbers, pods = self.rounds.sizing.numbers(worker), self._pods()
+            barred = self.rounds.sizing.barred(worker, unable(pods, worker.memory))
+            step = plan(worker, pods, self.now.timestamp(), numbers, barred)
             hands = Hands(
                 cluster=self.rounds.cluster,
                 store=self.rounds.store,
                 worker=worker,
-                make=self._maker(worker, numbers),
+                make=self._maker(worker, numbers, barred.nodes),
                 tell=self.voice.tell,
             )
             done = carry_out(step, hands)
@@ -168,10 +170,10 @@ class _Round:
         except SpecInvalid:  # an older operator could read what this one cannot
             return None
 
-    def _maker(self, worker: Worker, numbers: PoolNumbers) -> Make:
+    def _maker(self, worker: Worker, numbers: PoolNumbers, off: Sequence[str]) -> Make:
         @cache
         def cast() -> Mould:
-            return mould(worker, numbers, self.rounds.config)
+            return mould(worker, numbers, self.rounds.config, off)
 
         def make(creation: Creation) -> Manifest:
             return manifest(cast(), creation.replica, attempt=creation.attempt, name=creation.name)

@@ -1,7 +1,8 @@
 """Nodes as rounds and reviews see them: put together anew when what they offer has changed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -9,9 +10,11 @@ from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker
 from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.topologies import Topologies
-from numalocal_operator.planning.constraints import constraints
-from numalocal_operator.planning.fit import demand, occupied, unfit
+from numalocal_operator.planning.barring import Barred, barred
+from numalocal_operator.planning.demand import demand
+from numalocal_operator.planning.fit import occupied, unfit
 from numalocal_operator.planning.numbers import Fleet
+from numalocal_operator.planning.offered import Offered, offered
 from numalocal_operator.planning.target import Target
 
 
@@ -36,18 +39,24 @@ class Sizing:
                 self._version = version
             return self._fleet
 
-    def offers(self) -> Callable[[Mapping[str, Any]], Mapping[str, PoolNumbers]] | None:
-        """Give what tells which pools a pod is offered; None before nodes have been listed."""
+    def offers(self) -> Callable[[Mapping[str, Any]], Offered] | None:
+        """Give what tells what a pod is offered; None before nodes have been listed."""
         fleet = self.fleet()
-        return None if fleet is None else fleet.offers
+        return None if fleet is None else partial(offered, fleet)
 
     def numbers(self, worker: Worker) -> PoolNumbers:
         """Give the numbers by which a worker's pods are made."""
         fleet = self.fleet()
         if fleet is None:
             return PoolNumbers()
-        asked = constraints(worker.template.raw["spec"])
-        return fleet.pools(asked).get(worker.pool, PoolNumbers())
+        wanted = demand(worker)
+        pools = fleet.pools(wanted.asked, fleet.unable(wanted).names)
+        return pools.get(worker.pool, PoolNumbers())
+
+    def barred(self, worker: Worker, seen: Iterable[str] = ()) -> Barred:
+        """Give the nodes that a worker's pods are kept off; its own have `seen` some unable."""
+        fleet = self.fleet()
+        return Barred() if fleet is None else barred(fleet, demand(worker), seen)
 
     def foreseen(self, worker: Worker, wanted: Target) -> Target:
         """Say of a worker with a pod that has no node what nodes are to it."""
@@ -57,4 +66,4 @@ class Sizing:
         needs = demand(worker)
         never = unfit(fleet, needs)
         now = "" if never else occupied(fleet, needs, told)
-        return replace(wanted, unfit=never, occupied=now)
+        return replace(wanted, unfit=never, occupied=now, exposed=barred(fleet, needs).exposed)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+from numalocal_operator.planning.offered import Offered
 from numalocal_operator.webhook.review import answer
 from simulated import MACHINES, written
 
@@ -58,7 +59,7 @@ def calls(function: Callable[[], object]) -> int:
 def test_a_review_costs_in_proportion_to_its_pod() -> None:
     def reviewed(size: int) -> int:
         one = review(size)
-        return calls(lambda: answer(one, lambda _: POOLS, IMAGE))
+        return calls(lambda: answer(one, lambda _: Offered(POOLS), IMAGE))
 
     small, large = reviewed(20_000), reviewed(80_000)
 

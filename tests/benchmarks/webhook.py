@@ -13,6 +13,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from numalocal.worker.inject import CheckImage, PoolNumbers
+from numalocal_operator.planning.offered import Offered
 from numalocal_operator.webhook.authority import Credentials, renewed
 from numalocal_operator.webhook.server import PATH, Server
 
@@ -119,7 +120,7 @@ def review(pod_bytes: int = POD_BYTES) -> dict[str, Any]:
 async def serve() -> None:
     held = renewed(Credentials(), ("localhost",), datetime.now(UTC))
     assert held is not None
-    server = Server(lambda: lambda _: POOLS, IMAGE, port=0)
+    server = Server(lambda: lambda _: Offered(POOLS), IMAGE, port=0)
     server.serve_with(held)
     await server.start()
     print(json.dumps({"port": server.ports[0], "authority": held.ca_bundle.decode()}), flush=True)

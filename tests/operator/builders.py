@@ -69,6 +69,8 @@ def make_pod(worker: Worker, replica: int = 0, **changed: Any) -> ObservedPod:
         "ready_at_s": NOW_S - 30,
         "notes": (),
         "sized_by": used(worker.ask, NUMBERS),
+        "kept_off": frozenset(),
+        "best_effort": False,
         "cpu_limit": None,
         "limited_by_range": False,
     }

@@ -12,6 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from numalocal.worker.inject import CheckImage, PoolNumbers
 from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.config import Config, Webhook
+from numalocal_operator.planning.offered import Offered
 from numalocal_operator.trial import tried
 from numalocal_operator.webhook.review import answer
 
@@ -45,7 +46,8 @@ def injected(pod: Raw) -> Raw:
     """Give what the real webhook makes of a pod."""
     review = {"request": {"uid": "u", "object": pod}}
     image = CheckImage(image="binder", pull_policy="IfNotPresent")
-    response = answer(review, lambda _: {"big": PoolNumbers(cpus_per_set=4)}, image)["response"]
+    offered = Offered({"big": PoolNumbers(cpus_per_set=4)})
+    response = answer(review, lambda _: offered, image)["response"]
     assert response["allowed"], response
     made: Raw = jsonpatch.apply_patch(pod, json.loads(base64.b64decode(response["patch"])))
     return made

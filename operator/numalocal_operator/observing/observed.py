@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from numalocal import names
 from numalocal.quantity import parse_quantity
+from numalocal.sets.reach import Enforcement
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.podtemplate import LIMIT_RANGER
 from numalocal_operator.observing import endings, sizes
@@ -49,7 +50,8 @@ class ObservedPod:
     container of it cannot start; `restarted` how one ended that runs again.  All are empty where
     nothing is wrong.  `restarts` are the engine's, `ready_at_s` is since when the pod is ready, 0
     where it is not.  `notes` say what its engine is not told.
-    `sized_by` are the numbers of its pool by which it was made, None where it does not say.
+    `sized_by` are the numbers of its pool by which it was made, None where it does not say, and
+    `kept_off` the nodes that it must not land on.  `best_effort` tells that it may run unbound.
     `cpu_limit` is the quota of its
     engine, in CPUs, None where it has none; `limited_by_range` tells that a LimitRange of the
     namespace has set it.
@@ -86,6 +88,8 @@ class ObservedPod:
     ready_at_s: float
     notes: tuple[str, ...]
     sized_by: PoolNumbers | None
+    kept_off: frozenset[str]
+    best_effort: bool
     cpu_limit: Fraction | None
     limited_by_range: bool
 
@@ -142,9 +146,16 @@ def observe(raw: RawPod, started: Started) -> ObservedPod:
         ready_at_s=_seconds(readiness.get("lastTransitionTime")) if ready else 0.0,
         notes=tuple(annotations.get(names.ANNOTATION_NOTES, "").splitlines()),
         sized_by=sizes.read(annotations.get(names.ANNOTATION_NUMBERS, "")),
+        kept_off=frozenset(filter(None, annotations.get(names.ANNOTATION_KEPT_OFF, "").split(","))),
+        best_effort=_is_best_effort(annotations),
         cpu_limit=_cpu_limit(raw.get("spec") or {}, engine),
         limited_by_range=_limited_by_range(annotations.get(LIMIT_RANGER, ""), engine),
     )
+
+
+def is_to_be_replaced(pod: ObservedPod) -> bool:
+    """Tell whether another pod might be started with its binding, which this one must have."""
+    return pod.started is False and not pod.best_effort
 
 
 def started_unbound(pod: ObservedPod) -> str:
@@ -163,6 +174,11 @@ def unverified(pod: ObservedPod) -> str:
         told = f"the NodeCpuTopology of node {pod.node} does not say yet"
         return f"{told} how container {pod.engine} was started"
     return "" if pod.started else started_unbound(pod)
+
+
+def _is_best_effort(annotations: Mapping[str, str]) -> bool:
+    """Read as admission does: blanks around a value are no part of it."""
+    return annotations.get(names.ANNOTATION_ENFORCEMENT, "").strip() == Enforcement.BEST_EFFORT
 
 
 def _cpu_limit(spec: Mapping[str, Any], engine: str) -> Fraction | None:

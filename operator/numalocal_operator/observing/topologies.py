@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
+from numalocal.sets.near import MemoryNodes
+from numalocal.sets.reach import Enforcement
 
 Raw = Mapping[str, Any]
 Pods = frozenset[str]
@@ -14,6 +16,8 @@ Pods = frozenset[str]
 
 BOUND: Final = "Bound"
 UNBOUND: Final = "Unbound"
+NOT_ENFORCED: Final = "NotEnforced"
+"""Reason of a node that serves though its runtime is not connected."""
 FREE: Final = "Free"
 HELD: Final = "Held"
 
@@ -29,7 +33,7 @@ class Offer:
 
     `cpus_per_set` and `set_bytes` are CPUs and share of memory of its smallest set, `node_bytes`
     the MemTotal of the largest NUMA node that one has memory of, and `memory_nodes` of how many at
-    most a set has it.
+    most a set has it.  `reach_bytes` is what a rank has at most, by the word for its nodes.
     """
 
     sets: int
@@ -37,11 +41,30 @@ class Offer:
     set_bytes: int | None = None
     node_bytes: int | None = None
     memory_nodes: int = 1
+    reach_bytes: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def most_rank_bytes(self) -> int | None:
-        """What a rank has at most, whatever else is there."""
-        return None if self.node_bytes is None else self.node_bytes * self.memory_nodes
+    def most_rank_bytes(self, nodes: MemoryNodes) -> int | None:
+        """What a rank has at most on nodes so called, whatever else is there."""
+        if (told := self.reach_bytes.get(nodes)) is not None:
+            return told
+        if nodes is not MemoryNodes.LOCAL or self.node_bytes is None:
+            return None
+        return self.node_bytes * self.memory_nodes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ability:
+    """How a node can bind containers.
+
+    `policies` are those of memory that it can set, None where its agent is of a release that does
+    not tell; `why_not` says why it can set no others.  `unbound` says why its containers are not
+    bound now, empty where they are.  `numa_nodes` has its machine, None = not told.
+    """
+
+    policies: frozenset[str] | None = None
+    why_not: str = ""
+    unbound: str = ""
+    numa_nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +78,7 @@ class Told:
     pools: Mapping[str, Offer] = field(default_factory=dict)
     free: Mapping[str, int] = field(default_factory=dict)
     starts: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    ability: Ability = Ability()
 
 
 class Topologies:
@@ -105,7 +129,7 @@ class Topologies:
         else:
             self._nodes[name] = now
         now = now or Told()
-        if now.pools != before.pools:
+        if (now.pools, now.ability) != (before.pools, before.ability):
             self.version += 1
         changed = now.starts.items() ^ before.starts.items()
         return frozenset(uid for (uid, _), _ in changed)
@@ -133,7 +157,31 @@ def told(node: Raw) -> Told:
         },
         free={name: _number(one.get("free"), _MOST_CPUS) or 0 for name, one in pools.items()},
         starts=starts,
+        ability=_ability(status if isinstance(status, Mapping) else {}),
     )
+
+
+def _ability(status: Raw) -> Ability:
+    memory, machine = status.get("memory"), status.get("machine")
+    policies = why_not = None
+    if isinstance(memory, Mapping):
+        listed = memory.get("policies")
+        policies = frozenset(map(str, listed)) if isinstance(listed, list) else None
+        why_not = memory.get("message")
+    numa_nodes = machine.get("numaNodes") if isinstance(machine, Mapping) else None
+    return Ability(
+        policies=policies,
+        why_not=str(why_not or ""),
+        unbound=_unbound(status) if status.get("enforcement") == Enforcement.BEST_EFFORT else "",
+        numa_nodes=_number(numa_nodes, _MOST_CPUS),
+    )
+
+
+def _unbound(status: Raw) -> str:
+    """Say why a node that serves without its runtime binds nothing now; empty where it does."""
+    ready = [one for one in _tables(status, "conditions") if one.get("type") == "Ready"]
+    said = next((one for one in ready if one.get("reason") == NOT_ENFORCED), None)
+    return "" if said is None else str(said.get("message") or NOT_ENFORCED)
 
 
 def _offer(pool: Raw, count: int, sets: Collection[Raw]) -> Offer:
@@ -146,7 +194,15 @@ def _offer(pool: Raw, count: int, sets: Collection[Raw]) -> Offer:
         set_bytes=min(bytes_, default=None),
         node_bytes=_number(pool.get("nodeMemoryBytes"), _MOST_BYTES),
         memory_nodes=max((_ids(one.get("memoryNodes")) or 1 for one in sets), default=1),
+        reach_bytes=_reach(pool.get("reachBytes")),
     )
+
+
+def _reach(told: Any) -> Mapping[str, int]:
+    """Read what a rank has by each word; none at all is a number as well."""
+    given = told if isinstance(told, Mapping) else {}
+    read = {str(word): given.get(word) for word in MemoryNodes}
+    return {word: has for word, has in read.items() if type(has) is int and 0 <= has <= _MOST_BYTES}
 
 
 def _ids(told: Any) -> int | None:

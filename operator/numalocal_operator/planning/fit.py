@@ -6,38 +6,26 @@ knows more, and decides.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from numalocal.problems import printable
-from numalocal.quantity import format_bytes, parse_quantity
-from numalocal.worker.spec import Worker
+from numalocal.quantity import format_bytes
+from numalocal_operator.observing.nodes import Node
 from numalocal_operator.observing.topologies import Offer, Told
-from numalocal_operator.planning.constraints import NOT_SELECTED, Constraints, constraints, obstacle
+from numalocal_operator.planning.ability import counted, inability
+from numalocal_operator.planning.constraints import NOT_SELECTED, obstacle
+from numalocal_operator.planning.demand import Demand
 from numalocal_operator.planning.numbers import Fleet, Sight, can_land
 
 _MOST_KINDS: Final = 6
 """Kinds of obstacles that a sentence tells: nobody reads more."""
-_KEPT_OFF: Final = 4
-_KEPT_OFF_AND_SHORT: Final = 5
-_NO_POOL: Final = 6
+_UNABLE: Final = 4
+_KEPT_OFF: Final = 5
+_KEPT_OFF_AND_SHORT: Final = 6
+_NO_POOL: Final = 7
 _LONGEST: Final = 160
 """Characters of one obstacle, as a taint or a node may have a long name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """What a replica asks of one node; None = nothing is said.
-
-    `cpus` are what the engine's container itself requests.
-    """
-
-    ranks: int
-    pool: str
-    per_rank_bytes: int | None
-    cpus: Fraction | None
-    asked: Constraints
 
 
 class _Miss(NamedTuple):
@@ -54,21 +42,6 @@ class _Miss(NamedTuple):
     node: str = ""
 
 
-def demand(worker: Worker) -> Demand:
-    """Give what a worker asks of the node of each replica."""
-    spec = worker.template.raw["spec"]
-    engines = (one for one in spec["containers"] if one["name"] == worker.template.engine.name)
-    resources = next(engines).get("resources") or {}
-    cpus = [_cpus((resources.get(kind) or {}).get("cpu")) for kind in ("requests", "limits")]
-    return Demand(
-        ranks=worker.ranks,
-        pool=worker.pool,
-        per_rank_bytes=worker.memory_per_rank_bytes,
-        cpus=next((one for one in cpus if one is not None), None),
-        asked=constraints(spec),
-    )
-
-
 def unfit(fleet: Fleet, wanted: Demand) -> str:
     """Say why no node can ever take a replica, as nodes are now; empty where one can."""
     if (known := fleet.verdicts.get(wanted)) is None:
@@ -80,9 +53,12 @@ def occupied(fleet: Fleet, wanted: Demand, told: Mapping[str, Told]) -> str:
     """Say which node has the most sets free, where none has enough; empty where one has."""
     most = -1, ""
     able = 0
+    unable = frozenset(fleet.unable(wanted).names)
     for sight in fleet.candidates(wanted.asked):
         offer = sight.told.pools.get(wanted.pool)
         if offer is None or offer.sets < wanted.ranks or not can_land(wanted.asked, sight):
+            continue
+        if sight.name in unable:
             continue
         free = told[sight.name].free.get(wanted.pool, 0) if sight.name in told else 0
         if free >= wanted.ranks:
@@ -139,29 +115,33 @@ def _shortages(sight: Sight, offer: Offer, wanted: Demand) -> Iterator[_Miss]:
     if offer.sets < wanted.ranks:
         yield _Miss(0, "sets", Fraction(offer.sets), f"{offer.sets} of {_sets(wanted)}", name)
     each = wanted.per_rank_bytes
-    has = offer.most_rank_bytes
+    has = offer.most_rank_bytes(counted(wanted.memory))
     if each is not None and has is not None and has < each:
         text = f"{format_bytes(has)} of {format_bytes(each)} per rank"
         yield _Miss(1, "memory of a rank", Fraction(has), text, name)
-    if node is None:
-        return
-    if (
-        each is not None
-        and node.memory_bytes is not None
-        and node.memory_bytes < each * wanted.ranks
-    ):
-        whole = format_bytes(each * wanted.ranks)
-        text = f"{format_bytes(int(node.memory_bytes))} for pods of {whole} for all ranks"
-        yield _Miss(2, "memory", node.memory_bytes, text, name)
+    if node is not None:
+        yield from _shortages_for_pods(node, wanted)
+    if (why := inability(sight.told.ability, offer, wanted)) is not None:
+        yield _Miss(_UNABLE, why.kind, text=why.text, node=name)
+
+
+def _shortages_for_pods(node: Node, wanted: Demand) -> Iterator[_Miss]:
+    """Compare with what the kubelet of a node has for all pods."""
+    whole = None if wanted.per_rank_bytes is None else wanted.per_rank_bytes * wanted.ranks
+    if whole is not None and node.memory_bytes is not None and node.memory_bytes < whole:
+        has = format_bytes(int(node.memory_bytes))
+        text = f"{has} for pods of {format_bytes(whole)} for all ranks"
+        yield _Miss(2, "memory", node.memory_bytes, text, node.name)
     if wanted.cpus is not None and node.cpus is not None and node.cpus < wanted.cpus:
         text = f"{float(node.cpus):g} of {float(wanted.cpus):g} CPUs"
-        yield _Miss(3, "CPUs", node.cpus, text, name)
+        yield _Miss(3, "CPUs", node.cpus, text, node.name)
 
 
 def _told(miss: _Miss, count: int) -> str:
     """Tell a kind of miss: of the nearest node in numbers, of others how many they are."""
     if miss.text:
-        most = f" (the most of {count} nodes)" if count > 1 else ""
+        of_all = f"one of {count} such" if miss.order == _UNABLE else f"the most of {count}"
+        most = f" ({of_all} nodes)" if count > 1 else ""
         return f"node {_clip(miss.node)} has {miss.text}{most}"
     one = f"node {_clip(miss.node)}" if miss.node else "another node"
     return f"{one if count == 1 else f'{count} nodes'}: {_clip(miss.kind)}"
@@ -169,13 +149,6 @@ def _told(miss: _Miss, count: int) -> str:
 
 def _sets(wanted: Demand) -> str:
     return f"{wanted.ranks} CPU set{'s' if wanted.ranks > 1 else ''} of pool {wanted.pool}"
-
-
-def _cpus(amount: Any) -> Fraction | None:
-    try:
-        return None if amount is None else parse_quantity(str(amount).strip())
-    except ValueError:
-        return None
 
 
 def _clip(text: str) -> str:

@@ -1,15 +1,19 @@
 """What a pod is to be sized by: the nodes that it can land on in, numbers of its pool out."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
+from numalocal.problems import printable
+from numalocal.sets.reach import Overflow
 from numalocal.worker.ask import Ask
 from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.observing.nodes import Node
 from numalocal_operator.observing.topologies import Offer, Told
-from numalocal_operator.planning.constraints import Constraints, constraints, obstacle
+from numalocal_operator.planning.ability import Inability, inability
+from numalocal_operator.planning.constraints import Constraints, is_meant, obstacle
+from numalocal_operator.planning.demand import Demand
 from numalocal_operator.planning.shares import shared
 
 
@@ -25,6 +29,17 @@ class Sight:
     node: Node | None
 
 
+class Unable(NamedTuple):
+    """Nodes that have the sets, and could not bind a pod as it asks.
+
+    `names` are in order.  `never` says why of one of them where all that have the sets are so for
+    good; else it is empty.
+    """
+
+    names: tuple[str, ...] = ()
+    never: str = ""
+
+
 class Fleet:
     """All nodes as they are now.  What was found is kept, for workers with the same constraints.
 
@@ -35,24 +50,34 @@ class Fleet:
         self.sights: Sequence[Sight] = tuple(_sight(name, one, nodes) for name, one in told.items())
         self.verdicts: dict[Any, str] = {}
         """What `fit` has found, by what was asked."""
-        self._known: dict[Constraints, Mapping[str, PoolNumbers]] = {}
+        self.names = frozenset(told)
+        self._known: dict[tuple[Constraints, tuple[str, ...]], Mapping[str, PoolNumbers]] = {}
+        self._unable: dict[Demand, Unable] = {}
         self._by_label: dict[str, Mapping[str, Sequence[Sight]]] = {}
 
-    def pools(self, asked: Constraints) -> Mapping[str, PoolNumbers]:
+    def pools(self, asked: Constraints, unable: tuple[str, ...] = ()) -> Mapping[str, PoolNumbers]:
         """Give the numbers of every pool that is offered, for a pod that says this of nodes.
 
-        They are those of the nodes that it can land on; of a pool that none of these offers, those
-        of all others: what is true there is the best that is known of nodes that may come.
+        They are those of the nodes that it can land on and that are not `unable`; of a pool that
+        none of these offers, those of all others: what is true there is the best that is known of
+        nodes that may come.
         """
-        if (known := self._known.get(asked)) is None:
+        if (known := self._known.get((asked, unable))) is None:
+            off = frozenset(unable)
             landing = (one for one in self.candidates(asked) if can_land(asked, one))
-            known = {**self._all, **together(one.told.pools for one in landing)}
-            self._known[asked] = known
+            pools = (one.told.pools for one in landing if one.name not in off)
+            known = self._known[asked, unable] = {**self._all, **together(pools)}
         return known
 
-    def offers(self, pod: Mapping[str, Any]) -> Mapping[str, PoolNumbers]:
-        """Give the numbers of every pool for a pod as somebody has made it."""
-        return self.pools(constraints(pod.get("spec")))
+    def unable(self, wanted: Demand) -> Unable:
+        """Give the nodes that have the sets and could not bind a pod as it asks."""
+        # Of memory and CPUs there may be as many amounts as workers: most say nothing here.
+        overflows = wanted.memory.on_overflow is Overflow.INTERLEAVE
+        each = wanted.per_rank_bytes if overflows else None
+        key = replace(wanted, per_rank_bytes=each, cpus=None)
+        if (known := self._unable.get(key)) is None:
+            known = self._unable[key] = _unable(self.candidates(key.asked), key)
+        return known
 
     def candidates(self, asked: Constraints) -> Sequence[Sight]:
         """Give the nodes that a selector may mean: of its labels the rarest is looked up."""
@@ -81,6 +106,23 @@ def _sight(name: str, told: Told, nodes: Mapping[str, Node] | None) -> Sight:
     # A node may leave its object behind for a while, or be heard of after it.
     node = nodes.get(name) or Node(name=name, ready=False)
     return Sight(name, shared(told, node), node)
+
+
+def _unable(sights: Iterable[Sight], wanted: Demand) -> Unable:
+    found: dict[str, Inability | None] = {}
+    for name, told, node in ((one.name, one.told, one.node) for one in sights):
+        offer = told.pools.get(wanted.pool)
+        if offer is None or offer.sets < wanted.ranks:
+            continue
+        if node is None or is_meant(wanted.asked, node):
+            found[name] = inability(told.ability, offer, wanted)
+    never = {name: why for name, why in found.items() if why and why.lasting}
+    names = tuple(sorted(name for name, why in found.items() if why))
+    if not never or len(never) < len(found):
+        return Unable(names)
+    first = min(never)
+    more = f" (one of {len(never)} such nodes)" if len(never) > 1 else ""
+    return Unable(names, f"node {printable(first)} has {never[first].text}{more}")
 
 
 def can_land(asked: Constraints, sight: Sight) -> bool:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from numalocal import names
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker
-from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.observing.observed import ObservedPod, is_to_be_replaced
+from numalocal_operator.planning.barring import Barred
 from numalocal_operator.planning.numbers import outgrown, used
 from numalocal_operator.planning.pod import pod_name, revision, successor_name
 
@@ -21,6 +22,7 @@ LOST_AFTER_S: Final = 30.0
 
 
 _UNKNOWN: Final = PoolNumbers()
+_NOBODY: Final = Barred()
 
 Kept = Mapping[int, ObservedPod | None]
 """The pod of each replica in order, None where one is missing."""
@@ -65,10 +67,11 @@ def plan(
     pods: Sequence[ObservedPod],
     now_s: float,
     numbers: PoolNumbers = _UNKNOWN,
+    barred: Barred = _NOBODY,
 ) -> Plan:
     """Decide the next step; nothing to do is the empty plan.
 
-    `numbers` are those by which a pod would be made now.
+    `numbers` are those by which a pod would be made now, and `barred` what it would be kept off.
 
     A replica has at most one pod: a new one is created only where there is none, where a terminal
     pod of ours is removed in the same step, or where its pod is lost with its node.
@@ -101,7 +104,10 @@ def plan(
         create=tuple(create),
         adopt=adopted,
         release=tuple(pod for pod in pods if pod.released_from == worker.uid),
-        delete=(*surplus, *_given_up(worker, kept, wanted, used(worker.ask, numbers))),
+        delete=(
+            *surplus,
+            *_given_up(worker, kept, wanted, _Made(used(worker.ask, numbers), barred)),
+        ),
         conflicts=tuple(pod.name for pod in in_the_way if not _goes(pod)),
         lost=lost,
         requeue_after_s=min(waits, default=None),
@@ -167,12 +173,26 @@ def _next_attempt(pod: ObservedPod, wanted: str, now_s: float) -> tuple[int, flo
     return attempt + 1, pod.ended_at_s + back_off_s(attempt) - now_s
 
 
-def _given_up(
-    worker: Worker, kept: Kept, wanted: str, numbers: PoolNumbers
-) -> tuple[ObservedPod, ...]:
+class _Made(NamedTuple):
+    """By what a pod would be made now."""
+
+    numbers: PoolNumbers
+    barred: Barred
+
+    def leaves_behind(self, pod: ObservedPod) -> bool:
+        """Tell whether a pod waits in vain: it asks for too much, or is kept off the wrong nodes.
+
+        What does not say by what it was made might have a successor that does not either.
+        """
+        if pod.node or pod.sized_by is None:
+            return False
+        return outgrown(pod.sized_by, self.numbers) or self.barred.misleads(pod.kept_off)
+
+
+def _given_up(worker: Worker, kept: Kept, wanted: str, made: _Made) -> tuple[ObservedPod, ...]:
     """Pick the pods to give up for a new revision, or a start with its binding, if it is time.
 
-    So are those without a node that ask for more than nodes have.
+    So are those without a node that were made for other nodes than there are.
 
     What does not serve goes at once; of what serves only so many that no more than the worker
     allows are missing.  CPU sets are scarce, so the old pod goes before the new one comes.
@@ -183,9 +203,9 @@ def _given_up(
     outdated = [
         pod
         for pod in live
-        if pod.started is False
+        if is_to_be_replaced(pod)
         or (pod.revision not in ("", wanted) and not worker.paused)
-        or (pod.revision == wanted and not pod.node and outgrown(pod.sized_by, numbers))
+        or (pod.revision == wanted and made.leaves_behind(pod))
     ]
     idle = [pod for pod in outdated if not pod.ready]
     spare = worker.max_unavailable - (worker.replicas - sum(pod.ready for pod in live))

@@ -2,15 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from numalocal import names
+from numalocal.engines import EngineSettings
+from numalocal.sets.reach import BOUND_LOCALLY, Enforcement, MemoryAsk
 from numalocal.worker.inject import Manifest, PoolNumbers, inject
 from numalocal.worker.spec import Worker
 from numalocal_operator.config import Config
 from numalocal_operator.observing import sizes
+from numalocal_operator.planning.affinity import keep_off, kept_off
 from numalocal_operator.planning.numbers import used
 
 _ALWAYS_COUNTED: Final = ("name", "openmp")
@@ -39,22 +42,28 @@ def revision(worker: Worker) -> str:
     but for those that always counted: neither an upgrade of the operator, which may bring new
     fields, nor a new node may restart a worker.
     """
-    said = {
-        field.name: value
-        for field in fields(worker.engine)
-        if (value := getattr(worker.engine, field.name)) != field.default
-        or field.name in _ALWAYS_COUNTED
-    }
     asked = [
         worker.template.raw,
         worker.ranks,
         worker.pool,
-        said,
+        _said(worker.engine, _ALWAYS_COUNTED),
         worker.memory_per_rank_bytes,
         *(["Headless"] if _is_named(worker) else []),
+        *([_said(worker.memory)] if worker.memory != BOUND_LOCALLY else []),
+        *([worker.enforcement] if worker.enforcement is not Enforcement.REQUIRED else []),
     ]
     text = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _said(settings: EngineSettings | MemoryAsk, always: Sequence[str] = ()) -> Manifest:
+    """Give the fields that are not as they are by default, and those that always count."""
+    given = ((field, getattr(settings, field.name)) for field in fields(settings))
+    return {
+        field.name: value
+        for field, value in given
+        if value != field.default or field.name in always
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +76,11 @@ class Mould:
     annotations: Mapping[str, str]
 
 
-def mould(worker: Worker, numbers: PoolNumbers, config: Config) -> Mould:
-    """Work out what all pods of a worker have in common, sized by the numbers of its pool."""
+def mould(worker: Worker, numbers: PoolNumbers, config: Config, off: Sequence[str] = ()) -> Mould:
+    """Work out what all pods of a worker have in common, sized by the numbers of its pool.
+
+    `off` are the nodes that they are kept off.
+    """
     injected = inject(worker.template, worker.ask, numbers, config.check)
     theirs = worker.template.raw.get("metadata") or {}
     labels = {
@@ -79,7 +91,7 @@ def mould(worker: Worker, numbers: PoolNumbers, config: Config) -> Mould:
     }
     annotations = {**(theirs.get("annotations") or {}), **injected.annotations}
     annotations[names.ANNOTATION_NUMBERS] = sizes.write(used(worker.ask, numbers))
-    return Mould(worker, injected.spec, labels, annotations)
+    return Mould(worker, keep_off(injected.spec, off), labels, annotations | kept_off(off))
 
 
 def manifest(cast: Mould, replica: int, *, attempt: int, name: str | None = None) -> Manifest:

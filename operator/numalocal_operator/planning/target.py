@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from numalocal.errors import SpecInvalid
+from numalocal.sets.reach import Enforcement
 from numalocal.worker.spec import DEADLINE_S, MAX_REPLICAS, Worker
 from numalocal_operator.planning.pod import revision
 
@@ -14,8 +15,10 @@ class Target:
     """`revision` is None where the spec cannot be read, and `problem` says why.
 
     Without progress for `deadline_s` a worker is stalled.
+    `best_effort` tells that its pods may run unbound.
     A replica has `ranks` sets of at least `cpus_per_set` CPUs, None = not known.  `unfit` says why
-    no node can take one, `occupied` that others have the sets now; empty where it is not so.
+    no node can take one, `occupied` that others have the sets now, `exposed` that one may come to a
+    node that refuses it; empty where it is not so.
     """
 
     name: str
@@ -26,10 +29,12 @@ class Target:
     deadline_s: float = float(DEADLINE_S)
     paused: bool = False
     problem: str = ""
+    best_effort: bool = False
     ranks: int = 1
     cpus_per_set: int | None = None
     unfit: str = ""
     occupied: str = ""
+    exposed: str = ""
 
 
 def target(worker: Worker) -> Target:
@@ -42,6 +47,7 @@ def target(worker: Worker) -> Target:
         revision=revision(worker),
         deadline_s=float(worker.progress_deadline_s),
         paused=worker.paused,
+        best_effort=worker.enforcement is Enforcement.BEST_EFFORT,
         ranks=worker.ranks,
     )
 

@@ -4,8 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from numalocal import names
-from numalocal_operator.observing.observed import STARTED_UNBOUND, ObservedPod, started_unbound
-from numalocal_operator.planning.placements import reported, sentence
+from numalocal_operator.observing.observed import (
+    STARTED_UNBOUND,
+    ObservedPod,
+    is_to_be_replaced,
+    started_unbound,
+)
+from numalocal_operator.planning.placements import reported, sentence, unbound
 from numalocal_operator.planning.plan import Plan
 from numalocal_operator.planning.quota import throttled
 from numalocal_operator.planning.target import Target
@@ -28,6 +33,7 @@ POD_CHANGED: Final = "PodChanged"
 NAME_TAKEN: Final = "NameTaken"
 INVALID_SPEC: Final = "InvalidSpec"
 NO_NODE_FITS: Final = "NoNodeFits"
+NOT_KEPT_OFF: Final = "NotKeptOff"
 CPU_QUOTA: Final = "CpuQuota"
 INTERNAL_ERROR: Final = "InternalError"
 
@@ -72,7 +78,7 @@ def wrongs(
 ) -> Iterator[Trouble]:
     """Tell what somebody must act on; `trouble` is what the API server refused."""
     # What is replaced for how it started is told until it has ended.
-    staying = [pod for pod in ours if not pod.deleting or pod.started is False]
+    staying = [pod for pod in ours if not pod.deleting or is_to_be_replaced(pod)]
     if target.problem:
         yield Trouble(INVALID_SPEC, target.problem)
     for pod in staying:
@@ -98,6 +104,8 @@ def _misfit(target: Target, staying: Sequence[ObservedPod]) -> Iterator[Trouble]
     placed = sum(bool(pod.node) or pod.ready for pod in staying if not pod.terminal)
     if target.unfit and placed < target.replicas:
         yield Trouble(NO_NODE_FITS, target.unfit)
+    elif target.exposed and placed < target.replicas:
+        yield Trouble(NOT_KEPT_OFF, target.exposed)
 
 
 def _quotas(target: Target, staying: Sequence[ObservedPod]) -> Iterator[Trouble]:
@@ -118,7 +126,7 @@ def label_lost(label: str, pods: Sequence[str]) -> str:
 
 def _of_pod(pod: ObservedPod) -> Trouble | None:
     """Tell what is wrong with one pod whose check has not refused; None where nothing is."""
-    if pod.started is False:
+    if is_to_be_replaced(pod):
         what = f"pod {pod.name}: {started_unbound(pod)}; it is replaced"
         return Trouble(STARTED_UNBOUND, what)
     if pod.failure:
@@ -126,7 +134,7 @@ def _of_pod(pod: ObservedPod) -> Trouble | None:
         return Trouble(reason, f"pod {pod.name}: {pod.failure}")
     if pod.restarted and not pod.ready:
         return Trouble(CONTAINER_RESTARTED, f"pod {pod.name}: {pod.restarted}")
-    if pod.check_passed and not reported(pod):
+    if pod.check_passed and not (reported(pod) or unbound(pod)):
         said = f"its check passed, but its report says nothing of it: {pod.check_message!r}"
         return Trouble(REPORT_UNREADABLE, f"pod {pod.name}: {said}")
     return None

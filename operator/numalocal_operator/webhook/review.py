@@ -3,16 +3,18 @@
 import base64
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from numalocal.errors import NumalocalError, SpecInvalid
 from numalocal.worker.admission import admit, asks
-from numalocal.worker.inject import CheckImage, PoolNumbers
+from numalocal.worker.inject import CheckImage
+from numalocal_operator.planning.affinity import keep_off, kept_off
+from numalocal_operator.planning.offered import Offered
 
 Raw = Mapping[str, Any]
-Offers = Callable[[Raw], Mapping[str, PoolNumbers]]
-"""Gives the pools that nodes offer to a pod, with the numbers by which it is sized."""
+Offers = Callable[[Raw], Offered]
+"""Tells what the nodes are to a pod that asks."""
 
 _INVALID: Final = 422
 _BROKEN: Final = 500
@@ -50,7 +52,8 @@ def _judged(pod: Raw, offers: Offers, image: CheckImage) -> dict[str, Any]:
     if not asks(pod):
         return {"allowed": True}
     try:
-        admitted = admit(pod, offers(pod), image)
+        offered = offers(pod)
+        admitted = admit(pod, offered.pools, image)
     except SpecInvalid as error:
         message = "; ".join(str(one) for one in error.problems)
         return _refused(_INVALID, "Invalid", f"numalocal: {message}")
@@ -59,13 +62,26 @@ def _judged(pod: Raw, offers: Offers, image: CheckImage) -> dict[str, Any]:
         _log.exception("review failed")
         kind = type(error).__name__
         return _refused(_BROKEN, "InternalError", f"numalocal: {kind}; the operator's log has more")
+    if offered.never:
+        why = f"no node can bind this pod as it asks: {offered.never}"
+        return _refused(_INVALID, "Invalid", f"numalocal: {why}")
     allowed: dict[str, Any] = {"allowed": True}
     if admitted.warnings:
         allowed["warnings"] = [one[:_MOST_WARNING] for one in admitted.warnings]
-    if operations := patch(pod, admitted.pod):
+    if operations := patch(pod, _kept_off(admitted.pod, offered.off)):
         text = json.dumps(operations, separators=(",", ":")).encode()
         allowed |= {"patchType": "JSONPatch", "patch": base64.b64encode(text).decode("ascii")}
     return allowed
+
+
+def _kept_off(pod: Raw, nodes: Sequence[str]) -> Raw:
+    metadata = pod["metadata"]
+    annotations = {**metadata["annotations"], **kept_off(nodes)}
+    return {
+        **pod,
+        "metadata": {**metadata, "annotations": annotations},
+        "spec": keep_off(pod["spec"], nodes),
+    }
 
 
 def _refused(code: int, reason: str, message: str) -> dict[str, Any]:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal_operator.observing.topologies import Offer, Topologies, told
+from numalocal.sets.near import MemoryNodes
+from numalocal_operator.observing.topologies import Ability, Offer, Topologies, told
 
 from ..builders import owned, topology
 
@@ -195,3 +196,90 @@ def test_only_pods_of_which_something_new_is_told_are_named() -> None:
 )
 def test_no_document_stops_the_reader(status: Any) -> None:
     told({"metadata": {"name": "a"}, "status": status})
+
+
+def ability(**status: Any) -> Ability:
+    return told(topology("a", **status)).ability
+
+
+def test_what_a_node_can_do_with_memory_is_read() -> None:
+    memory = {"policies": ["Bind", "Preferred"], "message": "containerd 2.2.1 is too old"}
+
+    assert ability(memory=memory, machine={"numaNodes": 2}) == Ability(
+        policies=frozenset({"Bind", "Preferred"}),
+        why_not="containerd 2.2.1 is too old",
+        numa_nodes=2,
+    )
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {},
+        {"memory": None},
+        {"memory": ["Bind"]},
+        {"memory": {"policies": "Bind"}},
+        {"machine": [2], "enforcement": ["BestEffort"], "conditions": {"type": "Ready"}},
+        {"machine": {"numaNodes": -1}, "memory": {"message": None}},
+    ],
+)
+def test_an_agent_that_tells_nothing_of_memory_can_do_what_it_always_could(
+    status: dict[str, Any],
+) -> None:
+    assert ability(**status) == Ability()
+
+
+READY = {"type": "Ready", "status": "True", "message": "NRI is not connected"}
+
+
+@pytest.mark.parametrize(
+    ("enforcement", "reason", "unbound"),
+    [
+        ("BestEffort", "NotEnforced", "NRI is not connected"),
+        ("BestEffort", "Serving", ""),
+        ("Required", "NotEnforced", ""),
+        (None, "NotEnforced", ""),
+    ],
+)
+def test_a_node_that_serves_without_its_runtime_binds_nothing_now(
+    enforcement: str | None, reason: str, unbound: str
+) -> None:
+    found = ability(enforcement=enforcement, conditions=[{**READY, "reason": reason}])
+
+    assert found.unbound == unbound
+
+
+@pytest.mark.parametrize(
+    ("told_", "reach"),
+    [
+        ({"Local": 4, "MemoryOnly": 0, "Nearby": 5}, {"Local": 4, "MemoryOnly": 0}),
+        ({"Local": -1, "Near": True, "Any": 1 << 63, "Package": "4"}, {}),
+        ([4], {}),
+        (None, {}),
+    ],
+)
+def test_what_a_rank_reaches_is_read_word_by_word(told_: Any, reach: dict[str, int]) -> None:
+    found = offered(reachBytes=told_)
+
+    assert found is not None
+    assert found.reach_bytes == reach
+
+
+def test_what_is_not_told_of_local_nodes_is_counted_as_it_always_was() -> None:
+    offer = Offer(sets=1, node_bytes=8, memory_nodes=2, reach_bytes={"Any": 20})
+
+    found = [offer.most_rank_bytes(word) for word in (MemoryNodes.LOCAL, MemoryNodes.ANY)]
+
+    assert found == [16, 20]
+    assert offer.most_rank_bytes(MemoryNodes.NEAR) is None
+
+
+def test_a_node_that_can_do_more_or_less_is_another_to_pods_that_wait() -> None:
+    topologies = Topologies()
+    topologies.listed([topology("a", memory={"policies": ["Bind"]})])
+    before = topologies.version
+
+    topologies.observed(topology("a", memory={"policies": ["Bind"]}))
+    assert topologies.version == before
+    topologies.observed(topology("a", memory={"policies": ["Bind", "Preferred"]}))
+    assert topologies.version == before + 1

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker
 from numalocal_operator.observing.observed import ObservedPod, observe
+from numalocal_operator.planning.barring import Barred
 from numalocal_operator.planning.plan import CONFLICT_RETRY_S, Creation, Plan, back_off_s, plan
 from numalocal_operator.planning.pod import manifest, mould, revision, successor_name
 
-from ..builders import CONFIG, NOW_S, make_pod, make_worker
+from ..builders import CONFIG, NOW_S, NUMBERS, make_pod, make_worker
 
 
 def planned(worker: Worker, *pods: ObservedPod, now_s: float = NOW_S) -> Plan:
@@ -592,3 +593,49 @@ def test_a_roll_keeps_all_replicas_but_one_serving(replicas: int) -> None:
         ]
 
     assert {pod.revision for pod in pods} == {revision(worker)}
+
+
+UNSCHEDULED: dict[str, Any] = {"node": "", "ready": False, "engine_id": "", "started": None}
+
+
+def barring(*nodes: str, known: str = "abc") -> Barred:
+    return Barred(nodes, 0, frozenset(known))
+
+
+@pytest.mark.parametrize(
+    ("kept_off", "barred", "anew"),
+    [
+        pytest.param("", barring("a"), True, id="a node cannot bind it any more"),
+        pytest.param("a", barring(), True, id="a node can now"),
+        pytest.param("a", barring("a"), False, id="nothing has changed"),
+        pytest.param("a", barring(known="bc"), False, id="a node is gone"),
+    ],
+)
+def test_a_pod_that_waits_is_made_anew_where_its_nodes_are_not_those_it_is_kept_off(
+    kept_off: str,
+    barred: Barred,
+    anew: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    worker = make_worker()
+    pod = make_pod(worker, kept_off=frozenset(kept_off), **UNSCHEDULED)
+
+    assert plan(worker, [pod], NOW_S, NUMBERS, barred).delete == ((pod,) if anew else ())
+
+
+def test_a_pod_that_has_its_node_stays_whatever_it_should_be_kept_off() -> None:
+    worker = make_worker()
+
+    assert plan(worker, [make_pod(worker)], NOW_S, NUMBERS, barring("a")) == Plan()
+
+
+def test_a_pod_whose_annotations_admission_takes_off_is_not_made_again_and_again() -> None:
+    worker = make_worker()
+    pod = make_pod(worker, sized_by=None, **UNSCHEDULED)
+
+    assert plan(worker, [pod], NOW_S, NUMBERS, barring("a")).delete == ()
+
+
+def test_a_pod_that_may_run_unbound_is_not_replaced_for_how_it_started() -> None:
+    worker = make_worker(enforcement="BestEffort")
+
+    assert plan(worker, [make_pod(worker, best_effort=True, started=False)], NOW_S) == Plan()

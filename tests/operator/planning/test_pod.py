@@ -14,6 +14,7 @@ from numalocal.worker.documents import load_worker
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
+from numalocal_operator.observing.observed import observe
 from numalocal_operator.planning.pod import manifest, mould, revision, successor_name
 
 from ..builders import CONFIG, NUMBERS, make_worker, raw_worker
@@ -292,6 +293,10 @@ def test_the_check_names_a_user_only_where_the_pods_is_root(theirs: Any, user: i
         {"pool": "big"},
         {"engine": {"name": "openmp"}},
         {"memory": {"perRank": "1Gi"}},
+        {"memory": {"policy": "Interleave"}},
+        {"memory": {"nodes": "Near"}},
+        {"memory": {"onOverflow": "Interleave"}},
+        {"enforcement": "BestEffort"},
         {"engine": {"name": "vllm"}, "memory": {"kvCache": "1Gi"}},
         {"template": {"spec": {"containers": [{"name": "engine", "image": "y"}]}}},
     ],
@@ -339,6 +344,42 @@ def test_a_field_of_the_engine_that_is_new_and_by_default_is_in_no_revision() ->
 )
 def test_how_to_roll_is_no_reason_to_roll(change: dict[str, Any]) -> None:
     assert revision(make_worker(**change)) == revision(make_worker())
+
+
+def test_what_is_said_as_it_is_by_default_is_in_no_revision() -> None:
+    memory = {"policy": "Bind", "nodes": "Local", "onOverflow": "Refuse"}
+
+    assert revision(make_worker(memory=memory, enforcement="Required")) == revision(make_worker())
+
+
+def test_what_is_asked_of_memory_is_told_the_agent_and_the_check() -> None:
+    memory = {"perRank": "1Gi", "policy": "Interleave", "nodes": "Any", "onOverflow": "Interleave"}
+
+    pod = pod_of(make_worker(memory=memory, enforcement="BestEffort"))
+
+    assert pod["metadata"]["annotations"].items() >= {
+        ("numalocal.io/memory-policy", "Interleave"),
+        ("numalocal.io/memory-nodes", "Any"),
+        ("numalocal.io/on-overflow", "Interleave"),
+        ("numalocal.io/memory", str(1 << 30)),
+        ("numalocal.io/enforcement", "BestEffort"),
+    }
+    told = {one["name"]: one["value"] for one in check_of(pod)["env"]}
+    assert told["NUMALOCAL_ENFORCEMENT"] == "BestEffort"
+
+
+def test_a_pod_is_kept_off_nodes_by_name_and_says_so_and_its_revision_does_not() -> None:
+    worker = make_worker()
+
+    pod = manifest(mould(worker, NUMBERS, CONFIG, ["a", "b"]), 0, attempt=0)
+
+    assert pod["metadata"]["annotations"]["numalocal.io/kept-off"] == "a,b"
+    affinity = pod["spec"]["affinity"]["nodeAffinity"]
+    (term,) = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert [one["values"] for one in term["matchFields"]] == [["a"], ["b"]]
+    assert pod["metadata"]["labels"][names.LABEL_REVISION] == revision(worker)
+    assert "affinity" not in pod_of(worker)["spec"]
+    assert observe(pod, lambda *_: None).kept_off == {"a", "b"}
 
 
 def test_a_restart_as_kubectl_writes_it_is_a_new_revision() -> None:

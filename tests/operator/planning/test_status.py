@@ -237,6 +237,7 @@ def test_a_placement_says_where_each_rank_is_and_that_it_is_verified() -> None:
                 {"cpus": "2-3", "numaNode": 0, "memoryBytes": 1024},
                 {"cpus": "6-7", "numaNode": 1, "memoryBytes": 1024},
             ],
+            "memory": {"nodes": "0-1"},
             "verified": True,
         }
     ]

@@ -6,15 +6,21 @@ import jsonpatch
 import pytest
 
 from numalocal.worker.inject import CheckImage, PoolNumbers
+from numalocal_operator.planning.offered import Offered
 from numalocal_operator.webhook.review import ReviewInvalid, answer, patch
 
 IMAGE = CheckImage(image="binder:1", pull_policy="IfNotPresent")
 
 
-def offers(raw: Any) -> dict[str, PoolNumbers]:
-    """Offer larger sets to pods that select large nodes."""
+def offers(raw: Any) -> Offered:
+    """Offer larger sets to pods that select large nodes, and interleaving on `new` alone."""
     large = (raw["spec"].get("nodeSelector") or {}).get("size") == "large"
-    return {"cpuset": PoolNumbers(cpus_per_set=112 if large else 4)}
+    asked = raw["metadata"]["annotations"].get("numalocal.io/memory-policy")
+    return Offered(
+        {"cpuset": PoolNumbers(cpus_per_set=112 if large else 4)},
+        off=("old-1", "old-2") if asked == "Interleave" else (),
+        never="node old-1 has a runtime that is too old" if asked == "Preferred" else "",
+    )
 
 
 def pod(**annotations: str) -> dict[str, Any]:
@@ -134,3 +140,31 @@ def test_a_patch_of_nothing_is_empty() -> None:
     raw = pod(cpusets="1")
 
     assert patch(raw, raw) == []
+
+
+def test_a_pod_is_kept_off_nodes_that_cannot_bind_it_as_it_asks() -> None:
+    raw = pod(cpusets="1", memory_policy="Interleave")
+
+    made = jsonpatch.apply_patch(raw, operations(reviewed(raw)))
+
+    (term,) = made["spec"]["affinity"]["nodeAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]["nodeSelectorTerms"]
+    assert [one["values"] for one in term["matchFields"]] == [["old-1"], ["old-2"]]
+    assert made["metadata"]["annotations"]["numalocal.io/kept-off"] == "old-1,old-2"
+    assert "patch" not in reviewed(made), "once is enough"
+
+
+def test_a_pod_that_no_node_can_ever_bind_is_refused_before_it_is_stuck() -> None:
+    response = reviewed(pod(cpusets="1", memory_policy="Preferred"))
+
+    assert not response["allowed"]
+    assert response["status"]["message"] == (
+        "numalocal: no node can bind this pod as it asks: node old-1 has a runtime that is too old"
+    )
+
+
+def test_nobody_writes_by_hand_what_a_pod_is_kept_off() -> None:
+    response = reviewed(pod(cpusets="1", kept_off="a"))
+
+    assert "kept-off" in response["status"]["message"]

@@ -5,7 +5,6 @@ import io
 import json
 import ssl
 import threading
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ import aiohttp
 import pytest
 
 from numalocal.worker.inject import CheckImage, PoolNumbers
+from numalocal_operator.planning.offered import Offered
 from numalocal_operator.webhook.authority import Credentials, renewed
 from numalocal_operator.webhook.server import Server
 
@@ -22,8 +22,8 @@ HOSTS = ("localhost",)
 IMAGE = CheckImage(image="binder:1", pull_policy="IfNotPresent")
 
 
-def offers(_pod: Any) -> Mapping[str, PoolNumbers]:
-    return {"cpuset": PoolNumbers(cpus_per_set=4)}
+def offers(_pod: Any) -> Offered:
+    return Offered({"cpuset": PoolNumbers(cpus_per_set=4)})
 
 
 POD = {

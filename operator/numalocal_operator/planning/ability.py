@@ -1,0 +1,95 @@
+"""Whether a node can bind a container as asked: a demand and what it tells in, why not out."""
+
+from typing import Final, NamedTuple
+
+from numalocal.problems import printable
+from numalocal.sets.near import MemoryNodes
+from numalocal.sets.reach import Enforcement, MemoryAsk, MemoryPolicy, Overflow
+from numalocal_operator.observing.topologies import Ability, Offer
+from numalocal_operator.planning.demand import Demand
+
+_LONGEST: Final = 300
+"""Characters of what a node says."""
+
+
+class Inability(NamedTuple):
+    """Why a node cannot bind: `text` is what it has, and `kind` tells alike ones.
+
+    What is `lasting` no agent that starts, and no runtime that comes back, makes good.
+    """
+
+    kind: str
+    text: str
+    lasting: bool
+
+
+def inability(ability: Ability, offer: Offer, wanted: Demand) -> Inability | None:
+    """Say why a node's agent would refuse a container; None where it would not, or may not.
+
+    Who asks for no more than the best gets it on every node.
+    """
+    if wanted.enforcement is Enforcement.BEST_EFFORT:
+        return None
+    if ability.unbound:
+        why = f"no runtime that binds containers now: {_clip(ability.unbound)}"
+        return Inability("unbound", why, lasting=False)
+    nodes = wanted.memory.nodes
+    if nodes is MemoryNodes.MEMORY_ONLY and offer.reach_bytes.get(nodes) == 0:
+        why = f"no memory that memory.nodes {nodes} means{_said(ability)}"
+        return Inability(f"nodes {nodes}", why, lasting=True)
+    policy = needed(ability, offer, wanted)
+    is_wider = nodes is not MemoryNodes.LOCAL and ability.numa_nodes != 1
+    if ability.policies is None and (policy is not MemoryPolicy.BIND or is_wider):
+        why = (
+            f"an agent of an older release, which cannot do memory policy {policy} of nodes {nodes}"
+        )
+        return Inability("older", why, lasting=False)
+    if policy is MemoryPolicy.BIND or policy in (ability.policies or ()):
+        return None
+    why = f"a runtime that cannot set memory policy {policy}{_said(ability)}"
+    return Inability(f"policy {policy}", why, lasting=True)
+
+
+def needed(ability: Ability, offer: Offer, wanted: Demand) -> MemoryPolicy:
+    """Give the policy that a node must set for a demand; Bind is none, and all nodes can."""
+    memory = wanted.memory
+    overflows = _overflows(offer, wanted)
+    is_single = offer.memory_nodes == wanted.ranks == 1 and not overflows
+    match memory.policy:
+        case _ if ability.numa_nodes == 1:
+            return MemoryPolicy.BIND
+        case MemoryPolicy.BIND:
+            return MemoryPolicy.INTERLEAVE if overflows else MemoryPolicy.BIND
+        case MemoryPolicy.PREFERRED if memory.nodes is MemoryNodes.ANY:
+            return MemoryPolicy.BIND  # there are no others
+        case MemoryPolicy.PREFERRED:
+            return MemoryPolicy.PREFERRED
+        case _ if is_single and memory.nodes is MemoryNodes.LOCAL:
+            return MemoryPolicy.BIND  # one node has none to take turns with
+        case policy:
+            return policy
+
+
+def counted(memory: MemoryAsk) -> MemoryNodes:
+    """Give the nodes whose memory counts for a rank: all of them, where it may have of all."""
+    may_overflow = memory.on_overflow is Overflow.INTERLEAVE
+    return (
+        MemoryNodes.ANY if may_overflow or memory.policy is MemoryPolicy.PREFERRED else memory.nodes
+    )
+
+
+def _overflows(offer: Offer, wanted: Demand) -> bool:
+    """Tell whether a rank certainly gets more nodes than it asks for."""
+    memory, each = wanted.memory, wanted.per_rank_bytes
+    if memory.on_overflow is not Overflow.INTERLEAVE or memory.policy is MemoryPolicy.PREFERRED:
+        return False
+    has = offer.most_rank_bytes(memory.nodes)
+    return each is not None and has is not None and has < each
+
+
+def _said(ability: Ability) -> str:
+    return ability.why_not and f": {_clip(ability.why_not)}"
+
+
+def _clip(text: str) -> str:
+    return printable(text, _LONGEST)
