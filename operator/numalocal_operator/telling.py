@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from numalocal_operator.api.answers import TROUBLE, is_lasting, sentence
 from numalocal_operator.api.cluster import Cluster, Raw
@@ -17,6 +17,9 @@ from numalocal_operator.planning.target import Target
 from numalocal_operator.planning.troubles import API_ERROR, INTERNAL_ERROR, Trouble
 from numalocal_operator.remembering import forget, told
 from numalocal_operator.worklist import Key
+
+MEMORY_OVERFLOWED: Final = "MemoryOverflowed"
+"""Reason of an Event, and of no condition: it is what the worker asked for."""
 
 _log = logging.getLogger(__name__)
 
@@ -86,10 +89,18 @@ class Voice:
         if (answer := self.cluster.patch_status(*self.key, new)) is not None:
             self.store.put_worker(answer)
             forget(self.cluster, self.raw, new.get("currentRevision", told(self.raw)))
-        before, wrong = _degraded(self._old), _degraded(new)
-        if wrong is not None and (before is None or _kind(before) != _kind(wrong)):
-            self.cluster.event(self.raw, "Warning", wrong["reason"], wrong["message"], self._stamp)
+        for kind, status in ((conditions.DEGRADED, "True"), (conditions.BOUND, "False")):
+            before, wrong = (_standing(one, kind, status) for one in (self._old, new))
+            if wrong is not None and (before is None or _kind(before) != _kind(wrong)):
+                self._warn(wrong["reason"], wrong["message"])
+        if wide := sorted(_overflowed(new).items() - _overflowed(self._old).items()):
+            (pod, why), more = wide[0], len(wide) - 1
+            others = f" (and {more} more pods)" if more else ""
+            self._warn(MEMORY_OVERFLOWED, f"pod {pod}: {why}{others}")
         return None
+
+    def _warn(self, reason: str, message: str) -> None:
+        self.cluster.event(self.raw, "Warning", reason, message, self._stamp)
 
     @property
     def _old(self) -> Mapping[str, Any]:
@@ -100,11 +111,18 @@ class Voice:
         return self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _degraded(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Give the condition of a degraded status, None where it is none."""
+def _standing(status: Mapping[str, Any], kind: str, stands: str) -> Mapping[str, Any] | None:
+    """Give a condition where it says that something is wrong, None where it does not."""
     found: list[Mapping[str, Any]] = status.get("conditions") or []
-    wrong = (one for one in found if one["type"] == conditions.DEGRADED)
-    return next((one for one in wrong if one["status"] == "True"), None)
+    wrong = (one for one in found if one["type"] == kind)
+    return next((one for one in wrong if one["status"] == stands), None)
+
+
+def _overflowed(status: Mapping[str, Any]) -> Mapping[str, str]:
+    """Give the pods whose memory is on more nodes than asked, and what that costs each."""
+    placed: list[Mapping[str, Any]] = status.get("placements") or []
+    memory = {one["pod"]: one.get("memory") or {} for one in placed}
+    return {pod: one["overflow"]["message"] for pod, one in memory.items() if "overflow" in one}
 
 
 def _kind(condition: Mapping[str, Any]) -> tuple[object, ...]:

@@ -307,7 +307,9 @@ def test_scale_and_columns_read_fields_that_exist() -> None:
     assert VERSION["subresources"]["status"] == {}
     assert all(exists(path) for path in scale.values())
     assert columns.pop("Age") == ".metadata.creationTimestamp"
-    assert list(columns) == ["Ready", "Verified", "Status", "Ranks", "Pool"]
+    assert list(columns)[:5] == ["Ready", "Verified", "Status", "Ranks", "Pool"]
+    wide = [one["name"] for one in VERSION["additionalPrinterColumns"] if one.get("priority")]
+    assert wide == list(columns)[5:] == ["Memory", "Enforcement", "Bound"]
     assert columns["Status"] == f'.status.conditions[?(@.type=="{READY}")].reason'
     assert all(exists(path) for path in columns.values())
 

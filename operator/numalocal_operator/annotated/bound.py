@@ -13,10 +13,12 @@ from numalocal_operator.observing.observed import (
     started_unbound,
     unverified,
 )
+from numalocal_operator.planning.placements import overflow, policed, unbound
 
 CONDITION: Final = f"{names.DOMAIN}/Bound"
 VERIFIED: Final = "Verified"
 REFUSED: Final = "CheckRefused"
+NOT_BOUND: Final = "NotBound"
 CHECKING: Final = "Checking"
 STARTING: Final = "Starting"
 ENDED: Final = "Ended"
@@ -80,19 +82,24 @@ def condition(pod: ObservedPod) -> Condition:
         report = CheckReport.parse(pod.check_message)
     except ReportInvalid:
         return _refused(pod.check_message or "the check left no report")
+    if why := unbound(pod):
+        return Condition("False", NOT_BOUND, why[:_MOST_MESSAGE])
     if not (pod.check_passed and report.verified):
         return _refused(report.message or "the check did not say why")
     if pod.started is False:
         what = f"{started_unbound(pod)}: delete the pod, and its controller makes another"
         return Condition("False", STARTED_UNBOUND, what[:_MOST_MESSAGE])
-    if pod.started is None:
-        return _unheard(pod)
+    return _unheard(pod) if pod.started is None else _verified(pod, report)
+
+
+def _verified(pod: ObservedPod, report: CheckReport) -> Condition:
     ranks = "; ".join(
         f"rank {rank} on CPUs {one.cpus}, memory of NUMA node {one.numa_node}"
         for rank, one in enumerate(report.ranks)
     )
     # A check that was bound late knows all its CPUs, and not whose rank's they are.
     what = f"{ranks} of node {pod.node}" if ranks else report.message
+    what += "".join(f"; {one}" for one in (policed(report), overflow(report)) if one)
     return Condition("True", VERIFIED, what[:_MOST_MESSAGE])
 
 

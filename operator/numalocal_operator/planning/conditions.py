@@ -3,7 +3,8 @@
 Ready, Reconciling and Stalled are for tools, by kstatus's rules: exactly one of them is True,
 but for a moment in which the pods could not be looked at, when Ready is Unknown.
 Available and Degraded are for people and alerts: whether the replicas serve, also during a
-rollout, and whether somebody must act.
+rollout, and whether somebody must act.  Bound is of workers that may run unbound, and says
+whether they do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from numalocal.problems import clipped
 from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.planning.placements import placement, unbound
 from numalocal_operator.planning.plan import Plan
 from numalocal_operator.planning.target import Target
 from numalocal_operator.planning.troubles import Trouble, unsettled, wrongs
@@ -20,12 +22,16 @@ AVAILABLE: Final = "Available"
 RECONCILING: Final = "Reconciling"
 STALLED: Final = "Stalled"
 DEGRADED: Final = "Degraded"
+BOUND: Final = "Bound"
 
 REPLICAS_READY: Final = "ReplicasReady"
 REPLICAS_NOT_READY: Final = "ReplicasNotReady"
 SETTLED: Final = "Settled"
 DEADLINE_EXCEEDED: Final = "ProgressDeadlineExceeded"
 AS_PLANNED: Final = "AsPlanned"
+VERIFIED: Final = "Verified"
+NOT_VERIFIED: Final = "NotVerified"
+NOT_BOUND: Final = "NotBound"
 
 MAX_MESSAGE: Final = 32768
 """Characters that the CRD allows a condition's message."""
@@ -63,6 +69,7 @@ def verdicts(
         DEGRADED: Verdict("True", *wrong)
         if wrong
         else Verdict("False", AS_PLANNED, "nothing is wrong"),
+        **({BOUND: _bound(target, live)} if target.best_effort else {}),
     }
 
 
@@ -136,3 +143,15 @@ def _available(target: Target, live: Sequence[ObservedPod]) -> Verdict:
     if ready >= target.replicas:
         return Verdict("True", REPLICAS_READY, message)
     return Verdict("False", REPLICAS_NOT_READY, message)
+
+
+def _bound(target: Target, live: Sequence[ObservedPod]) -> Verdict:
+    """Say whether replicas that may run unbound do; what is not known of one is not said of it."""
+    for pod in live:
+        if why := unbound(pod):
+            return Verdict("False", NOT_BOUND, f"pod {pod.name}: {why}")
+    verified = sum(1 for placed in map(placement, live) if placed and placed["verified"])
+    message = f"{verified} of {target.replicas} replicas are bound as planned"
+    if verified >= target.replicas:
+        return Verdict("True", VERIFIED, message)
+    return Verdict("Unknown", NOT_VERIFIED, message)

@@ -153,3 +153,36 @@ def test_a_check_that_does_not_know_its_ranks_says_what_it_knows() -> None:
     found = condition(pod(json.dumps(late)))
 
     assert found == Condition("True", "Verified", "bound late to CPUs 2-3,6-7")
+
+
+def allowed(report: dict[str, Any], *, started: bool | None = True) -> Condition:
+    """Tell of a pod that may run unbound."""
+    raw = pod(json.dumps(report))
+    raw["metadata"]["annotations"] = {**ASKED, "numalocal.io/enforcement": " BestEffort "}
+    return condition(raw, started=started)
+
+
+def test_a_pod_that_runs_unbound_as_it_may_is_not_said_to_be_refused() -> None:
+    why = "not bound as planned, which enforcement BestEffort allows: no agent"
+    unbound = {**REPORT, "verified": False, "message": why}
+
+    assert allowed(unbound) == Condition("False", "NotBound", why)
+    assert allowed(REPORT, started=False).reason == "NotBound"
+    assert allowed(REPORT).reason == "Verified"
+    assert condition(pod(json.dumps(unbound))).reason == "CheckRefused", "it had to be bound"
+
+
+def test_a_pod_says_how_its_memory_is_taken_and_what_that_costs() -> None:
+    cost = {"interleavedBytesPerSecond": 3_000_000_000, "nearBytesPerSecond": 4_000_000_000}
+    policy = {"memoryPolicy": {"mode": "interleave", "nodes": "0-1"}}
+
+    interleaved = condition(pod(json.dumps({**REPORT, **policy})))
+    overflows = condition(pod(json.dumps({**REPORT, **policy, "overflow": cost})))
+
+    assert interleaved.message.endswith(
+        " of node node-a; memory policy Interleave over NUMA nodes 0-1"
+    )
+    assert overflows.message.endswith(
+        "; more memory than near nodes have: pages are interleaved over NUMA nodes 0-1, read at "
+        "3.0 GB/s, 75% of the 4.0 GB/s of near memory"
+    )

@@ -188,7 +188,7 @@ def test_a_pod_as_large_as_can_be_holds_up_nobody_else() -> None:
 
     entered, leave = threading.Event(), threading.Event()
 
-    def slow(pod: Any) -> Mapping[str, PoolNumbers]:
+    def slow(pod: Any) -> Offered:
         if len(pod["spec"]["containers"]) > 1:
             entered.set()
             leave.wait(PATIENCE_S)
