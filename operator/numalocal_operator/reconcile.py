@@ -117,6 +117,7 @@ class _Round:
         for _ in range(_MOST_TURNS):
             numbers, pods = self.rounds.sizing.numbers(worker), self._pods()
             barred = self.rounds.sizing.barred(worker, unable(pods, worker.memory))
+            self.rounds.store.hold(self.key, held=barred.never)
             step = plan(worker, pods, self.now.timestamp(), numbers, barred)
             hands = Hands(
                 cluster=self.rounds.cluster,

@@ -7,7 +7,7 @@ import pytest
 
 from .builders import raw_node, raw_worker, running, topology
 from .fake_api import EVENTS, PODS, WORKERS, FakeApi
-from .informed import Informed
+from .informed import LLAMA, Informed
 
 POD = f"{PODS}/llama-0"
 ALL = ["Bind", "Preferred", "Interleave", "WeightedInterleave"]
@@ -88,7 +88,7 @@ def test_a_pod_is_kept_off_nodes_that_cannot_bind_it_and_another_is_not(
     assert kept_off(api) == []
 
 
-def test_a_worker_that_no_node_can_bind_says_why_before_a_pod_has_a_node(
+def test_a_worker_that_no_node_can_ever_bind_gets_no_pod_until_one_can(
     api: FakeApi, turn: Informed
 ) -> None:
     know(turn, OLD)
@@ -97,30 +97,56 @@ def test_a_worker_that_no_node_can_bind_says_why_before_a_pod_has_a_node(
     turn()
 
     why = (
-        "no node can take a replica: node old has a runtime that cannot set memory policy "
-        "Interleave: containerd 1.7.24 is too old"
+        "no node can take a replica: node old has a runtime or kernel that cannot set memory "
+        "policy Interleave: containerd 1.7.24 is too old"
     )
     assert condition(api) == ("True", "NoNodeFits", why)
     assert events(api, "NoNodeFits") == [why]
-    assert kept_off(api) == ["old"], "a cluster autoscaler reads pods, and none of them is stuck"
+    assert api.names(PODS) == []
+    assert turn.store.waiting() == {LLAMA}, "an event of a node brings its next round"
+
+    know(turn, NEW, OLD)
+    turn()
+    assert kept_off(api) == ["old"]
+    assert condition(api)[0] == "False"
+    assert turn.store.waiting() == {LLAMA}, "its pod has no node"
+    ran(api, {})
+    turn()
+    assert turn.store.waiting() == set()
+
+
+def test_of_a_worker_that_no_node_can_bind_any_more_what_runs_stays(
+    api: FakeApi, turn: Informed
+) -> None:
+    know(turn, NEW)
+    api.put(WORKERS, raw_worker(replicas=2, **INTERLEAVED))
+    turn()
+    ran(api, {})
+
+    know(turn, telling("new", "Bind"))
+    turn()
+    turn()
+
+    assert api.names(PODS) == ["llama-0"]
+    assert condition(api)[1] == "NoNodeFits"
 
 
 def test_a_pod_that_waits_follows_what_nodes_can_do_and_one_that_has_its_node_stays(
     api: FakeApi, turn: Informed
 ) -> None:
-    know(turn, OLD)
+    know(turn, NEW, OLD)
     api.put(WORKERS, raw_worker(**INTERLEAVED))
     turn()
     revision = api.objects[POD]["metadata"]["labels"]["numalocal.io/revision"]
 
-    know(turn, telling("old", *ALL))
+    know(turn, NEW, telling("old", *ALL))
     turn()
     turn()
 
     assert kept_off(api) == []
     assert api.objects[POD]["metadata"]["labels"]["numalocal.io/revision"] == revision
     ran(api, {})
-    know(turn, OLD)
+    know(turn, NEW, OLD)
     turn()
     assert "deletionTimestamp" not in api.objects[POD]["metadata"]
 

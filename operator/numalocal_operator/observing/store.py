@@ -51,6 +51,7 @@ class Store(Workers):
         self._of: dict[Key, set[str]] = {}
         self._foreign: dict[Key, dict[str, _Foreign]] = {}
         self._doubts: dict[Key, set[str]] = {}
+        self._held: set[Key] = set()
         self.companions = Companions(clock)
         self.refusals = Refusals(clock)
 
@@ -61,6 +62,7 @@ class Store(Workers):
             with self._lock:
                 self._foreign.pop(key_of(metadata), None)
                 self._doubts.pop(key_of(metadata), None)
+                self._held.discard(key_of(metadata))
         return known
 
     def put_pod(self, raw: Raw) -> Keys:
@@ -148,12 +150,17 @@ class Store(Workers):
                 key for uid in uids if uid in self._pods for key in self._pods[uid].keys
             )
 
-    def waiting(self) -> Keys:
-        """Name the workers that have a pod without a node."""
+    def hold(self, key: Key, *, held: bool) -> None:
+        """Note whether a worker gets no pods while nodes are as they are."""
         with self._lock:
-            pods = [(one.keys, one.pod) for one in self._pods.values()]
+            (self._held.add if held else self._held.discard)(key)
+
+    def waiting(self) -> Keys:
+        """Name the workers that have a pod without a node, or that are held."""
+        with self._lock:
+            pods, held = [(one.keys, one.pod) for one in self._pods.values()], set(self._held)
         unplaced = (keys for keys, pod in pods if isinstance(pod, ObservedPod) and not pod.node)
-        return frozenset().union(*unplaced)
+        return frozenset(held).union(*unplaced)
 
     def version(self, uid: str) -> int | None:
         """Give the version of a pod as it is known, None where it has none."""

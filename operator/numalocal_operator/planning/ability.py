@@ -8,7 +8,7 @@ from numalocal.sets.reach import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal_operator.observing.topologies import Ability, Offer
 from numalocal_operator.planning.demand import Demand
 
-_LONGEST: Final = 300
+_LONGEST: Final = 1024
 """Characters of what a node says."""
 
 
@@ -46,28 +46,31 @@ def inability(ability: Ability, offer: Offer, wanted: Demand) -> Inability | Non
         return Inability("older", why, lasting=False)
     if policy is MemoryPolicy.BIND or policy in (ability.policies or ()):
         return None
-    why = f"a runtime that cannot set memory policy {policy}{_said(ability)}"
+    why = f"a runtime or kernel that cannot set memory policy {policy}{_said(ability)}"
     return Inability(f"policy {policy}", why, lasting=True)
 
 
 def needed(ability: Ability, offer: Offer, wanted: Demand) -> MemoryPolicy:
     """Give the policy that a node must set for a demand; Bind is none, and all nodes can."""
-    memory = wanted.memory
-    overflows = _overflows(offer, wanted)
-    is_single = offer.memory_nodes == wanted.ranks == 1 and not overflows
+    memory, overflows = wanted.memory, _overflows(offer, wanted)
     match memory.policy:
         case _ if ability.numa_nodes == 1:
             return MemoryPolicy.BIND
         case MemoryPolicy.BIND:
             return MemoryPolicy.INTERLEAVE if overflows else MemoryPolicy.BIND
-        case MemoryPolicy.PREFERRED if memory.nodes is MemoryNodes.ANY:
-            return MemoryPolicy.BIND  # there are no others
         case MemoryPolicy.PREFERRED:
-            return MemoryPolicy.PREFERRED
-        case _ if is_single and memory.nodes is MemoryNodes.LOCAL:
-            return MemoryPolicy.BIND  # one node has none to take turns with
+            has_others = not _is_as(offer, memory.nodes, MemoryNodes.ANY)
+            return MemoryPolicy.PREFERRED if has_others else MemoryPolicy.BIND
         case policy:
-            return policy
+            is_one = offer.memory_nodes == wanted.ranks == 1 and not overflows
+            takes_no_turns = is_one and _is_as(offer, memory.nodes, MemoryNodes.LOCAL)
+            return MemoryPolicy.BIND if takes_no_turns else policy
+
+
+def _is_as(offer: Offer, nodes: MemoryNodes, others: MemoryNodes) -> bool:
+    """Tell whether two words mean the same nodes: one holds the other, and has no more memory."""
+    has = None if nodes is MemoryNodes.MEMORY_ONLY else offer.reach_bytes.get(nodes)
+    return nodes is others or (has is not None and has == offer.reach_bytes.get(others))
 
 
 def counted(memory: MemoryAsk) -> MemoryNodes:

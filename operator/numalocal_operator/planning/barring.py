@@ -17,12 +17,14 @@ _MOST_ENTRIES: Final = 1024
 class Barred:
     """The nodes that a pod is kept off, in order; `left` more that it may land on all the same.
 
-    `known` are all nodes there are.
+    `known` are all nodes there are, and `never` tells that each that has the sets is one of the
+    others for good: no pod is made, as a cluster autoscaler would add such nodes without end.
     """
 
     nodes: tuple[str, ...] = ()
     left: int = 0
     known: frozenset[str] = frozenset()
+    never: bool = False
 
     def misleads(self, kept_off: frozenset[str]) -> bool:
         """Tell whether a pod that waits is not kept off one of them, or off one that is able now.
@@ -46,6 +48,8 @@ class Barred:
 
 def barred(fleet: Fleet, wanted: Demand, seen: Iterable[str] = ()) -> Barred:
     """Give the nodes that a pod is to be kept off; `seen` have been found unable by its sisters."""
-    unable = sorted({*fleet.unable(wanted).names, *seen})
+    found = fleet.unable(wanted)
+    unable = sorted({*found.names, *seen})
     most = min(MOST, _MOST_ENTRIES // max(len(wanted.asked.terms or ()), 1))
-    return Barred(tuple(unable[:most]), max(len(unable) - most, 0), fleet.names)
+    left = max(len(unable) - most, 0)
+    return Barred(tuple(unable[:most]), left, fleet.names, never=bool(found.never))

@@ -43,7 +43,8 @@ def placement(pod: ObservedPod) -> Placement | None:
 
 def _memory(report: CheckReport) -> Placement:
     """Say where the ranks' memory is, how it is taken, and what it costs where that is too far."""
-    memory: Placement = {"nodes": clipped(report.mems, MAX_MESSAGE)}
+    nodes = report.memory_policy_nodes or report.mems
+    memory: Placement = {"nodes": clipped(nodes, MAX_MESSAGE)}
     if report.memory_policy is not None:
         memory["policy"] = clipped(_word(report.memory_policy), MAX_MESSAGE)
     if (cost := report.overflow) is not None:

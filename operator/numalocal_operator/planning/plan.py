@@ -101,7 +101,7 @@ def plan(
             create.append(Creation(name, replica, attempt, replaces=pod))
     waits += [CONFLICT_RETRY_S for _ in in_the_way]
     return Plan(
-        create=tuple(create),
+        create=() if barred.never else tuple(create),
         adopt=adopted,
         release=tuple(pod for pod in pods if pod.released_from == worker.uid),
         delete=(

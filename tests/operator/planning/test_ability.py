@@ -49,9 +49,9 @@ def why(ability: Ability, wanted: Demand, offer: Offer = OFFER) -> str:
 def test_a_runtime_that_carries_no_policy_is_named_with_its_version(policy: str) -> None:
     wanted = asking(policy, ranks=2)
 
-    assert why(BIND_ALONE, wanted) == f"a runtime that cannot set memory policy {policy}: " + (
-        OLD_RUNTIME
-    )
+    assert why(
+        BIND_ALONE, wanted
+    ) == f"a runtime or kernel that cannot set memory policy {policy}: " + (OLD_RUNTIME)
     assert why(ABLE, wanted) == ""
 
 
@@ -62,6 +62,8 @@ def test_a_runtime_that_carries_no_policy_is_named_with_its_version(policy: str)
         pytest.param(asking("Interleave"), "Bind", id="one rank with one node"),
         pytest.param(asking("Interleave", ranks=2), "Interleave", id="ranks on several nodes"),
         pytest.param(asking("Interleave", "Any"), "Interleave", id="several nodes"),
+        pytest.param(asking("Interleave", "Near"), "Bind", id="no tier is near"),
+        pytest.param(asking("Interleave", "Near", ranks=2), "Interleave", id="ranks of several"),
         pytest.param(asking("Preferred"), "Preferred", id="from one node first"),
         pytest.param(asking("Preferred", "Any"), "Bind", id="no node is left to come second"),
         pytest.param(asking(overflow="Interleave"), "Bind", id="nothing says how much"),
@@ -140,7 +142,7 @@ def test_what_a_node_says_is_clipped() -> None:
 
     said = why(talking, asking("Preferred"))
 
-    assert len(said) < 400
+    assert len(said) < 1200
     assert said.isprintable()
 
 
@@ -198,3 +200,14 @@ def test_nothing_but_memory_policies_and_nodes_keeps_a_plain_pod_off_a_node_that
     assert (inability(able, offer, wanted) is not None) == (
         tier and offer.reach_bytes.get(MemoryNodes.MEMORY_ONLY) == 0
     )
+
+
+def test_a_tier_with_as_much_memory_as_its_neighbour_is_still_another() -> None:
+    alike = Offer(
+        sets=2, reach_bytes={"Local": 4, "MemoryOnly": 4, "Near": 8, "Package": 12, "Any": 12}
+    )
+
+    assert needed(ABLE, alike, asking("Interleave", "MemoryOnly")) == "Interleave"
+    assert needed(ABLE, alike, asking("Interleave", "Near")) == "Interleave"
+    assert needed(ABLE, alike, asking("Preferred", "Near")) == "Preferred"
+    assert needed(ABLE, alike, asking("Preferred", "Package")) == "Bind", "it is all there is"

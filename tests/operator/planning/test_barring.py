@@ -131,8 +131,8 @@ def test_where_none_can_it_is_told_before_a_pod_lands() -> None:
 
     assert unfit(mixed(old={}, new={}), wanted) == ""
     assert unfit(mixed(old={}), wanted) == (
-        "no node can take a replica: node old has a runtime that cannot set memory policy "
-        "Interleave: containerd 1.7.24 is too old"
+        "no node can take a replica: node old has a runtime or kernel that cannot set memory "
+        "policy Interleave: containerd 1.7.24 is too old"
     )
     assert unfit(mixed(old1={}, old2={}), wanted).endswith(" is too old (one of 2 such nodes)")
 

@@ -39,8 +39,8 @@ def test_where_none_ever_can_one_of_them_says_why() -> None:
     found = offered(fleet(b=UNABLE, a=UNABLE), pod(cpusets="2", **POLICY))
 
     assert found.never == (
-        "node a has a runtime that cannot set memory policy Interleave: containerd 1.7.24 "
-        "(one of 2 such nodes)"
+        "node a has a runtime or kernel that cannot set memory policy Interleave: containerd "
+        "1.7.24 (one of 2 such nodes)"
     )
 
 

@@ -59,6 +59,12 @@ def test_a_placement_says_how_memory_is_taken_in_the_words_of_the_spec(
     assert found == {"nodes": "0-1", "policy": policy}
 
 
+def test_the_nodes_of_a_policy_go_before_all_that_a_container_may_use() -> None:
+    found = memory(mems="0-3", memoryPolicy={"mode": "preferred", "nodes": "3"})
+
+    assert found == {"nodes": "3", "policy": "Preferred"}
+
+
 def test_what_the_kernel_does_not_tell_is_left_out() -> None:
     assert memory(memoryPolicy=None) == {"nodes": "0-1"}
     assert memory() == {"nodes": "0-1"}, "a check of an older release"
