@@ -14,7 +14,7 @@ Decode = Callable[..., subprocess.CompletedProcess[str]]
 
 SMALL = ("--weights", "4Mi")
 RATE = r"tokens=(\d+) tokens_per_s=(\d+\.\d\d) gb_per_s=(\d+\.\d\d) threads=(\d+)"
-PROMPT_S = 5.0
+PROMPT_S = 60.0
 
 
 @pytest.fixture
@@ -82,11 +82,14 @@ def test_gigabytes_are_tokens_times_weights(decode: Decode) -> None:
 
 
 def test_the_rate_is_reported_every_second(decode: Decode) -> None:
-    lines = decode(*SMALL, "--seconds", "2.5").stdout.splitlines()
-
-    rates = [re.fullmatch(f"numalocal-decode {RATE}", line) for line in lines[1:-1]]
-    assert len(rates) == 2
-    assert all(rates)
+    for _ in range(10):  # the first of them, but on a machine that stands still for half a second
+        lines = decode(*SMALL, "--seconds", "2.5").stdout.splitlines()
+        rates = [re.fullmatch(f"numalocal-decode {RATE}", line) for line in lines[1:-1]]
+        assert all(rates)
+        assert len(rates) <= 2
+        if len(rates) == 2:
+            return
+    raise AssertionError(lines)
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])

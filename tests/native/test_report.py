@@ -88,7 +88,9 @@ CHECK = '"$1" check --root "$2" --report "$3"'
         pytest.param(f"{CHECK} >/dev/full", "No space left on device", id="full"),
         pytest.param(f"{CHECK} >&-", "Bad file descriptor", id="closed"),
         pytest.param(
-            f'{{ sleep 0.2; {CHECK}; echo "$?" >status; }} | true; exit "$(cat status)"',
+            "mkfifo gone; "
+            f'{{ read -r _ <gone; {CHECK}; echo "$?" >status; }} | {{ exec <&-; echo >gone; }}; '
+            'exit "$(cat status)"',
             "Broken pipe",
             id="a reader that went away",
         ),

@@ -18,7 +18,7 @@ ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
 }
 UNTIL_S = 60
-"""When no line is waited for any longer."""
+"""How long is waited for a line, or for an end that comes at once where the machine is not busy."""
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 WORKER = """
@@ -44,7 +44,7 @@ def built() -> None:
 
 @pytest.fixture
 def numalocal(tmp_path: Path, measured: dict[str, str]) -> Run:
-    def run(*arguments: str | Path, timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, timeout_s: float = UNTIL_S) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "numalocal.cli", *map(str, arguments)],
             cwd=tmp_path,

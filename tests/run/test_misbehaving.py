@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ENVIRONMENT, ROOT, Run, Running, Start
+from .conftest import ENVIRONMENT, ROOT, UNTIL_S, Run, Running, Start
 
 Program = Callable[..., Path]
-END_S = 25
-"""Far more than any of these needs on a busy machine."""
 
 
 def last(done: subprocess.CompletedProcess[str]) -> str:
@@ -43,7 +41,7 @@ def test_a_daemon_that_strays_is_seen_and_ended(
     run = start("run", "-f", program("daemon", elsewhere))
     pid = int(run.until("| daemon ").split()[-1])
 
-    status, closing = run.end(END_S)
+    status, closing = run.end(UNTIL_S)
 
     assert status == 1
     assert closing.startswith("not verified: replica 0: thread ")
@@ -55,7 +53,7 @@ def test_a_daemon_that_keeps_the_output_delays_no_end(start: Start, program: Pro
     run = start("run", "-f", program("daemon"))
     run.until("| left")
 
-    status, closing = run.end(5)
+    status, closing = run.end(UNTIL_S)
 
     assert (status, closing[:20]) == (0, "verified: 1 replica,")
     assert run.processes() == []
@@ -84,7 +82,7 @@ def test_a_reader_that_goes_away_ends_the_engine(
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=END_S,
+        timeout=UNTIL_S,
         check=False,
     )
 
@@ -100,24 +98,24 @@ def test_a_reader_that_takes_nothing_delays_no_end(
     run.until("| ready")
     run.process.send_signal(signal.SIGTERM)
 
-    deadline = time.monotonic() + END_S
+    deadline = time.monotonic() + UNTIL_S
     while len(run.processes()) > 1 and time.monotonic() < deadline:
         time.sleep(0.05)
 
     assert run.processes() == [run.process.pid]
-    assert run.end(END_S)[0] == 143
+    assert run.end(UNTIL_S)[0] == 143
 
 
 def test_a_full_disk_does_not_end_the_engine(
     start: Start, worker: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A file that takes no more, as on a full disk: the engine is not stopped, and this is said."""
-    path = worker("[sh, -c, 'seq 99999; sleep 0.7; touch done']")
+    path = worker("[sh, -c, 'seq 99999; sleep 1.5; touch done']")
     limited = ("sh", "-c", 'ulimit -f 8; exec "$@" >log', "sh")
 
     # Without what measures coverage, which would write more than the limit as well.
     running = start("run", "-f", path, before=limited, environment=ENVIRONMENT)
-    status, closing = running.end(END_S)
+    status, closing = running.end(UNTIL_S)
 
     assert (tmp_path / "done").exists()
     assert status == 2
@@ -128,7 +126,7 @@ def test_a_device_that_is_full_is_one_sentence(start: Start, worker: Callable[..
     full = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
     run = start("run", "-f", worker("[touch, started]"), before=full)
 
-    assert run.end(END_S) == (2, "numalocal: No space left on device")
+    assert run.end(UNTIL_S) == (2, "numalocal: No space left on device")
     assert not (run.folder / "started").exists()
 
 
@@ -143,7 +141,8 @@ def test_an_engine_that_ignores_an_end_is_killed_by_a_second_request(
 
     run.process.send_signal(second)
 
-    status, closing = run.end(5)
+    run.until("| what is left of the engines is killed")
+    status, closing = run.end(7)
     assert status == 130
     assert closing.startswith("ended early by SIGINT: verified until then: 2 replicas")
     assert run.processes() == []
@@ -159,7 +158,7 @@ def test_replicas_are_asked_side_by_side(
     run.until("| ready", 2)
     run.process.send_signal(number)
 
-    ended, closing = run.end(END_S)
+    ended, closing = run.end(UNTIL_S)
 
     said = [line.split()[-1] for line in run.lines if line.startswith(("  | asked", "  | ended"))]
     assert said == ["asked", "asked", "ended", "ended"]
@@ -175,7 +174,7 @@ def test_an_engine_that_has_stopped_itself_can_be_ended(
     run.until("| stopping")
     run.process.send_signal(signal.SIGTERM)
 
-    assert run.end(8)[0] == 143
+    assert run.end(9)[0] == 143  # it would be killed after 10 s
     assert run.processes() == []
 
 
@@ -187,7 +186,7 @@ def test_a_request_that_is_ignored_stays_so(start: Start, worker: Callable[..., 
     for number in (signal.SIGINT, signal.SIGHUP):
         run.process.send_signal(number)
 
-    status, closing = run.end(END_S)
+    status, closing = run.end(UNTIL_S)
 
     assert (status, closing[:9]) == (0, "verified:")
 
@@ -203,7 +202,7 @@ def test_a_run_without_replicas_verifies_nothing(
 
 def test_a_terminal_is_not_taken_over(worker: Callable[..., Path], tmp_path: Path) -> None:
     words = r"\033[31mred\033[0m \033[2Jcleared\033]0;title\007 \033[?1049h\r\nnext"
-    path = worker(f"[sh, -c, \"printf '{words}'; sleep 0.7\"]".replace("\\", "\\\\"))
+    path = worker(f"[sh, -c, \"printf '{words}'; sleep 1.5\"]".replace("\\", "\\\\"))
 
     done = subprocess.run(
         ["script", "--quiet", "--return", "--command", f"numalocal run -f {path}", "/dev/null"],
@@ -212,7 +211,7 @@ def test_a_terminal_is_not_taken_over(worker: Callable[..., Path], tmp_path: Pat
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=END_S,
+        timeout=UNTIL_S,
         check=False,
     )
 

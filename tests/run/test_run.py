@@ -10,7 +10,7 @@ from pathlib import Path
 
 from numalocal.engines import ENGINES
 
-from .conftest import ROOT, Run, Start
+from .conftest import ROOT, UNTIL_S, Run, Start
 
 DECODE = "[numalocal-decode, --weights, 32Mi, --seconds, '{}']"
 
@@ -26,7 +26,7 @@ def test_the_example_is_placed_bound_and_verified(numalocal: Run) -> None:
 
 
 def test_the_engine_is_told_its_threads(numalocal: Run, worker: Callable[..., Path]) -> None:
-    script = "[sh, -c, 'env; sleep 0.5']"
+    script = "[sh, -c, 'env; sleep 1.5']"
 
     done = numalocal("run", "-f", worker(script))
 
@@ -89,7 +89,7 @@ def test_a_stop_ends_the_engine_and_still_tells_the_result(
     assert len(run.processes()) >= 2  # we and the engine
     run.process.send_signal(signal.SIGTERM)
 
-    status, closing = run.end(20)
+    status, closing = run.end(UNTIL_S)
 
     assert status == 143
     assert closing.startswith(
@@ -117,9 +117,9 @@ def test_runs_see_each_other_and_never_share_a_cpu(
 MANY_THREADS = """
 import threading, time
 for _ in range(400):
-    threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
 print("started", flush=True)
-time.sleep(30)
+time.sleep(600)
 """
 
 
@@ -135,7 +135,7 @@ def test_looking_at_a_large_engine_takes_little_of_a_cpu(
     taken_s = _cpu_s(run.process.pid) - before_s
     run.process.terminate()
 
-    run.end(20)
+    run.end(UNTIL_S)
 
     assert "401 threads" in "".join(run.lines)
     assert taken_s < 4 * 0.03, taken_s  # a look takes 12 ms or so, ten of them a second 0.5 s
@@ -148,7 +148,7 @@ def _cpu_s(pid: int) -> float:
 
 
 def test_a_terminal_shows_what_runs(worker: Callable[..., Path]) -> None:
-    path = worker("[sleep, '1']")
+    path = worker("[sleep, '2']")
     env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "core"), "TERM": "xterm"}
     command = f"{sys.executable} -m numalocal.cli run -f {path}"
 

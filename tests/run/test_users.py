@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ENVIRONMENT, PROGRAMS, ROOT, Running, Start
+from .conftest import ENVIRONMENT, PROGRAMS, ROOT, UNTIL_S, Running, Start
 
 ONE, OTHER = 65533, 65534
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
@@ -58,7 +58,7 @@ def test_no_two_users_get_one_cpu(
 
     assert len(set(given)) == len(given)
     if len(cpus) == len(given):
-        assert late.end(20)[0] == 1
+        assert late.end(UNTIL_S)[0] == 1
         assert "is held by other runs" in "".join(late.lines)
 
 
@@ -68,7 +68,7 @@ def test_what_may_not_be_read_is_not_verified(
     run = start_as(OTHER, worker(f"[python3, {public / 'programs' / 'private.py'}]"))
     run.until("| closed")
 
-    status, closing = run.end(20)
+    status, closing = run.end(UNTIL_S)
 
     assert status == 1
     assert closing.startswith("not verified: replica 0: the memory of 'python3' (pid ")
@@ -78,7 +78,7 @@ def test_what_may_not_be_read_is_not_verified(
 def test_an_engine_of_another_user_is_told_from_one_that_may_be_read(
     start_as: Callable[..., Running], worker: Callable[..., Path]
 ) -> None:
-    run = start_as(OTHER, worker("[sh, -c, 'echo ready; sleep 1']"))
+    run = start_as(OTHER, worker("[sh, -c, 'echo ready; sleep 2']"))
     run.until("| ready")
 
-    assert run.end(20)[1].startswith("verified: 1 replica")
+    assert run.end(UNTIL_S)[1].startswith("verified: 1 replica")

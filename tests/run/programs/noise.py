@@ -10,4 +10,4 @@ for _ in range(4 << 4):
     out.write(b"x" * (1 << 16))
 out.write(b"\nprogress 1%\rprogress 2%\r\nlast words without end")
 out.flush()
-time.sleep(0.7)
+time.sleep(1.5)
