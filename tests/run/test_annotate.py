@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from numalocal.commands import parser
+from numalocal.commands.annotate import OPTIONS
+
 from .conftest import Run
 
 ANNOTATED = Path(__file__).parents[2] / "examples" / "annotated"
@@ -84,3 +87,9 @@ def test_an_example_asks_already_and_is_told_what_its_pods_become(
     assert list(yaml.safe_load_all(done.stdout)) == list(yaml.safe_load_all(example.read_text()))
     assert "becomes:" in done.stdout
     assert "# note:" not in done.stdout
+
+
+def test_every_annotation_that_asks_has_an_option() -> None:
+    made = parser.make("annotate").parse_args(["annotate", "-f", "-"])
+
+    assert OPTIONS.keys() <= vars(made).keys()

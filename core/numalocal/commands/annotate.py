@@ -7,25 +7,16 @@ from typing import Any, Final
 
 import yaml
 
-from numalocal import names
 from numalocal.commands import statuses
 from numalocal.commands.sources import source
 from numalocal.errors import SpecInvalid
 from numalocal.problems import Problem, printable
 from numalocal.worker import documents, workloads
 from numalocal.worker.admission import Admitted, admit, asks
+from numalocal.worker.ask import ASKING
 from numalocal.worker.inject import CheckImage
 
-ASKING: Final = {
-    "cpusets": names.ANNOTATION_CPUSETS,
-    "pool": names.ANNOTATION_POOL,
-    "engine": names.ANNOTATION_ENGINE,
-    "openmp": names.ANNOTATION_OPENMP,
-    "reserved_cores": names.ANNOTATION_RESERVED_CORES,
-    "memory": names.ANNOTATION_MEMORY,
-    "kv_cache": names.ANNOTATION_KV_CACHE,
-    "container": names.ANNOTATION_CONTAINER,
-}
+OPTIONS: Final = {one.rpartition("/")[2].replace("-", "_"): one for one in ASKING}
 """By option the annotation that it writes."""
 _IMAGE: Final = CheckImage(image="numalocal/binder", pull_policy="IfNotPresent")
 """The chart's values say the real one."""
@@ -37,8 +28,8 @@ def main(arguments: argparse.Namespace) -> int:
     Raises:
         SpecInvalid: where the file cannot be read, or a pod would be refused, with every problem.
     """
-    given = {option: getattr(arguments, option) for option in ASKING}
-    annotations = {ASKING[option]: text for option, text in given.items() if text is not None}
+    given = {option: getattr(arguments, option) for option in OPTIONS}
+    annotations = {OPTIONS[option]: text for option, text in given.items() if text is not None}
     objects = [
         workloads.annotated(one, annotations)
         for one in documents.load_objects(source(arguments.file))

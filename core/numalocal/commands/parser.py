@@ -61,7 +61,11 @@ def _asking(command: argparse.ArgumentParser) -> None:
         "openmp": "OpenMP runtime: auto, gnu, llvm, intel or none",
         "reserved-cores": "cores of a pod that do not compute",
         "memory": "memory of each rank, such as 64Gi",
+        "memory-policy": "how it is taken: Bind, Preferred, Interleave or WeightedInterleave",
+        "memory-nodes": "from which NUMA nodes: Local, Near, MemoryOnly, Package or Any",
+        "on-overflow": "where these do not hold it: Refuse or Interleave",
         "kv-cache": "KV cache of each rank, such as 16Gi",
+        "enforcement": "Required, or BestEffort to run where nothing can be bound",
         "container": "the engine's container",
     }.items():
         command.add_argument(f"--{option}", metavar="TEXT", help=words)

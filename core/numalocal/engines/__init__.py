@@ -23,7 +23,7 @@ from numalocal.engines.openmp import PINNING
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
-from numalocal.sets.reach import Reach
+from numalocal.sets.reach import BOUND_LOCALLY, Reach
 
 __all__ = [
     "ENGINES",
@@ -87,6 +87,7 @@ def tell(job: Job) -> Told:
         *_ignored(asked, engine),
         *_pinned(asked, engine),
         *_binds_itself(asked),
+        *_binds_memory(asked, engine),
         *engine.notes(asked),
         *_elsewhere(job),
     )
@@ -198,6 +199,17 @@ def _pinned(asked: Call, engine: Adapter) -> Iterator[str]:
 def _binds_itself(asked: Call) -> Iterator[str]:
     for name in sorted({*asked.command.wrappers, asked.command.name} & _BINDERS):
         yield f"{name} binds before it is known where the engine comes to lie: leave it out"
+
+
+def _binds_memory(asked: Call, engine: Adapter) -> Iterator[str]:
+    """Say that an engine's own policy replaces whatever was set before it began."""
+    memory = asked.job.memory
+    if engine.binds_memory and memory.ask != BOUND_LOCALLY and not memory.sealed:
+        yield (
+            f"{engine.name} binds the memory of each rank to one NUMA node by itself, whatever "
+            "memory policy and nodes it is given, unless seccomp denies it (in a cluster: "
+            "securityContext.seccompProfile.type: RuntimeDefault)"
+        )
 
 
 def _elsewhere(job: Job) -> Iterator[str]:

@@ -85,6 +85,7 @@ class Adapter:
     engine cannot be told.  `reserved` is the engine's own number of cores per replica without
     compute threads, by architecture.  `forks` engines start their workers from a Python process,
     which must not be pinned.  `kv_cache` engines can be told the size of their KV cache.
+    `binds_memory` engines set a memory policy of their own, on one node for each rank.
     `shm_bytes_per_rank` is what the ranks share in /dev/shm.
     """
 
@@ -101,4 +102,5 @@ class Adapter:
     reserved: Callable[[Call, str], int] = _no_reserve
     forks: bool = False
     kv_cache: bool = False
+    binds_memory: bool = False
     shm_bytes_per_rank: int = 0

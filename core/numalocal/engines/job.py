@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from numalocal.sets.reach import BOUND_LOCALLY, MemoryAsk
+
 OPENMP_RUNTIMES: Final = ("auto", "gnu", "llvm", "intel", "none")
 
 
@@ -28,13 +30,16 @@ class Memory:
 
     `limit_bytes` is the pod's limit.  `node_bytes` is the MemTotal of the largest NUMA node that
     it may come to: what is counted from that is too much on none.  `host_bytes` is a whole
-    machine's, where there is no limit.
+    machine's, where there is no limit.  `ask` is from which nodes it is to be taken, and how;
+    `sealed` tells that seccomp lets the container set no memory policy of its own.
     """
 
     per_rank_bytes: int | None = None
     limit_bytes: int | None = None
     node_bytes: int | None = None
     host_bytes: int | None = None
+    ask: MemoryAsk = BOUND_LOCALLY
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,5 +67,12 @@ ADAPTERS: Final = (
         forks=True,
     ),
     Adapter(name="tei", variables=_counts, speaks=_COUNTS, notes=_tei_notes, forks=True),
-    Adapter(name="tgi", variables=_counts, speaks=_COUNTS, notes=_tgi_notes, forks=True),
+    Adapter(
+        name="tgi",
+        variables=_counts,
+        speaks=_COUNTS,
+        notes=_tgi_notes,
+        forks=True,
+        binds_memory=True,
+    ),
 )

@@ -113,6 +113,7 @@ ADAPTERS: Final = (
         abbreviated=frozenset({*_SHAPE, *_MEMORY, _DP_ATTENTION, "--device"}),
         notes=_notes,
         forks=True,
+        binds_memory=True,
         shm_bytes_per_rank=SHM_BYTES_PER_RANK,
     ),
 )

@@ -96,6 +96,7 @@ ADAPTERS: Final = (
         reserved=_reserved,
         forks=True,
         kv_cache=True,
+        binds_memory=True,
         shm_bytes_per_rank=vllm_memory.SHM_BYTES_PER_RANK,
     ),
 )

@@ -12,6 +12,7 @@ from numalocal.engines import budget
 from numalocal.engines.adapter import Option
 from numalocal.engines.budget import GIB
 from numalocal.engines.call import Call
+from numalocal.sets.reach import BOUND_LOCALLY
 
 READS_LIMIT_SINCE: Final = (0, 24)
 """Its first version that takes its fraction of memory.max where that is less than the node's."""
@@ -30,6 +31,10 @@ FRACTION: Final = "--gpu-memory-utilization"
 _SPACE: Final = "VLLM_CPU_KVCACHE_SPACE"
 """Whole GiB of each rank.  Where it is set it beats the option, and 0 is none at all."""
 _MEMORY: Final = (SIZE, FRACTION, _SPACE)
+_ONE_NODE: Final = (
+    "vLLM counts a rank's memory by that of one NUMA node, whatever further nodes it is given: "
+    "weights larger than a node leave nothing for its KV cache, so say spec.memory.kvCache"
+)
 _VERSION: Final = re.compile(r"(?i)vllm[^:]*:(?:[\w-]*[-_])?v?(\d+)\.(\d+)[^/]*$")
 
 
@@ -70,7 +75,8 @@ def notes(call: Call) -> Sequence[str]:
             "vLLM before v0.20 takes no fraction of memory on CPUs, and sizes its KV cache by "
             "itself: say spec.memory.kvCache",
         )
-    return _fraction_notes(call)
+    one_node = () if memory.ask == BOUND_LOCALLY else (_ONE_NODE,)
+    return (*_fraction_notes(call), *one_node)
 
 
 def _cache_notes(call: Call, size: int) -> Sequence[str]:

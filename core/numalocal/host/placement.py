@@ -8,7 +8,7 @@ from numalocal.engines import Job
 from numalocal.engines.compute import thread_variables
 from numalocal.errors import SetsUnavailable, SpecInvalid
 from numalocal.host import fitting, quota, unavailable
-from numalocal.idset import IdSet
+from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
 from numalocal.problems import Problem, printable
 from numalocal.sets.assignment import Assignment
@@ -134,8 +134,12 @@ def _placement(worker: Worker, machine: Machine, pool: Pool, seat: _Seat) -> Pla
 
 
 def _job(worker: Worker, machine: Machine, seat: _Seat) -> Job:
-    """Make the job with the memory of the nodes that its ranks are on, or the limit below it."""
-    sizes = [machine.node(node).memory_bytes or 0 for node in seat.assignment.mems]
+    """Make the job with the memory of the nodes that its ranks are on, or the limit below it.
+
+    An engine counts the memory of a rank's own node, if the rank may take any of it.
+    """
+    own, asked = seat.assignment.mems, union(seat.reach.rank_mems)
+    sizes = [machine.node(node).memory_bytes or 0 for node in own & asked or asked]
     limit = machine.limits.container_bytes
     engine = worker.template.engine
     return jobs.job(

@@ -71,9 +71,9 @@ def closing_line(results: Sequence[tuple[Placement, Outcome]], ended_by: str = "
         return f"{early}nothing was verified: spec.replicas is 0, no engine was started"
     so_far = "verified until then" if ended_by else "verified"
     count = _count(len(results), "replica")
-    return (
-        f"{early}{so_far}: {count}, every thread on its own CPUs, memory on the nodes beside them"
-    )
+    own = all(one.reach.mems == one.assignment.mems for one, _ in results)
+    where = "beside them" if own else "that were asked for"
+    return f"{early}{so_far}: {count}, every thread on its own CPUs, memory on the nodes {where}"
 
 
 def _live_row(placement: Placement, look: Look) -> Row:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from numalocal import engines, names
+from numalocal.fields import Fields
 from numalocal.problems import printable
 from numalocal.quantity import parse_quantity
 from numalocal.sets.reach import Enforcement
@@ -66,7 +67,13 @@ def inject(template: Template, ask: Ask, numbers: PoolNumbers, image: CheckImage
     limit_bytes = jobs.memory_limit_bytes(sized, template.engine)
     _size(engine, ask, numbers, limit_bytes)
     told = engines.tell(
-        jobs.job(sized, template.engine, limit_bytes=limit_bytes, node_bytes=numbers.node_bytes)
+        jobs.job(
+            sized,
+            template.engine,
+            limit_bytes=limit_bytes,
+            node_bytes=numbers.node_bytes,
+            sealed=_sealed(spec, engine),
+        )
     )
     if told.arguments:
         engine["args"] = [*(engine.get("args") or ()), *told.arguments]
@@ -91,6 +98,15 @@ def _sized(spec: Manifest, template: Template, ask: Ask, numbers: PoolNumbers) -
     if any("memory" in _given(whole.get(kind)) for kind in ("limits", "requests")):
         return ask
     return jobs.sized(ask, template.engine, numbers.set_bytes)
+
+
+def _sealed(spec: Manifest, engine: Manifest) -> bool:
+    """Tell whether seccomp lets a container set no memory policy: RuntimeDefault needs SYS_NICE."""
+    pods, own = (Fields(one, "", []).below("securityContext") for one in (spec, engine))
+    profile = own.below("seccompProfile").text("type") or pods.below("seccompProfile").text("type")
+    added = {one.upper().removeprefix("CAP_") for one in own.below("capabilities").texts("add")}
+    free = own.flag("privileged") or bool(added & {"ALL", "SYS_NICE"})
+    return profile == "RuntimeDefault" and not free
 
 
 def _sizing_notes(engine: Manifest, ask: Ask, numbers: PoolNumbers) -> Iterator[str]:
@@ -160,7 +176,7 @@ def _user(spec: Manifest) -> Manifest:
     The image has a user, and a cluster may have its own to give (OpenShift's ranges), which refuses
     any other.
     """
-    theirs = (spec.get("securityContext") or {}).get("runAsUser")
+    theirs = Fields(spec, "", []).below("securityContext").raw("runAsUser")
     return {"runAsUser": _USER} if theirs == 0 else {}
 
 

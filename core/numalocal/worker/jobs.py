@@ -15,8 +15,9 @@ def job(
     limit_bytes: int | None = None,
     node_bytes: int | None = None,
     host_bytes: int | None = None,
+    sealed: bool = False,
 ) -> Job:
-    """Make the job of the engine in a container; the sizes are those of `Memory`."""
+    """Make the job of the engine in a container; sizes and `sealed` are those of `Memory`."""
     return Job(
         settings=ask.engine,
         ranks=ask.ranks,
@@ -30,6 +31,8 @@ def job(
             limit_bytes=limit_bytes,
             node_bytes=node_bytes,
             host_bytes=host_bytes,
+            ask=ask.memory,
+            sealed=sealed,
         ),
     )
 

@@ -9,14 +9,29 @@ import pytest
 
 from numalocal import engines
 from numalocal.engines import ENGINES, EngineSettings, Job, Memory
+from numalocal.idset import IdSet
+from numalocal.machine.model import NumaNode
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.near import MemoryNodes
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
+from numalocal.sets.reach import MemoryAsk, MemoryPolicy, Overflow, reach
 
 from ..conftest import GIB, make_machine
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "engines"
-MACHINE = make_machine(nodes=2, cores=4, memory_bytes=256 * GIB)
+CXL = NumaNode(id=2, cpus=IdSet(), memory_bytes=512 * GIB, distances={0: 14, 1: 24, 2: 10})
+PLAIN = make_machine(nodes=2, cores=4, memory_bytes=256 * GIB)
+MACHINE = PLAIN._replace(
+    nodes=(
+        *(
+            node._replace(distances={**node.distances, 2: 14 + 10 * node.id})
+            for node in PLAIN.nodes
+        ),
+        CXL,
+    ),
+    allowed_nodes=IdSet.of(range(3)),
+)
 BOTH = Assignment.of(partition(MACHINE, [Pool(name="cpuset")]).sets)
 ONE = Assignment(BOTH.sets[:1])
 
@@ -48,6 +63,14 @@ PROGRAMS = {
     },
     "ovms": {"a file of models": "ovms --config_path x"},
 }
+
+ASKED = {
+    "in the tier alone": MemoryAsk(nodes=MemoryNodes.MEMORY_ONLY),
+    "the tier as overflow": MemoryAsk(nodes=MemoryNodes.NEAR),
+    "interleaved where its node does not hold it": MemoryAsk(on_overflow=Overflow.INTERLEAVE),
+    "its node preferred": MemoryAsk(policy=MemoryPolicy.PREFERRED),
+}
+"""What can be asked of the memory of a rank that is larger than its node."""
 
 OWN = (
     *("--tensor-parallel-size=2", "--tp-size", "2", "--gpu-memory-utilization", "0.5"),
@@ -81,6 +104,11 @@ def scenarios(name: str) -> Iterator[tuple[str, Job, Assignment]]:
     )
     yield "one rank, the image's own command", job(name, command=()), ONE
     yield "one rank, args for the image's command", job(name, command=(), args=("-x",)), ONE
+    for title, asked in ASKED.items():
+        memory = Memory(per_rank_bytes=300 * GIB, limit_bytes=310 * GIB, ask=asked)
+        yield f"one rank of 300 GiB, {title}", job(name, memory=memory), ONE
+    near = Memory(ask=MemoryAsk(nodes=MemoryNodes.ANY), sealed=True)
+    yield "two ranks with memory of any node, under seccomp", job(name, ranks=2, memory=near), BOTH
     cache = EngineSettings(name=name, kv_cache_bytes=24 * GIB)
     for title, program in PROGRAMS.get(name, {}).items():
         yield title, job(name, command=program.split(), settings=cache, image=IMAGE), ONE
@@ -90,7 +118,8 @@ def described(name: str) -> str:
     lines = []
     for title, one, assignment in scenarios(name):
         told = engines.tell(one)
-        variables = engines.variables(one, assignment, MACHINE)
+        reached = reach(assignment, MACHINE, one.memory.ask, one.memory.per_rank_bytes)
+        variables = engines.variables(one, assignment, MACHINE, reach=reached)
         lines += [f"# {title}"]
         lines += [f"{key}={value}" for key, value in sorted(variables.items())]
         lines += [f"variable: {key}={value}" for key, value in told.variables.items()]

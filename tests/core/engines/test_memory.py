@@ -3,6 +3,7 @@
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,11 @@ NEW, OLD, UNKNOWN = "vllm/vllm-openai-cpu:v0.24.0", "reg:5000/vllm:v0.23.1-x", "
 
 
 def vllm(image: str = NEW, ranks: int = 2, kv: int | None = None, **memory: int | None) -> Job:
-    sizes = {"per_rank_bytes": 72 * GIB, "limit_bytes": 150 * GIB, "node_bytes": 512 * GIB}
+    sizes: dict[str, Any] = {
+        "per_rank_bytes": 72 * GIB,
+        "limit_bytes": 150 * GIB,
+        "node_bytes": 512 * GIB,
+    }
     return Job(
         settings=EngineSettings(name="vllm", kv_cache_bytes=kv),
         ranks=ranks,

@@ -481,3 +481,34 @@ def test_what_changes_nothing_of_the_memory_is_a_warning() -> None:
     made = admit(pod(annotations={"numalocal.io/on-overflow": "Interleave"}), POOLS, IMAGE)
 
     assert any("onOverflow Interleave adds no node" in one for one in made.warnings)
+
+
+DEFAULT: dict[str, Any] = {"seccompProfile": {"type": "RuntimeDefault"}}
+
+
+@pytest.mark.parametrize(
+    ("pods", "own", "noted"),
+    [
+        pytest.param(None, None, True, id="nothing is said"),
+        pytest.param(DEFAULT, None, False, id="of the pod"),
+        pytest.param(None, DEFAULT, False, id="of the container"),
+        pytest.param(
+            DEFAULT, {"seccompProfile": {"type": "Unconfined"}}, True, id="its own counts"
+        ),
+        pytest.param(None, {**DEFAULT, "capabilities": {"add": ["SYS_NICE"]}}, True, id="allowed"),
+        pytest.param(None, {**DEFAULT, "capabilities": {"add": ["NET_ADMIN"]}}, False, id="other"),
+        pytest.param(None, {**DEFAULT, "privileged": True}, True, id="privileged"),
+        pytest.param(7, [7], True, id="of another shape"),
+    ],
+)
+def test_an_engine_that_binds_itself_is_noted_unless_seccomp_denies_it(
+    pods: Any,
+    own: Any,
+    noted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    asked = {"numalocal.io/engine": "vllm", "numalocal.io/memory-nodes": "Near"}
+    engine = {"name": "server", "image": "vllm:v0.32.0", "securityContext": own}
+    made = admit(pod([engine], annotations=asked, securityContext=pods), POOLS, IMAGE)
+
+    said = any("binds the memory of each rank to one NUMA node" in one for one in made.warnings)
+    assert said == noted

@@ -38,7 +38,11 @@ _shtab_numalocal_annotate_options=(
   "--openmp[OpenMP runtime\: auto, gnu, llvm, intel or none]:TEXT:"
   "--reserved-cores[cores of a pod that do not compute]:TEXT:"
   "--memory[memory of each rank, such as 64Gi]:TEXT:"
+  "--memory-policy[how it is taken\: Bind, Preferred, Interleave or WeightedInterleave]:TEXT:"
+  "--memory-nodes[from which NUMA nodes\: Local, Near, MemoryOnly, Package or Any]:TEXT:"
+  "--on-overflow[where these do not hold it\: Refuse or Interleave]:TEXT:"
   "--kv-cache[KV cache of each rank, such as 16Gi]:TEXT:"
+  "--enforcement[Required, or BestEffort to run where nothing can be bound]:TEXT:"
   "--container[the engine\'s container]:TEXT:"
 )
 
