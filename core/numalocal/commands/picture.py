@@ -2,11 +2,13 @@
 
 import textwrap
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from numalocal.commands import output, sets
 from numalocal.errors import PoolUnmet
 from numalocal.machine.model import Machine
 from numalocal.pictures import svg, terminal
+from numalocal.pictures.sections import Guests
 from numalocal.sets.partition import Partition
 
 
@@ -34,15 +36,16 @@ def draw(
     parts: Partition | None,
     used_by: Mapping[str, str],
     form: str,
+    *,
     title: str = "CPUs, memory and CPU sets",
+    guests: Guests = MappingProxyType({}),
 ) -> None:
-    """Print a picture; `used_by` says by a set's id who uses it."""
+    """Print a picture; `used_by` says by a set's id who uses it, `guests` by node who else."""
     if form == "svg":
-        output.drawing(svg.draw(machine, parts, used_by, title=title))
+        output.drawing(svg.draw(machine, parts, used_by, guests=guests, title=title))
         return
-    output.text(
-        terminal.draw(machine, parts, used_by, width=output.width(), colour=output.colour())
-    )
+    width, colour = output.width(), output.colour()
+    output.text(terminal.draw(machine, parts, used_by, guests=guests, width=width, colour=colour))
     for note in parts.notes if parts else ():
         _say(f"note: {note}")
 

@@ -5,7 +5,7 @@ import argparse
 from numalocal.commands import output, picture, sentences, sets, statuses
 from numalocal.commands.sources import source
 from numalocal.host import plan
-from numalocal.host.placement import place, users
+from numalocal.host.placement import guests, place, users
 from numalocal.machine.discovery import discover
 from numalocal.machine.sysfs import Sysfs
 from numalocal.worker import documents
@@ -27,7 +27,8 @@ def main(arguments: argparse.Namespace) -> int:
         output.document(plan.document(worker, placements, shortages))
     else:
         title = f"Where worker {worker.name} would land"
-        picture.draw(machine, parts, users(worker, placements), arguments.output, title)
+        everybody, others = users(worker, placements), guests(worker, placements)
+        picture.draw(machine, parts, everybody, arguments.output, title=title, guests=others)
     if arguments.output == "text":
         width = output.width()
         told = plan.text(worker, placements, shortages, width=width, sentence=sentences.shown)

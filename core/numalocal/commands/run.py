@@ -19,7 +19,7 @@ from numalocal.host.claims import Claims
 from numalocal.host.confinement import Confinement, claimed, confined
 from numalocal.host.interrupts import Interrupts
 from numalocal.host.outlet import Outlet
-from numalocal.host.placement import Placement, place, require_command, users
+from numalocal.host.placement import Placement, guests, place, require_command, users
 from numalocal.host.replica import Replica
 from numalocal.host.verdict import Outcome, problems
 from numalocal.idset import IdSet
@@ -101,7 +101,8 @@ class _Seats:
         """Draw the machine with all who use it, and say what the engines are not told."""
         others = usage.users(self.parts.sets, Path("/proc"))
         everybody = {**others, **users(self.worker, placements)}
-        picture.draw(self.machine, self.parts, everybody, "text")
+        beside = guests(self.worker, placements)
+        picture.draw(self.machine, self.parts, everybody, "text", guests=beside)
         for note in plan.notes(placements):
             print(f"\n{sentences.shown(f'note: {note}')}")
         if limits := self.claims.limits():

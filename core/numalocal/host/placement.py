@@ -1,6 +1,6 @@
 """Place a worker's replicas on this machine: worker + machine + pools -> Placements."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from numalocal import engines, expansion, names
@@ -10,6 +10,7 @@ from numalocal.errors import SetsUnavailable, SpecInvalid
 from numalocal.host import fitting, quota, unavailable
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
+from numalocal.pictures import words
 from numalocal.problems import Problem, printable
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
@@ -172,6 +173,21 @@ def users(worker: Worker, placements: Iterable[Placement]) -> Mapping[str, str]:
         for placement in placements
         for rank, one in enumerate(placement.assignment.sets)
     }
+
+
+def guests(worker: Worker, placements: Sequence[Placement]) -> Mapping[int, list[str]]:
+    """Tell of each node which ranks have memory there that is not just their sets', and how."""
+    found: dict[int, list[str]] = {}
+    everybody = users(worker, placements)
+    for placed in placements:
+        for rank, (one, mems) in enumerate(
+            zip(placed.assignment.sets, placed.reach.rank_mems, strict=True)
+        ):
+            if placed.reach.policy_nodes or mems != one.memory_nodes:
+                said = f"memory of {everybody[one.id]}: {words.bound_rank(placed.reach, rank)}"
+                for node in mems:
+                    found.setdefault(node, []).append(said)
+    return found
 
 
 def require_command(worker: Worker) -> None:

@@ -113,6 +113,17 @@ class Cards:
             y += LINE_HEIGHT
         if more := len(sets) - listed:
             yield text(one.memory.x + _DOT + 8, y, f"and {words.count(more, 'more set')}", "g")
+            y += LINE_HEIGHT
+        yield from self._guests(one, y)
+
+    def _guests(self, one: NodeBox, y: float) -> Iterator[str]:
+        """List who has memory here and no set; of many the rest is counted."""
+        guests = list(one.node.guests)
+        if (more := len(guests) - MOST_LINES) > 1:
+            guests[MOST_LINES:] = [f"and {words.count(more, 'more rank')}"]
+        for line, said in enumerate(guests):
+            shown = fitting(words.printable(said), one.memory.width)
+            yield text(one.memory.x, y + line * LINE_HEIGHT, shown, "b")
 
     def _label(self, one: CpuSet, width: float) -> str:
         """Name a set and its user; where both do not fit, whoever uses it."""

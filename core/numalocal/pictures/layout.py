@@ -7,7 +7,7 @@ from typing import Final
 from numalocal.machine.model import Machine
 from numalocal.pictures.boxes import Box, NodeBox, Page, SectionBox, Size, even_rows, flow
 from numalocal.pictures.scale import Scale, block, group_box
-from numalocal.pictures.sections import NodeView, Section, sections
+from numalocal.pictures.sections import Guests, NodeView, Section, sections
 from numalocal.sets.partition import Partition
 
 PAGE_WIDTH: Final = 1600
@@ -32,9 +32,11 @@ _GAP: Final = 20
 _ABOVE_SETS: Final = 16
 
 
-def lay_out(machine: Machine, partition: Partition | None, used_by: Mapping[str, str]) -> Page:
+def lay_out(
+    machine: Machine, partition: Partition | None, used_by: Mapping[str, str], guests: Guests
+) -> Page:
     """Place a machine: packages, nodes in them, caches in those, cores in these, in rows."""
-    parts = sections(machine, partition, used_by)
+    parts = sections(machine, partition, used_by, guests)
     placer = min(_placers(parts), key=_Placer.effort)
     return placer.page()
 
@@ -120,7 +122,7 @@ class _Placer:
 
     def _node_height(self, node: NodeView) -> float:
         inner = block(node.groups, self._scale)[1][1]
-        lines = min(len(node.sets), MOST_LINES + 1)
+        lines = sum(min(len(one), MOST_LINES + 1) for one in (node.sets, node.guests))
         below = lines * LINE_HEIGHT + _ABOVE_SETS if lines else 0
         return self._scale.header + (inner + self._scale.pad if node.groups else 0) + below
 

@@ -18,8 +18,9 @@ _MOST_CPUS: Final = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """The widths of what stands in a node's line, and the memory that fills a bar."""
+    """The widths of a line and of what stands in it, and the memory that fills a bar."""
 
+    width: int
     label: int
     blocks: int
     size: int
@@ -48,6 +49,7 @@ def share_out(nodes: Sequence[NodeView], width: int) -> Columns:
     longest = max(map(len, map(_plain, rows)), default=0)
     taken = max(beside, longest)
     return Columns(
+        width=width,
         label=label,
         blocks=taken,
         size=size,
@@ -65,6 +67,10 @@ def node_lines(node: NodeView, columns: Columns, signs: blocks.Signs, ink: Ink) 
         drawn = signs.written(row, ink) + " " * (columns.blocks - len(_plain(row)))
         yield f"  {label:<{columns.label}}  {drawn}  {memory}".rstrip()
         label = memory = ""
+    room = columns.width - (2 + columns.label + 2)
+    for said in node.guests:
+        shown = words.shortened(words.printable(said), room)
+        yield f"  {'':<{columns.label}}  {shown}"
 
 
 def _memory(node: NodeView, columns: Columns) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine, NumaNode
@@ -10,12 +10,16 @@ from numalocal.pictures.cells import CellGroup, Cells
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.partition import Partition
 
+Guests = Mapping[int, Sequence[str]]
+"""By node who has memory on it beside those of its sets, or by a policy; a line each."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
     """What is shown of one node: its cores and sets, and which node is near if it has no CPUs.
 
-    `id` is None for the cores that firmware puts into no node.
+    `id` is None for the cores that firmware puts into no node.  `guests` say who else has memory
+    here, or by a policy, a line each.
     """
 
     id: int | None
@@ -25,6 +29,7 @@ class NodeView:
     near: int | None
     groups: Sequence[CellGroup]
     sets: Sequence[CpuSet]
+    guests: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -41,7 +46,7 @@ class Section:
 
 
 def sections(
-    machine: Machine, partition: Partition | None, used_by: Mapping[str, str]
+    machine: Machine, partition: Partition | None, used_by: Mapping[str, str], guests: Guests
 ) -> tuple[Section, ...]:
     """Group the nodes by package, in the order of the nodes; one without CPUs goes to the nearest.
 
@@ -55,7 +60,8 @@ def sections(
         touched = (index for index, package in enumerate(machine.packages) if package.cpus & cpus)
         sets = [one for one in partition.sets if one.numa_node == node.id] if partition else []
         near = beside.id if beside and beside is not node else None
-        found[tuple(touched)].append(_view(node, near, cells.of_node(node.id), sets))
+        view = _view(node, near, cells.of_node(node.id), sets)
+        found[tuple(touched)].append(replace(view, guests=guests.get(node.id, ())))
     parts = [
         Section(title=_title(machine, indices), nodes=nodes) for indices, nodes in found.items()
     ]

@@ -3,14 +3,16 @@
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 from typing import Final
 
 from numalocal.machine.model import Machine
 from numalocal.pictures import shapes, words
-from numalocal.pictures.boxes import Box, SectionBox
+from numalocal.pictures.boxes import Box, Page, SectionBox
 from numalocal.pictures.cards import Cards
 from numalocal.pictures.foot import foot
 from numalocal.pictures.layout import LINE_HEIGHT, MARGIN, lay_out
+from numalocal.pictures.sections import Guests
 from numalocal.pictures.shapes import fitting, number, rect, text
 from numalocal.sets.partition import Partition
 
@@ -21,13 +23,20 @@ _BELOW: Final = 16
 
 
 def draw(
-    machine: Machine, partition: Partition | None, used_by: Mapping[str, str], *, title: str
+    machine: Machine,
+    partition: Partition | None,
+    used_by: Mapping[str, str],
+    *,
+    guests: Guests = MappingProxyType({}),
+    title: str,
 ) -> str:
     """Draw a machine as a whole SVG document, with a tooltip on every core.
 
-    `used_by` says by a set's id who uses it; without a partition no set is drawn.
+    `used_by` says by a set's id who uses it; without a partition no set is drawn.  `guests` say by
+    node who else has memory there.
     """
-    return "\n".join(_Drawing(machine, partition, used_by, title).lines())
+    cards, page = Cards(machine, partition, used_by), lay_out(machine, partition, used_by, guests)
+    return "\n".join(_Drawing(machine, partition, cards, page, title).lines())
 
 
 class _Drawing:
@@ -37,14 +46,15 @@ class _Drawing:
         self,
         machine: Machine,
         partition: Partition | None,
-        used_by: Mapping[str, str],
+        cards: Cards,
+        page: Page,
         title: str,
     ) -> None:
         self._machine = machine
         self._partition = partition
         self._title = title
-        self._cards = Cards(machine, partition, used_by)
-        self._page = lay_out(machine, partition, used_by)
+        self._cards = cards
+        self._page = page
 
     def lines(self) -> Iterator[str]:
         page = self._page

@@ -2,13 +2,14 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from numalocal.machine.model import Machine
 from numalocal.pictures import blocks, distances, tables, words
 from numalocal.pictures.ink import Ink
 from numalocal.pictures.lines import HUGE, Columns, memory_bar, node_lines, share_out
-from numalocal.pictures.sections import Section, sections
+from numalocal.pictures.sections import Guests, Section, sections
 from numalocal.sets.partition import Partition
 
 _WHOLE: Final = "\N{NO-BREAK SPACE}"
@@ -21,17 +22,18 @@ def draw(
     partition: Partition | None,
     used_by: Mapping[str, str],
     *,
+    guests: Guests = MappingProxyType({}),
     width: int,
     colour: bool,
 ) -> str:
     """Draw a machine, its sets and who uses them, no wider than `width` as far as words allow.
 
-    `used_by` says by a set's id who uses it; without a partition no set is drawn.  Colour adds
-    escapes and changes no character.
+    `used_by` says by a set's id who uses it; without a partition no set is drawn.  `guests` say by
+    node who else has memory there.  Colour adds escapes and changes no character.
     """
     ink = Ink(colour)
     harmless = {one: words.printable(user) for one, user in used_by.items()}
-    shown = sections(machine, partition, harmless)
+    shown = sections(machine, partition, harmless, guests)
     signs = blocks.Signs(partition.sets if partition else (), harmless)
     columns = share_out([node for part in shown for node in part.nodes], width)
     even = distances.even(machine)

@@ -86,7 +86,7 @@ def test_a_tooltip_says_what_a_core_is() -> None:
 
 @pytest.mark.parametrize("name", MACHINES)
 def test_boxes_lie_within_each_other_and_never_overlap(name: str) -> None:
-    page = lay_out(*drawn(name))
+    page = lay_out(*drawn(name), {})
 
     assert page.width <= PAGE_WIDTH
     assert apart([one.box for one in page.sections])
@@ -101,7 +101,7 @@ def test_boxes_lie_within_each_other_and_never_overlap(name: str) -> None:
 
 @pytest.mark.parametrize("name", MACHINES)
 def test_a_drawing_is_no_strip(name: str) -> None:
-    page = lay_out(*drawn(name))
+    page = lay_out(*drawn(name), {})
 
     assert 0.2 < page.height / page.width < 1.5
 
@@ -203,3 +203,19 @@ def test_rows_are_as_even_as_they_can_be() -> None:
     assert even_rows(sizes, 1600, 20) == [4, 4]
     assert flow(sizes, [4, 4], 20)[1] == (1260, 40)
     assert even_rows([(900.0, 10.0), *sizes], 1600, 20) == [2, 4, 3]
+
+
+def test_a_card_says_who_else_has_memory_there_and_counts_the_many() -> None:
+    machine, parts, users = drawn("memory-only")
+    guests = {2: [f"memory of llama-0 rank {rank}: node 2" for rank in range(20)]}
+    page = lay_out(machine, parts, users, guests)
+
+    for section in page.sections:
+        for node in section.nodes:
+            check_card(node)
+            lines = min(len(node.node.guests), 9) + len(node.node.sets)
+            assert node.sets_y + lines * 20 <= node.box.y + node.box.height + MARGIN_OF_ERROR
+    drawing = svg.draw(machine, parts, users, guests=guests, title="a machine")
+    told = texts(ElementTree.fromstring(drawing))
+    assert sum(one.startswith("memory of llama-0") for one in told) == 8
+    assert "and 12 more ranks" in told

@@ -285,3 +285,30 @@ def test_where_nodes_have_no_memory_it_is_said_whose_their_sets_take() -> None:
     sentence = "sets of node 1 take it from node 0, those of node 3 take it from node 2"
     assert f"memory   {sentence}\n" in picture
     assert "cpuset-n1-c5x6   1     24.0 GiB of node 0  free" in picture
+
+
+GUESTS = {
+    0: ["memory of llama-0 rank 0: Interleave over nodes 0,2 (overflow)"],
+    2: [f"memory of llama-0 rank {rank}: nodes 1-2" for rank in range(12)],
+}
+
+
+def test_who_has_memory_on_a_node_is_told_below_it_within_the_width(
+    golden: Callable[[str, str], None],
+) -> None:
+    machine, parts, users = drawn("memory-only")
+
+    for width in (60, 100):
+        told = terminal.draw(machine, parts, users, guests=GUESTS, width=width, colour=False)
+        assert max(map(len, told.splitlines())) <= width
+        assert told.count("memory of llama-0 rank") == 13
+    golden("guests-100.txt", told)
+
+
+def test_a_guests_name_cannot_act_on_the_terminal() -> None:
+    machine, parts, users = drawn("memory-only")
+    told = terminal.draw(
+        machine, parts, users, guests={2: ["memory of \x1b[2J"]}, width=100, colour=False
+    )
+
+    assert "\x1b" not in told
