@@ -132,3 +132,43 @@ def test_groups_that_one_label_tells_apart_are_taken(helm: Helm) -> None:
     )
 
     assert made.returncode == 0, made.stderr
+
+
+def test_a_group_of_nodes_that_the_agents_selector_leaves_out_is_refused(helm: Helm) -> None:
+    made = helm(
+        "template",
+        "numalocal",
+        CHART,
+        "--set=agent.nodeSelector.machine=a",
+        "--set=nodeGroups.one.nodeSelector.machine=b",
+    )
+
+    assert made.returncode != 0
+    assert "nodeGroups.one.nodeSelector: no node has machine=b and, as agent.nodeSelector" in (
+        made.stderr
+    )
+
+
+def test_a_group_that_repeats_the_agents_selector_is_taken(helm: Helm) -> None:
+    made = helm(
+        "template",
+        "numalocal",
+        CHART,
+        "--set=agent.nodeSelector.machine=a",
+        "--set=nodeGroups.one.nodeSelector.machine=a",
+    )
+
+    assert made.returncode == 0, made.stderr
+
+
+def test_two_pools_of_one_name_in_a_group_are_refused(helm: Helm) -> None:
+    made = helm(
+        "template",
+        "numalocal",
+        CHART,
+        "--set=nodeGroups.one.nodeSelector.machine=a",
+        "--set=nodeGroups.one.pools[0].name=x",
+        "--set=nodeGroups.one.pools[1].name=x",
+    )
+
+    assert "nodeGroups.one.pools: pool x is there twice" in made.stderr

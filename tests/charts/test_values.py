@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from numalocal.log import LEVELS
-from numalocal.sets.poolfile import FIELDS
+from numalocal.sets.poolfile import FIELDS, MAX_POOLS
 
 from .conftest import CHART, Helm
 
@@ -68,6 +68,11 @@ def test_an_unknown_value_is_refused_by_its_name(helm: Helm, path: str) -> None:
         ("pools[0].name=Big", "/pools/0/name"),
         ("pools[0].name=" + 41 * "a", "/pools/0/name"),
         ("pools[0].reserve=0", "/pools/0/reserve"),
+        ("pools[0].memory=lots", "/pools/0/memory"),
+        ("pools[0].memory=64GiB", "/pools/0/memory"),
+        ("pools[0].memory=-1", "/pools/0/memory"),
+        ("pools[0].memory=1024", "/pools/0/memory"),
+        ("pools[64].name=a", "/pools"),
         ("pools=null", "pools"),
         ("pools={}", "/pools"),
         ("images.agent.pullPolicy=Sometimes", "/images/agent/pullPolicy"),
@@ -81,8 +86,14 @@ def test_an_unknown_value_is_refused_by_its_name(helm: Helm, path: str) -> None:
         ("images.registry=mirror.example/", "/images/registry"),
         ("imagePullSecrets[0]=mirror", "/imagePullSecrets/0"),
         ("imagePullSecrets[0].secret=mirror", "/imagePullSecrets/0"),
+        ("imagePullSecrets[0].name=My Mirror", "/imagePullSecrets/0/name"),
         ("nameOverride=Big", "/nameOverride"),
         ("fullnameOverride=" + 54 * "a", "/fullnameOverride"),
+        ("fullnameOverride=1numa", "/fullnameOverride"),
+        ("commonLabels.a b=c", "'a b'"),
+        ("commonLabels.team=a b", "/commonLabels/team"),
+        ("agent.nodeSelector.zone=a b", "/agent/nodeSelector/zone"),
+        ("agent.resources.limits.memory=lots", "/agent/resources/limits/memory"),
         ("logLevel=loud", "/logLevel"),
         ("metrics.podMonitor.interval=often", "/metrics/podMonitor/interval"),
         ("networkPolicy.apiServerPorts={}", "/networkPolicy/apiServerPorts"),
@@ -147,6 +158,9 @@ def test_an_impossible_value_is_refused_by_its_place(helm: Helm, value: str, pla
         "coreKind=efficiency",
         "threadsPerCore=2",
         "memory=64Gi",
+        "memory=1.5G",
+        "memory=68719476736",
+        "memory=6e10",
         "placement=Pack",
     ],
 )
@@ -156,6 +170,16 @@ def test_what_the_agent_reads_of_a_pool_is_taken(helm: Helm, value: str) -> None
     )
 
     assert made.returncode == 0, made.stderr
+
+
+def test_two_pools_of_one_name_are_refused(helm: Helm) -> None:
+    twice = "pools: pool a is there twice"
+
+    assert twice in refusal(helm, "pools[0].name=a", "pools[1].name=b", "pools[2].name=a")
+
+
+def test_chart_and_agent_know_the_same_number_of_pools() -> None:
+    assert SCHEMA["definitions"]["pools"]["maxItems"] == MAX_POOLS
 
 
 def test_chart_and_agent_know_the_same_fields_of_a_pool() -> None:

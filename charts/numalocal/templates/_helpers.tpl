@@ -10,7 +10,8 @@ characters, of which 10 are for what is appended.
 */}}
 {{- define "numalocal.fullname" -}}
 {{- $name := include "numalocal.name" . -}}
-{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- $release := regexReplaceAll "^([0-9])" (.Release.Name | replace "." "-") "n${1}" -}}
+{{- $full := contains $name $release | ternary $release (printf "%s-%s" $release $name) -}}
 {{ .Values.fullnameOverride | default $full | trunc 53 | trimSuffix "-" }}
 {{- end }}
 
@@ -34,8 +35,8 @@ app.kubernetes.io/part-of: {{ .Chart.Name }}
 {{- end }}
 
 {{- define "numalocal.selector" -}}
-app.kubernetes.io/name: {{ include "numalocal.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "numalocal.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* An image of .Values.images by its name: a digest is all that counts; an empty tag is the chart's appVersion. */}}
@@ -67,6 +68,26 @@ prometheus.io/path: /metrics
 app.kubernetes.io/component: agent
 {{- if . }}
 numalocal.io/node-group: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* Refuse pools of one name: every agent would. */}}
+{{- define "numalocal.require-distinct" -}}
+{{- $names := list }}
+{{- range .pools }}
+{{- if has .name $names }}
+{{- fail (printf "%s: pool %s is there twice; give every pool a name of its own" $.path .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- end }}
+
+{{/* Refuse a group whose nodes are none of the agent's. */}}
+{{- define "numalocal.require-nodes" -}}
+{{- range $label, $value := .group.nodeSelector }}
+{{- if ne $value (dig $label $value $.agent.nodeSelector) }}
+{{- fail (printf "nodeGroups.%s.nodeSelector: no node has %s=%s and, as agent.nodeSelector says, %s; take the label out of one of them" $.name $label $value (get $.agent.nodeSelector $label)) }}
+{{- end }}
 {{- end }}
 {{- end }}
 
