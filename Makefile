@@ -10,6 +10,7 @@ WIRE := numalocal_deviceplugin/wire
 COMPILE := $(BIN)/python -m compileall -q core
 GRPC_PROTOS := deviceplugin_v1beta1 podresources_v1
 export N MINUTES SEED FAULT
+RECORDING ?= tests/deviceplugin/runtime/containerd-2.4.txt.gz
 EVERYWHERE := not e2e and not engines and not toolchains and not vllm
 
 .DEFAULT_GOAL := help
@@ -63,10 +64,16 @@ nodeless: $(VENV)/.dev native helm ## Run what needs an API server or a machine 
 	@$(BIN)/pytest -v -m "e2e and not node" tests/e2e tests/benchmarks/scale
 
 e2e: $(VENV)/.dev native helm ## Run the real lab: a control plane, a node in QEMU, helm install, workers
-	@$(BIN)/pytest -v -m node tests/e2e
+	@NUMALOCAL_LAB_SUITE=whole $(BIN)/pytest -v -m node tests/e2e
 
 e2e-short: $(VENV)/.dev native helm ## Run the few of these that other versions are tried with (NUMALOCAL_LAB_RUNTIME, _KUBERNETES)
-	@$(BIN)/pytest -v -m "node and short" tests/e2e
+	@NUMALOCAL_LAB_SUITE=short $(BIN)/pytest -v -m "node and short" tests/e2e
+
+runs: $(VENV)/.dev ## Write what was run on the lab into the table of docs/runtimes.md
+	@$(BIN)/python setup/runs.py
+
+recording: $(VENV)/.dev ## Record on the lab what its container runtime says to the agent (RECORDING=file)
+	@PYTHONPATH=tests/e2e:core $(BIN)/python -m recording $(RECORDING)
 
 faults: $(VENV)/.dev ## Do random faults on the lab and judge each by the node's kernel (N=1000, MINUTES=8, SEED, FAULT=kind)
 	@PYTHONPATH=tests/e2e:core $(BIN)/python -m faults
@@ -143,4 +150,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@$(COMPILE)
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bench-scale bare nodeless e2e e2e-short faults lab lab-down check helm build native native-check fmt golden manual metrics chart protos clean
+.PHONY: help run test coverage test-toolchains test-engines test-vllm hostile bench bench-agent bench-scale bare nodeless e2e e2e-short runs recording faults lab lab-down check helm build native native-check fmt golden manual metrics chart protos clean

@@ -8,40 +8,56 @@ from pathlib import Path
 import pytest
 
 import nodeless
+import ran
 from annotated import Annotated
 from installed import install
 from lab.api_server import ApiServer
-from lab.choices import chosen
+from lab.choices import Choices, chosen
 from lab.cluster import Lab, down, running, up
 from lab.commands import LabError
-from lab.shape import SHAPES, TWO_NODES, Shape
+from lab.shape import SHAPES, TWO_NODES
 from workers import Workers
 
+RUN = pytest.StashKey[ran.Run]()
 LOGS = Path(__file__).parents[2] / "build" / "e2e-logs"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what needs the lab, and leave out what needs another machine than the one chosen."""
+    """Mark what needs the lab, and leave out what needs another lab than the one chosen."""
     ours = [one for one in items if Path(__file__).parent in one.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.e2e)
         if "lab" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.node)
-    shape = chosen(os.environ).shape
-    others = {one for one in ours if _is_of_another(one, shape)}
+    choices = chosen(os.environ)
+    others = {one for one in ours if _is_of_another(one, choices)}
     items[:] = [one for one in items if one not in others]
     config.hook.pytest_deselected(items=list(others))
 
 
-def _is_of_another(item: pytest.Item, shape: Shape) -> bool:
+def _is_of_another(item: pytest.Item, choices: Choices) -> bool:
     if item.get_closest_marker("node") is None:
         return False
+    if item.get_closest_marker("validator") and not choices.runtime.validates:
+        return True
     asked = item.get_closest_marker("shape")
-    return (SHAPES[asked.args[0]] if asked else TWO_NODES) != shape
+    return (SHAPES[asked.args[0]] if asked else TWO_NODES) != choices.shape
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[RUN] = ran.begun()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        told = {kind: len(reporter.stats.get(kind, ())) for kind in ("passed", "failed", "error")}
+        failed = told["failed"] + told["error"]
+        session.config.stash[RUN].write(passed=told["passed"], failed=failed)
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Use the lab of `make lab` where one runs, and leave it; else one for these tests alone."""
     found = running()
     made = up()
@@ -51,6 +67,7 @@ def lab() -> Iterator[Lab]:
         except LabError:
             made.collect_logs(LOGS / "install")
             raise
+        request.config.stash[RUN].pair = ran.seen(made)
         yield made
     finally:
         if found is None:

@@ -3,6 +3,8 @@
 import time
 from random import Random
 
+import pytest
+
 from annotated import SETS
 from faults.runtime import agent_away, kill_component
 from faults.workloads import kill_container
@@ -11,6 +13,7 @@ from installed import sets
 from lab.cluster import Lab
 from lab.commands import wait_for
 from node_cpus import of_pod, watching
+from validating import validator_off
 from workers import Workers
 
 SEED = 20
@@ -41,10 +44,14 @@ def test_a_pod_deleted_by_force_holds_its_set_until_its_last_process(
     assert workers.status("stubborn")["placements"][0]["verified"] is True
 
 
+@pytest.mark.short
 def test_an_engine_that_started_anew_while_the_agent_was_away_is_replaced(
     lab: Lab, workers: Workers
 ) -> None:
-    """Its variables are lost for good, so no status may call it verified."""
+    """Its variables are lost for good, so no status may call it verified.
+
+    With a validator it does not start at all: see test_required.py.
+    """
     workers.create("crashed", engine={"name": "openmp"})
     workers.wait_verified("crashed")
     before = workers.pod("crashed")
@@ -62,7 +69,7 @@ def test_an_engine_that_started_anew_while_the_agent_was_away_is_replaced(
         return running[0] if running else ""
 
     first = container()
-    with agent_away(lab):
+    with validator_off(lab), agent_away(lab):
         kill_container(lab, first.removeprefix("containerd://"))
         wait_for("a new engine", lambda: container() not in {"", first}, timeout_s=90)
         wait_for("a status of it", lambda: not told(), timeout_s=60)

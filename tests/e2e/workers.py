@@ -66,6 +66,7 @@ class Workers:
         capabilities: tuple[str, ...] = (),
         security: Mapping[str, Any] | None = None,
         grace_s: int = 1,
+        before: tuple[str, ...] = (),
         **spec: Any,
     ) -> None:
         container: dict[str, Any] = {
@@ -79,6 +80,8 @@ class Workers:
         elif capabilities:
             container["securityContext"] = {"capabilities": {"add": list(capabilities)}}
         pod: dict[str, Any] = {"containers": [container], "terminationGracePeriodSeconds": grace_s}
+        if before:  # an init container, whose end the engine waits for
+            pod["initContainers"] = [{**container, "name": "before", "command": list(before)}]
         if seccomp:
             pod["securityContext"] = {"seccompProfile": {"type": seccomp}}
         worker = {

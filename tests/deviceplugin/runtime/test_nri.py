@@ -13,6 +13,7 @@ from numalocal_deviceplugin.binding import Binding, Idle
 from numalocal_deviceplugin.correcting import Correction, Cpuset
 from numalocal_deviceplugin.errors import CallFailed, ConnectionLost
 from numalocal_deviceplugin.runtime import nri
+from numalocal_deviceplugin.runtime.plugin import DevicesWithin
 from numalocal_deviceplugin.snapshot import Settings
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
@@ -53,10 +54,16 @@ EXCLUSIVE = Settings(idle=Idle.EXCLUSIVE, grace_s=10 * PATIENCE_S)
 class Agent:
     """The NRI half of an agent, running."""
 
-    def __init__(self, path: Path, state: State, timing: nri.Timing = QUICK) -> None:
+    def __init__(
+        self,
+        path: Path,
+        state: State,
+        timing: nri.Timing = QUICK,
+        devices_within: DevicesWithin = no_devices,
+    ) -> None:
         self.state = state
         self.stop = threading.Event()
-        self.link = nri.Link(path, state, no_devices, timing, "10")
+        self.link = nri.Link(path, state, devices_within, timing, "10")
         self.thread = threading.Thread(target=self.link.run, args=(self.stop,), daemon=True)
         self.thread.start()
 
