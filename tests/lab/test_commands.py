@@ -58,11 +58,11 @@ def test_a_step_says_what_and_how_long(capsys: pytest.CaptureFixture[str]) -> No
     with step("building it"):
         pass
 
-    assert capsys.readouterr().err == "lab: building it ... 0.0 s\n"
+    assert capsys.readouterr().err == "lab: building it ...\nlab: building it: 0.0 s\n"
 
 
 def test_a_step_says_that_it_failed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(LabError), step("building it"):
         raise LabError("no")
 
-    assert capsys.readouterr().err == "lab: building it ... failed\n"
+    assert capsys.readouterr().err == "lab: building it ...\nlab: building it: failed\n"

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,14 +47,17 @@ def build(choices: Choices | None = None) -> Built:
     """
     choices = choices or chosen(os.environ)
     packages.require()
-    programs = binaries.kubernetes(choices.kubernetes)
-    node = node_image(programs, choices.runtime)
-    archives = [images.pause_image(), *images.project_images()]
+    # Compilers want the processor, images wait for packages.
+    with ThreadPoolExecutor(1) as beside:
+        archives = beside.submit(lambda: [images.pause_image(), *images.project_images()])
+        programs = binaries.kubernetes(choices.kubernetes)
+        node = node_image(programs, choices.runtime)
+        helm = binaries.helm()
     return Built(
         kubernetes=programs,
-        helm=binaries.helm(),
+        helm=helm,
         node=node,
-        images=image_store(node / "root.tar", archives),
+        images=image_store(node / "root.tar", archives.result()),
     )
 
 

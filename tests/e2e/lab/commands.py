@@ -14,15 +14,15 @@ class LabError(Exception):
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Say what is being done and, at its end, how long it took."""
-    print(f"lab: {title} ...", end="", flush=True, file=sys.stderr)
+    """Say what is being done and, at its end, how long it took, as lines: steps may overlap."""
+    print(f"lab: {title} ...", flush=True, file=sys.stderr)
     start = time.monotonic()
     try:
         yield
     except BaseException:
-        print(" failed", file=sys.stderr, flush=True)
+        print(f"lab: {title}: failed", file=sys.stderr, flush=True)
         raise
-    print(f" {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)
+    print(f"lab: {title}: {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)
 
 
 def run(
