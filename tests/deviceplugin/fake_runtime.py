@@ -84,15 +84,59 @@ def text(value: bytes | int) -> str:
     return value.decode()
 
 
+@dataclass(frozen=True)
+class Frame:
+    """One message of ttrpc."""
+
+    connection: int
+    stream: int
+    kind: int
+    body: bytes
+
+
+class Decoder:
+    """Read the messages of one side out of what it writes."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._streams = {PLUGIN: bytearray(), RUNTIME: bytearray()}
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Give the messages that are whole by now, in order."""
+        self._data += data
+        found: list[Frame] = []
+        while len(self._data) >= 8:
+            connection, length = struct.unpack(">II", self._data[:8])
+            if len(self._data) < 8 + length:
+                break
+            self._streams[connection] += self._data[8 : 8 + length]
+            del self._data[: 8 + length]
+            found += self._messages(connection)
+        return found
+
+    def _messages(self, connection: int) -> list[Frame]:
+        found: list[Frame] = []
+        stream = self._streams[connection]
+        while len(stream) >= 10:
+            size, stream_id, kind, flags = struct.unpack(">IIBB", stream[:10])
+            if len(stream) < 10 + size:
+                break
+            assert flags == 0
+            found.append(Frame(connection, stream_id, kind, bytes(stream[10 : 10 + size])))
+            del stream[: 10 + size]
+        return found
+
+
 class Session:
-    """One accepted plugin."""
+    """One accepted plugin; `heard` is all that it said, and `pieces` the sizes of its pieces."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.sock.settimeout(PATIENCE_S)
         self.pieces: list[int] = []
-        self._streams = {PLUGIN: bytearray(), RUNTIME: bytearray()}
-        self._frames: deque[tuple[int, int, int, bytes]] = deque()
+        self.heard: list[Frame] = []
+        self._decoder = Decoder()
+        self._frames: deque[Frame] = deque()
         self._next_stream = 1
 
     def close(self) -> None:
@@ -169,27 +213,27 @@ class Session:
         assert answer.code == 0, answer.message
         return nri.SynchronizeResponse.FromString(answer.payload)
 
+    def hear(self, count: int) -> None:
+        """Wait until the plugin has said so many messages."""
+        while len(self.heard) < count:
+            self._receive()
+
     def _next(self, connection: int) -> tuple[int, int, bytes]:
         while True:
             for frame in self._frames:
-                if frame[0] == connection:
+                if frame.connection == connection:
                     self._frames.remove(frame)
-                    return frame[1:]
+                    return frame.stream, frame.kind, frame.body
             self._receive()
 
     def _receive(self) -> None:
-        connection, length = struct.unpack(">II", self._read(8))
+        header = self._read(8)
+        (length,) = struct.unpack(">I", header[4:])
         assert length <= 4096, "the runtime would drop the connection"
         self.pieces.append(length)
-        stream = self._streams[connection]
-        stream += self._read(length)
-        while len(stream) >= 10:
-            size, stream_id, kind, flags = struct.unpack(">IIBB", stream[:10])
-            if len(stream) < 10 + size:
-                return
-            assert flags == 0
-            self._frames.append((connection, stream_id, kind, bytes(stream[10 : 10 + size])))
-            del stream[: 10 + size]
+        frames = self._decoder.feed(header + self._read(length))
+        self._frames += frames
+        self.heard += frames
 
     def _read(self, size: int) -> bytes:
         data = b""
