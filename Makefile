@@ -22,12 +22,13 @@ help: ## Show this list
 run: build ## Place, bind and verify the example worker on this machine
 	@$(BIN)/numalocal run -f examples/local.yaml
 
-test: build/.packages-test check native-check helm ## Set up, check and pass all tests that need no cluster
-	@$(BIN)/pytest -q -rs -m "$(EVERYWHERE)"
+test: build/.packages-test check native native-check helm ## Set up, check and pass all tests that need no cluster
+	@setup/suites.sh -q -rs -m "$(EVERYWHERE)"
 
-coverage: build/.packages-test check native-check helm ## What `make test` does, and what of the code it reaches
-	@mkdir -p build/coverage
-	@$(BIN)/pytest -q -rs -m "$(EVERYWHERE)" --cov --cov-report=term
+coverage: build/.packages-test check native native-check helm ## What `make test` does, and what of the code it reaches
+	@setup/suites.sh -q -rs -m "$(EVERYWHERE)" --cov --cov-report= --cov-fail-under=0
+	@$(BIN)/coverage combine -q build/coverage/apart build/coverage/rest
+	@$(BIN)/coverage report
 
 test-toolchains: build/.packages-toolchains $(VENV)/.dev native ## Build for other architectures, run that in emulation, and fuzz
 	@$(BIN)/pytest -v -m toolchains tests/native

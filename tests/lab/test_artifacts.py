@@ -7,6 +7,9 @@ import pytest
 
 from lab.artifacts import artifact, exclusive, key
 from lab.artifacts import cache as cache_folder
+from lab.commands import wait_for
+
+WAITS = "another process works on thing"
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -124,12 +127,11 @@ def test_builds_of_one_artifact_wait_for_each_other(
     with exclusive("thing"):
         waiting = threading.Thread(target=artifact, args=("thing", key("1"), builder))
         waiting.start()
-        waiting.join(0.1)
+        wait_for("it to wait", lambda: WAITS in capsys.readouterr().err, timeout_s=60)
         calls_while_held = builder.calls
-    waiting.join(5)
+    waiting.join(60)
 
     assert (calls_while_held, builder.calls) == (0, 1)
-    assert "another process works on thing" in capsys.readouterr().err
 
 
 def test_the_cache_is_where_the_environment_says(

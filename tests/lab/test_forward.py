@@ -49,7 +49,7 @@ def test_bytes_go_both_ways(server: socket.socket) -> None:
 
     with (
         forwarded(server.getsockname()) as address,
-        socket.create_connection(address, timeout=10) as client,
+        socket.create_connection(address, timeout=60) as client,
     ):
         threading.Thread(target=client.sendall, args=(sent,), daemon=True).start()
         received = b""
@@ -65,5 +65,5 @@ def test_a_server_that_is_away_ends_the_connection_and_not_the_forwarder() -> No
 
     with forwarded(nobody) as address:
         for _ in range(2):
-            with socket.create_connection(address, timeout=10) as client:
+            with socket.create_connection(address, timeout=60) as client:
                 assert client.recv(1) == b""

@@ -59,7 +59,7 @@ def test_a_process_has_a_session_of_its_own_and_a_log(processes: Processes) -> N
     processes.start("speaker", ["sh", "-c", "echo out; echo err >&2; exec sleep 60"])
     log = processes.directory / "speaker.log"
 
-    wait_for("the log", lambda: log.read_text() == "out\nerr\n", timeout_s=5, interval_s=0.01)
+    wait_for("the log", lambda: log.read_text() == "out\nerr\n", timeout_s=60, interval_s=0.01)
 
     assert os.getsid(pid(processes, "speaker")) == pid(processes, "speaker") != os.getsid(0)
 
@@ -67,13 +67,13 @@ def test_a_process_has_a_session_of_its_own_and_a_log(processes: Processes) -> N
 def test_a_process_is_started_again_as_it_was(processes: Processes) -> None:
     processes.start("speaker", ["sh", "-c", "echo out; exec sleep 60"])
     log = processes.directory / "speaker.log"
-    wait_for("the log", lambda: log.read_text() == "out\n", timeout_s=5, interval_s=0.01)
+    wait_for("the log", lambda: log.read_text() == "out\n", timeout_s=60, interval_s=0.01)
 
     processes.send("speaker", signal.SIGKILL)
-    wait_for("its end", lambda: not processes.alive("speaker"), timeout_s=5, interval_s=0.01)
+    wait_for("its end", lambda: not processes.alive("speaker"), timeout_s=60, interval_s=0.01)
     processes.start_again("speaker")
 
-    wait_for("the log", lambda: log.read_text() == "out\nout\n", timeout_s=5, interval_s=0.01)
+    wait_for("the log", lambda: log.read_text() == "out\nout\n", timeout_s=60, interval_s=0.01)
     assert processes.alive("speaker")
 
 
@@ -93,7 +93,7 @@ def test_no_signal_is_sent_to_a_process_of_somebody_else(
 def test_a_process_that_ended_by_itself_is_not_alive(processes: Processes) -> None:
     processes.start("short", ["true"])
 
-    wait_for("its end", lambda: not processes.alive("short"), timeout_s=5, interval_s=0.01)
+    wait_for("its end", lambda: not processes.alive("short"), timeout_s=60, interval_s=0.01)
     processes.stop_all()
 
     assert list(processes.directory.glob("*.pid")) == []
@@ -132,16 +132,16 @@ def test_a_process_that_died_before_its_record_was_whole_matches_nothing(
 
 
 def test_a_process_that_ignores_sigterm_is_killed(processes: Processes) -> None:
-    processes.start("deaf", [sys.executable, "-S", "-c", DEAF + "time.sleep(60)"])
+    processes.start("deaf", [sys.executable, "-S", "-c", DEAF + "time.sleep(600)"])
     log = processes.directory / "deaf.log"
-    wait_for("it to be deaf", log.read_text, timeout_s=5, interval_s=0.01)
+    wait_for("it to be deaf", log.read_text, timeout_s=60, interval_s=0.01)
     number = pid(processes, "deaf")
 
     begin = time.monotonic()
     processes.stop_all(timeout_s=0.1)
 
     assert start_time(number) is None
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 60
 
 
 def test_another_process_can_stop_what_this_one_started(processes: Processes) -> None:
@@ -157,7 +157,7 @@ def test_another_process_can_stop_what_this_one_started(processes: Processes) ->
         [sys.executable, "-c", code, processes.directory],
         env={**os.environ, "PYTHONPATH": str(root)},
         check=True,
-        timeout=20,
+        timeout=60,
     )
 
     assert os.waitpid(number, 0)[1] == signal.SIGTERM

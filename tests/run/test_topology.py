@@ -38,9 +38,10 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture
-def epyc(tmp_path: Path) -> Path:
-    root = tmp_path / "epyc"
+@pytest.fixture(scope="module")
+def epyc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lay out a machine that is read alone."""
+    root = tmp_path_factory.mktemp("machine") / "epyc"
     simulated.write(root, simulated.MACHINES["epyc-nps4"])
     return root
 

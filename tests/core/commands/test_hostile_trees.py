@@ -26,7 +26,7 @@ from scratch import scratch
 
 TREES = int(os.environ.get("NUMALOCAL_HOSTILE_TREES", "150"))
 FIRST = int(os.environ.get("NUMALOCAL_HOSTILE_FIRST", "0"))
-MOST_SECONDS = 20
+MOST_SECONDS = 60
 FORMS = ("json", "text", "svg")
 
 LAID_OUT = {

@@ -103,8 +103,8 @@ except RuntimeError as error:
 
 def test_an_orphan_that_hides_whose_it_is_counts_for_all_that_run(tmp_path: Path) -> None:
     code = """
-daemon = "env -i /bin/sleep 60 & echo ready; sleep 0.5"
-replicas = launch.start([lambda: replica("sh", "-c", f"({daemon} &) ; sleep 1")])
+daemon = "env -i /bin/sleep 60 & echo ready; sleep 1.5"
+replicas = launch.start([lambda: replica("sh", "-c", f"({daemon} &) ; sleep 2.5")])
 launch.watch(replicas, lambda: 0, print)
 look = replicas[0].evidence
 print(look.looks > 0, look.fullest.threads, processes.children(os.getpid()))

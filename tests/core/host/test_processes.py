@@ -16,7 +16,7 @@ def in_python(code: str) -> str:
         env={**os.environ, "PYTHONPATH": str(CORE)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -33,16 +33,16 @@ if first == 0:
         os.setsid()
         if os.fork() == 0:
             os.write(done, b".")
-            time.sleep(60)
+            time.sleep(600)
         os._exit(0)
-    time.sleep(60)
+    time.sleep(600)
 os.read(ready, 1)
 """
 
 
 def test_a_daemon_does_not_leave_the_tree() -> None:
     code = """
-deadline = time.monotonic() + 20
+deadline = time.monotonic() + 60
 while len(found := processes.orphans({first})) < 1 and time.monotonic() < deadline:
     time.sleep(0.01)
 members = [*processes.tree([first]), *found]
@@ -56,7 +56,7 @@ print(len(found), len(members), processes.children(os.getpid()))
 
 
 def test_a_kernel_without_lists_of_children_is_asked_another_way() -> None:
-    with subprocess.Popen(["/bin/sleep", "60"]) as child:
+    with subprocess.Popen(["/bin/sleep", "600"]) as child:
         assert child.pid in processes.children(os.getpid())
         assert child.pid in processes.children(os.getpid(), from_kernel=False)
         child.kill()
@@ -70,9 +70,9 @@ def test_a_tree_that_bites_its_tail_ends() -> None:
 
 def test_a_process_says_for_which_cpus_it_was_started() -> None:
     environment = {"NUMALOCAL_RANK_CPUS": "900100|900104"}
-    with subprocess.Popen(["/bin/sleep", "60"], env=environment) as child:
+    with subprocess.Popen(["/bin/sleep", "600"], env=environment) as child:
         assert processes.rank_cpus(child.pid) == "900100|900104"
-        assert processes.command(child.pid) == ("/bin/sleep", "60")
+        assert processes.command(child.pid) == ("/bin/sleep", "600")
         child.kill()
         child.wait()
     assert processes.rank_cpus(child.pid) is None
@@ -80,7 +80,7 @@ def test_a_process_says_for_which_cpus_it_was_started() -> None:
 
 
 def test_one_that_is_stopped_can_be_asked_to_end() -> None:
-    with subprocess.Popen(["/bin/sh", "-c", "kill -STOP $$; sleep 60"]) as child:
+    with subprocess.Popen(["/bin/sh", "-c", "kill -STOP $$; sleep 600"]) as child:
         os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
         processes.terminate([child.pid, 1 << 22])
-        assert child.wait(10) == -15
+        assert child.wait(60) == -15

@@ -110,10 +110,10 @@ def theirs(table: Any) -> dict[str, Any]:
 
 def check(pod: Any) -> None:
     before = text(pod)
-    started = time.monotonic()
+    started_s = time.process_time()
     made, sentences, warnings = outcome(pod)
 
-    assert time.monotonic() - started < MOST_SECONDS
+    assert time.process_time() - started_s < MOST_SECONDS
     assert text(pod) == before
     assert bool(made) != bool(sentences)
     assert len(sentences) <= MAX_PROBLEMS

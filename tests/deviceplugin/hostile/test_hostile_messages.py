@@ -32,7 +32,7 @@ from ..nodes import N0, make_state
 from . import seeds, spoiling
 
 MESSAGES, FRAMES, KEPT = 300, 400, 80
-MOST_SECONDS = 0.5
+MOST_SECONDS = 2.0
 MOST_BYTES = 64 << 20
 """What all inputs together may have added to the process: the largest are four megabytes."""
 MOST_KEPT_BYTES = 256 << 10

@@ -194,5 +194,5 @@ def test_thousands_of_workers_on_thousands_of_nodes_are_not_each_compared_with_e
         assert of.pools(one)["cpuset"].cpus_per_set == 16
 
     # 25 million comparisons would take half a minute.
-    assert time.process_time() - began < 3.0
+    assert time.process_time() - began < 10
     assert [one.name for one in of.candidates(pinned[7]) if can_land(pinned[7], one)] == ["n7"]
