@@ -59,7 +59,7 @@ def installed(folder: Path, flags: Sequence[str] = ()) -> Iterator[ApiServer]:
         wait_for(
             "the policy works",
             lambda: someone.create(topology("none"), query="?dryRun=All")[0] == INVALID,
-            timeout_s=60,
+            timeout_s=120,
         )
         yield api
 
@@ -69,7 +69,7 @@ def rendered() -> list[dict[str, Any]]:
     helm = binaries.found_helm(os.environ) or binaries.helm() / "helm"
     about = [f"--namespace={NAMESPACE}", f"--kube-version={chosen(os.environ).release}"]
     command = [str(helm), "template", "numalocal", str(CHART), *about]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     return [one for one in yaml.safe_load_all(done.stdout) if one]
 
 
@@ -91,7 +91,7 @@ class Caller:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind}
         context = ssl.create_default_context(cafile=str(self.api.folder / "ca.crt"))
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        connection = HTTPSConnection("127.0.0.1", self.api.port, timeout=20, context=context)
+        connection = HTTPSConnection("127.0.0.1", self.api.port, timeout=60, context=context)
         try:
             connection.request(method, path, json.dumps(body), headers)
             response = connection.getresponse()

@@ -56,7 +56,7 @@ class Replica:
         self.send(signal.SIGTERM)
         if self.process is not None:
             try:
-                self.process.wait(30)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -65,7 +65,7 @@ class Replica:
     def standing(self) -> str:
         """Ask whether it leads; empty where it does not answer."""
         url = f"http://127.0.0.1:{self.environ['NUMALOCAL_LISTEN_HEALTH']}/healthz"
-        with suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+        with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
             return str(answer.read().decode())
         return ""
 
@@ -82,7 +82,7 @@ class Replica:
         body = json.dumps({"request": {"uid": "u", "object": pod}})
         context = ssl._create_unverified_context()
         port = int(self.environ["NUMALOCAL_LISTEN_WEBHOOK"])
-        connection = HTTPSConnection("127.0.0.1", port, timeout=5, context=context)
+        connection = HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
         try:
             connection.request("POST", "/mutate", body)
             answer = json.loads(connection.getresponse().read())["response"]

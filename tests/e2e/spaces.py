@@ -93,4 +93,4 @@ class Space:
 
 
 def soon(what: str, holds: Any) -> None:
-    wait_for(what, holds, timeout_s=30, interval_s=0.2)
+    wait_for(what, holds, timeout_s=120, interval_s=0.2)

@@ -129,7 +129,11 @@ group = Cgroup("moved", IdSet.of([0]), IdSet.of([0]))
 
 def narrow(pid):
     (group.path / "cpuset.mems").write_text("1")
-    time.sleep(2)
+    deadline = time.monotonic() + 60
+    while (found := pages(pid)).get(1, 0) < 0.99 * sum(found.values()):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
 
 command = group.command(["numalocal-decode", "--weights", "256Mi", "--seconds", "0"])
 print(json.dumps(touched(command, after=narrow)))

@@ -171,7 +171,7 @@ def test_scaling_and_waiting_by_kubectl_and_what_it_shows(api: ApiServer) -> Non
 
         here.kubectl("scale", "ciw/llama", "--replicas=1")
 
-        here.kubectl("wait", "--for=condition=Ready", "ciw/llama", "--timeout=30s")
+        here.kubectl("wait", "--for=condition=Ready", "ciw/llama", "--timeout=120s")
         here.wait_pods("llama-1")
         assert columns(here)[1:4] == ["1/1", "0/1", "ReplicasReady"]
         until_seen(watched, CURRENT)

@@ -236,7 +236,7 @@ def test_an_operator_of_one_namespace_serves_that_one_with_its_rights_there(
     with operating(server, tmp_path, NUMALOCAL_NAMESPACE="serving"):
         for name in ("other", "serving"):
             server.apply({**WORKER, **named("llama", namespace=name)})
-        wait_for("the pod", lambda: pods(server, "serving") == ["llama-0"], timeout_s=60)
+        wait_for("the pod", lambda: pods(server, "serving") == ["llama-0"], timeout_s=120)
 
     assert pods(server, "other") == []
     assert "Forbidden" not in (tmp_path / "log").read_text()

@@ -119,7 +119,7 @@ def compact(api: ApiServer) -> None:
 
     def call(path: str, body: dict[str, Any]) -> Any:
         request = urllib.request.Request(f"{api.etcd}{path}", json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
 
     revision = call("/v3/kv/range", {"key": "AA=="})["header"]["revision"]
@@ -131,7 +131,7 @@ def uids(api: ApiServer) -> dict[str, str]:
     return {one["metadata"]["name"]: one["metadata"]["uid"] for one in found}
 
 
-def soon(what: str, holds: Callable[[], object], timeout_s: float = 60) -> None:
+def soon(what: str, holds: Callable[[], object], timeout_s: float = 120) -> None:
     wait_for(what, holds, timeout_s=timeout_s, interval_s=0.2)
 
 

@@ -139,7 +139,7 @@ def reasons(api: ApiServer, name: str) -> list[str]:
 
 
 def soon(what: str, holds: Callable[[], object]) -> None:
-    wait_for(what, holds, timeout_s=30, interval_s=0.2)
+    wait_for(what, holds, timeout_s=120, interval_s=0.2)
 
 
 def test_a_worker_is_verified_by_its_node_at_every_start_and_replaced_where_it_was_unbound(

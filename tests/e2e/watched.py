@@ -85,6 +85,6 @@ def watching(kubectl: Path, kubeconfig: Path, name: str, namespace: str) -> Iter
             process.wait(20)
 
 
-def until_seen(watched: Watched, told: str, *, timeout_s: float = 60) -> None:
+def until_seen(watched: Watched, told: str, *, timeout_s: float = 120) -> None:
     """Wait until the watch has come to what kstatus says last."""
     wait_for(f"kstatus: {told}", lambda: watched.told[-1:] == [told], timeout_s=timeout_s)
