@@ -10,6 +10,9 @@ mkdir -p build/coverage
 COVERAGE_FILE="$PWD/build/coverage/apart" .venv/bin/pytest "$@" $apart >build/apart.log 2>&1 &
 other=$!
 trap 'kill "$other" 2>/dev/null || true' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 status=0
 export COVERAGE_FILE="$PWD/build/coverage/rest"
