@@ -134,7 +134,7 @@ class _Run:
             launch.check(self.binder_path, placement, allowed_mems, group)
             for placement, group in zip(placements, groups, strict=True)
         ]
-        if not all(report.verified for report in reports) or self._asked():
+        if not all(report.verified or report.unbound for report in reports) or self._asked():
             outcomes = [Outcome(report=report) for report in reports]
         else:
             outcomes = [

@@ -16,7 +16,7 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
 from numalocal.sets.pools import Pool
 from numalocal.sets.preference import prefer
-from numalocal.sets.reach import Reach, reach
+from numalocal.sets.reach import Enforcement, Reach, reach
 from numalocal.worker import jobs
 from numalocal.worker.ask import memory_notes
 from numalocal.worker.spec import Worker
@@ -106,6 +106,8 @@ def _placement(worker: Worker, machine: Machine, pool: Pool, seat: _Seat) -> Pla
     }
     if worker.memory_per_rank_bytes is not None:
         first[names.ENV_MEMORY_PER_RANK_BYTES] = str(worker.memory_per_rank_bytes)
+    if worker.enforcement is Enforcement.BEST_EFFORT:
+        first[names.ENV_ENFORCEMENT] = str(worker.enforcement)
     theirs = expansion.environment(worker.template.engine.env)
     ours = engines.variables(
         seen,
@@ -180,11 +182,9 @@ def guests(worker: Worker, placements: Sequence[Placement]) -> Mapping[int, list
     found: dict[int, list[str]] = {}
     everybody = users(worker, placements)
     for placed in placements:
-        for rank, (one, mems) in enumerate(
-            zip(placed.assignment.sets, placed.reach.rank_mems, strict=True)
-        ):
+        for one, mems in zip(placed.assignment.sets, placed.reach.rank_mems, strict=True):
             if placed.reach.policy_nodes or mems != one.memory_nodes:
-                said = f"memory of {everybody[one.id]}: {words.bound_rank(placed.reach, rank)}"
+                said = f"memory of {everybody[one.id]}{words.bound_here(placed.reach)}"
                 for node in mems:
                     found.setdefault(node, []).append(said)
     return found

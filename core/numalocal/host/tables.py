@@ -9,6 +9,7 @@ from numalocal.host.verdict import Outcome, local_share, problems
 from numalocal.pictures import words
 from numalocal.pictures.columns import columns
 from numalocal.quantity import format_bytes
+from numalocal.report import OverflowCost
 from numalocal.sets.reach import BOUND_LOCALLY
 from numalocal.worker.spec import Worker
 
@@ -37,6 +38,8 @@ def replica_table(worker: Worker, placement: Placement, outcome: Outcome, *, wid
     rows.append(("", "", str(assignment.cpus), seen_cpus))
     rows.append(("memory", _nodes_asked(worker), words.bound(placement.reach), seen_nodes))
     rows.append(("", _memory_asked(worker), _available(outcome), seen_memory))
+    if (cost := outcome.report.overflow) is not None:
+        rows.append(("overflow", "", "", _overflow(cost)))
     if outcome.rate:
         rows.append(("rate", "", "", outcome.rate))
     return f"replica {placement.replica}\n{columns(rows, width, indent='  ')}"
@@ -84,6 +87,14 @@ def _live_row(placement: Placement, look: Look) -> Row:
     share = local_share(seen.bytes_on_node, mems)
     memory = f"{_on_nodes(seen.bytes_on_node)}, {share:.1%} local"
     return str(placement.replica), cpus, str(seen.threads), memory
+
+
+def _overflow(cost: OverflowCost) -> str:
+    """Say what memory on farther nodes costs, as the check measured it just now."""
+    far, near = cost.interleaved_bytes_per_s, cost.near_bytes_per_s
+    if not far or not near:
+        return "cost not measured"
+    return f"{far / 1e9:.1f} GB/s, {far / near:.0%} of the {near / 1e9:.1f} GB/s of near memory"
 
 
 def _nodes_asked(worker: Worker) -> str:

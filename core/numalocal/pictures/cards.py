@@ -122,8 +122,8 @@ class Cards:
         if (more := len(guests) - MOST_LINES) > 1:
             guests[MOST_LINES:] = [f"and {words.count(more, 'more rank')}"]
         for line, said in enumerate(guests):
-            shown = fitting(words.printable(said), one.memory.width)
-            yield text(one.memory.x, y + line * LINE_HEIGHT, shown, "b")
+            shown = fitting(words.printable(said), one.memory.width, 12)
+            yield text(one.memory.x, y + line * LINE_HEIGHT, shown, "t")
 
     def _label(self, one: CpuSet, width: float) -> str:
         """Name a set and its user; where both do not fit, whoever uses it."""

@@ -86,6 +86,13 @@ def bound_rank(reach: Reach, rank: int) -> str:
     return _nodes(reach.rank_mems[rank]) if reach.policy is MemoryPolicy.BIND else bound(reach)
 
 
+def bound_here(reach: Reach) -> str:
+    """Say how memory is taken from one of the nodes, behind whose it is."""
+    if reach.policy is MemoryPolicy.BIND:
+        return ""
+    return f", {reach.policy}{' (overflow)' if reach.overflowed else ''}"
+
+
 def count(number: int, noun: str) -> str:
     """Write a number of things: `1 core`, `2 cores`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from numalocal.errors import SetsUnavailable, SpecInvalid
 from numalocal.host import plan
-from numalocal.host.placement import Placement, place, require_command, users
+from numalocal.host.placement import Placement, guests, place, require_command, users
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import CpuQuota, Limits, Machine
 from numalocal.sets.near import MemoryNodes
@@ -548,3 +548,24 @@ def test_without_an_amount_a_rank_is_told_the_memory_of_its_set() -> None:
 def test_what_is_in_use_now_is_no_rank_s() -> None:
     assert fraction(with_memory(64), {0: 32 * GIB}) == 0.1093  # 7 of 64 GiB
     assert fraction(with_memory(64), {0: 640 * GIB}) == 0.2343
+
+
+def test_who_has_memory_on_a_node_is_told_where_it_is_not_just_the_sets() -> None:
+    plain = worker(ranks=2)
+    near = worker(ranks=2, memory={"nodes": "Near"})
+    spread = worker(memory={"perRank": "9Gi", "onOverflow": "Interleave"})
+
+    assert guests(plain, place(plain, TIERED, TIERED_CUT)) == {}
+    assert guests(near, place(near, TIERED, TIERED_CUT)) == {
+        0: ["memory of llama-0 rank 0"],
+        2: ["memory of llama-0 rank 0"],
+    }
+    said = ["memory of llama-0 rank 0, Interleave (overflow)"]
+    assert guests(spread, place(spread, TIERED, TIERED_CUT)) == {0: said, 2: said}
+
+
+def test_the_check_is_told_that_an_effort_is_enough() -> None:
+    (one,) = placed(enforcement="BestEffort")
+
+    assert one.environment["NUMALOCAL_ENFORCEMENT"] == "BestEffort"
+    assert "NUMALOCAL_ENFORCEMENT" not in placed()[0].environment

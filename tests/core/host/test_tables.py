@@ -1,34 +1,36 @@
 """What `numalocal run` shows, to the letter."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from numalocal.host import tables
 from numalocal.host.observation import Observation
 from numalocal.host.placement import place
 from numalocal.host.verdict import Evidence, Outcome
 from numalocal.idset import IdSet
-from numalocal.report import CheckReport, RankReport
+from numalocal.report import CheckReport, OverflowCost, RankReport
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
-from numalocal.worker.spec import parse_worker
+from numalocal.worker.spec import Worker, parse_worker
 
 from ..conftest import GIB, make_machine
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "core"
 MACHINE = make_machine(nodes=2, cores=6)
 CUT = partition(MACHINE, [Pool(name="cpuset", size=2)])
-WORKER = parse_worker(
-    {
-        "metadata": {"name": "llama"},
-        "spec": {
-            "ranks": 2,
-            "engine": {"name": "vllm"},
-            "memory": {"perRank": "2Gi"},
-            "template": {"spec": {"containers": [{"name": "engine", "command": ["serve"]}]}},
-        },
-    }
-)
+
+
+def worker(**spec: Any) -> Worker:
+    containers = [{"name": "engine", "command": ["serve"]}]
+    template = {"spec": {"containers": containers}}
+    return parse_worker({"metadata": {"name": "llama"}, "spec": {"template": template, **spec}})
+
+
+WORKER = worker(ranks=2, engine={"name": "vllm"}, memory={"perRank": "2Gi"})
 PLACEMENTS = place(WORKER, MACHINE, CUT)
 REPORT = CheckReport(
     verified=True,
@@ -97,3 +99,31 @@ def test_a_refused_run_says_what_was_not_verified() -> None:
             ]
         ),
     )
+
+
+def cost(interleaved: int | None, near: int | None) -> OverflowCost:
+    return OverflowCost(interleaved_bytes_per_s=interleaved, near_bytes_per_s=near)
+
+
+@pytest.mark.parametrize(
+    ("overflow", "told"),
+    [
+        (cost(15_000_000_000, 20_000_000_000), "15.0 GB/s, 75% of the 20.0 GB/s of near"),
+        (cost(None, None), "cost not measured"),
+        (cost(0, 0), "cost not measured"),
+    ],
+    ids=str,
+)
+def test_a_run_tells_where_memory_overflows_and_what_that_costs(
+    overflow: OverflowCost, told: str
+) -> None:
+    made = worker(memory={"perRank": "9Gi", "onOverflow": "Interleave"})
+    (placement,) = place(made, MACHINE, CUT)
+    outcome = replace(GOOD, report=replace(REPORT, overflow=overflow))
+
+    shown = tables.replica_table(made, placement, outcome, width=140)
+
+    assert "Interleave over nodes 0-1 (overflow)" in shown
+    assert "Bind, nodes Local" in shown
+    assert told in shown
+    assert tables.closing_line([(placement, outcome)]).endswith("that were asked for")
