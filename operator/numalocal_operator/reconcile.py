@@ -25,7 +25,7 @@ from numalocal_operator.planning.plan import Creation, Plan, plan
 from numalocal_operator.planning.pod import Mould, manifest, mould, owner
 from numalocal_operator.planning.target import Target, target, unread
 from numalocal_operator.remembering import keep, recall, told
-from numalocal_operator.sizing import Sizing
+from numalocal_operator.sizing import Sized, Sizing
 from numalocal_operator.telling import Voice
 from numalocal_operator.worklist import Key
 
@@ -87,23 +87,23 @@ class _Round:
         """Return after how many seconds to look again, and what was told and is to be raised."""
         store = self.rounds.store
         try:
-            worker = self._parsed()
+            worker, sized = self._parsed()
         except SpecInvalid as error:
             known = self._last_good()
             if known is None:
                 wanted, kept = unread(self.raw, error), told(self.raw)
                 return self.voice.say(wanted, self._pods(), Plan(), None, kept), None
             # A typing error must not stop what serves: pods go on as they were asked last.
-            worker = replace(known, paused=True)
+            worker, sized = replace(known, paused=True), self.rounds.sizing.of(known)
             wanted = replace(target(worker), generation=self._generation, problem=str(error))
             kept = told(self.raw)
         else:
             store.was_read(self.key, self._generation)
             wanted = target(worker)
             kept = keep(self.rounds.cluster, self.raw, owner(worker))
-        step, done = self._work(worker)
+        step, done = self._work(worker, sized)
         beside = accompany(self.rounds.cluster, store.companions, worker)
-        wanted = self._foreseen(worker, wanted)
+        wanted = self._foreseen(worker, sized, wanted)
         trouble = done.trouble or beside.trouble
         left_s = self.voice.say(wanted, self._pods(), step, trouble, kept)
         foreign_s = store.foreign_left_s(self.key)
@@ -111,12 +111,12 @@ class _Round:
         again_s = min((wait_s for wait_s in waits if wait_s is not None), default=None)
         return again_s, done.error or beside.error
 
-    def _work(self, worker: Worker) -> tuple[Plan, Done]:
+    def _work(self, worker: Worker, sized: Sized) -> tuple[Plan, Done]:
         """Plan and carry out, again where a name was taken by a pod that nobody told of."""
         self._read(self.rounds.store.doubts(self.key))
         for _ in range(_MOST_TURNS):
-            numbers, pods = self.rounds.sizing.numbers(worker), self._pods()
-            barred = self.rounds.sizing.barred(worker, unable(pods, worker.memory))
+            numbers, pods = sized.numbers, self._pods()
+            barred = sized.barred(unable(pods, worker.memory))
             self.rounds.store.hold(self.key, held=barred.never)
             step = plan(worker, pods, self.now.timestamp(), numbers, barred)
             hands = Hands(
@@ -141,25 +141,24 @@ class _Round:
                 store.put_read(self.key, found)
         store.settle(self.key)
 
-    def _parsed(self) -> Worker:
-        """Read what is asked, and refuse a CPU limit below all sets that it can get.
+    def _parsed(self) -> tuple[Worker, Sized]:
+        """Read what is asked and what nodes are to it; refuse a CPU limit below all those sets.
 
         Raises:
             SpecInvalid: with every problem.
         """
         worker = parse_worker(self.raw)
-        template, each = worker.template, self.rounds.sizing.numbers(worker).cpus_per_set
+        template, sized = worker.template, self.rounds.sizing.of(worker)
+        each = sized.numbers.cpus_per_set
         limits.refuse_quota(template.raw, template.engine.name, worker.ranks, each)
-        return worker
+        return worker, sized
 
-    def _foreseen(self, worker: Worker, wanted: Target) -> Target:
+    def _foreseen(self, worker: Worker, sized: Sized, wanted: Target) -> Target:
         """Say what nodes are to a worker, where not all of its replicas have one."""
-        sizing = self.rounds.sizing
         ours = [pod for pod in self._pods() if pod.owner_uid == worker.uid and not pod.terminal]
         if sum(bool(pod.node) or pod.ready for pod in ours) >= worker.replicas:
             return wanted
-        numbers = sizing.numbers(worker)
-        return sizing.foreseen(worker, replace(wanted, cpus_per_set=numbers.cpus_per_set))
+        return sized.foreseen(wanted)
 
     def _last_good(self) -> Worker | None:
         """Find what the worker asked when its spec could be read last."""

@@ -1,7 +1,7 @@
 """Nodes as rounds and reviews see them: put together anew when what they offer has changed."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -9,9 +9,9 @@ from typing import Any
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker
 from numalocal_operator.observing.nodes import Nodes
-from numalocal_operator.observing.topologies import Topologies
+from numalocal_operator.observing.topologies import Told, Topologies
 from numalocal_operator.planning.barring import Barred, barred
-from numalocal_operator.planning.demand import demand
+from numalocal_operator.planning.demand import Demand, demand
 from numalocal_operator.planning.fit import occupied, unfit
 from numalocal_operator.planning.numbers import Fleet
 from numalocal_operator.planning.offered import Offered, offered
@@ -44,26 +44,38 @@ class Sizing:
         fleet = self.fleet()
         return None if fleet is None else partial(offered, fleet)
 
-    def numbers(self, worker: Worker) -> PoolNumbers:
-        """Give the numbers by which a worker's pods are made."""
-        fleet = self.fleet()
+    def of(self, worker: Worker) -> "Sized":
+        """Give what nodes are to a worker now."""
+        fleet, needs = self.fleet(), demand(worker)
         if fleet is None:
-            return PoolNumbers()
-        wanted = demand(worker)
-        pools = fleet.pools(wanted.asked, fleet.unable(wanted).names)
-        return pools.get(worker.pool, PoolNumbers())
+            return Sized(None, needs, PoolNumbers(), dict)
+        pools = fleet.pools(needs.asked, fleet.unable(needs).names)
+        numbers = pools.get(worker.pool, PoolNumbers())
+        return Sized(fleet, needs, numbers, lambda: self._topologies.now() or {})
 
-    def barred(self, worker: Worker, seen: Iterable[str] = ()) -> Barred:
-        """Give the nodes that a worker's pods are kept off; its own have `seen` some unable."""
-        fleet = self.fleet()
-        return Barred() if fleet is None else barred(fleet, demand(worker), seen)
 
-    def foreseen(self, worker: Worker, wanted: Target) -> Target:
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """What nodes are to one worker: looked up once, and the same for a whole round.
+
+    `numbers` are those by which its pods are made.  `told` gives what is free now.
+    """
+
+    fleet: Fleet | None
+    needs: Demand
+    numbers: PoolNumbers
+    told: Callable[[], Mapping[str, Told]]
+
+    def barred(self, seen: Iterable[str] = ()) -> Barred:
+        """Give the nodes that its pods are kept off; its own have `seen` some unable."""
+        return Barred() if self.fleet is None else barred(self.fleet, self.needs, seen)
+
+    def foreseen(self, wanted: Target) -> Target:
         """Say of a worker with a pod that has no node what nodes are to it."""
-        fleet, told = self.fleet(), self._topologies.now()
-        if fleet is None or told is None:
+        wanted = replace(wanted, cpus_per_set=self.numbers.cpus_per_set)
+        if self.fleet is None:
             return wanted
-        needs = demand(worker)
-        never = unfit(fleet, needs)
-        now = "" if never else occupied(fleet, needs, told)
-        return replace(wanted, unfit=never, occupied=now, exposed=barred(fleet, needs).exposed)
+        never = unfit(self.fleet, self.needs)
+        now = "" if never else occupied(self.fleet, self.needs, self.told())
+        exposed = barred(self.fleet, self.needs).exposed
+        return replace(wanted, unfit=never, occupied=now, exposed=exposed)

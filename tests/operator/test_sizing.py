@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,8 +37,8 @@ def test_before_nodes_are_listed_nothing_is_known() -> None:
     sizing, worker = Sizing(Topologies(), Nodes()), make_worker()
 
     assert sizing.fleet() is None
-    assert sizing.numbers(worker) == PoolNumbers()
-    assert sizing.foreseen(worker, target(worker)) == target(worker)
+    assert sizing.of(worker).numbers == PoolNumbers()
+    assert sizing.of(worker).foreseen(target(worker)) == target(worker)
 
 
 def test_a_worker_is_sized_by_the_nodes_it_can_land_on(
@@ -47,9 +48,9 @@ def test_a_worker_is_sized_by_the_nodes_it_can_land_on(
     containers = [{"name": "engine"}]
     large = {"spec": {"containers": containers, "nodeSelector": {"size": "l"}}}
 
-    assert sizing.numbers(make_worker()) == PoolNumbers(cpus_per_set=4)
-    assert sizing.numbers(make_worker(template=large)) == PoolNumbers(cpus_per_set=112)
-    assert sizing.numbers(make_worker(pool="other")) == PoolNumbers()
+    assert sizing.of(make_worker()).numbers == PoolNumbers(cpus_per_set=4)
+    assert sizing.of(make_worker(template=large)).numbers == PoolNumbers(cpus_per_set=112)
+    assert sizing.of(make_worker(pool="other")).numbers == PoolNumbers()
 
 
 def test_what_changes_of_nodes_is_followed(topologies: Topologies, nodes: Nodes) -> None:
@@ -58,10 +59,10 @@ def test_what_changes_of_nodes_is_followed(topologies: Topologies, nodes: Nodes)
     assert sizing.fleet() is before
 
     nodes.observed(raw_node("small", {"size": "s"}, unschedulable=True))
-    assert sizing.numbers(worker) == PoolNumbers(cpus_per_set=112)
+    assert sizing.of(worker).numbers == PoolNumbers(cpus_per_set=112)
 
     topologies.observed(telling("large", 56))
-    assert sizing.numbers(worker) == PoolNumbers(cpus_per_set=56)
+    assert sizing.of(worker).numbers == PoolNumbers(cpus_per_set=56)
 
 
 def test_a_set_that_is_taken_or_freed_makes_nothing_anew(
@@ -78,7 +79,7 @@ def test_a_set_that_is_taken_or_freed_makes_nothing_anew(
 def test_without_a_right_to_see_nodes_all_that_tell_count(topologies: Topologies) -> None:
     sizing = Sizing(topologies, Nodes())
 
-    assert sizing.numbers(make_worker()) == PoolNumbers(cpus_per_set=4)
+    assert sizing.of(make_worker()).numbers == PoolNumbers(cpus_per_set=4)
 
 
 def test_a_worker_is_told_that_it_never_fits_or_not_now(
@@ -89,7 +90,7 @@ def test_a_worker_is_told_that_it_never_fits_or_not_now(
     topologies.observed(telling("small", free=1))
     topologies.observed(telling("large", 112, free=0))
 
-    never, now, well = (sizing.foreseen(each, target(each)) for each in (three, two, one))
+    never, now, well = (sizing.of(each).foreseen(target(each)) for each in (three, two, one))
 
     assert never.unfit == (
         "no node can take a replica: node small has 2 of 3 CPU sets of pool cpuset (the most of 2 "
@@ -101,4 +102,4 @@ def test_a_worker_is_told_that_it_never_fits_or_not_now(
         "node small has 1 free of the 2 CPU sets of pool cpuset of a replica, the most of 2 nodes "
         "that could take it",
     )
-    assert well == target(one)
+    assert well == replace(target(one), cpus_per_set=4)
