@@ -1,7 +1,7 @@
 """What the agents tell of their nodes: kept by a watch, read without a call."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -58,13 +58,15 @@ class Ability:
 
     `policies` are those of memory that it can set, None where its agent is of a release that does
     not tell; `why_not` says why it can set no others.  `unbound` says why its containers are not
-    bound now, empty where they are.  `numa_nodes` has its machine, None = not told.
+    bound now, empty where they are.  `numa_nodes` has its machine, None = not told.  A node that
+    does not `serve` now gives nothing out: its runtime may not have said yet what it is.
     """
 
     policies: frozenset[str] | None = None
     why_not: str = ""
     unbound: str = ""
     numa_nodes: int | None = None
+    serves: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ class Topologies:
 
     def listed(self, nodes: Iterable[Raw]) -> None:
         """Take all nodes there are: before that, one that is not known yet may offer a pool."""
-        self._nodes = {node["metadata"]["name"]: told(node) for node in nodes}
+        now = {node["metadata"]["name"]: told(node) for node in nodes}
+        self._nodes = {name: _steady(one, self._nodes.get(name)) for name, one in now.items()}
         self._listed = True
         self.version += 1
 
@@ -123,16 +126,23 @@ class Topologies:
         return None if found is None else found.starts.get((pod_uid, container_id))
 
     def _take(self, name: str, now: Told | None) -> Pods:
-        before = self._nodes.get(name, Told())
+        known = self._nodes.get(name)
         if now is None:
             self._nodes.pop(name, None)
         else:
-            self._nodes[name] = now
-        now = now or Told()
+            now = self._nodes[name] = _steady(now, known)
+        now, before = now or Told(), known or Told()
         if (now.pools, now.ability) != (before.pools, before.ability):
             self.version += 1
         changed = now.starts.items() ^ before.starts.items()
         return frozenset(uid for (uid, _), _ in changed)
+
+
+def _steady(now: Told, before: Told | None) -> Told:
+    """Keep what a node could do while it does not serve: an agent starts, or its runtime does."""
+    if now.ability.serves or before is None:
+        return now
+    return replace(now, ability=replace(before.ability, serves=False))
 
 
 def told(node: Raw) -> Told:
@@ -169,19 +179,22 @@ def _ability(status: Raw) -> Ability:
         policies = frozenset(map(str, listed)) if isinstance(listed, list) else None
         why_not = memory.get("message")
     numa_nodes = machine.get("numaNodes") if isinstance(machine, Mapping) else None
+    conditions = (one for one in _tables(status, "conditions") if one.get("type") == "Ready")
+    ready: Raw = next(conditions, {})
     return Ability(
         policies=policies,
         why_not=str(why_not or ""),
-        unbound=_unbound(status) if status.get("enforcement") == Enforcement.BEST_EFFORT else "",
+        unbound=_unbound(ready) if status.get("enforcement") == Enforcement.BEST_EFFORT else "",
         numa_nodes=_number(numa_nodes, _MOST_CPUS),
+        serves=ready.get("status") != "False",
     )
 
 
-def _unbound(status: Raw) -> str:
+def _unbound(ready: Raw) -> str:
     """Say why a node that serves without its runtime binds nothing now; empty where it does."""
-    ready = [one for one in _tables(status, "conditions") if one.get("type") == "Ready"]
-    said = next((one for one in ready if one.get("reason") == NOT_ENFORCED), None)
-    return "" if said is None else str(said.get("message") or NOT_ENFORCED)
+    if ready.get("reason") != NOT_ENFORCED:
+        return ""
+    return str(ready.get("message") or NOT_ENFORCED)
 
 
 def _offer(pool: Raw, count: int, sets: Collection[Raw]) -> Offer:

@@ -36,7 +36,7 @@ def inability(ability: Ability, offer: Offer, wanted: Demand) -> Inability | Non
     nodes = wanted.memory.nodes
     if nodes is MemoryNodes.MEMORY_ONLY and offer.reach_bytes.get(nodes) == 0:
         why = f"no memory that memory.nodes {nodes} means{_said(ability)}"
-        return Inability(f"nodes {nodes}", why, lasting=True)
+        return Inability(f"nodes {nodes}", why, lasting=ability.serves)
     policy = needed(ability, offer, wanted)
     is_wider = nodes is not MemoryNodes.LOCAL and ability.numa_nodes != 1
     if ability.policies is None and (policy is not MemoryPolicy.BIND or is_wider):
@@ -47,7 +47,7 @@ def inability(ability: Ability, offer: Offer, wanted: Demand) -> Inability | Non
     if policy is MemoryPolicy.BIND or policy in (ability.policies or ()):
         return None
     why = f"a runtime or kernel that cannot set memory policy {policy}{_said(ability)}"
-    return Inability(f"policy {policy}", why, lasting=True)
+    return Inability(f"policy {policy}", why, lasting=ability.serves)
 
 
 def needed(ability: Ability, offer: Offer, wanted: Demand) -> MemoryPolicy:

@@ -283,3 +283,35 @@ def test_a_node_that_can_do_more_or_less_is_another_to_pods_that_wait() -> None:
     assert topologies.version == before
     topologies.observed(topology("a", memory={"policies": ["Bind", "Preferred"]}))
     assert topologies.version == before + 1
+
+
+def serving(*policies: str, ready: str = "True") -> dict[str, Any]:
+    condition = {"type": "Ready", "status": ready, "reason": "RuntimeUnreachable"}
+    return topology("a", memory={"policies": list(policies)}, conditions=[condition])
+
+
+@pytest.mark.parametrize("relisted", [False, True])
+def test_a_node_whose_runtime_is_away_can_what_it_could(
+    relisted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    topologies = Topologies()
+    topologies.listed([serving("Bind", "Preferred")])
+
+    def policies() -> Any:
+        return (topologies.now() or {})["a"].ability.policies
+
+    away = serving("Bind", ready="False")
+    topologies.listed([away]) if relisted else topologies.observed(away)
+    assert policies() == {"Bind", "Preferred"}, "nothing is given out there, so no pod is to move"
+    topologies.observed(serving("Bind"))
+    assert policies() == {"Bind"}, "it came back as another"
+
+
+def test_of_a_node_that_has_never_served_is_known_what_it_tells() -> None:
+    topologies = Topologies()
+    topologies.listed([serving("Bind", ready="False")])
+
+    found = (topologies.now() or {})["a"].ability
+
+    assert found.policies == frozenset({"Bind"})
+    assert not found.serves

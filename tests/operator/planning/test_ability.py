@@ -129,12 +129,13 @@ def test_only_what_no_agent_and_no_runtime_mends_by_coming_back_lasts() -> None:
         for ability, nodes in (
             (BIND_ALONE, "Any"),
             (ABLE, "MemoryOnly"),
+            (replace(BIND_ALONE, serves=False), "Any"),
             (OLDER, "Any"),
             (Ability(unbound="away"), "Any"),
         )
     ]
 
-    assert [one.lasting for one in found if one] == [True, True, False, False]
+    assert [one.lasting for one in found if one] == [True, True, False, False, False]
 
 
 def test_what_a_node_says_is_clipped() -> None:

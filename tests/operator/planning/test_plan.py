@@ -639,3 +639,32 @@ def test_a_pod_that_may_run_unbound_is_not_replaced_for_how_it_started() -> None
     worker = make_worker(enforcement="BestEffort")
 
     assert plan(worker, [make_pod(worker, best_effort=True, started=False)], NOW_S) == Plan()
+
+
+nodes = st.lists(st.sampled_from("abc"), unique=True).map(sorted)
+
+
+@given(st.lists(st.tuples(nodes, nodes, st.booleans()), min_size=1, max_size=6))
+def test_whatever_becomes_of_nodes_pods_that_wait_come_to_rest_as_these_are(
+    fleets: list[tuple[list[str], list[str], bool]],
+) -> None:
+    worker = make_worker(replicas=2)
+    pods: list[ObservedPod] = []
+
+    def step(barred: Barred) -> Plan:
+        """Do a step, as the API server would: what has no node is gone at once."""
+        found = plan(worker, pods, NOW_S, NUMBERS, barred)
+        pods[:] = [one for one in pods if one not in found.delete]
+        pods.extend(
+            make_pod(worker, one.replica, kept_off=frozenset(barred.nodes), **UNSCHEDULED)
+            for one in found.create
+        )
+        return found
+
+    for unable, known, never in fleets:
+        barred = Barred(tuple(unable), 0, frozenset(known) | frozenset(unable), never=never)
+        for _ in range(3):
+            last = step(barred)
+        assert last == Plan(), "it is at rest"
+        assert all(frozenset(unable) <= one.kept_off for one in pods)
+        assert len(pods) == 2 or never
