@@ -6,10 +6,10 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # A machine that is busy with other things is slow now and then; that is no failure.
-settings.register_profile("numalocal", deadline=None)
+settings.register_profile("numalocal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("numalocal")
 
 MAY_BE_SKIPPED = {
