@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import kopf
@@ -112,14 +113,26 @@ def kopf_operator(registry: Callable[[], kopf.OperatorRegistry], namespace: str)
         settings = kopf.OperatorSettings()
         # It would kill the process 10 min after kopf has ended, and we go on.
         settings.process.ultimate_exiting_timeout = None
-        await kopf.operator(
-            registry=registry(),
-            settings=settings,
-            # Without peers nobody reads it; kopf would ask for a user's name, which an image lacks.
-            identity="numalocal-operator",  # type: ignore[arg-type] # kopf's own name for str
-            clusterwide=not namespace,
-            namespaces=[namespace] if namespace else [],
-            stop_flag=stop,
+        stopped = asyncio.create_task(stop.wait())
+        # Without kopf's own flag: it waits 5 s for who looks at that when it ends of itself.
+        watching = asyncio.create_task(
+            kopf.operator(
+                registry=registry(),
+                settings=settings,
+                # Without peers nobody reads it; kopf would ask for a user's name, which an image
+                # lacks.
+                identity="numalocal-operator",  # type: ignore[arg-type] # kopf's own name for str
+                clusterwide=not namespace,
+                namespaces=[namespace] if namespace else [],
+            )
         )
+        await asyncio.wait({stopped, watching}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if watching.done():
+            watching.result()
+            return
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
     return operate
