@@ -21,6 +21,8 @@ _KERNEL_WORDS: Final[Mapping[MemoryPolicy, tuple[str, ...]]] = {
     MemoryPolicy.WEIGHTED_INTERLEAVE: ("weighted interleave",),
 }
 """What mm/mempolicy.c calls the policies in numa_maps."""
+_KERNELS_MOST: Final = 63
+"""Characters that numa_maps has for a policy and its nodes; the rest is cut off."""
 _MOST_UNREAD = 3
 """How much of what could not be looked at is said; the rest is counted."""
 
@@ -127,7 +129,8 @@ def _otherwise(reach: Reach, bytes_by_policy: Mapping[str, int]) -> Iterator[str
     total = sum(bytes_by_policy.values())
     if not reach.policy_nodes or total == 0:
         return
-    wanted = [f"{word}:{reach.policy_nodes}" for word in _KERNEL_WORDS[reach.policy]]
+    words = _KERNEL_WORDS[reach.policy]
+    wanted = [f"{word}:{reach.policy_nodes}"[:_KERNELS_MOST] for word in words]
     share = sum(bytes_by_policy.get(one, 0) for one in wanted) / total
     if share < LOCAL_SHARE:
         most = max(bytes_by_policy, key=lambda one: bytes_by_policy[one] * (one not in wanted))

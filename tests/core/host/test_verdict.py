@@ -189,6 +189,15 @@ def test_memory_under_another_policy_is_told(by_policy: dict[str, int], sentence
     assert sentence in "".join(told)
 
 
+def test_a_list_of_nodes_that_the_kernel_cuts_off_is_the_same_policy() -> None:
+    many = IdSet.of(range(0, 60, 2))
+    spread = replace(INTERLEAVED, reach=replace(INTERLEAVED.reach, mems=many, policy_nodes=many))
+    look = replace(LOOK, bytes_on_node={0: 9}, bytes_by_policy={f"interleave:{many}"[:63]: 4096})
+    outcome = replace(GOOD, evidence=Evidence().after(look, many))
+
+    assert problems(spread, outcome) == ()
+
+
 @pytest.mark.parametrize("kernels", ["prefer:1", "prefer (many):1"])
 def test_a_preference_has_two_names_and_memory_may_be_on_every_node(kernels: str) -> None:
     preferring = replace(
