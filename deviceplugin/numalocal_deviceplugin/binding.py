@@ -1,8 +1,9 @@
 """What every container of this node is bound to: pod, container and node -> Binding.
 
 A CPU set belongs to the container that it was assigned to, and to the containers of the same pod
-that the pod names as bound.  Every other container gets the node's other CPUs and keeps its memory
-nodes: taking a node away would move its memory at once.
+that the pod names as bound; their pod says from which nodes their memory is taken, and how.  Every
+other container gets the node's other CPUs and keeps its memory nodes: taking a node away would move
+its memory at once.
 """
 
 from collections.abc import Mapping
@@ -11,11 +12,14 @@ from enum import StrEnum
 from functools import cached_property
 
 from numalocal import names
+from numalocal.errors import MemoryUnreachable
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
-from numalocal_deviceplugin import assigning
+from numalocal.sets.reach import Enforcement, MemoryPolicy, Reach, reach
+from numalocal_deviceplugin import asking, assigning
+from numalocal_deviceplugin.abilities import Abilities
 from numalocal_deviceplugin.assigning import DevicesOf
 from numalocal_deviceplugin.environment import environment
 from numalocal_deviceplugin.errors import BindingRefused, UnknownDevice
@@ -42,8 +46,9 @@ class Node:
     """This node at one moment.
 
     `lent` are CPUs of sets that nobody holds, and that others may use until somebody does.
-    `left_alone` are namespaces whose containers are moved nowhere.  `barred` says why nobody is
-    adjusted now, None = the agent binds.
+    `left_alone` are namespaces whose containers are moved nowhere.  `abilities` are the memory
+    policies that can be set here.  `barred` says why nobody is adjusted now, None = the agent
+    binds.
     """
 
     machine: Machine
@@ -51,6 +56,7 @@ class Node:
     ledger: Ledger
     lent: IdSet = IdSet()  # noqa: RUF009 - immutable
     left_alone: frozenset[str] = frozenset()
+    abilities: Abilities = Abilities()  # noqa: RUF009 - frozen
     barred: Refusal | None = None
 
     @cached_property
@@ -62,11 +68,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """What a container gets; `mems` empty = left alone; `environment` holds additions only."""
+    """What a container gets; `mems` empty = left alone; `environment` holds additions only.
+
+    `policy` is set over `policy_nodes` at its creation; none is where these are empty.
+    """
 
     cpus: IdSet
     mems: IdSet
     environment: Mapping[str, str]
+    policy: MemoryPolicy = MemoryPolicy.BIND
+    policy_nodes: IdSet = IdSet()  # noqa: RUF009 - immutable
 
 
 def assignment_of(
@@ -120,7 +131,8 @@ def place(
     if node.barred:
         return None
     left = _online(pod, container, given, node, new=new)
-    return Binding(cpus=left.cpus, mems=left.mems, environment={})
+    mems = reached(pod, container, left, node).mems
+    return Binding(cpus=left.cpus, mems=mems, environment={})
 
 
 def born(pod: Pod, container: Container, given: Assignment | None, node: Node) -> Binding | None:
@@ -132,7 +144,27 @@ def born(pod: Pod, container: Container, given: Assignment | None, node: Node) -
     placed = place(pod, container, given, node, new=True)
     if given is None or placed is None:
         return placed
-    return replace(placed, environment=environment(pod, container, given, node.machine))
+    found = reached(pod, container, given, node)
+    told = replace(placed, environment=environment(pod, container, given, found, node.machine))
+    if not node.abilities.lacks(found):
+        return replace(told, policy=found.policy, policy_nodes=found.policy_nodes)
+    if asking.enforcement(pod) is Enforcement.REQUIRED:
+        raise _policy_refused(pod, container, found, node)
+    return told
+
+
+def reached(pod: Pod, container: Container, given: Assignment, node: Node) -> Reach:
+    """Tell which NUMA nodes a container takes memory from, as its pod asks.
+
+    Raises:
+        BindingRefused: where the pod asks for what is none of the words, or for nodes that the
+            machine does not have.
+    """
+    asked = asking.memory(pod)
+    try:
+        return reach(given, node.machine, asked.ask, asked.per_rank_bytes)
+    except MemoryUnreachable as error:
+        raise BindingRefused(f"{where(pod, container)}: {error}") from error
 
 
 def _pods_assignment(
@@ -179,6 +211,19 @@ def _missing(assignment: Assignment, node: Node) -> IdSet:
     cores = node.machine.cores_of_cpus(assignment.cpus)
     gone = union(core.cpus for core in cores if core.cpus.isdisjoint(node.machine.online))
     return union(ours.get(one.id, one.cpus & gone) for one in assignment.sets)
+
+
+def _policy_refused(pod: Pod, container: Container, found: Reach, node: Node) -> BindingRefused:
+    by = names.ANNOTATION_MEMORY_POLICY
+    if found.policy is MemoryPolicy.BIND:
+        by = names.ANNOTATION_MEMORY_NODES
+    elif asking.memory(pod).ask.policy is not found.policy:
+        by = names.ANNOTATION_ON_OVERFLOW
+    return BindingRefused(
+        f"{where(pod, container)}: memory policy {found.policy} (for annotation {by}) cannot be "
+        f"set on this node: {node.abilities.lacks(found)}; or let it run without, by annotation "
+        f"{names.ANNOTATION_ENFORCEMENT}: {Enforcement.BEST_EFFORT}"
+    )
 
 
 def _not_online(pod: Pod, container: Container, cpus: IdSet, node: Node) -> BindingRefused:

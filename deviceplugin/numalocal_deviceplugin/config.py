@@ -9,6 +9,7 @@ from typing import Final
 
 from numalocal.log import LEVELS
 from numalocal.problems import Problem
+from numalocal.sets.reach import Enforcement
 
 IDLE: Final = ("shared", "exclusive")
 HTTP_ADDRESS: Final = ":9461"
@@ -46,6 +47,7 @@ class Config:
     nri_index: str
     pools_file: Path | None
     idle: str
+    enforcement: str
     left_alone: frozenset[str]
     http_address: Address | None
     node_name: str
@@ -71,6 +73,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         nri_index=options.nri_index,
         pools_file=options.pools,
         idle=options.idle,
+        enforcement=options.enforcement,
         left_alone=frozenset(options.leave_alone),
         http_address=_address(options.http_address),
         node_name=options.node_name,
@@ -80,7 +83,11 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
 
 def _problems(options: argparse.Namespace) -> Iterator[Problem]:
     """Say all that is wrong with values; argparse itself would stop at the first."""
-    choices = (("--idle", options.idle, IDLE), ("--log-level", options.log_level, LEVELS))
+    choices = (
+        ("--idle", options.idle, IDLE),
+        ("--enforcement", options.enforcement, tuple(Enforcement)),
+        ("--log-level", options.log_level, LEVELS),
+    )
     for flag, value, known in choices:
         if value not in known:
             yield Problem(flag, value, f"must be one of {', '.join(known)}")
@@ -172,6 +179,13 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         default=IDLE[0],
         metavar="|".join(IDLE),
         help="whether CPU sets that nobody has are lent to all other containers",
+    )
+    parser.add_argument(
+        "--enforcement",
+        default=str(Enforcement.REQUIRED),
+        metavar="|".join(Enforcement),
+        help="whether CPU sets are offered only while they can be bound to, or without the "
+        "container runtime's NRI as well",
     )
     parser.add_argument(
         "--leave-alone",

@@ -3,19 +3,18 @@
 Annotations are anybody's text: what is read of them is a value, or refused with a sentence.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from numalocal import engines, names
-from numalocal.engines import EngineSettings
+from numalocal import names
 from numalocal.idset import IdSet
-from numalocal.problems import shown
 from numalocal_deviceplugin.errors import BindingRefused
 
-_DIGITS: Final = 9
-"""No machine has as many cores; int() would raise for thousands of digits."""
-
+_APART: Final = re.compile(r"[^a-z0-9-]+")
+_REQUIRED: Final = re.compile(rf"(\d\d-)?{names.PLUGIN}", re.ASCII)
+"""A plugin of the runtime's, by its name or with its index."""
 
 CONFIG_SOURCE: Final = "kubernetes.io/config.source"
 """The kubelet's own annotation of every pod: `api` where the API server told it of the pod."""
@@ -57,25 +56,18 @@ class Container:
     quota_cpus: int | None = None
 
 
-def engine_settings(pod: Pod) -> EngineSettings:
-    """Read the engine's settings from the pod's annotations; absent ones take their defaults.
-
-    Raises:
-        BindingRefused: for a value that is none of the engine's.
-    """
-    name = pod.annotations.get(names.ANNOTATION_ENGINE, "none")
-    openmp = pod.annotations.get(names.ANNOTATION_OPENMP, "auto")
-    _require_one_of(pod, names.ANNOTATION_ENGINE, name, engines.ENGINES)
-    _require_one_of(pod, names.ANNOTATION_OPENMP, openmp, engines.OPENMP_RUNTIMES)
-    return EngineSettings(name=name, openmp=openmp, reserved_cores=_reserved_cores(pod))
-
-
 def bound_containers(pod: Pod) -> frozenset[str]:
     """Name the containers that are bound to the pod's CPU sets without requesting any."""
     listed = pod.annotations.get(names.ANNOTATION_BOUND_CONTAINERS)
     if not listed:
         return frozenset()
     return frozenset(name.strip() for name in listed.split(",") if name.strip())
+
+
+def requires_agent(pod: Pod) -> bool:
+    """Tell whether a pod says that the runtime must not create its containers without the agent."""
+    listed = pod.annotations.get(names.ANNOTATION_REQUIRED_PLUGINS, "")
+    return any(_REQUIRED.fullmatch(one) for one in _APART.split(listed))
 
 
 def unserved(pod: Pod, container: Container) -> BindingRefused | None:
@@ -123,7 +115,7 @@ def resident(container: Container) -> Container:
 
 def where(pod: Pod, container: Container) -> str:
     """Name a container as sentences begin."""
-    return f"{_named(pod)}, container {container.name}"
+    return f"{named(pod)}, container {container.name}"
 
 
 def subject(pod: Pod, container: Container) -> str:
@@ -131,22 +123,6 @@ def subject(pod: Pod, container: Container) -> str:
     return f"{pod.namespace}/{pod.name}/{container.name}"
 
 
-def _reserved_cores(pod: Pod) -> int | None:
-    text = pod.annotations.get(names.ANNOTATION_RESERVED_CORES)
-    if text is None or (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
-        return None if text is None else int(text)
-    raise BindingRefused(
-        f"{_named(pod)}: annotation {names.ANNOTATION_RESERVED_CORES} is {shown(text)}; "
-        "it must be a number of cores such as 1"
-    )
-
-
-def _require_one_of(pod: Pod, annotation: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise BindingRefused(
-            f"{_named(pod)}: annotation {annotation} is {shown(value)}; known: {', '.join(known)}"
-        )
-
-
-def _named(pod: Pod) -> str:
+def named(pod: Pod) -> str:
+    """Name a pod as sentences begin."""
     return f"pod {pod.namespace}/{pod.name}"

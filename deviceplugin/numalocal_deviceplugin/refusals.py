@@ -25,6 +25,7 @@ class Reason(StrEnum):
     POOLS_INVALID = "PoolsInvalid"
     MACHINE_UNREADABLE = "MachineUnreadable"
     NOT_PUBLISHED = "NotPublished"
+    NOT_ENFORCED = "NotEnforced"
     # Of one CPU set.
     SET_OFFLINE = "SetOffline"
     SET_CONTESTED = "SetHeldByOther"

@@ -2,17 +2,24 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import cached_property
 from itertools import chain
 
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
 from numalocal.sets.partition import Partition
+from numalocal.sets.reach import Enforcement
 from numalocal_deviceplugin import standing
+from numalocal_deviceplugin.abilities import Kernel, Told, abilities
 from numalocal_deviceplugin.binding import Idle, Node
 from numalocal_deviceplugin.ledger import Ledger
-from numalocal_deviceplugin.refusals import NOBODY_IS_ADJUSTED, NOTHING_IS_GIVEN, Refusal
+from numalocal_deviceplugin.refusals import (
+    NOBODY_IS_ADJUSTED,
+    NOTHING_IS_GIVEN,
+    Reason,
+    Refusal,
+)
 from numalocal_deviceplugin.settling import Listing
 from numalocal_deviceplugin.standing import Policy
 
@@ -25,7 +32,7 @@ class Phase(Enum):
     LOST = "lost"
 
 
-class RequiredPlugins(Enum):
+class RequiredPlugins(StrEnum):
     """Whether the container runtime refuses a container whose pod requires a plugin that is away.
 
     It is seen at the first creation of a container, and only of a runtime with NRI 0.12.
@@ -38,12 +45,11 @@ class RequiredPlugins(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """The container runtime; `name` and `version` are what it says, empty before it did."""
+    """The container runtime; `told` is what it says of itself."""
 
     phase: Phase = Phase.NEVER_SEEN
     lost_at_s: float = 0.0
-    name: str = ""
-    version: str = ""
+    told: Told = Told()  # noqa: RUF009 - frozen
     required_plugins: RequiredPlugins = RequiredPlugins.UNKNOWN
 
 
@@ -53,13 +59,15 @@ class Settings:
 
     `grace_s` is how long sets stay available without the runtime, whose restart takes less.
     `rest_s` is how long CPUs that a pod gave up rest before they are lent: a worker that is made
-    anew is back by then.
+    anew is back by then.  `enforcement` BEST_EFFORT gives sets out without the runtime as well.
     """
 
     idle: Idle = Idle.SHARED
     left_alone: frozenset[str] = frozenset()
     grace_s: float = 30.0
     rest_s: float = 10.0
+    enforcement: Enforcement = Enforcement.REQUIRED
+    kernel: Kernel = Kernel()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +103,7 @@ class Snapshot:
 
     facts: Facts
     node: Node
-    idle: Idle
+    settings: Settings
     of_node: tuple[Refusal, ...]
     version: int
 
@@ -115,19 +123,34 @@ class Snapshot:
         """Whether CPU sets can be given out now."""
         return not any(one.reason in NOTHING_IS_GIVEN for one in self.of_node)
 
+    @cached_property
+    def handed_out(self) -> frozenset[str]:
+        """The sets that the kubelet has given out while no runtime tells who has them."""
+        if not any(one.reason is Reason.NOT_ENFORCED for one in self.of_node):
+            return frozenset()
+        return frozenset(chain.from_iterable((self.facts.listing or {}).values()))
+
+    @property
+    def required_plugins(self) -> RequiredPlugins:
+        """What is known by the runtime's own list of plugins, or by what it has created."""
+        known = self.facts.runtime.required_plugins
+        if known is RequiredPlugins.UNKNOWN and standing.required_in_vain(self.node.ledger):
+            return RequiredPlugins.NOT_ENFORCED
+        return known
+
 
 def snapshot(facts: Facts, settings: Settings, version: int, *, binds: bool) -> Snapshot:
     """Put together what follows from the facts."""
     node = node_of(facts, settings)
     told = tuple(chain.from_iterable(facts.told.values()))
     reasons = {one.reason for one in told}
-    own = standing.of_node(facts.policy, binds=binds)
+    own = standing.of_node(facts.policy, settings.enforcement, binds=binds)
     of_node = (*(one for one in own if one.reason not in reasons), *told)
     barred = next((one for one in of_node if one.reason in NOBODY_IS_ADJUSTED), None)
     return Snapshot(
         facts=facts,
         node=replace(node, barred=barred),
-        idle=settings.idle,
+        settings=settings,
         of_node=of_node,
         version=version,
     )
@@ -145,6 +168,7 @@ def node_of(facts: Facts, settings: Settings) -> Node:
         ledger=facts.ledger,
         lent=lent,
         left_alone=settings.left_alone,
+        abilities=abilities(facts.runtime.told, settings.kernel, facts.machine),
     )
 
 

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.reach import Enforcement
 from numalocal.sets.setstate import why_not
+from numalocal_deviceplugin.asking import takes_less
 from numalocal_deviceplugin.binding import Node, place
 from numalocal_deviceplugin.errors import BindingRefused
 from numalocal_deviceplugin.ledger import Ledger
@@ -12,6 +14,7 @@ from numalocal_deviceplugin.pods import (
     Container,
     Pod,
     has_assignment,
+    requires_agent,
     subject,
     unserved,
     was_born_bound,
@@ -47,14 +50,26 @@ RUNTIME_AWAY = Refusal(
 )
 
 
-def of_node(policy: Policy, *, binds: bool) -> Iterator[Refusal]:
-    """Say why the node gives nothing out, as far as kubelet and container runtime are concerned."""
+NOT_ENFORCED = Refusal(
+    reason=Reason.NOT_ENFORCED,
+    message="the container runtime's NRI is not there: CPU sets are given out all the same, as the "
+    "agent has --enforcement=BestEffort, and nothing but a worker's own image can bind to "
+    'them; to have them bound, enable NRI (containerd 1.7: plugins."io.containerd.nri.v1.nri" '
+    "disable = false) and mount its socket directory",
+)
+
+
+def of_node(policy: Policy, enforcement: Enforcement, *, binds: bool) -> Iterator[Refusal]:
+    """Say why the node gives nothing out, as far as kubelet and container runtime are concerned.
+
+    And what it gives all the same, where it may without the runtime.
+    """
     if policy is Policy.UNKNOWN:
         yield POLICY_UNKNOWN
     elif policy is Policy.STATIC:
         yield POLICY_STATIC
     if not binds:
-        yield RUNTIME_AWAY
+        yield RUNTIME_AWAY if enforcement is Enforcement.REQUIRED else NOT_ENFORCED
 
 
 def of_sets(node: Node, contested: Mapping[str, str]) -> Iterator[Refusal]:
@@ -81,16 +96,28 @@ def of_containers(node: Node, refused: Mapping[str, Refusal]) -> Iterator[Refusa
 
 
 def started_unbound(ledger: Ledger) -> frozenset[str]:
-    """Give the ids of live containers that have CPU sets and were created without the agent."""
+    """Give the ids of live containers that have CPU sets and were created without the agent.
+
+    Those whose pods take less than they ask for are left out.
+    """
     return frozenset(
         container.id
         for pod, container in ledger.containers
-        if container.name in ledger.tenants[pod.uid].claims and _is_unbound(container)
+        if container.name in ledger.tenants[pod.uid].claims and _is_unbound(pod, container)
     )
 
 
-def _is_unbound(container: Container) -> bool:
-    return has_assignment(container) and not was_born_bound(container)
+def required_in_vain(ledger: Ledger) -> bool:
+    """Tell whether a live container was created without the agent though its pod requires it."""
+    return any(
+        requires_agent(pod) and has_assignment(container) and not was_born_bound(container)
+        for pod, container in ledger.containers
+    )
+
+
+def _is_unbound(pod: Pod, container: Container) -> bool:
+    born_without = has_assignment(container) and not was_born_bound(container)
+    return born_without and not takes_less(pod)
 
 
 def _of_bound(pod: Pod, container: Container, claim: Assignment, node: Node) -> Iterator[Refusal]:
@@ -99,7 +126,7 @@ def _of_bound(pod: Pod, container: Container, claim: Assignment, node: Node) -> 
         place(pod, container, claim, node)
     except BindingRefused as error:
         yield Refusal(reason=Reason.NOT_BOUND, message=str(error), subject=named)
-    if _is_unbound(container):
+    if _is_unbound(pod, container):
         yield Refusal(
             reason=Reason.STARTED_UNBOUND,
             message=f"{where(pod, container)}: it was created while the agent was away, and will "

@@ -11,6 +11,7 @@ from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
 from numalocal.sets.partition import partition as cut
+from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.binding import refuse_unserved
 from numalocal_deviceplugin.correcting import Correction
 from numalocal_deviceplugin.counters import Count, Counters
@@ -22,7 +23,6 @@ from numalocal_deviceplugin.snapshot import (
     Facts,
     Phase,
     RequiredPlugins,
-    Runtime,
     Settings,
     Snapshot,
     binds,
@@ -133,11 +133,15 @@ class State:
             told = {**self._facts.told, source: tuple(refusals)}
             self._take(told={key: some for key, some in told.items() if some})
 
-    def runtime_synchronized(self, name: str, version: str) -> None:
+    def runtime_told(self, told: Told) -> None:
+        """Take what the runtime says of itself when it connects; it may be another one by now."""
+        with self._changed:
+            self._take(runtime=replace(self._facts.runtime, told=told))
+
+    def runtime_synchronized(self) -> None:
         """From now on new containers are bound."""
         with self._changed:
-            runtime = replace(self._facts.runtime, phase=Phase.SYNCHRONIZED)
-            self._take(runtime=replace(runtime, name=name, version=version))
+            self._take(runtime=replace(self._facts.runtime, phase=Phase.SYNCHRONIZED))
 
     def runtime_lost(self) -> None:
         """From now on new containers are not bound; the grace begins.
@@ -147,8 +151,8 @@ class State:
         with self._changed:
             was = self._facts.runtime
             if was.phase is Phase.SYNCHRONIZED:
-                lost = Runtime(phase=Phase.LOST, lost_at_s=self._clock())
-                self._take(runtime=replace(lost, name=was.name, version=was.version))
+                lost = replace(was, phase=Phase.LOST, lost_at_s=self._clock())
+                self._take(runtime=replace(lost, required_plugins=RequiredPlugins.UNKNOWN))
 
     def runtime_validates(self, enforced: bool) -> None:  # noqa: FBT001 - of one word
         """Take whether the runtime refuses a container while a plugin that it requires is away."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from numalocal import names
 from numalocal.machine.sysfs import Sysfs
+from numalocal.sets.reach import Enforcement
 from numalocal_deviceplugin.binding import Idle
 from numalocal_deviceplugin.config import Config
 from numalocal_deviceplugin.counters import Counters
@@ -23,6 +24,7 @@ from numalocal_deviceplugin.kubelet.seat import Seat
 from numalocal_deviceplugin.node import (
     health,
     hotplug,
+    kernel,
     metrics,
     poolfile,
     publisher,
@@ -99,7 +101,12 @@ class _Round:
         self._state = State(
             self._began.machine,
             self._began.partition,
-            Settings(idle=Idle(config.idle), left_alone=config.left_alone),
+            Settings(
+                idle=Idle(config.idle),
+                left_alone=config.left_alone,
+                enforcement=Enforcement(config.enforcement),
+                kernel=kernel.kernel(self._sysfs, os.uname().release),
+            ),
             counters=counters,
         )
         self._parts = Parts(stop.set)

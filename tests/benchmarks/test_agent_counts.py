@@ -7,6 +7,7 @@ import pytest
 
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
+from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.kubelet import allocation
 from numalocal_deviceplugin.runtime.plugin import Plugin
 from numalocal_deviceplugin.standing import Policy
@@ -31,7 +32,8 @@ class Agent:
         self._sets = parts.sets
         state = State(self._machine, parts)
         state.set_policy(Policy.NONE)
-        state.runtime_synchronized("runtime", "1")
+        state.runtime_told(Told("runtime", "1"))
+        state.runtime_synchronized()
         self._plugin = Plugin(state, lambda _namespace, _name, _limit_s: ())
         self.synchronize(containers)
 

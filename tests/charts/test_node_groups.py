@@ -71,6 +71,8 @@ def test_a_group_has_what_it_does_not_say_from_the_values(groups: Objects, rende
     }
     assert "--idle=exclusive" in flags["-epyc"]
     assert "--idle=shared" in flags["-grace"]
+    assert "--enforcement=Required" in flags["-epyc"]
+    assert "--enforcement=BestEffort" in flags["-grace"]
 
     made = render(
         "--set=nodeGroups.one.nodeSelector.kind=one",

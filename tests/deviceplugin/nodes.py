@@ -7,6 +7,7 @@ from numalocal.idset import IdSet
 from numalocal.machine.model import Core, Machine, NumaNode, Package
 from numalocal.sets.partition import Partition, partition
 from numalocal.sets.pools import Pool
+from numalocal_deviceplugin.abilities import Kernel, Told
 from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import Container, Pod
@@ -17,6 +18,8 @@ from numalocal_deviceplugin.state import State
 N0 = "cpuset-n0-c2x2"  # CPUs 2-3 on node 0
 N1 = "cpuset-n1-c6x2"  # CPUs 6-7 on node 1
 SHARED = "0-1,4-5"
+CONTAINERD = Told("containerd", "2.4.2", "v0.12.3")
+KERNEL = Kernel("6.12.0", weights=True, demotes=True)
 
 
 def make_machine(nodes: int = 2, cores: int = 2, threads: int = 2) -> Machine:
@@ -52,6 +55,18 @@ def make_machine(nodes: int = 2, cores: int = 2, threads: int = 2) -> Machine:
     )
 
 
+def make_tiered_machine(*, movable: bool = False) -> Machine:
+    """Make the same machine with 4 GiB of memory on a node 2, which is nearer to node 0."""
+    machine = make_machine()
+    distances = ({0: 10, 1: 20, 2: 17}, {0: 20, 1: 10, 2: 28}, {0: 17, 1: 28, 2: 10})
+    tier = NumaNode(id=2, cpus=IdSet(), memory_bytes=4 << 30, distances={}, movable=movable)
+    nodes = tuple(
+        one._replace(distances=known)
+        for one, known in zip((*machine.nodes, tier), distances, strict=True)
+    )
+    return machine._replace(nodes=nodes, allowed_nodes=IdSet.of(range(3)))
+
+
 def make_partition(pools: Iterable[Pool] = (Pool(name="cpuset"),)) -> Partition:
     return partition(make_machine(), tuple(pools))
 
@@ -61,12 +76,14 @@ def make_state(
     synchronized: bool = True,
     policy: Policy = Policy.NONE,
     settings: Settings | None = None,
+    machine: Machine | None = None,
 ) -> State:
     """Make a state in which everything can be given and bound, unless said otherwise."""
-    state = State(make_machine(), make_partition(), settings)
+    state = State(machine or make_machine(), make_partition(), settings or Settings(kernel=KERNEL))
     state.set_policy(policy)
     if synchronized:
-        state.runtime_synchronized("containerd", "2.4.2")
+        state.runtime_told(CONTAINERD)
+        state.runtime_synchronized()
     return state
 
 

@@ -37,7 +37,8 @@ def bind(pod: Pod, container: Container, node: Node, devices_of: DevicesOf) -> B
     assert bound is not None
     if given is None:
         return bound
-    return replace(bound, environment=environment(pod, container, given, node.machine))
+    found = binding.reached(pod, container, given, node)
+    return replace(bound, environment=environment(pod, container, given, found, node.machine))
 
 
 def create(pod: Pod, container: Container, node: Node, devices_of: DevicesOf) -> Binding | None:

@@ -15,6 +15,7 @@ def test_the_defaults_are_the_paths_of_a_node() -> None:
         nri_index="10",
         pools_file=None,
         idle="shared",
+        enforcement="Required",
         left_alone=frozenset(),
         http_address=Address("", 9461),
         node_name="",

@@ -13,45 +13,12 @@ from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.binding import Idle
 from numalocal_deviceplugin.correcting import corrections
 from numalocal_deviceplugin.errors import AgentError
-from numalocal_deviceplugin.pods import Container, Pod, bound_containers, engine_settings
+from numalocal_deviceplugin.pods import Container, Pod, bound_containers
 from numalocal_deviceplugin.snapshot import Settings
 
 from .nodes import N0, N1, make_container, make_node, make_partition, make_pod, make_state
 
 LONGEST_SENTENCE = 1000
-
-
-@pytest.mark.parametrize(
-    ("annotations", "sentence"),
-    [
-        ({"engine": "vlm"}, "numalocal.io/engine is 'vlm'; known: llama.cpp, none, ollama"),
-        ({"engine": "x" * 5000}, "xxx...xxx"),
-        ({"openmp": "gcc"}, "numalocal.io/openmp is 'gcc'; known: auto, gnu, llvm, intel, none"),
-        ({"openmp": "gnu\x1b[2J"}, "numalocal.io/openmp is 'gnu\\x1b[2J'; known"),
-        ({"reserved_cores": "-1"}, "numalocal.io/reserved-cores is '-1'; it must be a number"),
-        ({"reserved_cores": ""}, "numalocal.io/reserved-cores is ''; it must be a number"),
-        ({"reserved_cores": "\u0661"}, "numalocal.io/reserved-cores is '\u0661'; it must be"),
-        ({"reserved_cores": "9" * 5000}, "999...999"),
-        ({"reserved_cores": "1" + "0" * 9}, "reserved-cores is '1000000000'; it must be"),
-    ],
-)
-def test_an_unknown_engine_setting_is_refused(annotations: dict[str, str], sentence: str) -> None:
-    with pytest.raises(AgentError) as caught:
-        engine_settings(make_pod(**annotations))
-
-    assert sentence in str(caught.value)
-    assert str(caught.value).isprintable()
-    assert len(str(caught.value)) < LONGEST_SENTENCE
-
-
-def test_absent_engine_settings_take_their_defaults() -> None:
-    settings = engine_settings(make_pod())
-
-    assert (settings.name, settings.openmp, settings.reserved_cores) == ("none", "auto", None)
-
-
-def test_as_many_cores_as_can_be_written_are_a_number() -> None:
-    assert engine_settings(make_pod(reserved_cores="9" * 9)).reserved_cores == 999_999_999
 
 
 @pytest.mark.parametrize(

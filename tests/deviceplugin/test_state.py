@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from numalocal import names
 from numalocal.errors import PoolUnmet
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import partition
+from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.binding import Idle
 from numalocal_deviceplugin.correcting import corrections
+from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.errors import BindingRefused, CpusHeld
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.refusals import Reason, Refusal
@@ -47,7 +50,8 @@ def clocked(settings: Settings | None = None) -> tuple[State, Clock]:
     clock = Clock()
     state = State(make_machine(), make_partition(), settings, clock=clock)
     state.set_policy(Policy.NONE)
-    state.runtime_synchronized("containerd", "2.4.2")
+    state.runtime_told(Told("containerd", "2.4.2"))
+    state.runtime_synchronized()
     return state, clock
 
 
@@ -65,22 +69,24 @@ class TestGiving:
         state = make_state(synchronized=False)
         assert not state.snapshot().gives
 
-        state.runtime_synchronized("containerd", "2.4.2")
+        state.runtime_told(Told("containerd", "2.4.2"))
+        state.runtime_synchronized()
 
         assert state.snapshot().gives
-        assert state.snapshot().facts.runtime.version == "2.4.2"
+        assert state.snapshot().facts.runtime.told.version == "2.4.2"
 
     def test_a_runtime_that_was_away_may_have_another_configuration(self) -> None:
         state = make_state(synchronized=False)
 
+        state.runtime_told(Told("containerd", "2.4.2"))
         state.runtime_validates(enforced=True)  # of a container right after the runtime's list
-        state.runtime_synchronized("containerd", "2.4.2")
+        state.runtime_synchronized()
         seen = state.snapshot().facts.runtime
         state.runtime_lost()
         lost = state.snapshot().facts.runtime
 
-        assert (seen.required_plugins, seen.name) == (RequiredPlugins.ENFORCED, "containerd")
-        assert (lost.required_plugins, lost.name) == (RequiredPlugins.UNKNOWN, "containerd")
+        assert (seen.required_plugins, seen.told.name) == (RequiredPlugins.ENFORCED, "containerd")
+        assert (lost.required_plugins, lost.told.name) == (RequiredPlugins.UNKNOWN, "containerd")
 
     def test_waits_out_a_restart_of_the_runtime_but_not_its_absence(self) -> None:
         state, clock = clocked()
@@ -292,8 +298,39 @@ class TestWhatStartedWhileTheAgentWasAway:
         now = state.rebuild([WORKER], [(WORKER, ENGINE)])
 
         assert reasons(now) == {"default/worker/engine": Reason.STARTED_UNBOUND}
+        assert now.required_plugins is RequiredPlugins.UNKNOWN
         state.stopped(WORKER.uid, ENGINE.id)
         assert reasons(state.snapshot()) == {}
+
+    def test_is_no_alarm_of_a_pod_that_takes_less(self) -> None:
+        state = make_state()
+        loose = replace(WORKER, annotations={names.ANNOTATION_ENFORCEMENT: "BestEffort"})
+
+        now = state.rebuild([loose], [(loose, ENGINE)])
+
+        assert reasons(now) == {}
+        assert not state.counters.now().counts.get((Count.UNBOUND_STARTS, ""))
+
+    @pytest.mark.parametrize(
+        ("listed", "seen"),
+        [
+            ("[numalocal]", RequiredPlugins.NOT_ENFORCED),
+            ("- 10-numalocal\n- other\n", RequiredPlugins.NOT_ENFORCED),
+            ("[numalocal-repair, my-numalocal]", RequiredPlugins.UNKNOWN),
+            ("", RequiredPlugins.UNKNOWN),
+        ],
+    )
+    def test_shows_that_the_runtime_does_not_require_what_its_pod_does(
+        self, listed: str, seen: RequiredPlugins
+    ) -> None:
+        state = make_state()
+        strict = replace(WORKER, annotations={names.ANNOTATION_REQUIRED_PLUGINS: listed})
+
+        now = state.rebuild([strict], [(strict, ENGINE)])
+
+        assert now.required_plugins is seen
+        state.runtime_validates(enforced=True)  # the runtime's own word is of now
+        assert state.snapshot().required_plugins is RequiredPlugins.ENFORCED
 
     def test_is_not_what_was_born_bound(self) -> None:
         born = replace(ENGINE, variables={"NUMALOCAL_RANK_COMPUTE_CPUS": "3"})

@@ -10,7 +10,12 @@ from typing import Any, Final
 from numalocal import names
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.reach import Enforcement
+from numalocal_deviceplugin.asking import takes_less
+from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.ledger import Tenant
+from numalocal_deviceplugin.node import memory
+from numalocal_deviceplugin.node.memory import MOST_NODES, MOST_SENTENCE
 from numalocal_deviceplugin.pods import Container, bound_containers, was_born_bound
 from numalocal_deviceplugin.refusals import NOTHING_IS_GIVEN, Reason, Refusal
 from numalocal_deviceplugin.snapshot import Snapshot
@@ -29,12 +34,10 @@ SERVING: Final = "Serving"
 MOST_POOLS: Final = 64
 MOST_SETS: Final = 2048
 MOST_REFUSALS: Final = 64
-MOST_SENTENCE: Final = 1024
 MOST_SUBJECT: Final = 512
 MOST_NAME: Final = 128
 MOST_OF_MACHINE: Final = 32768
 MOST_OF_SET: Final = 8192
-MOST_OF_MEMORY: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +63,13 @@ def document(now: Snapshot, about: About) -> Document:
     states = [one["state"] for one in sets]
     # That nothing is published cannot be told there: what is would have to be taken back at once.
     refusals = [one for one in now.refusals if one.reason is not Reason.NOT_PUBLISHED]
-    runtime = now.facts.runtime
+    runtime = now.facts.runtime.told
     return {
         "machine": _machine(now),
-        "idle": str(now.idle),
+        "idle": str(now.settings.idle),
+        "enforcement": str(now.settings.enforcement),
+        "requiredPlugins": str(now.required_plugins),
+        "memory": memory.of_node(now.node),
         "pools": list(_pools(now, sets))[:MOST_POOLS],
         "sets": sets,
         "refusals": [_refusal(one) for one in refusals[:MOST_REFUSALS]],
@@ -122,6 +128,7 @@ def _pools(now: Snapshot, sets: Sequence[Document]) -> Iterator[Document]:
             "sets": len(ours),
             "cpusPerSet": max((len(one.cpus) for one in ours), default=0),
             "nodeMemoryBytes": max((memory_bytes.get(node, 0) for node in nodes), default=0),
+            "reachBytes": memory.reach_bytes(ours, now.node),
             "free": free,
         }
 
@@ -133,7 +140,7 @@ def states(now: Snapshot) -> Iterator[tuple[CpuSet, str, Refusal | None]]:
     barred = [one for one in now.refusals if one.reason in NOTHING_IS_GIVEN]
     for one in now.node.partition.sets:
         # By CPU: a set was cut anew where the pools have changed since it was given out.
-        if not one.present.isdisjoint(held):
+        if not one.present.isdisjoint(held) or one.id in now.handed_out:
             yield one, HELD, of_subject.get(one.id)
             continue
         of_all = (each for each in barred if each.subject in ("", one.pool))
@@ -150,11 +157,11 @@ def _sets(now: Snapshot) -> Iterator[Document]:
             "pool": one.pool,
             "cpus": str(one.cpus)[:MOST_OF_SET],
             "numaNode": one.numa_node,
-            "memoryNodes": str(one.memory_nodes)[:MOST_OF_MEMORY],
+            "memoryNodes": str(one.memory_nodes)[:MOST_NODES],
             "memoryBytes": one.memory_bytes,
             "state": state,
             **({"message": refusal.message[:MOST_SENTENCE]} if refusal else {}),
-            **({"owner": _owner(holder, one)} if holder else {}),
+            **({"owner": _owner(holder, one, now.node)} if holder else {}),
         }
 
 
@@ -180,7 +187,7 @@ def _holds(tenants: Iterable[Tenant]) -> Iterator[_Hold]:
             yield _Hold(tenant, engine, assignment)
 
 
-def _owner(hold: _Hold, one: CpuSet) -> Document:
+def _owner(hold: _Hold, one: CpuSet, node: Node) -> Document:
     pod, ids = hold.tenant.pod, [each.id for each in hold.assignment.sets]
     owner: Document = {
         "namespace": pod.namespace[:63],
@@ -189,12 +196,16 @@ def _owner(hold: _Hold, one: CpuSet) -> Document:
     }
     if hold.container:
         owner["container"] = hold.container[:63]
+    if takes_less(pod):
+        owner["enforcement"] = str(Enforcement.BEST_EFFORT)
     if one.id in ids:
         owner["rank"] = ids.index(one.id)
     live = _live(hold)
     if live is not None:
         owner["containerID"] = live.id[:MOST_NAME]
         owner["started"] = BOUND if was_born_bound(live) else UNBOUND
+        if told := memory.of_holder(pod, live, hold.assignment, node):
+            owner["memory"] = told
     return owner
 
 
@@ -215,8 +226,11 @@ def _refusal(one: Refusal) -> Document:
 def _ready(now: Snapshot) -> Document:
     """Say whether containers are bound here, and why not."""
     why = next((one for one in now.refusals if one.reason in NOTHING_IS_GIVEN), None)
-    if why is None:
-        said = {"status": "True", "reason": SERVING, "message": "containers are bound on this node"}
-    else:
+    loose = next((one for one in now.of_node if one.reason is Reason.NOT_ENFORCED), None)
+    if why is not None:
         said = {"status": "False", "reason": str(why.reason), "message": why.message}
+    elif loose is not None:
+        said = {"status": "True", "reason": str(loose.reason), "message": loose.message}
+    else:
+        said = {"status": "True", "reason": SERVING, "message": "containers are bound on this node"}
     return {"type": READY, **said, "message": said["message"][:MOST_SENTENCE]}

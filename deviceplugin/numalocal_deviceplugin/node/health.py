@@ -49,9 +49,12 @@ def is_undecided(now: Snapshot) -> bool:
 
 def _runtime(now: Snapshot) -> Iterable[str]:
     runtime = now.facts.runtime
-    known = f"{runtime.name} {runtime.version}".strip() or "unknown"
+    known = f"{runtime.told.name} {runtime.told.version}".strip() or "unknown"
     yield f"container runtime: {known}, {runtime.phase.value}"
-    yield f"default validator: {_VALIDATOR[runtime.required_plugins]}"
+    yield f"default validator: {_VALIDATOR[now.required_plugins]}"
+    able = now.node.abilities
+    why = f" ({able.message})" if able.message else ""
+    yield f"memory policies: {', '.join(able.policies)}{why}"
 
 
 def _text(lines: Iterable[str]) -> bytes:

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from numalocal.idset import IdSet, union
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.binding import Node
+from numalocal_deviceplugin.binding import Node, reached
 from numalocal_deviceplugin.correcting import Cpuset
+from numalocal_deviceplugin.errors import BindingRefused
 from numalocal_deviceplugin.node import table
 from numalocal_deviceplugin.node.table import Sample
 from numalocal_deviceplugin.node.usage import Cpu, Usage
-from numalocal_deviceplugin.pods import Container
+from numalocal_deviceplugin.pods import Container, Pod
 
 MOST_SHOWN: Final = 256
 """Containers: twice as many as a kubelet runs pods by default; a series costs everybody."""
@@ -21,11 +23,16 @@ _NAME_LENGTH: Final = 253
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """A live container that has CPU sets; `assignment` is what is online of them."""
+    """A live container that has CPU sets; `assignment` is what is online of them.
+
+    `mems` are the NUMA nodes that it may use, `local` those that its memory is asked from.
+    """
 
     names: tuple[str, str, str]
     container: Container
     assignment: Assignment
+    mems: IdSet
+    local: IdSet
 
 
 def bound(node: Node) -> tuple[Bound, ...]:
@@ -40,8 +47,22 @@ def bound(node: Node) -> tuple[Bound, ...]:
         if claim is not None:
             names = (_clipped(pod.namespace), _clipped(pod.name), _clipped(container.name))
             assignment = claim.on(node.machine.online)
-            found[names] = Bound(names=names, container=container, assignment=assignment)
+            mems, local = _memory_nodes(pod, container, assignment, node)
+            found[names] = Bound(
+                names=names, container=container, assignment=assignment, mems=mems, local=local
+            )
     return tuple(found[names] for names in sorted(found))
+
+
+def _memory_nodes(
+    pod: Pod, container: Container, assignment: Assignment, node: Node
+) -> tuple[IdSet, IdSet]:
+    """Give the nodes that it may use, and those asked for; its sets' own where it asks nonsense."""
+    try:
+        found = reached(pod, container, assignment, node)
+    except BindingRefused:
+        return assignment.mems, assignment.mems
+    return found.mems, union(found.rank_mems)
 
 
 def ranks(one: Bound) -> Iterator[Sample]:
@@ -62,7 +83,7 @@ def used(one: Bound, usage: Usage) -> Iterator[Sample]:
 
 def drifted(one: Bound, now: Cpuset) -> Sample:
     """Say whether a container may use anything else than what is online of its CPU sets."""
-    return Sample(table.DRIFTED, one.names, now != Cpuset(one.assignment.cpus, one.assignment.mems))
+    return Sample(table.DRIFTED, one.names, now != Cpuset(one.assignment.cpus, one.mems))
 
 
 def _memory(one: Bound, usage: Usage) -> Iterator[Sample]:
@@ -70,7 +91,7 @@ def _memory(one: Bound, usage: Usage) -> Iterator[Sample]:
     for node, size in shown:
         yield Sample(table.MEMORY, (*one.names, str(node)), size)
     if everywhere := sum(usage.memory_bytes.values()):
-        local = sum(usage.memory_bytes.get(node, 0) for node in one.assignment.mems)
+        local = sum(usage.memory_bytes.get(node, 0) for node in one.local)
         yield Sample(table.LOCAL, one.names, local / everywhere)
 
 

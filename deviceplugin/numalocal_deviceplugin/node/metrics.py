@@ -70,8 +70,8 @@ class Metrics(Collector):
 
 def _node(now: Snapshot) -> Iterator[Sample]:
     runtime = now.facts.runtime
-    if runtime.name:
-        told = runtime.name[:_LABEL_LENGTH], runtime.version[:_LABEL_LENGTH]
+    if runtime.told.name:
+        told = runtime.told.name[:_LABEL_LENGTH], runtime.told.version[:_LABEL_LENGTH]
         yield Sample(table.RUNTIME_INFO, told, 1)
     yield Sample(table.SYNCHRONIZED, (), runtime.phase is Phase.SYNCHRONIZED)
     yield from _sets(now)

@@ -146,7 +146,8 @@ MEMORY: Final = _gauge(
 )
 LOCAL: Final = _gauge(
     "container_memory_local_ratio",
-    "Share of that memory that is on the NUMA nodes of the container's CPU sets.",
+    "Share of that memory that is on the NUMA nodes that its pod asks for, by default those of its "
+    "CPU sets.",
     *_CONTAINER,
 )
 CPU_SECONDS: Final = _total("container_cpu_seconds", "CPU time used.", *_CONTAINER)
@@ -166,7 +167,7 @@ STALLED: Final = _total(
 )
 DRIFTED: Final = _gauge(
     "container_drifted",
-    "1 where the CPUs or memory nodes in effect are others than those of the CPU sets.",
+    "1 where the CPUs or memory nodes in effect are others than those that it was given.",
     *_CONTAINER,
 )
 

@@ -7,14 +7,31 @@ from numalocal import names
 from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import MAX_TEXT
+from numalocal.sets.reach import MemoryPolicy
+from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.correcting import Correction
 from numalocal_deviceplugin.pods import CONFIG_SOURCE, Container, Pod, resident
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
-_READ: Final = frozenset({*names.POD_ANNOTATIONS, CONFIG_SOURCE})
+_READ: Final = frozenset({*names.POD_ANNOTATIONS, CONFIG_SOURCE, names.ANNOTATION_REQUIRED_PLUGINS})
 _MOST_KEPT: Final = 4096
 """Characters of an annotation, but for an assignment, and of a path: who writes more is refused."""
+
+
+_MOST_TOLD: Final = 256
+_MODES: Final = {
+    MemoryPolicy.BIND: nri.MPOL_BIND,
+    MemoryPolicy.PREFERRED: nri.MPOL_PREFERRED_MANY,
+    MemoryPolicy.INTERLEAVE: nri.MPOL_INTERLEAVE,
+    MemoryPolicy.WEIGHTED_INTERLEAVE: nri.MPOL_WEIGHTED_INTERLEAVE,
+}
+
+
+def told(message: nri.ConfigureRequest) -> Told:
+    """Read what the runtime says of itself, as much of it as can be a name or a version."""
+    said = (message.runtime_name, message.runtime_version, message.nri_version)
+    return Told(*(one[:_MOST_TOLD] for one in said))
 
 
 def uid(message: nri.PodSandbox) -> str:
@@ -97,10 +114,18 @@ def creation(
                 env=[
                     nri.KeyValue(key=key, value=value) for key, value in binding.environment.items()
                 ],
-                linux=nri.LinuxContainerAdjustment(resources=_resources(binding)),
+                linux=nri.LinuxContainerAdjustment(
+                    resources=_resources(binding), memory_policy=_memory_policy(binding)
+                ),
             )
         )
     return answer
+
+
+def _memory_policy(binding: Binding) -> nri.LinuxMemoryPolicy | None:
+    if not binding.policy_nodes:
+        return None
+    return nri.LinuxMemoryPolicy(mode=_MODES[binding.policy], nodes=str(binding.policy_nodes))
 
 
 def update(container_id: str, binding: Binding) -> nri.UpdateContainerResponse:

@@ -110,7 +110,7 @@ class Link:
                 # Announced from here and not from the handler, which may outlive its connection.
                 if plugin.synchronized.is_set() and not self._synchronized.is_set():
                     self._synchronized.set()
-                    self._state.runtime_synchronized(*plugin.runtime)
+                    self._state.runtime_synchronized()
         finally:
             self._synchronized.clear()
             connection.close()

@@ -46,7 +46,7 @@ class Plugin:
     """Answer one connection's calls; a new connection needs a new plugin, as all state is resent.
 
     Its own state is the list under way in Synchronize.  `synchronized` is set once the runtime's
-    full list was answered; `runtime` is the name and version that it told.
+    full list was answered.
     """
 
     def __init__(self, state: State, devices_within: DevicesWithin) -> None:
@@ -56,7 +56,6 @@ class Plugin:
         self._pods: dict[str, Pod] = {}
         self._containers: list[tuple[str, Container]] = []
         self._listed_bytes = 0
-        self.runtime = ("", "")
         self.synchronized = threading.Event()
 
     def methods(self) -> Mapping[str, Handler]:
@@ -84,10 +83,11 @@ class Plugin:
         with NRI 0.10 is asked of those that tell the version of theirs, which came with 0.12.
         """
         request = nri.ConfigureRequest.FromString(payload)
-        self.runtime = request.runtime_name, request.runtime_version
+        told = messages.told(request)
+        self._state.runtime_told(told)
         log.info(
             "runtime configured us",
-            extra={"runtime": request.runtime_name, "version": request.runtime_version},
+            extra={"runtime": told.name, "version": told.version, "nri": told.nri},
         )
         newer = [nri.VALIDATE_CONTAINER_ADJUSTMENT] if request.nri_version else []
         events = sum(1 << (event - 1) for event in (*EVENTS, *newer))

@@ -8,6 +8,7 @@ from typing import Any
 from nodeless import named, topology
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
+from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.node.document import About, document, stamped
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
@@ -71,7 +72,8 @@ def told_of_node() -> dict[str, Any]:
     machine = machine._replace(nodes=filled)
     state = State(machine, partition(machine, (Pool(name="cpuset", size=SIZE),)))
     state.set_policy(Policy.NONE)
-    state.runtime_synchronized("containerd", "2.1.4")
+    state.runtime_told(Told("containerd", "2.1.4"))
+    state.runtime_synchronized()
     told = document(state.snapshot(), About(agent="0.1.0", kernel="6.12.48+deb13-cloud-amd64"))
     assert len(told["sets"]) == SETS, told["sets"]
     return stamped(told, None, _SINCE)

@@ -95,7 +95,7 @@ class World:
         self.runtime.connect(plugin, parts)
         if self.runtime.plugin is None:
             return
-        self.state.runtime_synchronized(*plugin.runtime)
+        self.state.runtime_synchronized()
         self._rebuilt()
 
     def synchronize_again(self) -> None:

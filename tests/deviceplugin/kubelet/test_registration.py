@@ -9,6 +9,7 @@ import pytest
 
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.pools import Pool
+from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.kubelet import presence, registration
 from numalocal_deviceplugin.kubelet.podresources import PodResources
 from numalocal_deviceplugin.kubelet.presence import Kubelet
@@ -129,7 +130,8 @@ def test_every_set_is_listed_without_a_node_that_would_undo_the_placement(plugin
 
 def test_a_pool_that_packs_lists_its_sets_with_their_numa_nodes(run_dir: Path) -> None:
     state = State(make_machine(), make_partition([Pool(name="cpuset", placement="Pack")]))
-    state.runtime_synchronized("containerd", "2.4.2")
+    state.runtime_told(Told("containerd", "2.4.2"))
+    state.runtime_synchronized()
     with FakeKubelet(run_dir) as kubelet:
         server = Server(run_dir, state)
         until(lambda: kubelet.devices == HEALTHY, "devices are listed")

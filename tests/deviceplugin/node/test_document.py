@@ -14,15 +14,29 @@ from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
+from numalocal.sets.reach import Enforcement, MemoryPolicy
+from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.node import document as documents
+from numalocal_deviceplugin.node import memory
 from numalocal_deviceplugin.node.document import About, document, stamped
 from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.refusals import Reason, Refusal
-from numalocal_deviceplugin.snapshot import Snapshot
+from numalocal_deviceplugin.snapshot import Settings, Snapshot
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 
-from ..nodes import N0, N1, make_container, make_machine, make_partition, make_pod, make_state
+from ..nodes import (
+    CONTAINERD,
+    KERNEL,
+    N0,
+    N1,
+    make_container,
+    make_machine,
+    make_partition,
+    make_pod,
+    make_state,
+    make_tiered_machine,
+)
 
 CRD = Path(__file__).parents[3] / "charts" / "numalocal" / "definitions" / "nodecputopologies.yaml"
 ABOUT = About(agent="0.1.0", kernel="6.12.0")
@@ -85,8 +99,23 @@ def test_an_idle_node_has_its_machine_its_pools_and_free_sets() -> None:
     }
     assert made["idle"] == "shared"
     assert made["pools"] == [
-        {"name": "cpuset", "sets": 2, "cpusPerSet": 2, "nodeMemoryBytes": 8 << 30, "free": 2}
+        {
+            "name": "cpuset",
+            "sets": 2,
+            "cpusPerSet": 2,
+            "nodeMemoryBytes": 8 << 30,
+            "reachBytes": {
+                "Local": 8 << 30,
+                "Near": 8 << 30,
+                "MemoryOnly": 0,
+                "Package": 8 << 30,
+                "Any": 16 << 30,
+            },
+            "free": 2,
+        }
     ]
+    assert made["memory"] == {"policies": list(MemoryPolicy), "message": ""}
+    assert (made["enforcement"], made["requiredPlugins"]) == ("Required", "Unknown")
     assert made["sets"][0] == {
         "id": N0,
         "pool": "cpuset",
@@ -126,11 +155,121 @@ def test_a_held_set_names_its_container_its_rank_and_how_it_started() -> None:
         "container": "engine",
         "containerID": "id-of-engine",
         "started": "Bound",
+        "memory": {"nodes": "0-1", "policy": "Bind", "overflowed": False},
     }
     assert found[N0]["owner"] == {**owner, "rank": 0}
     assert found[N1]["owner"] == {**owner, "rank": 1}
     assert found[N0]["state"] == found[N1]["state"] == "Held"
     assert told(state.snapshot())["pools"][0]["free"] == 0
+
+
+def memory_of(state: State, asks: Mapping[str, str], env: tuple[str, ...] = BORN) -> Any:
+    """Let a pod that asks have a set, and give what is told of its memory."""
+    settle(state, make_pod(**asks), make_container(assignment="x", env=env), N0)
+    return sets(state.snapshot())[N0]["owner"].get("memory")
+
+
+def tiered(runtime: Told = CONTAINERD) -> State:
+    state = make_state(machine=make_tiered_machine())
+    state.runtime_told(runtime)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("asks", "nodes", "policy"),
+    [
+        ({"memory_nodes": "Near"}, "0,2", "Bind"),
+        ({"memory_policy": "Preferred"}, "0", "Preferred"),
+        ({"memory_policy": "Preferred", "memory_nodes": "MemoryOnly"}, "2", "Preferred"),
+        (
+            {"memory_policy": "WeightedInterleave", "memory_nodes": "Any"},
+            "0-2",
+            "WeightedInterleave",
+        ),
+    ],
+)
+def test_a_holders_memory_is_told_with_its_policy(
+    asks: dict[str, str], nodes: str, policy: str
+) -> None:
+    assert memory_of(tiered(), asks) == {"nodes": nodes, "policy": policy, "overflowed": False}
+
+
+def test_an_overflow_is_told_with_the_nodes_that_were_added() -> None:
+    found = memory_of(tiered(), {"on_overflow": "Interleave", "memory": "9Gi"})
+
+    assert (found["nodes"], found["policy"], found["overflowed"]) == ("0,2", "Interleave", True)
+    assert "more than NUMA node 0 can hold" in found["message"]
+
+
+def test_a_policy_that_could_not_be_set_is_not_told_to_be() -> None:
+    old = tiered(Told("containerd", "1.7.24"))
+    asks = {"memory_policy": "Preferred", "enforcement": "BestEffort"}
+
+    found = memory_of(old, asks)
+
+    assert found["policy"] == "Bind"
+    assert "memory policy Preferred is not set: the container runtime is" in found["message"]
+    assert sets(old.snapshot())[N0]["owner"]["enforcement"] == "BestEffort"
+    assert told(old.snapshot())["memory"]["policies"] == ["Bind"]
+    assert "1.7.24" in told(old.snapshot())["memory"]["message"]
+
+
+def test_a_container_that_started_unbound_has_no_policy() -> None:
+    found = memory_of(tiered(), {"memory_policy": "Preferred"}, env=())
+
+    assert found["policy"] == "Bind"
+    assert found["message"].endswith("it was created while the agent was away")
+
+
+def test_of_a_pod_that_asks_for_nonsense_no_memory_is_told() -> None:
+    assert memory_of(tiered(), {"memory_policy": "Best"}) is None
+
+
+def test_a_pool_reaches_what_its_best_set_does() -> None:
+    (pool,) = told(tiered().snapshot())["pools"]
+
+    assert pool["reachBytes"] == {
+        "Local": 8 << 30,
+        "Near": 12 << 30,
+        "MemoryOnly": 4 << 30,
+        "Package": 12 << 30,
+        "Any": 20 << 30,
+    }
+
+
+class TestWithoutTheRuntime:
+    loose = Settings(enforcement=Enforcement.BEST_EFFORT, kernel=KERNEL)
+
+    def test_a_best_effort_node_gives_its_sets_and_says_that_nothing_binds(self) -> None:
+        state = make_state(settings=self.loose, synchronized=False)
+
+        made = told(state.snapshot())
+
+        assert made["enforcement"] == "BestEffort"
+        assert [one["state"] for one in made["sets"]] == ["Free", "Free"]
+        (ready,) = made["conditions"]
+        assert (ready["status"], ready["reason"]) == ("True", "NotEnforced")
+        assert [one["reason"] for one in made["refusals"]] == ["NotEnforced"]
+        assert state.snapshot().gives
+
+    def test_what_the_kubelet_gave_is_held_though_nobody_tells_by_whom(self) -> None:
+        state = make_state(settings=self.loose, synchronized=False)
+        state.set_listing({("default", "llama-0"): frozenset({N0})}, state.snapshot().node.ledger)
+
+        found = sets(state.snapshot())
+
+        assert (found[N0]["state"], found[N1]["state"]) == ("Held", "Free")
+        assert "owner" not in found[N0]
+        assert told(state.snapshot())["pools"][0]["free"] == 1
+
+    def test_a_best_effort_node_with_it_binds_as_any(self) -> None:
+        made = told(make_state(settings=self.loose).snapshot())
+
+        assert made["conditions"][0]["reason"] == "Serving"
+        assert made["refusals"] == []
+
+    def test_a_node_that_is_not_gives_nothing(self) -> None:
+        assert not make_state(synchronized=False).snapshot().gives
 
 
 def test_a_container_that_the_agent_did_not_answer_for_started_unbound() -> None:
@@ -179,7 +318,8 @@ def test_a_set_of_other_pools_is_held_by_whose_cpus_it_has() -> None:
     machine = make_machine()
     state = State(machine, partition(machine, (Pool(name="small", size=1),)))
     state.set_policy(Policy.NONE)
-    state.runtime_synchronized("containerd", "2.4.2")
+    state.runtime_told(Told("containerd", "2.4.2"))
+    state.runtime_synchronized()
     settle(state, make_pod(), make_container(assignment="x", env=BORN), N0)
 
     held = [one for one in told(state.snapshot())["sets"] if one["state"] == "Held"]
@@ -224,7 +364,8 @@ def test_a_refused_pool_makes_its_sets_unavailable_and_no_others() -> None:
     pools = (Pool(name="small", size=1, nodes=on[0]), Pool(name="big", size=2, nodes=on[1]))
     state = State(machine, partition(machine, pools))
     state.set_policy(Policy.NONE)
-    state.runtime_synchronized("containerd", "2.4.2")
+    state.runtime_told(Told("containerd", "2.4.2"))
+    state.runtime_synchronized()
     state.refuse(
         "kubelet", [Refusal(reason=Reason.NOT_REGISTERED, message="silent", subject="big")]
     )
@@ -271,8 +412,8 @@ def test_the_bounds_are_those_of_the_schema() -> None:
     assert status["pools"]["maxItems"] == documents.MOST_POOLS
     assert status["refusals"]["maxItems"] == documents.MOST_REFUSALS
     assert one_set["cpus"]["maxLength"] == documents.MOST_OF_SET
-    assert one_set["memoryNodes"]["maxLength"] == documents.MOST_OF_MEMORY
-    assert one_set["message"]["maxLength"] == documents.MOST_SENTENCE
+    assert one_set["memoryNodes"]["maxLength"] == memory.MOST_NODES
+    assert one_set["message"]["maxLength"] == memory.MOST_SENTENCE
     assert status["machine"]["properties"]["online"]["maxLength"] == documents.MOST_OF_MACHINE
 
 
@@ -292,10 +433,22 @@ def test_whatever_is_told_keeps_within_the_bounds(
         for number in range(count)
     ]
     state.refuse("drift", refusals)
-    state.runtime_synchronized(version, version)
+    state.runtime_told(Told(version, version))
+    state.runtime_synchronized()
 
     made = document(state.snapshot(), About(agent=version, kernel=version))
 
     VALIDATOR.validate(stamped(made, None, NOW))
     assert made["counts"]["refusals"] >= count
     assert len(json.dumps(made)) < 200_000
+
+
+def test_movable_memory_is_out_of_reach_where_no_policy_can_be_set() -> None:
+    state = make_state(machine=make_tiered_machine(movable=True))
+    (pool,) = told(state.snapshot())["pools"]
+    state.runtime_told(Told("containerd", "1.7.24"))
+    made = told(state.snapshot())
+
+    assert pool["reachBytes"]["MemoryOnly"] == 4 << 30
+    assert made["pools"][0]["reachBytes"] == {**pool["reachBytes"], "MemoryOnly": 0}
+    assert made["memory"]["message"].endswith("; Bind with nodes MemoryOnly: as it is movable")

@@ -1,7 +1,10 @@
 import pytest
 
+from numalocal.sets.reach import Enforcement
+from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.node.health import PATIENCE_S, livez, readyz
 from numalocal_deviceplugin.refusals import Reason, Refusal
+from numalocal_deviceplugin.snapshot import Settings
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 
@@ -30,7 +33,22 @@ def test_an_agent_that_serves_is_ready(state: State) -> None:
     assert status == 200
     assert text[:2] == ["ready", "container runtime: containerd 2.4.2, synchronized"]
     assert text[2].startswith("default validator: unknown")
-    assert len(text) == 3
+    assert text[3:] == ["memory policies: Bind, Preferred, Interleave, WeightedInterleave"]
+
+
+def test_what_the_node_cannot_do_with_memory_is_told(state: State) -> None:
+    state.runtime_told(Told("containerd", "1.7.24"))
+
+    assert "memory policies: Bind (Preferred, Interleave, WeightedInt" in lines(state)[1][3]
+
+
+def test_a_best_effort_node_without_its_runtime_is_ready_at_once() -> None:
+    state = make_state(synchronized=False, settings=Settings(enforcement=Enforcement.BEST_EFFORT))
+
+    status, text = lines(state)
+
+    assert status == 200
+    assert text[-1].startswith("NotEnforced: the container runtime's NRI is not there")
 
 
 @pytest.mark.parametrize(("enforced", "said"), [(True, "on: "), (False, "off: ")])

@@ -9,13 +9,22 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from numalocal.idset import IdSet
+from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.counters import Count, Creation
 from numalocal_deviceplugin.node import locality, table
 from numalocal_deviceplugin.node.table import Kind
 from numalocal_deviceplugin.refusals import Reason, Refusal
 from numalocal_deviceplugin.state import State
 
-from ..nodes import N0, N1, make_container, make_machine, make_pod, make_state
+from ..nodes import (
+    N0,
+    N1,
+    make_container,
+    make_machine,
+    make_pod,
+    make_state,
+    make_tiered_machine,
+)
 from .cgroup_files import write
 from .scrapes import bind, busy_node, samples, scrape
 
@@ -77,6 +86,38 @@ def test_local_is_what_is_on_the_nodes_of_the_sets(busy: bytes) -> None:
     assert value(busy, "container_memory_local_ratio", pod="llama-0") == 0.8
     assert value(busy, "container_memory_bytes", numa_node="0") == 1 << 20
     assert value(busy, "container_memory_bytes", numa_node="1") == 4 << 20
+
+
+@pytest.mark.parametrize(
+    ("asks", "ratio"),
+    [
+        ({}, 0.5),
+        ({"memory_nodes": "Near"}, 0.75),
+        ({"memory_policy": "Preferred"}, 0.5),
+        ({"memory_policy": "Preferred", "memory_nodes": "MemoryOnly"}, 0.25),
+        ({"memory_policy": "Interleave", "memory_nodes": "Any"}, 1.0),
+        ({"memory_policy": "nonsense"}, 0.5),
+    ],
+)
+def test_local_is_what_is_on_the_nodes_that_a_pod_asks_for(
+    tmp_path: Path, asks: dict[str, str], ratio: float
+) -> None:
+    state = make_state(machine=make_tiered_machine())
+    bind(state, make_pod(**asks), make_container(), N0)
+    write(tmp_path / "id-of-engine", memory_numa_stat="anon N0=8192 N1=4096 N2=4096\n")
+
+    assert value(scrape(state, tmp_path), "container_memory_local_ratio") == ratio
+
+
+def test_a_policy_makes_no_container_drifted(tmp_path: Path) -> None:
+    state = make_state(machine=make_tiered_machine())
+    bind(state, make_pod(memory_policy="Preferred"), make_container(), N0)
+    wide = {"cpuset_cpus_effective": "2-3\n", "cpuset_mems_effective": "0-2\n"}
+    write(tmp_path / "id-of-engine", **wide)
+    assert value(scrape(state, tmp_path), "container_drifted") == 0
+
+    write(tmp_path / "id-of-engine", **wide | {"cpuset_mems_effective": "0\n"})
+    assert value(scrape(state, tmp_path), "container_drifted") == 1
 
 
 def test_a_container_without_memory_has_no_share_of_it(tmp_path: Path) -> None:
@@ -278,7 +319,8 @@ def test_names_of_any_text_are_read_back_by_prometheus_own_parser(
     runtime: str,
 ) -> None:
     state, root = make_state(), tmp_path_factory.mktemp("cgroups")
-    state.runtime_synchronized(runtime, runtime)
+    state.runtime_told(Told(runtime, runtime))
+    state.runtime_synchronized()
     pod = replace(make_pod(), namespace=namespace, name=name)
     bind(state, pod, replace(make_container(container), cgroup="/one"), N1)
     write(root / "one")

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from numalocal_deviceplugin import backoff
+from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.node.document import About
 from numalocal_deviceplugin.node.publishing import Publishing, Timing, some_of
@@ -219,7 +220,8 @@ def test_a_condition_keeps_its_time_over_writes(api: FakeApiServer, tmp_path: Pa
     with publishing(api, state, tmp_path):
         until(lambda: "status" in api.objects.get("worker-1", {}), "the first write")
         first = api.objects["worker-1"]["status"]
-        state.runtime_synchronized("containerd", "2.4.3")
+        state.runtime_told(Told("containerd", "2.4.3"))
+        state.runtime_synchronized()
         until(lambda: api.objects["worker-1"]["status"] != first, "the second write")
 
     assert api.objects["worker-1"]["status"]["versions"]["runtimeVersion"] == "2.4.3"

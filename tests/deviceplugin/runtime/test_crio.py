@@ -179,9 +179,9 @@ def crio(request: pytest.FixtureRequest, path: Path, agent: Agent) -> Iterator[C
 
 
 def test_it_is_named_in_what_the_agent_tells(crio: Crio, agent: Agent) -> None:
-    runtime = agent.state.snapshot().facts.runtime
+    told = agent.state.snapshot().facts.runtime.told
 
-    assert (runtime.name, runtime.version) == ("cri-o", "1.35.1")
+    assert (told.name, told.version) == ("cri-o", "1.35.1")
 
 
 def test_a_worker_lives_and_its_set_is_free_when_its_sandbox_has_ended(
