@@ -158,7 +158,8 @@ class _Round:
         ours = [pod for pod in self._pods() if pod.owner_uid == worker.uid and not pod.terminal]
         if sum(bool(pod.node) or pod.ready for pod in ours) >= worker.replicas:
             return wanted
-        return sized.foreseen(wanted)
+        waiting = (pod.admitted for pod in ours if not (pod.node or pod.deleting))
+        return sized.foreseen(wanted, next(waiting, None))
 
     def _last_good(self) -> Worker | None:
         """Find what the worker asked when its spec could be read last."""

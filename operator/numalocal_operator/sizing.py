@@ -11,7 +11,7 @@ from numalocal.worker.spec import Worker
 from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.topologies import Told, Topologies
 from numalocal_operator.planning.barring import Barred, barred
-from numalocal_operator.planning.demand import Demand, demand
+from numalocal_operator.planning.demand import Demand, admitted, demand
 from numalocal_operator.planning.fit import occupied, unfit
 from numalocal_operator.planning.numbers import Fleet
 from numalocal_operator.planning.offered import Offered, offered
@@ -70,12 +70,16 @@ class Sized:
         """Give the nodes that its pods are kept off; its own have `seen` some unable."""
         return Barred() if self.fleet is None else barred(self.fleet, self.needs, seen)
 
-    def foreseen(self, wanted: Target) -> Target:
-        """Say of a worker with a pod that has no node what nodes are to it."""
+    def foreseen(self, wanted: Target, pod: Mapping[str, Any] | None = None) -> Target:
+        """Say of a worker with a pod that has no node what nodes are to it.
+
+        What such a pod says of nodes, where one is known, counts in place of the template's word.
+        """
         wanted = replace(wanted, cpus_per_set=self.numbers.cpus_per_set)
         if self.fleet is None:
             return wanted
-        never = unfit(self.fleet, self.needs)
-        now = "" if never else occupied(self.fleet, self.needs, self.told())
+        needs = self.needs if pod is None else admitted(self.needs, pod)
+        never = unfit(self.fleet, needs)
+        now = "" if never else occupied(self.fleet, needs, self.told())
         exposed = barred(self.fleet, self.needs).exposed
         return replace(wanted, unfit=never, occupied=now, exposed=exposed)

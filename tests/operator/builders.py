@@ -73,6 +73,7 @@ def make_pod(worker: Worker, replica: int = 0, **changed: Any) -> ObservedPod:
         "best_effort": False,
         "cpu_limit": None,
         "limited_by_range": False,
+        "admitted": None,
     }
     return ObservedPod(**{**fields, **changed})
 

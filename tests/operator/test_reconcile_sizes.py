@@ -150,6 +150,41 @@ def test_a_worker_that_no_node_can_take_says_so_in_its_first_round(
     assert api.names(PODS) == ["llama-0"], "a cluster autoscaler reads pods"
 
 
+TAINTED = {"taints": [{"key": "kata", "effect": "NoSchedule"}]}
+LABELLED = {"labels": {"size": "s"}}
+
+
+@pytest.mark.parametrize(
+    ("node", "added", "why"),
+    [
+        pytest.param(TAINTED, {}, "node small: taint kata:NoSchedule not tolerated", id="nothing"),
+        pytest.param(
+            TAINTED, {"tolerations": [{"key": "kata", "operator": "Exists"}]}, "", id="a toleration"
+        ),
+        pytest.param(LABELLED, {"nodeSelector": {"size": "s"}}, "", id="a selector that is met"),
+        pytest.param(
+            LABELLED,
+            {"nodeSelector": {"size": "l"}},
+            "another node: not selected by nodeSelector or node affinity",
+            id="a selector that is not",
+        ),
+    ],
+)
+def test_what_admission_adds_to_pods_counts_where_they_can_land(
+    api: FakeApi, turn: Informed, node: dict[str, Any], added: dict[str, Any], why: str
+) -> None:
+    """As a RuntimeClass does, and a namespace's node selector: POST's answer shows it."""
+    know(turn, telling("small"), small=node)
+    api.admission = lambda pod: pod["spec"].update(added) if pod.get("kind") == "Pod" else None
+    api.put(WORKERS, raw_worker())
+
+    turn()
+
+    expected = f"no node can take a replica: {why}"
+    found = condition(api)
+    assert found == (("True", "NoNodeFits", expected) if why else ("False", found[1], found[2]))
+
+
 def test_a_limit_below_all_sets_is_an_invalid_spec_and_above_all_well(
     api: FakeApi, turn: Informed
 ) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
@@ -54,7 +54,8 @@ class ObservedPod:
     `kept_off` the nodes that it must not land on.  `best_effort` tells that it may run unbound.
     `cpu_limit` is the quota of its
     engine, in CPUs, None where it has none; `limited_by_range` tells that a LimitRange of the
-    namespace has set it.
+    namespace has set it.  `admitted` is what a pod without a node says of nodes by selector and
+    tolerations, those included that admission has added; None for one that has a node.
     """
 
     name: str
@@ -92,6 +93,7 @@ class ObservedPod:
     best_effort: bool
     cpu_limit: Fraction | None
     limited_by_range: bool
+    admitted: Mapping[str, Any] | None = field(hash=False)
 
 
 def observe(raw: RawPod, started: Started) -> ObservedPod:
@@ -150,6 +152,7 @@ def observe(raw: RawPod, started: Started) -> ObservedPod:
         best_effort=_is_best_effort(annotations),
         cpu_limit=_cpu_limit(raw.get("spec") or {}, engine),
         limited_by_range=_limited_by_range(annotations.get(LIMIT_RANGER, ""), engine),
+        admitted=None if node else _admitted(raw.get("spec") or {}),
     )
 
 
@@ -179,6 +182,10 @@ def unverified(pod: ObservedPod) -> str:
 def _is_best_effort(annotations: Mapping[str, str]) -> bool:
     """Read as admission does: blanks around a value are no part of it."""
     return annotations.get(names.ANNOTATION_ENFORCEMENT, "").strip() == Enforcement.BEST_EFFORT
+
+
+def _admitted(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: spec[name] for name in ("nodeSelector", "tolerations") if name in spec}
 
 
 def _cpu_limit(spec: Mapping[str, Any], engine: str) -> Fraction | None:

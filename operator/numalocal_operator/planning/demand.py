@@ -1,7 +1,7 @@
 """What a replica, or a pod that asks by annotation, asks of one node."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -41,6 +41,13 @@ def demand(worker: Worker) -> Demand:
 def of_annotated(pod: Mapping[str, Any]) -> Demand:
     """Give what a pod asks by annotation; what is wrong with one is another's to say."""
     return _of(ask_of(Fields(pod.get("metadata"), "metadata", [])), pod.get("spec"), None)
+
+
+def admitted(needs: Demand, raw: Mapping[str, Any]) -> Demand:
+    """Take selector and tolerations as a pod has them that admission has let pass."""
+    found = constraints(raw)
+    asked = replace(needs.asked, selector=found.selector, tolerations=found.tolerations)
+    return replace(needs, asked=asked)
 
 
 def _of(ask: Ask, spec: Any, cpus: Fraction | None) -> Demand:

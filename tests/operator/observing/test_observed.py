@@ -409,3 +409,13 @@ def test_a_limit_that_a_limit_range_has_set_is_known(said: str, expected: bool) 
 def test_by_what_a_pod_was_made_is_read_from_it() -> None:
     assert observed().sized_by == PoolNumbers(cpus_per_set=4)
     assert limited({"numalocal.io/numbers": "mine"}).sized_by is None
+
+
+def test_what_admission_says_of_nodes_is_kept_of_a_pod_that_has_none() -> None:
+    raw = raw_pod(make_worker())
+    said = {"nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists"}]}
+    raw["spec"] |= {**said, "runtimeClassName": "kata"}
+
+    assert observe(raw).admitted == said
+    raw["spec"]["nodeName"] = "node-a"
+    assert observe(raw).admitted is None
