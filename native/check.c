@@ -89,6 +89,24 @@ static void note_mempolicy(struct sentences *notes, const struct probe *probe)
                     "pages that were touched before a process was bound stay where they are");
 }
 
+/* What an engine that interleaves because it must will lose by it. */
+static void measure_overflow(struct inspection *inspection)
+{
+    const struct plan *plan = &inspection->plan;
+    struct report *report = &inspection->report;
+    struct idlist cpus = {0};
+
+    if (!plan->overflowed || plan->policy != POLICY_INTERLEAVE || report->problems.count > 0 ||
+        report->unbound.count > 0)
+        return;
+    uint64_t room_bytes = inspection->ranks[0].available_bytes;
+    if (report->limit.limited && report->limit.room_bytes < room_bytes)
+        room_bytes = report->limit.room_bytes;
+    plan_compute_cpus(plan, &cpus);
+    report->overflow = bandwidth_measure(&cpus, &plan->policy_nodes, room_bytes);
+    idlist_free(&cpus);
+}
+
 /* To the file first: a reader of standard output that has gone away must not lose it. False: one of
  * the two has not got it, and a sentence has said which. */
 static bool publish(const struct report *report, const char *path)
@@ -117,6 +135,8 @@ int check_command(int argc, char **argv)
     struct report *report = &inspection.report;
     report->mempolicy = probe_mempolicy();
     note_mempolicy(&report->notes, &report->mempolicy);
+    if (options.root[0] == '\0')
+        measure_overflow(&inspection);
     if (inspection.malformed != NULL)
         complain("check: %s", inspection.malformed);
     const bool published = publish(report, options.report);

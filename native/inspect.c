@@ -167,6 +167,7 @@ static void compare_plan(struct inspection *inspection, const char *root)
     const struct plan *plan = &inspection->plan;
     struct report *report = &inspection->report;
 
+    report->overflowed = plan->overflowed;
     compare_binding(inspection);
     check_memory(inspection, root);
     note_quota(&report->notes, plan, root);

@@ -4,6 +4,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,6 +136,23 @@ void task_policy_read(struct task_policy *policy, const char *root)
     else
         policy->why_unknown = text_format("%s cannot be read: %s", PATH, strerror(errno));
     free(maps);
+}
+
+uint64_t numa_maps_pages(uintptr_t start, unsigned int node)
+{
+    char *maps = file_read("", PATH);
+    char *begin = text_format("%08" PRIxPTR " ", start);
+    char *key = text_format("N%u=", node);
+    char *line = maps == NULL ? NULL : file_value(maps, begin);
+    uint64_t pages = 0;
+
+    if (line != NULL)
+        file_number(line, key, &pages);
+    free(line);
+    free(key);
+    free(begin);
+    free(maps);
+    return pages;
 }
 
 void task_policy_free(struct task_policy *policy)

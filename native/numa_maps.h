@@ -21,6 +21,10 @@ struct task_policy {
 void task_policy_read(struct task_policy *policy, const char *root);
 void task_policy_free(struct task_policy *policy);
 
+/* How many pages of this process's mapping that starts there are on a node, in its own pages of the
+ * system's size. */
+uint64_t numa_maps_pages(uintptr_t start, unsigned int node);
+
 /* "interleave on NUMA nodes 0-1", "default". The caller frees it. */
 char *task_policy_text(const char *mode, const struct idlist *nodes);
 

@@ -332,6 +332,19 @@ enum plan_result plan_read(struct plan *plan, char **error)
     return *error == NULL ? PLAN_READ : PLAN_MALFORMED;
 }
 
+void plan_compute_cpus(const struct plan *plan, struct idlist *cpus)
+{
+    *cpus = (struct idlist){0};
+    for (unsigned int cpu = 0; cpu <= IDLIST_MAX_ID; cpu++)
+        for (size_t i = 0; i < plan->rank_count; i++)
+            if (idlist_contains(&plan->ranks[i].compute_cpus, cpu)) {
+                idlist_append(cpus, cpu);
+                break;
+            }
+    if (cpus->count == 0)
+        copy(cpus, &plan->cpus);
+}
+
 void plan_free(struct plan *plan)
 {
     for (size_t i = 0; i < plan->rank_count && plan->ranks != NULL; i++)

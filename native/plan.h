@@ -39,6 +39,9 @@ enum plan_result plan_of_binding(struct plan *plan, const struct idlist *cpus,
                                  const struct idlist *mems, char **error);
 void plan_free(struct plan *plan);
 
+/* The CPUs of the OpenMP threads of all ranks, or all CPUs where the plan does not say which. */
+void plan_compute_cpus(const struct plan *plan, struct idlist *cpus);
+
 /* Reads NUMALOCAL_ENFORCEMENT, which a container has without a plan too. NULL, or a sentence to be
  * freed by the caller; then it is Required. */
 char *plan_enforcement(bool *best_effort);

@@ -112,6 +112,24 @@ static void put_policy(struct writer *writer, const struct task_policy *policy)
     put(writer, "}");
 }
 
+static void put_rate(struct writer *writer, const char *key, const struct bandwidth *overflow,
+                     uint64_t bytes_per_s)
+{
+    if (overflow->measured)
+        put(writer, "\"%s\":%" PRIu64, key, bytes_per_s);
+    else
+        put(writer, "\"%s\":null", key);
+}
+
+static void put_overflow(struct writer *writer, const struct bandwidth *overflow)
+{
+    put(writer, ",\"overflow\":{");
+    put_rate(writer, "interleavedBytesPerSecond", overflow, overflow->interleaved_bytes_per_s);
+    put(writer, ",");
+    put_rate(writer, "nearBytesPerSecond", overflow, overflow->near_bytes_per_s);
+    put(writer, "}");
+}
+
 static void put_mempolicy(struct writer *writer, const struct probe *probe)
 {
     put(writer,
@@ -182,6 +200,8 @@ static void put_report(struct writer *writer, const struct report *report, bool 
     put(writer, ",\"mems\":");
     put_list(writer, report->mems);
     put_policy(writer, report->policy);
+    if (report->overflowed)
+        put_overflow(writer, &report->overflow);
     put_ranks(writer, report);
     put_bytes(writer, "limitBytes", report->limit.limited, report->limit.limit_bytes);
     put_mempolicy(writer, &report->mempolicy);

@@ -2,6 +2,7 @@
 #ifndef NUMALOCAL_REPORT_H
 #define NUMALOCAL_REPORT_H
 
+#include "bandwidth.h"
 #include "limit.h"
 #include "idlist.h"
 #include "numa_maps.h"
@@ -31,6 +32,8 @@ struct report {
     struct memory_limit limit;
     struct probe mempolicy;
     const struct task_policy *policy;
+    bool overflowed;           /* its own nodes cannot hold it: pages are on several in turn */
+    struct bandwidth overflow; /* what that costs */
     struct sentences problems; /* these refuse it */
     struct sentences unbound;  /* these BestEffort lets pass; none of both: verified */
     struct sentences notes;    /* what is good to know, and refuses nothing */

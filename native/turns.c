@@ -46,8 +46,8 @@ static void note_part(const char *root, unsigned int node, uint64_t part_bytes,
     if (error == NULL && part_bytes > memory.available_bytes)
         sentences_add(notes,
                       text_format("in turn %s of what the ranks ask for come to NUMA node %u, "
-                                  "which has %s available: the kernel takes the rest from the other "
-                                  "nodes, which makes them busier",
+                                  "which has %s available: the kernel takes the rest from the "
+                                  "other nodes, which makes them busier",
                                   part.text, node, text_bytes(memory.available_bytes).text));
     free(error);
 }

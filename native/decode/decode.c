@@ -2,6 +2,8 @@
  *
  * Every token multiplies one matrix of weights with one vector: all the weights pass from memory
  * through the cores once, so the rate is the bandwidth of the memory beside them. */
+#include "decode/dot.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -17,9 +19,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
-/* A row is 16 KiB: the time of one row is how late a signal may be seen. LANES sums at a time keep
- * the adder of any vector unit, 128 to 512 bits wide, from waiting for its own last result. */
-enum { COLUMNS = 4096, LANES = 64, ROW_BYTES = COLUMNS * sizeof(float), USAGE_ERROR = 2 };
+/* A row is 16 KiB: the time of one row is how late a signal may be seen. */
+enum { COLUMNS = 4096, ROW_BYTES = COLUMNS * sizeof(float), USAGE_ERROR = 2 };
 
 static const char USAGE[] =
     "Usage: numalocal-decode [--weights SIZE] [--tokens N | --seconds S]\n"
@@ -195,27 +196,12 @@ static void load(struct model *model, size_t weight_bytes)
     fill(model);
 }
 
-static float dot(const float *restrict row, const float *restrict input)
-{
-    float sums[LANES] = {0};
-    float sum = 0;
-
-    for (size_t i = 0; i < COLUMNS; i += LANES) {
-#pragma omp simd
-        for (size_t lane = 0; lane < LANES; lane++)
-            sums[lane] += row[i + lane] * input[i + lane];
-    }
-    for (size_t lane = 0; lane < LANES; lane++)
-        sum += sums[lane];
-    return sum;
-}
-
 static void decode_token(struct model *model)
 {
 #pragma omp parallel for schedule(static)
     for (size_t row = 0; row < model->rows; row++)
         if (!is_stopped())
-            model->output[row] = dot(model->weights + row * COLUMNS, model->input);
+            model->output[row] = dot(model->weights + row * COLUMNS, model->input, COLUMNS);
 }
 
 static double now_s(void)

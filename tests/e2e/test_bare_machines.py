@@ -115,6 +115,78 @@ print(json.dumps({
     assert 0.74 < share(found["weighted"], 0) < 0.77
 
 
+CHECKED = """
+import os, subprocess
+
+def checked(cpus, mems, policy, nodes, **more):
+    plan = {
+        "CPUS": cpus, "MEMS": mems, "RANKS": "1", "RANK_CPUS": cpus, "RANK_MEMS": mems,
+        "MEMORY_POLICY": policy, "MEMORY_POLICY_NODES": nodes, **more,
+    }
+    command = ["numalocal-bind", "exec", "--cpus", cpus, "--mems", nodes, "--policy", policy]
+    report = json.loads(subprocess.run(
+        [*command, "--", "numalocal-bind", "check"],
+        env=dict(os.environ, **{f"NUMALOCAL_{name}": value for name, value in plan.items()}),
+        capture_output=True, text=True, check=True,
+    ).stdout)
+    return report["memoryPolicy"], report.get("overflow")
+"""
+
+
+def test_the_check_finds_each_policy_and_measures_what_an_overflow_costs(machine: Machine) -> None:
+    """It measures where nearly all pages are on the nodes that it means them for."""
+    found = parsed(
+        machine(
+            FOUR_NODES,
+            in_python(
+                f"""
+{CHECKED}
+asked = [
+    ("bind", "1"), ("preferred", "3"), ("preferred", "0,3"),
+    ("interleave", "0,2-3"), ("weighted-interleave", "1,3"),
+]
+policies = [checked("0", "0-3", *one)[0] for one in asked]
+rates = [checked("0", "0-3", "interleave", "0-1", MEMORY_OVERFLOW="1")[1] for _ in range(4)]
+print(json.dumps([asked, policies, rates]))
+"""
+            ),
+        )
+    )
+
+    asked, policies, rates = found
+    assert policies == [{"mode": mode, "nodes": nodes} for mode, nodes in asked]
+    measured = [one for one in rates if None not in one.values()]
+    assert measured  # emulation takes its two seconds, now and then
+    assert all(rate > MIB for one in measured for rate in one.values())
+
+
+def test_of_nodes_in_turn_a_full_one_leaves_its_part_to_the_others(machine: Machine) -> None:
+    """What the check counts on: 700 MiB do not need 350 on a node of 300."""
+    found = parsed(
+        machine(
+            shape([("0-1", 1200), ("", 300)], 2),
+            in_python(
+                """
+engine = subprocess.Popen([
+    "numalocal-bind", "exec", "--mems", "0-1", "--policy", "interleave", "--",
+    "numalocal-decode", "--weights", "700Mi", "--seconds", "0",
+], stdout=subprocess.DEVNULL)
+deadline = time.monotonic() + 60
+while sum(pages(engine.pid).values()) < 700 << 20 and time.monotonic() < deadline:
+    time.sleep(0.1)
+print(json.dumps([engine.poll(), pages(engine.pid)]))
+engine.kill()
+"""
+            ),
+        )
+    )
+
+    ended, placed = found
+    assert ended is None
+    assert sum(placed.values()) >= 700 * MIB
+    assert 200 * MIB < placed["1"] < 300 * MIB
+
+
 def test_pages_that_were_touched_move_with_the_cpuset(machine: Machine) -> None:
     """What the agent does to a container that it finds unbound: the kernel moves its memory."""
     before, after = parsed(

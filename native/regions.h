@@ -1,0 +1,38 @@
+/* Memory of one NUMA node each, without a call of memory policies.
+ *
+ * Under an interleaving policy of the whole process the kernel takes a page of an anonymous mapping
+ * from the node that its address says: page number N from the (N mod k)th of k nodes
+ * (mm/mempolicy.c: by vm_pgoff and the offset in the mapping). So of each region every kth page
+ * only is ever touched. What came of it is read in numa_maps, and not believed. */
+#ifndef NUMALOCAL_REGIONS_H
+#define NUMALOCAL_REGIONS_H
+
+#include "idlist.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct region {
+    char *start;       /* of its mapping, which is no other's */
+    char *first;       /* page */
+    unsigned int node; /* where all its pages should be */
+    size_t pages;
+};
+
+struct regions {
+    struct region *each; /* in the order of the nodes */
+    size_t count;
+    size_t page_bytes;
+};
+
+/* Reserves pages[i] pages for the ith node and touches none. False: there is no room for the
+ * addresses. */
+bool regions_map(struct regions *regions, const struct idlist *nodes, const size_t *pages);
+
+/* The address of a page of region R, 0 to pages - 1. */
+char *regions_page(const struct regions *regions, size_t region, size_t page);
+
+/* Whether 95 % of each region's pages, all of them touched, are on its node. */
+bool regions_are_pure(const struct regions *regions);
+
+#endif
