@@ -12,7 +12,7 @@ from typing import Any, Final
 import kopf
 
 from numalocal import names
-from numalocal_operator.api.cluster import GROUP, NODES, PLURAL, SELECTOR, VERSION
+from numalocal_operator.api.paths import GROUP, NODES, PLURAL, SELECTOR, VERSION
 from numalocal_operator.controller import Controller
 from numalocal_operator.observing.companions import BUDGET, SERVICE
 from numalocal_operator.observing.nodes import Nodes

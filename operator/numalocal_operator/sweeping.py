@@ -9,7 +9,8 @@ from kubernetes.client.exceptions import ApiException
 
 from numalocal import names
 from numalocal_operator.api.answers import sentence
-from numalocal_operator.api.cluster import COMPANIONS, NODES, PLURAL, PODS, SELECTOR, Cluster
+from numalocal_operator.api.cluster import Cluster
+from numalocal_operator.api.paths import COMPANIONS, NODES, PLURAL, PODS, SELECTOR
 from numalocal_operator.observing.companions import KINDS
 from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.store import Keys, Store
