@@ -254,6 +254,7 @@ def test_the_agent_takes_what_the_values_say_and_nothing_that_it_does_not_know(
     made = by_name(
         render(
             "--set=agent.idle=exclusive",
+            "--set=agent.enforcement=BestEffort",
             "--set=agent.leaveAlone={kube-system,monitoring}",
             "--set-string=agent.nriIndex=07",
         )
@@ -263,6 +264,7 @@ def test_the_agent_takes_what_the_values_say_and_nothing_that_it_does_not_know(
     taken = config.parse(container["args"], {})
 
     assert (taken.idle, taken.nri_index) == ("exclusive", "07")
+    assert taken.enforcement == "BestEffort"
     assert taken.left_alone == frozenset({"kube-system", "monitoring"})
     assert taken.cgroup_root == Path("/host/sys/fs/cgroup")
     assert taken.pools_file == Path("/etc/numalocal/pools.yaml")

@@ -64,6 +64,8 @@ def test_an_address_to_listen_on_is_read(text: str, address: Address | None) -> 
         "--log-level=loud",
         "--idle=Shared",
         "--idle=",
+        "--enforcement=besteffort",
+        "--enforcement=",
         "--leave-alone=",
         "--leave-alone=Kube",
         "--leave-alone=-a",

@@ -180,6 +180,20 @@ def test_devices_are_unhealthy_until_the_runtime_is_there(config: Config, agent:
             until(lambda: node.devices == HEALTHY, "healthy")
 
 
+def test_a_best_effort_agent_offers_its_sets_without_the_runtime(
+    config: Config, start: Start
+) -> None:
+    start(replace(config, enforcement="BestEffort"))
+    with (
+        FakePodResources(config.pod_resources_socket),
+        FakeKubelet(config.device_plugin_dir) as node,
+    ):
+        until(lambda: node.devices == HEALTHY, "sets are healthy")
+        until(lambda: ask(config)[0] == 200, "ready")
+
+        assert "NotEnforced: the container runtime's NRI is not there" in ask(config)[1]
+
+
 def test_a_kubelet_that_pins_is_told_nothing_until_it_comes_back_without_pinning(
     config: Config, agent: None
 ) -> None:

@@ -15,7 +15,10 @@ RUNNING, STOPPED = nri.CONTAINER_RUNNING, nri.CONTAINER_STOPPED
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What a pod asks for; `hostile` ones must get nothing, whatever they write."""
+    """What a pod asks for; `hostile` ones must get nothing, whatever they write.
+
+    `mems` are its memory nodes where these are not its sets' own.
+    """
 
     name: str
     requests: Mapping[str, int]
@@ -24,6 +27,7 @@ class Kind:
     annotations: Mapping[str, str] = field(default_factory=dict)
     namespace: str = "default"
     hostile: bool = False
+    mems: str = ""
     copies_annotations: bool = False
 
 
@@ -51,6 +55,19 @@ KINDS = (
         annotations={names.assignment("cpuset"): _FORGED},
         hostile=True,
         copies_annotations=True,
+    ),
+    Kind(
+        name="wide",
+        requests={"engine": 1},
+        checked=True,
+        annotations=_WORKER | {names.ANNOTATION_MEMORY_NODES: "Any"},
+        mems="0-1",
+    ),
+    Kind(
+        name="words",
+        requests={"engine": 1},
+        annotations=_WORKER | {names.ANNOTATION_MEMORY_POLICY: "Any" * 2000},
+        hostile=True,
     ),
     Kind(
         name="digits",

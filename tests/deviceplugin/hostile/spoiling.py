@@ -6,6 +6,8 @@ from typing import Any
 
 from numalocal import names
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.near import MemoryNodes
+from numalocal.sets.reach import Enforcement, MemoryPolicy, Overflow
 from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
@@ -35,6 +37,7 @@ TEXTS = (
     "\\ud800",
     *NUMBERS,
 )
+WORDS = (*MemoryPolicy, *MemoryNodes, *Overflow, *Enforcement, "64Gi", "1e18")
 KEYS = (
     names.assignment("cpuset"),
     names.assignment("\ud7ff"),
@@ -80,7 +83,8 @@ def assignment(random: Random) -> str:
 def annotations(random: Random, *, engines: bool) -> dict[str, str]:
     found = {}
     for _ in range(random.choice((0, 1, 2, 4))):
-        found[random.choice(KEYS)] = random.choice((random.choice(TEXTS), assignment(random)))
+        text = random.choice((random.choice(TEXTS), random.choice(WORDS), assignment(random)))
+        found[random.choice(KEYS)] = text
     if engines and random.random() < 0.7:
         found[names.assignment("cpuset")] = assignment(random)
     return found

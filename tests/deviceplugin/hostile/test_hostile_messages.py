@@ -62,7 +62,11 @@ def asked(random: Random) -> tuple[str, bytes]:
     pods = [spoiling.pod(random, number) for number in range(4)]
     many = [spoiling.container(random, number) for number in range(random.choice((0, 1, 6)))]
     requests: dict[str, Message] = {
-        "configure": nri.ConfigureRequest(runtime_name=random.choice(spoiling.TEXTS)),
+        "configure": nri.ConfigureRequest(
+            runtime_name=random.choice(("containerd", *spoiling.TEXTS)),
+            runtime_version=random.choice(spoiling.TEXTS),
+            nri_version=random.choice(spoiling.TEXTS),
+        ),
         "synchronize": nri.SynchronizeRequest(pods=pods, containers=many),
         "create_container": nri.CreateContainerRequest(pod=pod, container=container),
         "update_container": update,
