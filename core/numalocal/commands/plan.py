@@ -6,6 +6,7 @@ from numalocal.commands import output, picture, sentences, sets, statuses
 from numalocal.commands.sources import source
 from numalocal.host import plan
 from numalocal.host.placement import guests, place, users
+from numalocal.host.shortages import shortages
 from numalocal.machine.discovery import discover
 from numalocal.machine.sysfs import Sysfs
 from numalocal.worker import documents
@@ -22,15 +23,15 @@ def main(arguments: argparse.Namespace) -> int:
     machine = discover(Sysfs(arguments.root))
     parts = sets.cut(machine, arguments.pools)
     placements = place(worker, machine, parts)
-    shortages = plan.shortages(worker, machine, parts, placements)
+    short = shortages(worker, machine, parts, placements)
     if arguments.output == "json":
-        output.document(plan.document(worker, placements, shortages))
+        output.document(plan.document(worker, placements, short))
     else:
         title = f"Where worker {worker.name} would land"
         everybody, others = users(worker, placements), guests(worker, placements)
         picture.draw(machine, parts, everybody, arguments.output, title=title, guests=others)
     if arguments.output == "text":
         width = output.width()
-        told = plan.text(worker, placements, shortages, width=width, sentence=sentences.shown)
+        told = plan.text(worker, placements, short, width=width, sentence=sentences.shown)
         output.text(f"\n{told}")
-    return statuses.NOT_AS_ASKED if shortages else statuses.OK
+    return statuses.NOT_AS_ASKED if short else statuses.OK

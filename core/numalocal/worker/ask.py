@@ -105,6 +105,11 @@ def memory_notes(ask: Ask) -> Iterator[str]:
             "onOverflow Interleave adds no node, as nothing says how much memory a rank needs "
             f"(spec.memory.perRank, or annotation {names.ANNOTATION_MEMORY})"
         )
+    if nodes is MemoryNodes.MEMORY_ONLY and ask.memory_per_rank_bytes is None:
+        yield (
+            "nodes MemoryOnly: nothing says how much memory a rank needs (spec.memory.perRank, or "
+            f"annotation {names.ANNOTATION_MEMORY}), so it is counted by its CPU set's own nodes"
+        )
 
 
 def kv_cache_problem(

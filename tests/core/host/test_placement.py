@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from numalocal.errors import SetsUnavailable, SpecInvalid
 from numalocal.host import plan
 from numalocal.host.placement import Placement, guests, place, require_command, users
+from numalocal.host.shortages import shortages
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import CpuQuota, Limits, Machine
 from numalocal.sets.near import MemoryNodes
@@ -377,7 +378,7 @@ def test_every_replica_is_bound_within_what_may_be_used_or_all_are_refused(
     for one in placements:
         assert one.reach.mems <= machine.allowed_nodes
         assert one.environment["NUMALOCAL_MEMS"] == str(one.reach.mems)
-    short = plan.shortages(made, machine, cut, placements)
+    short = shortages(made, machine, cut, placements)
     shown = plan.text(made, placements, short, width=100)
     assert shown.endswith("\nfits") == (not short)
 

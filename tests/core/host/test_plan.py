@@ -6,6 +6,7 @@ import pytest
 
 from numalocal.host import plan
 from numalocal.host.placement import place
+from numalocal.host.shortages import shortages
 from numalocal.idset import IdSet
 from numalocal.machine.model import Finding, Limits, Machine, MemoryLimit
 from numalocal.sets.partition import partition
@@ -43,7 +44,7 @@ def test_a_plan_reads_as_its_golden_file() -> None:
 
     golden(
         "plan.txt",
-        plan.text(made, placements, plan.shortages(made, MACHINE, CUT, placements), width=100),
+        plan.text(made, placements, shortages(made, MACHINE, CUT, placements), width=100),
     )
 
 
@@ -59,7 +60,7 @@ def test_a_plan_with_a_tier_and_overflow_reads_as_its_golden_file() -> None:
     ):
         made = worker(memory=memory)
         placements = place(made, machine, cut)
-        short = plan.shortages(made, machine, cut, placements)
+        short = shortages(made, machine, cut, placements)
         shown.append(plan.text(made, placements, short, width=120))
 
     golden("plan-memory.txt", "\n\n".join(shown))
@@ -120,7 +121,7 @@ UNREAD = Finding("/sys/fs/cgroup/memory.max", 'says "x", which is no memory limi
 def told(machine: Machine = MACHINE, **spec: Any) -> list[str]:
     made = worker(**spec)
     placements = place(made, machine, CUT)
-    found = plan.shortages(made, machine, CUT, placements)
+    found = shortages(made, machine, CUT, placements)
     shown = plan.text(made, placements, found, width=100)
     assert shown.count("does not fit: ") == len(found)
     return list(found)

@@ -145,6 +145,8 @@ def test_a_kv_cache_may_be_left_to_the_engine() -> None:
             {"on_overflow": "Interleave", "memory_nodes": "Any"},
             "adds nothing to memory policy Bind with nodes Any",
         ),
+        ({"memory_nodes": "MemoryOnly", "memory": "1Gi"}, ""),
+        ({"memory_nodes": "MemoryOnly"}, "is counted by its CPU set's own nodes"),
     ],
 )
 def test_what_changes_nothing_is_said(memory: dict[str, str], said: str) -> None:
