@@ -17,14 +17,23 @@ _MOST_ENTRIES: Final = 1024
 class Barred:
     """The nodes that a pod is kept off, in order; `left` more that it may land on all the same.
 
-    `known` are all nodes there are, and `never` tells that each that has the sets is one of the
-    others for good: no pod is made, as a cluster autoscaler would add such nodes without end.
+    `known` are all nodes there are, and `for_good` those that no moment makes good.  `never` tells
+    that each that has the sets is one of these: no pod is made, as a cluster autoscaler would add
+    such nodes without end.
     """
 
     nodes: tuple[str, ...] = ()
     left: int = 0
     known: frozenset[str] = frozenset()
+    for_good: frozenset[str] = frozenset()
     never: bool = False
+
+    def strands(self, node: str) -> bool:
+        """Tell whether a pod that came to a node before that was known had better come elsewhere.
+
+        Where its successor may come to another such node it would go on without end.
+        """
+        return node in self.for_good and not (self.left or self.never)
 
     def misleads(self, kept_off: frozenset[str]) -> bool:
         """Tell whether a pod that waits is not kept off one of them, or off one that is able now.
@@ -52,4 +61,6 @@ def barred(fleet: Fleet, wanted: Demand, seen: Iterable[str] = ()) -> Barred:
     unable = sorted({*found.names, *seen})
     most = min(MOST, _MOST_ENTRIES // max(len(wanted.asked.terms or ()), 1))
     left = max(len(unable) - most, 0)
-    return Barred(tuple(unable[:most]), left, fleet.names, never=bool(found.never))
+    return Barred(
+        tuple(unable[:most]), left, fleet.names, for_good=found.for_good, never=bool(found.never)
+    )

@@ -32,11 +32,12 @@ class Sight:
 class Unable(NamedTuple):
     """Nodes that have the sets, and could not bind a pod as it asks.
 
-    `names` are in order.  `never` says why of one of them where all that have the sets are so for
-    good; else it is empty.
+    `names` are in order, and `for_good` those that nothing of the moment makes so.  `never` says
+    why of one of these where all that have the sets are among them; else it is empty.
     """
 
     names: tuple[str, ...] = ()
+    for_good: frozenset[str] = frozenset()
     never: str = ""
 
 
@@ -119,10 +120,10 @@ def _unable(sights: Iterable[Sight], wanted: Demand) -> Unable:
     never = {name: why for name, why in found.items() if why and why.lasting}
     names = tuple(sorted(name for name, why in found.items() if why))
     if not never or len(never) < len(found):
-        return Unable(names)
+        return Unable(names, frozenset(never))
     first = min(never)
     more = f" (one of {len(never)} such nodes)" if len(never) > 1 else ""
-    return Unable(names, f"node {printable(first)} has {never[first].text}{more}")
+    return Unable(names, frozenset(never), f"node {printable(first)} has {never[first].text}{more}")
 
 
 def can_land(asked: Constraints, sight: Sight) -> bool:

@@ -180,19 +180,22 @@ class _Made(NamedTuple):
     barred: Barred
 
     def leaves_behind(self, pod: ObservedPod) -> bool:
-        """Tell whether a pod waits in vain: it asks for too much, or is kept off the wrong nodes.
+        """Tell whether a pod waits in vain, for a node or for its first container to be created.
 
+        It asks for too much, is kept off the wrong nodes, or came to one that cannot bind it.
         What does not say by what it was made might have a successor that does not either.
         """
-        if pod.node or pod.sized_by is None:
+        if pod.sized_by is None or pod.ready:
             return False
+        if pod.node:
+            return pod.check_passed is None and self.barred.strands(pod.node)
         return outgrown(pod.sized_by, self.numbers) or self.barred.misleads(pod.kept_off)
 
 
 def _given_up(worker: Worker, kept: Kept, wanted: str, made: _Made) -> tuple[ObservedPod, ...]:
     """Pick the pods to give up for a new revision, or a start with its binding, if it is time.
 
-    So are those without a node that were made for other nodes than there are.
+    So are those that were made for other nodes than there are, and wait in vain.
 
     What does not serve goes at once; of what serves only so many that no more than the worker
     allows are missing.  CPU sets are scarce, so the old pod goes before the new one comes.

@@ -622,10 +622,33 @@ def test_a_pod_that_waits_is_made_anew_where_its_nodes_are_not_those_it_is_kept_
     assert plan(worker, [pod], NOW_S, NUMBERS, barred).delete == ((pod,) if anew else ())
 
 
-def test_a_pod_that_has_its_node_stays_whatever_it_should_be_kept_off() -> None:
+STRANDING = Barred(("node-a",), 0, frozenset({"node-a"}), frozenset({"node-a"}))
+REFUSED: dict[str, Any] = {"ready": False, "engine_id": "", "started": None}
+
+
+def test_a_pod_that_came_to_a_node_before_that_was_known_to_refuse_it_comes_elsewhere() -> None:
+    worker = make_worker()
+    pod = make_pod(worker, **REFUSED)
+
+    assert plan(worker, [pod], NOW_S, NUMBERS, STRANDING).delete == (pod,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "barred"),
+    [
+        pytest.param({}, STRANDING, id="it serves"),
+        pytest.param({**REFUSED, "check_passed": True}, STRANDING, id="it was bound there"),
+        pytest.param({**REFUSED, "check_passed": False}, STRANDING, id="its check says more"),
+        pytest.param(REFUSED, replace(STRANDING, for_good=frozenset()), id="for a moment"),
+        pytest.param(REFUSED, replace(STRANDING, left=1), id="it might come to another"),
+        pytest.param(REFUSED, replace(STRANDING, never=True), id="there is no other"),
+        pytest.param({**REFUSED, "sized_by": None}, STRANDING, id="annotations are taken off"),
+    ],
+)
+def test_a_pod_that_has_its_node_stays_else(fields: dict[str, Any], barred: Barred) -> None:
     worker = make_worker()
 
-    assert plan(worker, [make_pod(worker)], NOW_S, NUMBERS, barring("a")) == Plan()
+    assert plan(worker, [make_pod(worker, **fields)], NOW_S, NUMBERS, barred) == Plan()
 
 
 def test_a_pod_whose_annotations_admission_takes_off_is_not_made_again_and_again() -> None:
