@@ -1,7 +1,8 @@
 """The binder and `numalocal run` on machines of their own, as root with cgroup version 2."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def parsed(printed: str) -> Any:
     return json.loads(printed.strip().splitlines()[-1])
 
 
-def share(placed: dict[str, int], node: int) -> float:
+def share(placed: Mapping[str, float], node: int) -> float:
     return placed.get(str(node), 0) / sum(placed.values())
 
 
@@ -282,3 +283,57 @@ def test_run_gives_each_replica_a_cgroup_of_its_own(machine: Machine, tmp_path: 
     assert "allowed 1" in printed
     assert "verified: 2 replicas, every thread on its own CPUs" in printed
     assert printed.rstrip().splitlines()[-1] == "0"
+
+
+TIERS = """
+apiVersion: numalocal.io/v1alpha1
+kind: CpuInferenceWorker
+metadata: {name: decode}
+spec:
+  memory: MEMORY
+  template:
+    spec:
+      containers:
+        - name: engine
+          command: [numalocal-decode, --weights, 256Mi, --seconds, "5"]
+"""
+ON_NODE_0 = "pools: [{name: cpuset, size: 1, reserve: 0, nodes: [0]}]\n"
+MEMORY = {
+    "overflow": "{perRank: 1000Mi, onOverflow: Interleave}",
+    "refused": "{perRank: 1000Mi}",
+    "tier alone": "{nodes: MemoryOnly}",
+    "tier first": "{nodes: MemoryOnly, policy: Preferred}",
+    "by weights": "{nodes: Near, policy: WeightedInterleave}",
+}
+"""By case what a worker on node 0 asks of its memory; node 3 has no CPUs."""
+
+
+def test_run_takes_memory_from_where_a_worker_asks_for_it(machine: Machine, tmp_path: Path) -> None:
+    files = {f"{number}.yaml": tmp_path / f"{number}.yaml" for number in range(len(MEMORY))}
+    for path, asked in zip(files.values(), MEMORY.values(), strict=True):
+        path.write_text(TIERS.replace("MEMORY", asked))
+    pools = tmp_path / "pools.yaml"
+    pools.write_text(ON_NODE_0)
+
+    printed = machine(
+        FOUR_NODES,
+        "export PYTHONPATH=.\n"
+        "echo 3 >/sys/kernel/mm/mempolicy/weighted_interleave/node0\n"
+        "for worker in ?.yaml; do\n"
+        "  echo === $worker\n"
+        "  python3 -m numalocal.cli run -f $worker --pools pools.yaml || echo status $?\n"
+        "done\n",
+        **{"pools.yaml": pools, **files},
+    )
+
+    ran = dict(zip(MEMORY, printed.split("=== ")[1:], strict=True))
+    found = {
+        name: {node: float(size) for node, size in re.findall(r"N(\d)=([\d.]+) MiB", said)}
+        for name, said in ran.items()
+    }
+    assert "status 1" in ran.pop("refused")
+    assert all("\nverified: 1 replica, " in said for said in ran.values()), printed
+    assert all(0.23 < share(found["overflow"], node) < 0.27 for node in range(4))
+    assert share(found["tier alone"], 3) > 0.98
+    assert share(found["tier first"], 3) > 0.98
+    assert 0.73 < share(found["by weights"], 0) < 0.77

@@ -81,7 +81,7 @@ def closing_line(results: Sequence[tuple[Placement, Outcome]], ended_by: str = "
 
 def _live_row(placement: Placement, look: Look) -> Row:
     mems, (seen, _) = placement.reach.mems, look
-    cpus = f"{placement.assignment.cpus} on node {mems}"
+    cpus = f"{placement.assignment.cpus} on {words.node_list(mems)}"
     if seen is None:
         return str(placement.replica), cpus, "starting", ""
     share = local_share(seen.bytes_on_node, mems)

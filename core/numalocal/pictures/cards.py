@@ -137,4 +137,4 @@ class Cards:
 def _cpus(one: NodeBox) -> str:
     if one.node.cpus:
         return f"CPUs {one.node.cpus}"
-    return "no CPUs" if one.node.near is None else f"no CPUs, near node {one.node.near}"
+    return f"no CPUs, near {words.node_list(one.node.near)}" if one.node.near else "no CPUs"

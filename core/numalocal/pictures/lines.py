@@ -105,7 +105,7 @@ def _cpus(node: NodeView) -> str:
 
 
 def _beside(node: NodeView) -> str:
-    return "" if node.near is None else f"near node {node.near}"
+    return f"near {words.node_list(node.near)}" if node.near else ""
 
 
 def _plain(row: blocks.CellRow) -> str:

@@ -16,7 +16,7 @@ Guests = Mapping[int, Sequence[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
-    """What is shown of one node: its cores and sets, and which node is near if it has no CPUs.
+    """What is shown of one node: its cores and sets, and which nodes are near if it has no CPUs.
 
     `id` is None for the cores that firmware puts into no node.  `guests` say who else has memory
     here, or by a policy, a line each.
@@ -26,7 +26,7 @@ class NodeView:
     cpus: IdSet
     memory_bytes: int | None
     huge_page_bytes: int
-    near: int | None
+    near: IdSet
     groups: Sequence[CellGroup]
     sets: Sequence[CpuSet]
     guests: Sequence[str] = ()
@@ -55,11 +55,10 @@ def sections(
     cells = Cells(machine, partition, used_by)
     found: dict[tuple[int, ...], list[NodeView]] = defaultdict(list)
     for node in machine.nodes:
-        beside = node if node.cpus else _nearest(node, machine)
-        cpus = beside.cpus if beside else IdSet()
+        near = IdSet() if node.cpus else _nearest(node, machine)
+        cpus = machine.node(near.first).cpus if near else node.cpus
         touched = (index for index, package in enumerate(machine.packages) if package.cpus & cpus)
         sets = [one for one in partition.sets if one.numa_node == node.id] if partition else []
-        near = beside.id if beside and beside is not node else None
         view = _view(node, near, cells.of_node(node.id), sets)
         found[tuple(touched)].append(replace(view, guests=guests.get(node.id, ())))
     parts = [
@@ -71,7 +70,7 @@ def sections(
 
 
 def _view(
-    node: NumaNode, near: int | None, groups: Sequence[CellGroup], sets: Sequence[CpuSet]
+    node: NumaNode, near: IdSet, groups: Sequence[CellGroup], sets: Sequence[CpuSet]
 ) -> NodeView:
     return NodeView(
         id=node.id,
@@ -87,14 +86,25 @@ def _view(
 def _astray(machine: Machine, groups: Sequence[CellGroup]) -> NodeView:
     cpus = union(cell.core.cpus for group in groups for cell in group.cells) & machine.online
     return NodeView(
-        id=None, cpus=cpus, memory_bytes=None, huge_page_bytes=0, near=None, groups=groups, sets=[]
+        id=None,
+        cpus=cpus,
+        memory_bytes=None,
+        huge_page_bytes=0,
+        near=IdSet(),
+        groups=groups,
+        sets=[],
     )
 
 
-def _nearest(node: NumaNode, machine: Machine) -> NumaNode | None:
-    """Find the node with CPUs that is nearest to one without; None where no distance tells."""
-    candidates = [one for one in machine.nodes if one.cpus and one.id in node.distances]
-    return min(candidates, key=lambda one: (node.distances[one.id], one.id), default=None)
+def _nearest(node: NumaNode, machine: Machine) -> IdSet:
+    """Find the nodes with CPUs that are nearest to one without; none where no distance tells."""
+    far = {one.id: one.distances[node.id] for one in machine.nodes if _reaches(one, node)}
+    least = min(far.values(), default=0)
+    return IdSet.of(one for one, distance in far.items() if distance == least)
+
+
+def _reaches(one: NumaNode, node: NumaNode) -> bool:
+    return bool(one.cpus) and node.id in one.distances
 
 
 def _title(machine: Machine, indices: Sequence[int]) -> str:

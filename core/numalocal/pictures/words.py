@@ -65,17 +65,19 @@ def memory(one: CpuSet) -> str:
     size = format_bytes(one.memory_bytes)
     if one.memory_nodes == IdSet.of([one.numa_node]):
         return size
-    return f"{size} of {_nodes(one.memory_nodes)}"
+    return f"{size} of {node_list(one.memory_nodes)}"
 
 
 def bound(reach: Reach) -> str:
     """Say on which nodes memory is, and by which policy: `node 0`, `Preferred node 2, then 0-1`."""
-    nodes = _nodes(reach.named)
+    nodes = node_list(reach.named)
     match reach.policy:
         case MemoryPolicy.BIND:
             return nodes
         case MemoryPolicy.PREFERRED:
-            return f"Preferred {_nodes(reach.policy_nodes)}, then {reach.mems - reach.policy_nodes}"
+            return (
+                f"Preferred {node_list(reach.policy_nodes)}, then {reach.mems - reach.policy_nodes}"
+            )
         case _:
             overflow = " (overflow)" if reach.overflowed else ""
             return f"{reach.policy} over {nodes}{overflow}"
@@ -83,7 +85,7 @@ def bound(reach: Reach) -> str:
 
 def bound_rank(reach: Reach, rank: int) -> str:
     """Say the same of one rank, whose nodes are its own where no policy joins those of all."""
-    return _nodes(reach.rank_mems[rank]) if reach.policy is MemoryPolicy.BIND else bound(reach)
+    return node_list(reach.rank_mems[rank]) if reach.policy is MemoryPolicy.BIND else bound(reach)
 
 
 def bound_here(reach: Reach) -> str:
@@ -114,12 +116,16 @@ def _lent(sets: Iterable[CpuSet]) -> str:
     for one in sets:
         if one.numa_node not in one.memory_nodes:
             takers.setdefault(one.memory_nodes, set()).add(one.numa_node)
-    said = (f"{_nodes(IdSet(nodes))} take it from {_nodes(lent)}" for lent, nodes in takers.items())
+    said = (
+        f"{node_list(IdSet(nodes))} take it from {node_list(lent)}"
+        for lent, nodes in takers.items()
+    )
     return f"sets of {', those of '.join(said)}" if takers else ""
 
 
-def _nodes(nodes: IdSet) -> str:
-    return f"{'node' if len(nodes) == 1 else 'nodes'} {nodes}"
+def node_list(ids: IdSet) -> str:
+    """Name NUMA nodes: `node 0`, `nodes 0-2`."""
+    return f"{'node' if len(ids) == 1 else 'nodes'} {ids}"
 
 
 def _cpus(cpus: IdSet) -> str:
