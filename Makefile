@@ -43,6 +43,7 @@ test-vllm: $(VENV)/.dev native ## Run vLLM itself, two engines beside each other
 	@$(BIN)/pytest -v -s -m vllm tests/engines
 
 hostile: $(VENV)/.dev ## Spoil a hundred thousand machines and as many pods, give the agent a million inputs and as many events
+	@NUMALOCAL_EXPLORE=1 $(BIN)/pytest -q -m "$(EVERYWHERE)" $$(grep -rl "^@given" tests --include=test_*.py)
 	@NUMALOCAL_HOSTILE_TREES=100000 $(BIN)/pytest -q tests/core/commands/test_hostile_trees.py
 	@NUMALOCAL_HOSTILE_PODS=100000 $(BIN)/pytest -q tests/core/worker/test_hostile_pods.py
 	@NUMALOCAL_HOSTILE_NODES=25000 NUMALOCAL_HOSTILE_TIMES=350 $(BIN)/pytest -q tests/deviceplugin/hostile
