@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+/* Sets of nodes of one container that are tried with each other; of more, all together only. */
+enum { MOST_JOINED = 10 };
+
 /* What some ranks ask for together. Saturates: too large for 64 bits is too large for any
  * machine. */
 static uint64_t demand_bytes(const struct plan *plan, const struct idlist *ranks)
@@ -187,21 +190,63 @@ static bool is_first_on_its_nodes(const struct plan *plan, size_t rank)
     return true;
 }
 
-/* Each set of nodes may hold its ranks where all together do not: two may count on one node. */
-static void check_together(const struct plan *plan, const char *root, struct sentences *problems)
+/* Of the plan's nodes those that are in any of some sets: bit N of `chosen` is the set of the Nth
+ * of the ranks. */
+static void join_nodes(const struct plan *plan, const size_t *ranks, unsigned int chosen,
+                       struct idlist *nodes)
+{
+    nodes->count = 0;
+    for (size_t i = 0; i < plan->mems.count; i++)
+        for (unsigned int id = plan->mems.ranges[i].first; id <= plan->mems.ranges[i].last; id++)
+            for (unsigned int bits = chosen; bits != 0; bits &= bits - 1)
+                if (idlist_contains(nodes_of(plan, ranks[__builtin_ctz(bits)]), id)) {
+                    idlist_append(nodes, id);
+                    break;
+                }
+}
+
+/* True: these nodes hold the ranks that have no other. */
+static bool check_joined(const struct plan *plan, const char *root, const struct idlist *nodes,
+                         struct sentences *problems)
 {
     struct memory sum;
     struct idlist ranks = {0};
 
-    free(memory_of_nodes(&sum, root, &plan->mems));
-    all_ranks(plan, &ranks);
-    if (demand_bytes(plan, &ranks) > sum.available_bytes) {
-        char *where = nodes_have(&plan->mems);
+    free(memory_of_nodes(&sum, root, nodes));
+    ranks_of_nodes(plan, nodes, &ranks);
+    const bool fits = demand_bytes(plan, &ranks) <= sum.available_bytes;
+    if (!fits) {
+        char *where = nodes_have(nodes);
 
         sentences_add(problems, demand_shortage(plan, &ranks, where, &sum));
         free(where);
     }
     idlist_free(&ranks);
+    return fits;
+}
+
+/* Each set of nodes may hold its ranks where several together do not, as two count on one node.
+ * All can be held just where any sets together can hold theirs (Hall's theorem), the smallest
+ * number of sets being told first. */
+static void check_together(const struct plan *plan, const char *root, struct sentences *problems)
+{
+    size_t ranks[MOST_JOINED];
+    size_t count = 0;
+    bool fits = true;
+    struct idlist nodes = {0};
+
+    for (size_t i = 0; i < plan->rank_count && count <= MOST_JOINED; i++)
+        if (is_first_on_its_nodes(plan, i) && count++ < MOST_JOINED)
+            ranks[count - 1] = i;
+    if (count > MOST_JOINED)
+        fits = check_joined(plan, root, &plan->mems, problems);
+    for (int size = 2; count <= MOST_JOINED && size <= (int)count && fits; size++)
+        for (unsigned int chosen = 0; chosen < 1U << count && fits; chosen++)
+            if (__builtin_popcount(chosen) == size) {
+                join_nodes(plan, ranks, chosen, &nodes);
+                fits = check_joined(plan, root, &nodes, problems);
+            }
+    idlist_free(&nodes);
 }
 
 static void check_every_node(const struct plan *plan, const char *root,

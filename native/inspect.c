@@ -30,12 +30,21 @@ static void compare(struct sentences *problems, const char *kind, const struct i
     free(planned_text);
 }
 
-/* Whether pages lie where they would without any policy: on the nearest allowed node first. */
-static bool is_plain(const struct task_policy *found, const struct idlist *mems)
+/* Whether these nodes leave each rank its own. */
+static bool has_every_rank(const struct plan *plan, const struct idlist *nodes)
 {
-    return found->mode == NULL || idlist_size(mems) < 2 || strcmp(found->mode, "default") == 0 ||
-           strcmp(found->mode, "local") == 0 ||
-           (strcmp(found->mode, "bind") == 0 && idlist_is_subset(mems, &found->nodes));
+    for (size_t i = 0; i < plan->rank_count; i++)
+        if (!idlist_is_subset(&plan->ranks[i].mems, nodes))
+            return false;
+    return true;
+}
+
+/* Whether pages lie where they would without any policy: on the nearest allowed node first. */
+static bool is_plain(const struct task_policy *found, const struct plan *plan)
+{
+    return found->mode == NULL || idlist_size(&plan->mems) < 2 ||
+           strcmp(found->mode, "default") == 0 || strcmp(found->mode, "local") == 0 ||
+           (strcmp(found->mode, "bind") == 0 && has_every_rank(plan, &found->nodes));
 }
 
 static bool is_planned(const struct task_policy *found, const struct plan *plan)
@@ -53,8 +62,8 @@ static const char *policy_cure(const struct task_policy *found, const struct pla
     if (plan->policy != POLICY_NONE && found->nodes.count == 0)
         return "this node's container runtime left it out, as runc before 1.4 does: update its OCI "
                "runtime, or take spec.memory.policy Bind, or spec.enforcement BestEffort";
-    return "something else on this node sets policies: look for another NRI plugin, or a container "
-           "runtime that was started with numactl";
+    return "something else sets it: look for another NRI plugin, or for numactl before the "
+           "container runtime or `numalocal run`";
 }
 
 static void compare_policy(struct sentences *problems, const struct plan *plan,
@@ -62,7 +71,7 @@ static void compare_policy(struct sentences *problems, const struct plan *plan,
 {
     const bool none = plan->policy == POLICY_NONE;
 
-    if (none ? is_plain(found, &plan->mems) : found->mode != NULL && is_planned(found, plan))
+    if (none ? is_plain(found, plan) : found->mode != NULL && is_planned(found, plan))
         return;
     char *is = found->mode == NULL ? text_format("cannot be known, as %s,", found->why_unknown)
                                    : task_policy_text(found->mode, &found->nodes);

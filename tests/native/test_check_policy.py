@@ -28,8 +28,8 @@ LEFT_OUT = (
     "or take spec.memory.policy Bind, or spec.enforcement BestEffort"
 )
 ANOTHER = (
-    "something else on this node sets policies: look for another NRI plugin, or a container "
-    "runtime that was started with numactl"
+    "something else sets it: look for another NRI plugin, or for numactl before the container "
+    "runtime or `numalocal run`"
 )
 
 
@@ -116,6 +116,7 @@ def test_every_word_of_the_kernels_is_told(
         ("default", plan()),
         ("local", plan()),
         ("bind:0-1", plan()),
+        ("bind:0", plan() | {"NUMALOCAL_RANK_MEMS": "0"}),
         ("interleave:0", plan(mems="0")),
         ("prefer:0", plan(mems="0")),
     ],
@@ -148,6 +149,11 @@ def test_a_policy_that_does_what_the_plan_says_is_verified(
         ),
         ("interleave:0-1", plan(), f"{IN_TURN} {BUT} none: {ANOTHER}"),
         ("prefer:1", plan(), f"preferred on NUMA node 1 {BUT} none: {ANOTHER}"),
+        (
+            "interleave:0-1",
+            plan() | {"NUMALOCAL_RANK_MEMS": "0"},
+            f"{IN_TURN} {BUT} none: {ANOTHER}",
+        ),
         ("bind:0", plan(), f"bind on NUMA node 0 {BUT} none: {ANOTHER}"),
     ],
 )

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 Bind = Callable[..., subprocess.CompletedProcess[str]]
 Machine = Callable[..., Path]
@@ -95,6 +97,68 @@ def test_a_tier_that_two_ranks_count_on_is_counted_once(check: Check) -> None:
         "22.0 GiB",
         "384.0 GiB",
     )
+
+
+def test_two_of_three_ranks_may_be_too_much_where_all_are_not(check: Check) -> None:
+    """Nodes 0 and 1 and the tier have 22 GiB for two; node 3 has 100 for the third."""
+    report = check(("0,2", "1,2", "2-3"), 12, "0-3")
+
+    assert report["problems"] == short(
+        "ranks 0-1 ask for 24.0 GiB (12.0 GiB each)",
+        "nodes 0-2 together have",
+        "22.0 GiB",
+        "384.0 GiB",
+    )
+
+
+@given(
+    ranks=st.lists(st.sets(st.integers(0, 3), min_size=1), min_size=1, max_size=4),
+    per_rank_gib=st.integers(1, 40),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_ranks_fit_just_where_each_can_be_given_its_own(
+    native_build: Path, tmp_path: Path, ranks: list[set[int]], per_rank_gib: int
+) -> None:
+    """By hand: a GiB of a rank after the other takes the first way to room there is."""
+    status = "Cpus_allowed_list:\t2-3\nMems_allowed_list:\t0-3\n"
+    files = {"proc/self/status": status, "proc/self/numa_maps": "7ff default stack\n"} | {
+        f"sys/devices/system/node/node{node}/meminfo": f"MemTotal: {128 * GIB_KB} kB\n"
+        f"MemFree: {free * GIB_KB} kB\n"
+        for node, free in FREE_GIB.items()
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    lists = tuple(",".join(map(str, sorted(nodes))) for nodes in ranks)
+
+    done = subprocess.run(
+        [native_build / "asan" / "numalocal-bind", "check", "--root", tmp_path],
+        env=plan(lists, per_rank_gib, "0-3", None),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode == 0) == can_be_placed(ranks, per_rank_gib), done.stdout
+
+
+def can_be_placed(ranks: list[set[int]], per_rank_gib: int) -> bool:
+    held: dict[int, list[int]] = {node: [] for node in FREE_GIB}
+
+    def place(rank: int, seen: set[int]) -> bool:
+        for node in ranks[rank] - seen:
+            seen.add(node)
+            if len(held[node]) < FREE_GIB[node]:
+                held[node].append(rank)
+                return True
+            for other in set(held[node]):
+                if place(other, seen):
+                    held[node].remove(other)
+                    held[node].append(rank)
+                    return True
+        return False
+
+    return all(place(rank, set()) for rank in range(len(ranks)) for _ in range(per_rank_gib))
 
 
 def test_preferred_nodes_that_are_too_small_leave_all_others(check: Check) -> None:
