@@ -30,7 +30,13 @@ def document(machine: Machine) -> Document:
         },
         "packages": [{"id": one.id, "cpus": str(one.cpus)} for one in machine.packages] or None,
         "numa_nodes": [
-            {"id": node.id, "cpus": str(node.cpus), "memory_bytes": node.memory_bytes}
+            {
+                "id": node.id,
+                "cpus": str(node.cpus),
+                "memory_bytes": node.memory_bytes,
+                "device_memory": node.device_memory,
+                "movable": node.movable,
+            }
             for node in machine.nodes
         ],
         "cores": _cores(machine),

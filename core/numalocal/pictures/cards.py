@@ -137,4 +137,6 @@ class Cards:
 def _cpus(one: NodeBox) -> str:
     if one.node.cpus:
         return f"CPUs {one.node.cpus}"
+    if one.node.of_device:
+        return "a device's memory"
     return f"no CPUs, near {words.node_list(one.node.near)}" if one.node.near else "no CPUs"

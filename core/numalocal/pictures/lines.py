@@ -101,7 +101,7 @@ def _size(node: NodeView) -> str:
 
 
 def _cpus(node: NodeView) -> str:
-    return str(node.cpus) or "no CPUs"
+    return str(node.cpus) or ("a device's memory" if node.of_device else "no CPUs")
 
 
 def _beside(node: NodeView) -> str:

@@ -18,7 +18,8 @@ Guests = Mapping[int, Sequence[str]]
 class NodeView:
     """What is shown of one node: its cores and sets, and which nodes are near if it has no CPUs.
 
-    `id` is None for the cores that firmware puts into no node.  `guests` say who else has memory
+    `id` is None for the cores that firmware puts into no node.  `of_device` tells that its memory
+    is a device's, as a GPU's, and nobody else's.  `guests` say who else has memory
     here, or by a policy, a line each.
     """
 
@@ -29,6 +30,7 @@ class NodeView:
     near: IdSet
     groups: Sequence[CellGroup]
     sets: Sequence[CpuSet]
+    of_device: bool = False
     guests: Sequence[str] = ()
 
     @property
@@ -80,6 +82,7 @@ def _view(
         near=near,
         groups=groups,
         sets=sets,
+        of_device=node.device_memory,
     )
 
 

@@ -105,10 +105,10 @@ def memory_notes(ask: Ask) -> Iterator[str]:
             "onOverflow Interleave adds no node, as nothing says how much memory a rank needs "
             f"(spec.memory.perRank, or annotation {names.ANNOTATION_MEMORY})"
         )
-    if nodes is MemoryNodes.MEMORY_ONLY and ask.memory_per_rank_bytes is None:
+    if nodes is not MemoryNodes.LOCAL and ask.memory_per_rank_bytes is None:
         yield (
-            "nodes MemoryOnly: nothing says how much memory a rank needs (spec.memory.perRank, or "
-            f"annotation {names.ANNOTATION_MEMORY}), so it is counted by its CPU set's own nodes"
+            f"nodes {nodes}: nothing says how much memory a rank needs (spec.memory.perRank, or "
+            f"annotation {names.ANNOTATION_MEMORY}), so it is given no more than its CPU set has"
         )
 
 

@@ -219,3 +219,12 @@ def test_a_card_says_who_else_has_memory_there_and_counts_the_many() -> None:
     told = texts(ElementTree.fromstring(drawing))
     assert sum(one.startswith("memory of llama-0") for one in told) == 8
     assert "and 12 more ranks" in told
+
+
+def test_a_card_of_a_devices_memory_says_so() -> None:
+    machine, _, _ = drawn("memory-only")
+    nodes = (*machine.nodes[:2], machine.nodes[2]._replace(device_memory=True))
+
+    told = texts(tree((machine._replace(nodes=nodes), None, {})))
+
+    assert "a device's memory" in told

@@ -312,3 +312,13 @@ def test_a_guests_name_cannot_act_on_the_terminal() -> None:
     )
 
     assert "\x1b" not in told
+
+
+def test_memory_that_nobody_can_have_is_told_apart() -> None:
+    machine, _, _ = drawn("memory-only")
+    nodes = (*machine.nodes[:2], machine.nodes[2]._replace(device_memory=True))
+
+    told = shown((machine._replace(nodes=nodes), None, {}))
+
+    assert told.count("a device's memory") == 1
+    assert "no CPUs" not in told

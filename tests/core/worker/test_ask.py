@@ -142,11 +142,12 @@ def test_a_kv_cache_may_be_left_to_the_engine() -> None:
             "adds nothing to memory policy Preferred with nodes Local",
         ),
         (
-            {"on_overflow": "Interleave", "memory_nodes": "Any"},
+            {"on_overflow": "Interleave", "memory_nodes": "Any", "memory": "1Gi"},
             "adds nothing to memory policy Bind with nodes Any",
         ),
         ({"memory_nodes": "MemoryOnly", "memory": "1Gi"}, ""),
-        ({"memory_nodes": "MemoryOnly"}, "is counted by its CPU set's own nodes"),
+        ({"memory_nodes": "MemoryOnly"}, "nodes MemoryOnly: nothing says how much"),
+        ({"memory_nodes": "Near"}, "it is given no more than its CPU set has"),
     ],
 )
 def test_what_changes_nothing_is_said(memory: dict[str, str], said: str) -> None:
