@@ -42,7 +42,7 @@ def runtime(run_dir: Path, state: State) -> Iterator[FakeRuntime]:
         thread.start()
         yield listening
         stop.set()
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -68,11 +68,14 @@ def wait_for(
     """Call `ready` until it returns true; LabError with its last reason after the timeout."""
     deadline = time.monotonic() + timeout_s
     reason = ""
-    while time.monotonic() < deadline:
+    while True:  # once at least, and once after the time: a busy machine may stand still meanwhile
+        late = time.monotonic() >= deadline
         try:
             if ready():
                 return
         except LabError as error:
             reason = f": {error}"
+        if late:
+            break
         time.sleep(interval_s)
     raise LabError(f"{what}: not after {timeout_s:.0f} s{reason}")
