@@ -31,6 +31,11 @@ def identity(workers: Workers, name: str, kind: str) -> str:
     return str(container(workers, name, kind)["containerID"]).removeprefix("containerd://")
 
 
+def told(lab: Lab) -> str:
+    (node,) = lab.kubectl_json("get", "nct")["items"]
+    return str(node["status"]["requiredPlugins"])
+
+
 def test_while_the_agent_is_away_no_engine_is_created_first_or_again(
     lab: Lab, workers: Workers
 ) -> None:
@@ -58,6 +63,7 @@ def test_while_the_agent_is_away_no_engine_is_created_first_or_again(
         assert {name: of_pod(lab, uid) for name, uid in pods.items()} == dict.fromkeys(pods, ())
     for name in pods:
         workers.wait_verified(name)
+    wait_for("the node's word of it", lambda: told(lab) == "Enforced", timeout_s=60)
 
     assert {name: workers.pod(name)["metadata"]["uid"] for name in pods} == pods
     for uid in pods.values():
