@@ -167,6 +167,14 @@ def test_memory_of_all_nodes_counts_where_it_may_overflow(api: ApiServer) -> Non
     assert kept_off(here, "wide-0") == [[LOOSE, OLD]], "it must interleave to have so much"
 
 
+def test_what_nodes_can_is_seen_by_those_who_list_them(api: ApiServer) -> None:
+    listed = api.kubectl("get", "nct", "--output=wide").splitlines()
+
+    (new,) = [line for line in listed if line.startswith(NEW)]
+    assert {"POLICIES", "ENFORCEMENT"} <= set(listed[0].split())
+    assert all(policy in new for policy in ALL)
+
+
 def checked(here: Space, pod: str, **report: Any) -> None:
     """Let a pod run on its node after a check that has left this report."""
     whole = {"verified": True, "cpus": "0-7", "mems": "0-1", "message": "bound", "ranks": []}

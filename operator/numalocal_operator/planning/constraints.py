@@ -18,7 +18,6 @@ NOT_SELECTED: Final = "not selected by nodeSelector or node affinity"
 _CORDONED: Final = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
 """Who tolerates it may land on a cordoned node, whether it has the taint yet or not."""
 _KEEPS_OFF: Final = ("NoSchedule", "NoExecute")
-_OF_THE_MOMENT: Final = "node.kubernetes.io/"
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,64}", re.ASCII)
 """What strconv.ParseInt takes, of up to 64 bits."""
 _DECIMAL: Final = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
@@ -83,27 +82,16 @@ def obstacle(asked: Constraints, node: Node) -> str:
         return "not ready"
     if node.unschedulable and not _is_tolerated(_CORDONED, asked.tolerations):
         return "cordoned"
-    if not _is_selected(asked, node):
+    if not is_selected(asked, node):
         return NOT_SELECTED
-    return next((f"taint {taint} not tolerated" for taint in _keeping_off(asked, node)), "")
-
-
-def is_meant(asked: Constraints, node: Node) -> bool:
-    """Tell whether a pod may land on a node once that is well: its own words allow it.
-
-    Taints that Kubernetes itself sets come and go with what is wrong with the node.
-    """
-    lasting = (one for one in _keeping_off(asked, node) if not one.key.startswith(_OF_THE_MOMENT))
-    return _is_selected(asked, node) and not any(lasting)
-
-
-def _keeping_off(asked: Constraints, node: Node) -> Iterator[Taint]:
     for taint in node.taints:
         if taint.effect in _KEEPS_OFF and not _is_tolerated(taint, asked.tolerations):
-            yield taint
+            return f"taint {taint} not tolerated"
+    return ""
 
 
-def _is_selected(asked: Constraints, node: Node) -> bool:
+def is_selected(asked: Constraints, node: Node) -> bool:
+    """Tell whether selector and affinity mean a node, whatever else keeps a pod off it."""
     if any(node.labels.get(key) != value for key, value in asked.selector):
         return False
     return asked.terms is None or any(_matches(term, node) for term in asked.terms)

@@ -12,7 +12,7 @@ from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.observing.nodes import Node
 from numalocal_operator.observing.topologies import Offer, Told
 from numalocal_operator.planning.ability import Inability, inability
-from numalocal_operator.planning.constraints import Constraints, is_meant, obstacle
+from numalocal_operator.planning.constraints import Constraints, is_selected, obstacle
 from numalocal_operator.planning.demand import Demand
 from numalocal_operator.planning.shares import shared
 
@@ -115,7 +115,8 @@ def _unable(sights: Iterable[Sight], wanted: Demand) -> Unable:
         offer = told.pools.get(wanted.pool)
         if offer is None or offer.sets < wanted.ranks:
             continue
-        if node is None or is_meant(wanted.asked, node):
+        # Admission may add tolerations, and what keeps a node from being ready passes.
+        if node is None or is_selected(wanted.asked, node):
             found[name] = inability(told.ability, offer, wanted)
     never = {name: why for name, why in found.items() if why and why.lasting}
     names = tuple(sorted(name for name, why in found.items() if why))

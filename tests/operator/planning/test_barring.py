@@ -48,17 +48,19 @@ def test_a_worker_that_needs_a_policy_is_kept_off_the_nodes_that_cannot_in_order
 
 
 @pytest.mark.parametrize(
-    ("old", "expected"),
-    [
-        pytest.param({"unschedulable": True}, ("old",), id="cordoned for a moment"),
-        pytest.param({"taints": [NOT_READY]}, ("old",), id="not ready for a moment"),
-        pytest.param({"taints": [TAINT]}, (), id="tainted for good"),
-    ],
+    "old", [{"unschedulable": True}, {"taints": [NOT_READY]}, {"taints": [TAINT]}]
 )
-def test_only_nodes_that_a_pod_may_come_to_are_named(
-    old: dict[str, Any], expected: tuple[str, ...]
+def test_a_node_is_named_that_a_pod_cannot_come_to_now_as_that_passes_or_is_tolerated_by_admission(
+    old: dict[str, Any],
 ) -> None:
-    assert off(mixed(old=old, new={}), **INTERLEAVED) == expected
+    assert off(mixed(old=old, new={}), **INTERLEAVED) == ("old",)
+
+
+def test_a_node_that_can_counts_though_it_is_tainted_as_admission_may_tolerate_that() -> None:
+    fleet = mixed(old={}, new={"taints": [TAINT]})
+
+    assert not barred(fleet, demand(make_worker(**INTERLEAVED))).never
+    assert barred(mixed(old={}), demand(make_worker(**INTERLEAVED))).never
 
 
 def test_nodes_that_are_not_selected_or_have_too_few_sets_are_not_named() -> None:
