@@ -124,14 +124,16 @@ def _seen(placement: Placement, evidence: Evidence) -> Iterator[str]:
 def _otherwise(reach: Reach, bytes_by_policy: Mapping[str, int]) -> Iterator[str]:
     """Say of memory that is under another policy than it should be, as an engine may set its own.
 
-    A policy that was not asked for takes memory from the nodes all the same, or was told above.
+    The binder may give each rank the policy over its own nodes.  A policy that was not asked for
+    takes memory from the nodes all the same, or was told above.
     """
     total = sum(bytes_by_policy.values())
     if not reach.policy_nodes or total == 0:
         return
     words = _KERNEL_WORDS[reach.policy]
-    wanted = [f"{word}:{reach.policy_nodes}"[:_KERNELS_MOST] for word in words]
-    share = sum(bytes_by_policy.get(one, 0) for one in wanted) / total
+    nodes = (reach.policy_nodes, *reach.rank_mems)
+    wanted = [f"{word}:{one}"[:_KERNELS_MOST] for one in nodes for word in words]
+    share = sum(size for one, size in bytes_by_policy.items() if one in wanted) / total
     if share < LOCAL_SHARE:
         most = max(bytes_by_policy, key=lambda one: bytes_by_policy[one] * (one not in wanted))
         yield (

@@ -175,7 +175,8 @@ INTERLEAVED = replace(
             "under bind:1: the engine set a policy of its own",
             id="an engine that binds itself",
         ),
-        pytest.param({"interleave:1": 100}, "only 0.0% of its memory was under", id="fewer nodes"),
+        pytest.param({"interleave:1": 999, "default": 1}, "", id="of each rank, by the binder"),
+        pytest.param({"interleave:0": 100}, "only 0.0% of its memory was under", id="other nodes"),
         pytest.param({}, "", id="a kernel that does not tell"),
     ],
 )
