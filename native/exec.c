@@ -61,8 +61,13 @@ static enum policy parse_policy(const struct options *options)
 {
     enum policy policy = POLICY_BIND;
 
-    if (options->policy == NULL)
+    if (options->policy == NULL) {
+        char *error = has_rank(options) ? plan_policy(&policy, POLICY_BIND) : NULL;
+
+        if (error != NULL)
+            die("exec: %s", error);
         return policy;
+    }
     if (options->mems == NULL && !has_rank(options))
         die("exec: --policy %.60s says how to use nodes, but none are given: add --mems or --rank",
             options->policy);

@@ -18,7 +18,7 @@ static const char USAGE[] =
     "  --mems LIST    take memory from these NUMA nodes\n"
     "  --policy NAME  how to use the nodes: bind (the default), preferred, interleave,\n"
     "                 weighted-interleave (Linux 6.9; evenly where the kernel has no weights)\n"
-    "                 or none\n"
+    "                 or none; of a rank NUMALOCAL_MEMORY_POLICY is the default\n"
     "  --migrate      also move the memory that this process has taken before; COMMAND begins\n"
     "                 with none of it, so this is for what outlives that, as pages of files\n"
     "  --rank N       take CPUs and nodes from part N of NUMALOCAL_RANK_CPUS and\n"

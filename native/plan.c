@@ -238,15 +238,22 @@ static char *read_policy_nodes(struct plan *plan)
     return error;
 }
 
-static char *read_policy(struct plan *plan)
+char *plan_policy(enum policy *policy, enum policy otherwise)
 {
     static const char NAME[] = "NUMALOCAL_MEMORY_POLICY";
     const char *text = getenv(NAME);
 
-    plan->policy = POLICY_NONE;
-    if (text != NULL && !policy_parse(&plan->policy, text))
-        return text_format("%s \"%.60s\" is unknown: write %s", NAME, text, POLICY_NAMES);
-    return plan->policy == POLICY_NONE ? NULL : read_policy_nodes(plan);
+    *policy = otherwise;
+    if (text == NULL || policy_parse(policy, text))
+        return NULL;
+    return text_format("%s \"%.60s\" is unknown: write %s", NAME, text, POLICY_NAMES);
+}
+
+static char *read_policy(struct plan *plan)
+{
+    char *error = plan_policy(&plan->policy, POLICY_NONE);
+
+    return error != NULL || plan->policy == POLICY_NONE ? error : read_policy_nodes(plan);
 }
 
 static char *read_overflow(struct plan *plan)

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 struct options {
-    enum policy policy;
+    const char *policy;
     enum openmp openmp;
 };
 
@@ -22,13 +22,26 @@ static void parse_options(struct options *options, int argc, char **argv)
     };
 
     for (int option; (option = option_next(argc, argv, known)) != -1;) {
-        if (option == 'p' && !policy_parse(&options->policy, optarg))
-            die("run: --policy %.60s is unknown: write %s", optarg, POLICY_NAMES);
+        if (option == 'p')
+            options->policy = optarg;
         if (option == 'o' && !openmp_parse(&options->openmp, optarg))
             die("run: --openmp %.60s is unknown: write %s", optarg, OPENMP_NAMES);
     }
     if (optind == argc)
         die("run: no command to run: write it behind --; see numalocal-bind --help");
+}
+
+/* The plan's, where none is written. */
+static enum policy parse_policy(const struct options *options)
+{
+    enum policy policy = POLICY_BIND;
+    char *error = options->policy == NULL ? plan_policy(&policy, POLICY_BIND) : NULL;
+
+    if (error != NULL)
+        die("run: %s", error);
+    if (options->policy != NULL && !policy_parse(&policy, options->policy))
+        die("run: --policy %.60s is unknown: write %s", options->policy, POLICY_NAMES);
+    return policy;
 }
 
 static size_t count_ranks(void)
@@ -52,10 +65,11 @@ static size_t count_ranks(void)
 /* All before the first starts: what one takes must not decide for the next. */
 static struct launch *plan_ranks(size_t count, const struct options *options)
 {
+    const enum policy policy = parse_policy(options);
     struct launch *launches = allocate(NULL, count, sizeof *launches);
 
     for (size_t i = 0; i < count; i++) {
-        launches[i] = (struct launch){.policy = options->policy, .openmp = options->openmp};
+        launches[i] = (struct launch){.policy = policy, .openmp = options->openmp};
         char *error = launch_plan_rank(&launches[i], i);
         if (error != NULL)
             die("run: %s", error);
@@ -65,7 +79,7 @@ static struct launch *plan_ranks(size_t count, const struct options *options)
 
 int run_command(int argc, char **argv)
 {
-    struct options options = {.policy = POLICY_BIND, .openmp = OPENMP_AUTO};
+    struct options options = {.openmp = OPENMP_AUTO};
     struct ranks ranks;
 
     parse_options(&options, argc, argv);

@@ -115,3 +115,17 @@ def test_a_container_without_nodes_is_told_and_does_not_end_the_check(check: Che
     status, report = check({"NUMALOCAL_MEMORY_PER_RANK_BYTES": str(GIB)}, mems="")
 
     assert (status, report.verified, report.mems) == (0, False, "")
+
+
+def test_a_container_that_is_never_bound_is_waited_for_and_let_pass(
+    bind: Bind, machine: Machine
+) -> None:
+    root = machine(cpus="0-7", nodes={0: NODE})
+
+    checked = bind(
+        *("check", "--root", root, "--wait", "1"), env={"NUMALOCAL_ENFORCEMENT": "BestEffort"}
+    )
+
+    assert checked.returncode == 0
+    assert "check: not bound after 1." in checked.stderr
+    assert CheckReport.parse(checked.stdout).message.startswith(ALLOWED)

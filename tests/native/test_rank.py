@@ -39,6 +39,54 @@ def test_a_rank_gets_its_part_of_the_cpus_and_nodes(
     assert " bind:0 " in done.stdout
 
 
+@pytest.mark.parametrize("command", [("exec", "--rank", "0"), ("run",)], ids=["exec", "run"])
+@pytest.mark.parametrize(
+    ("option", "planned_shown"),
+    [
+        ((), ("interleave", "interleave:0")),
+        ((), ("preferred", "prefer:0")),
+        ((), ("bind", "bind:0")),
+        (("--policy", "bind"), ("interleave", "bind:0")),
+        (("--policy", "none"), ("interleave", "default")),
+    ],
+)
+def test_a_rank_takes_memory_by_its_plans_policy_unless_told_otherwise(
+    bind: Bind,
+    plan: Mapping[str, str],
+    command: tuple[str, ...],
+    option: tuple[str, ...],
+    planned_shown: tuple[str, str],
+) -> None:
+    planned, shown = planned_shown
+    whole = {
+        "NUMALOCAL_CPUS": plan["NUMALOCAL_RANK_CPUS"].replace("|", ","),
+        "NUMALOCAL_MEMS": "0",
+        "NUMALOCAL_RANKS": "2",
+        "NUMALOCAL_MEMORY_POLICY": planned,
+        "NUMALOCAL_MEMORY_POLICY_NODES": "0",
+    }
+    script = ("sh", "-c", "head -1 /proc/self/numa_maps")
+
+    done = bind(*command, *option, "--", *script, env={**plan, **whole})
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f" {shown} " in done.stdout
+
+
+@pytest.mark.parametrize("command", [("exec", "--rank", "0"), ("run",)], ids=["exec", "run"])
+def test_a_policy_of_the_plan_that_is_none_is_refused(
+    bind: Bind, plan: Mapping[str, str], command: tuple[str, ...]
+) -> None:
+    refused = bind(*command, "--", "true", env={**plan, "NUMALOCAL_MEMORY_POLICY": "Bind"})
+
+    assert (refused.returncode, refused.stdout) == (125, "")
+    if command == ("exec", "--rank", "0"):
+        assert refused.stderr == (
+            'numalocal-bind: exec: NUMALOCAL_MEMORY_POLICY "Bind" is unknown: write bind, '
+            "preferred, interleave, weighted-interleave or none\n"
+        )
+
+
 def test_a_rank_learns_its_number_and_its_openmp_places(
     bind: Bind, plan: Mapping[str, str], usable_cpus: list[int]
 ) -> None:
