@@ -42,8 +42,8 @@ void plan_free(struct plan *plan);
 /* The CPUs of the OpenMP threads of all ranks, or all CPUs where the plan does not say which. */
 void plan_compute_cpus(const struct plan *plan, struct idlist *cpus);
 
-/* Reads NUMALOCAL_MEMORY_POLICY, by which each rank takes memory from its nodes. NULL, or a sentence
- * to be freed by the caller. */
+/* Reads NUMALOCAL_MEMORY_POLICY, by which each rank takes memory from its nodes. NULL, or a
+ * sentence to be freed by the caller. */
 char *plan_policy(enum policy *policy, enum policy otherwise);
 
 /* Reads NUMALOCAL_ENFORCEMENT, which a container has without a plan too. NULL, or a sentence to be

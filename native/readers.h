@@ -1,4 +1,4 @@
-/* One thread on each of some CPUs, which read memory of their own node, and of all nodes in turn. */
+/* A thread on each of some CPUs, which read memory of their own node, and of all nodes in turn. */
 #ifndef NUMALOCAL_READERS_H
 #define NUMALOCAL_READERS_H
 
