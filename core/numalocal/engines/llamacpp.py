@@ -12,6 +12,7 @@ from numalocal import names
 from numalocal.engines.adapter import Adapter, Option, Seat
 from numalocal.engines.arguments import Command
 from numalocal.engines.call import LIBRARY, Call, Program
+from numalocal.sets.reach import BOUND_LOCALLY
 
 _COMMON: Final = Program("llama.cpp")
 """The programs that read their options by common/arg.cpp, and LLAMA_ARG_ variables with them."""
@@ -58,6 +59,7 @@ _TOOLS: Final[Mapping[str, Program]] = {
 
 _THREADS: Final = ("-t", "--threads")
 _BATCH: Final = ("-tb", "--threads-batch")
+_MAPPING: Final = ("--no-mmap", "--mmap", "LLAMA_ARG_NO_MMAP", "LLAMA_ARG_MMAP")
 _MASK: Final = ("--cpu-mask", "-C", "-Cr", "--cpu-range")
 
 
@@ -129,6 +131,11 @@ def _notes(call: Call) -> Sequence[str]:
         notes.append(
             f"spec.engine.reservedCores cannot be told to {program.name}: its threads are counted "
             "before the engine is known; say --threads yourself"
+        )
+    if program is _COMMON and job.memory.ask != BOUND_LOCALLY and not call.own(*_MAPPING):
+        notes.append(
+            "llama.cpp maps the file of its weights, and pages of it that somebody has read before "
+            "stay on their node: with --no-mmap weights lie where memory is asked from"
         )
     if job.ranks > 1:
         notes.append(

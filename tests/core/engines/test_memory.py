@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from numalocal.engines import EngineSettings, Job, Memory, tell
 from numalocal.engines.arguments import value
 from numalocal.engines.vllm_memory import OVERHEAD_BYTES, SHM_BYTES_PER_RANK
+from numalocal.sets.near import MemoryNodes
+from numalocal.sets.reach import MemoryAsk
 
 from ..conftest import GIB
 
@@ -176,3 +178,28 @@ def test_sglangs_ranks_stay_within_the_pods_limit_however_they_are_spread(
 
     assert asks <= per_rank
     assert ranks * asks <= limit
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "nodes", "noted"),
+    [
+        ((), {}, MemoryNodes.NEAR, True),
+        ((), {}, MemoryNodes.LOCAL, False),
+        (("--no-mmap",), {}, MemoryNodes.NEAR, False),
+        ((), {"LLAMA_ARG_NO_MMAP": "1"}, MemoryNodes.NEAR, False),
+    ],
+)
+def test_weights_that_are_mapped_lie_where_they_were_read(
+    words: tuple[str, ...],
+    variables: dict[str, str],
+    nodes: MemoryNodes,
+    noted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    job = Job(
+        settings=EngineSettings(name="llama.cpp"),
+        command=("llama-server", "-m", "x", *words),
+        variables=variables,
+        memory=Memory(ask=MemoryAsk(nodes=nodes)),
+    )
+
+    assert any("--no-mmap" in note for note in tell(job).notes) == noted
