@@ -12,7 +12,7 @@ from typing import Final
 
 from numalocal import log as logs
 from numalocal.errors import NumalocalError
-from numalocal_deviceplugin import config, supervisor
+from numalocal_deviceplugin import aside, config, supervisor
 
 log = logging.getLogger("numalocal_deviceplugin")
 
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; 1 where a part of the agent ended before that."""
     settings = config.parse(sys.argv[1:] if arguments is None else arguments, os.environ)
     logs.configure(settings.log_level)
+    aside.write_aside()
     threading.excepthook = _log_exception
     _favour_answers()
     stop = threading.Event()
@@ -65,7 +66,8 @@ def _log_exception(caught: threading.ExceptHookArgs) -> None:
 def start() -> None:
     """Run, and end the process even where a thread hangs, for which sys.exit would wait."""
     code = main()
-    logging.shutdown()
+    for one in logging.getLogger().handlers:  # and no flush, which may wait for a reader for ever
+        one.close()
     os._exit(code)
 
 

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -55,6 +56,7 @@ class State:
         self._unbound: frozenset[str] = frozenset()
         self._facts = Facts(machine=machine, partition=partition)
         self._version = 0
+        self._answering = 0
         self._cached: tuple[object, Snapshot] | None = None
 
     def snapshot(self) -> Snapshot:
@@ -78,15 +80,33 @@ class State:
             return self._version
 
     def wait(self, version: int, timeout_s: float) -> None:
-        """Wait until the version is another one than this, at most so long."""
+        """Wait until the version is another one than this and nobody answers, at most so long."""
         with self._changed:
-            self._changed.wait_for(lambda: self._version != version, timeout_s)
+            self._changed.wait_for(
+                lambda: self._version != version and not self._answering, timeout_s
+            )
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Let who waits for changes wait on, so that he looks at them after the answer.
+
+        All of them look at the whole node then, and on a slow one an answer would come too late.
+        """
+        with self._changed:
+            self._answering += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._answering -= 1
+                self._changed.notify_all()
 
     def wake(self) -> None:
         """Let everybody who waits look again."""
         with self._changed:
             self._version += 1
-            self._changed.notify_all()
+            if not self._answering:
+                self._changed.notify_all()
 
     def set_machine(self, machine: Machine) -> None:
         """Take the machine as it is now, and cut it anew.

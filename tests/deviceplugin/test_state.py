@@ -291,6 +291,35 @@ class TestTheKubeletsList:
         assert str(one.binding.cpus) == "6-7"
 
 
+class TestWhileTheRuntimeWaits:
+    def test_nobody_looks_at_what_changes_until_it_is_answered(self) -> None:
+        state = make_state()
+        looked = threading.Event()
+        version = state.version
+
+        def look() -> None:
+            state.wait(version, 30.0)
+            looked.set()
+
+        thread = threading.Thread(target=look)
+        with state.answering():
+            thread.start()
+            state.wake()
+            assert not looked.wait(0.2)
+        assert looked.wait(5)
+        thread.join()
+
+    def test_nobody_waits_longer_than_he_would(self) -> None:
+        state = make_state()
+
+        with state.answering():
+            version = state.version
+            state.wake()
+            state.wait(version, 0.05)
+
+        state.wait(version, 30.0)  # at once, as it is another one
+
+
 class TestWhatStartedWhileTheAgentWasAway:
     def test_is_told_for_as_long_as_it_lives(self) -> None:
         state = make_state()

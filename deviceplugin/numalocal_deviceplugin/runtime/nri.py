@@ -28,12 +28,13 @@ class Timing:
     """Seconds.
 
     Registration waits longer than the runtime's own 5 s: another plugin that connects and never
-    registers holds the runtime's one accept loop for that long.
+    registers holds the runtime's one accept loop for that long.  The first try comes almost at
+    once: a runtime that has dropped us goes on, and creates containers that nobody binds.
     """
 
     register_s: float = 12.0
     connect_s: float = 3.0
-    retry_first_s: float = 0.5
+    retry_first_s: float = 0.05
     retry_ceiling_s: float = 10.0
     poll_s: float = 0.2
     rest_s: float = 1.0

@@ -74,7 +74,8 @@ class Plugin:
             "ValidateContainerAdjustment": self.validate,
             "Shutdown": self.shutdown,
         }
-        return {f"{SERVICE}/{name}": handler for name, handler in handlers.items()}
+        first = self._state.answering()
+        return {f"{SERVICE}/{name}": first(handler) for name, handler in handlers.items()}
 
     def configure(self, payload: bytes, _budget_s: float) -> bytes:
         """Subscribe to the events that the agent needs.

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
@@ -152,10 +153,11 @@ class Connection:
                 log.debug("frame ignored", extra={"conn": frame.connection, "kind": frame.kind})
 
     def _submit(self, frame: frames.Frame) -> None:
+        came_s = time.monotonic()
         with self._answered:  # no handler waits for the reader, so this ends
             self._answered.wait_for(lambda: self._unanswered < _MOST_UNANSWERED)
             self._unanswered += 1
-        self._workers.submit(self._serve, frame)
+        self._workers.submit(self._serve, frame, came_s)
 
     def _settle(self, frame: frames.Frame) -> None:
         response = ttrpc_pb2.Response.FromString(frame.body)
@@ -168,9 +170,9 @@ class Connection:
         else:
             answer.set_result(response.payload)
 
-    def _serve(self, frame: frames.Frame) -> None:
+    def _serve(self, frame: frames.Frame, came_s: float) -> None:
         try:
-            self._reply(frame.stream, self._answer(frame.body))
+            self._reply(frame.stream, self._answer(frame.body, came_s))
         except FrameInvalid as error:
             self._reply(frame.stream, _status(INTERNAL, str(error)))
         finally:
@@ -184,7 +186,7 @@ class Connection:
         except OSError as error:
             log.warning("nri answer not sent", extra={"err": str(error)})
 
-    def _answer(self, body: bytes) -> ttrpc_pb2.Response:
+    def _answer(self, body: bytes, came_s: float) -> ttrpc_pb2.Response:
         try:
             request = ttrpc_pb2.Request.FromString(body)
         except DecodeError as error:
@@ -194,7 +196,7 @@ class Connection:
         if handler is None:
             return _status(UNIMPLEMENTED, f"{name} is not implemented")
         try:
-            return ttrpc_pb2.Response(payload=handler(request.payload, _budget_s(request)))
+            return ttrpc_pb2.Response(payload=handler(request.payload, _left_s(request, came_s)))
         except NumalocalError as error:
             return _status(FAILED_PRECONDITION, str(error))
         except DecodeError as error:
@@ -214,8 +216,10 @@ class Connection:
             self._socket.sendall(data)
 
 
-def _budget_s(request: ttrpc_pb2.Request) -> float:
-    return request.timeout_nano / 1e9 if request.timeout_nano > 0 else NO_LIMIT_S
+def _left_s(request: ttrpc_pb2.Request, came_s: float) -> float:
+    """Give what is left of the caller's time: it runs while a request waits for a worker, too."""
+    limit_s = request.timeout_nano / 1e9 if request.timeout_nano > 0 else NO_LIMIT_S
+    return max(0.0, limit_s - (time.monotonic() - came_s))
 
 
 def _status(code: int, message: str) -> ttrpc_pb2.Response:

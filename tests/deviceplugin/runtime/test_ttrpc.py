@@ -228,7 +228,24 @@ def test_a_handler_is_told_the_callers_limit(ends: tuple[Connection, Session]) -
 
     session.call("echo")
 
-    assert BUDGETS == [LIMIT_S]
+    (left_s,) = BUDGETS
+    assert LIMIT_S - 1 < left_s <= LIMIT_S
+
+
+def test_time_that_a_request_waits_for_a_worker_is_the_callers_too(
+    ends: tuple[Connection, Session],
+) -> None:
+    _, session = ends
+    BUDGETS.clear()
+    held = [session.ask("wait") for _ in range(4)]
+    late = session.ask("echo")
+    time.sleep(0.3)
+
+    RELEASE.set()
+
+    assert {session.answer().stream for _ in range(5)} == {*held, late}
+    (left_s,) = BUDGETS
+    assert 0 <= left_s < LIMIT_S - 0.25
 
 
 def test_frames_of_no_use_are_passed_over(ends: tuple[Connection, Session]) -> None:
