@@ -25,7 +25,9 @@ def environment(
         job = Job(settings=engine_settings(pod), ranks=len(assignment.sets))
         return {**_own_variables(job, container, assignment, machine), **memory}
     job = _job(pod, container, assignment)
-    told = engines.variables(job, assignment, machine, quota_cpus=container.quota_cpus)
+    told = engines.variables(
+        job, assignment, machine, reach=reached, quota_cpus=container.quota_cpus
+    )
     return {**told, **memory}
 
 

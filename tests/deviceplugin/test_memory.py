@@ -129,6 +129,12 @@ def test_what_allocate_said_of_memory_is_replaced_and_what_the_user_says_is_kept
     assert "NUMALOCAL_MEMS" not in theirs.environment
 
 
+def test_an_engine_is_told_of_its_memory_in_its_own_language() -> None:
+    asks = {"memory_nodes": "MemoryOnly", "engine": "vllm", "container": "engine"}
+
+    assert born(N0, asks=asks).environment["CPU_VISIBLE_MEMORY_NODES"] == "2"
+
+
 class TestTheCheck:
     def test_is_bound_as_the_engine_is(self) -> None:
         pod = make_pod(
