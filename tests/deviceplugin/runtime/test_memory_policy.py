@@ -165,3 +165,25 @@ def test_a_runtime_that_was_updated_is_asked_anew(runtime: FakeRuntime) -> None:
     new = accept(runtime, *NEW)
 
     assert policy_in(create(new, N0, memory_policy="Preferred")) is not None
+
+
+def test_an_update_keeps_the_nodes_of_a_container_that_runs(runtime: FakeRuntime) -> None:
+    """The kubelet's resize tells no nodes; a policy is of a creation alone and stays as it is."""
+    session = accept(runtime, *NEW)
+    create(session, N0, memory_policy="Preferred")
+    resized = wire.UpdateContainerRequest(
+        pod=wire.PodSandbox(
+            id="p",
+            uid="u",
+            name="llama-0",
+            namespace="default",
+            annotations={"numalocal.io/memory-policy": "Preferred"},
+        ),
+        container=wire.Container(id="c", pod_sandbox_id="p", name="engine"),
+        linux_resources=wire.LinuxResources(cpu=wire.LinuxCPU(cpus="0-7", mems="0-2")),
+    )
+
+    answer = session.call("UpdateContainer", resized.SerializeToString())
+
+    (one,) = wire.UpdateContainerResponse.FromString(answer.payload).update
+    assert (one.linux.resources.cpu.cpus, one.linux.resources.cpu.mems) == ("2-3", "0-2")
