@@ -75,6 +75,15 @@ def test_memory_alone_is_nearer_to_one_package_than_to_the_other() -> None:
     }
 
 
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_node_with_cpus_has_a_core_for_a_set_beside_the_one_that_stays_shared(
+    name: str,
+) -> None:
+    shape = SHAPES[name]
+
+    assert all(dies * shape.cores_per_die > 1 for dies in shape.nodes if dies)
+
+
 def test_small_nodes_of_one_package_are_near() -> None:
     found = distances(SHAPES["eight"])
 

@@ -43,13 +43,7 @@ SHAPES: Final = {
     "memory-only": Shape(
         dies_per_package=2, threads_per_core=1, nodes=(1, 1, 2, 0), memory_mib_per_node=1024
     ),
-    "eight": Shape(
-        dies_per_package=4,
-        cores_per_die=1,
-        threads_per_core=1,
-        nodes=(1,) * 8,
-        memory_mib_per_node=512,
-    ),
+    "eight": Shape(dies_per_package=4, threads_per_core=1, nodes=(1,) * 8, memory_mib_per_node=512),
     "one": Shape(packages=1, cores_per_die=4, nodes=(1,), memory_mib_per_node=3072),
 }
 """The first is the node's where nothing is said."""
