@@ -3,6 +3,7 @@
 #include "budget.h"
 #include "die.h"
 #include "late.h"
+#include "memory.h"
 #include "policy.h"
 #include "quota.h"
 #include "text.h"
@@ -85,16 +86,20 @@ static void compare_policy(struct sentences *problems, const struct plan *plan,
     free(is);
 }
 
-static struct rank_report *report_ranks(const struct plan *plan)
+static struct rank_report *report_ranks(const struct plan *plan, const char *root)
 {
     struct rank_report *ranks = allocate(NULL, plan->rank_count, sizeof *ranks);
 
-    for (size_t i = 0; i < plan->rank_count; i++)
+    for (size_t i = 0; i < plan->rank_count; i++) {
+        const struct rank *rank = &plan->ranks[i];
+
         ranks[i] = (struct rank_report){
-            .cpus = &plan->ranks[i].cpus,
-            .numa_node = plan->ranks[i].mems.ranges[0].first,
+            .cpus = &rank->cpus,
+            .mems = &rank->mems,
+            .numa_node = memory_node_of(root, &rank->cpus, rank->mems.ranges[0].first),
             .memory_bytes = plan->memory_per_rank_bytes,
         };
+    }
     return ranks;
 }
 
@@ -164,7 +169,7 @@ static void check_memory(struct inspection *inspection, const char *root)
 {
     struct report *report = &inspection->report;
 
-    inspection->ranks = report_ranks(&inspection->plan);
+    inspection->ranks = report_ranks(&inspection->plan, root);
     budget_check(&inspection->plan, root, &report->limit, inspection->ranks, &report->problems,
                  &report->notes);
     report->ranks = inspection->ranks;

@@ -27,6 +27,31 @@ void memory_nodes(const char *root, struct idlist *nodes)
         file_idlist(root, NODES "/online", nodes);
 }
 
+static bool is_on(const char *root, unsigned int node, unsigned int cpu)
+{
+    struct idlist cpus = {0};
+    char *path = text_format(NODES "/node%u/cpulist", node);
+    const bool on = file_idlist(root, path, &cpus) && idlist_contains(&cpus, cpu);
+
+    idlist_free(&cpus);
+    free(path);
+    return on;
+}
+
+unsigned int memory_node_of(const char *root, const struct idlist *cpus, unsigned int unknown)
+{
+    struct idlist online = {0};
+    unsigned int node = unknown;
+    bool found = cpus->count == 0 || !file_idlist(root, NODES "/online", &online);
+
+    for (size_t i = 0; !found && i < online.count; i++)
+        for (unsigned int id = online.ranges[i].first; !found && id <= online.ranges[i].last; id++)
+            if ((found = is_on(root, id, cpus->ranges[0].first)))
+                node = id;
+    idlist_free(&online);
+    return node;
+}
+
 static uint64_t at_most(uint64_t value, uint64_t limit)
 {
     return value < limit ? value : limit;

@@ -93,7 +93,8 @@ static void put_ranks(struct writer *writer, const struct report *report)
 
         put(writer, "%s{\"cpus\":", i == 0 ? "" : ",");
         put_list(writer, rank->cpus);
-        put(writer, ",\"numaNode\":%u", rank->numa_node);
+        put(writer, ",\"numaNode\":%u,\"memoryNodes\":", rank->numa_node);
+        put_list(writer, rank->mems);
         put_bytes(writer, "memoryBytes", rank->memory_bytes > 0, rank->memory_bytes);
         put_bytes(writer, "availableBytes", rank->has_available, rank->available_bytes);
         put(writer, "}");

@@ -18,7 +18,8 @@ enum { REPORT_SIZE = 4096 };
 
 struct rank_report {
     const struct idlist *cpus;
-    unsigned int numa_node;
+    const struct idlist *mems; /* where its memory is, by the plan */
+    unsigned int numa_node;    /* of its CPUs */
     uint64_t memory_bytes;    /* asked for; 0: nothing, written null */
     uint64_t available_bytes; /* on all its nodes, which ranks may share */
     bool has_available;       /* false: there is no such node; written null */

@@ -14,10 +14,14 @@ _MOST_NODES: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankReport:
-    """One rank as the check saw it; `memory_bytes` is None where none was asked for."""
+    """One rank as the check saw it; `memory_bytes` is None where none was asked for.
+
+    `numa_node` is the node of its CPUs, and `memory_nodes` are where its memory is, list format.
+    """
 
     cpus: str
     numa_node: int
+    memory_nodes: str
     memory_bytes: int | None
     available_bytes: int | None
 
@@ -89,9 +93,11 @@ def _overflow(raw: Mapping[str, Any] | None) -> OverflowCost | None:
 
 
 def _rank(entry: Mapping[str, Any]) -> RankReport:
+    node = _whole(entry["numaNode"], _MOST_NODES)
     return RankReport(
         cpus=str(entry["cpus"]),
-        numa_node=_whole(entry["numaNode"], _MOST_NODES),
+        numa_node=node,
+        memory_nodes=str(entry.get("memoryNodes", node)),  # older checks tell of one node
         memory_bytes=_optional(entry, "memoryBytes"),
         available_bytes=_optional(entry, "availableBytes"),
     )

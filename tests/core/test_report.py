@@ -13,7 +13,11 @@ def test_a_report_is_read_as_it_was_written() -> None:
         verified=True,
         cpus="2-3",
         mems="0",
-        ranks=(RankReport(cpus="2-3", numa_node=0, memory_bytes=64, available_bytes=128),),
+        ranks=(
+            RankReport(
+                cpus="2-3", numa_node=0, memory_nodes="0", memory_bytes=64, available_bytes=128
+            ),
+        ),
         limit_bytes=None,
         message="bound",
     )

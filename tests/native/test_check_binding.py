@@ -46,7 +46,13 @@ def test_a_container_bound_as_planned_is_verified(bind: Bind, machine: Machine) 
         "cpus": "2-3",
         "mems": "0",
         "ranks": [
-            {"cpus": "2-3", "numaNode": 0, "memoryBytes": None, "availableBytes": 1024 * 1024}
+            {
+                "cpus": "2-3",
+                "numaNode": 0,
+                "memoryNodes": "0",
+                "memoryBytes": None,
+                "availableBytes": 1024 * 1024,
+            }
         ],
         "limitBytes": None,
         "message": "bound to CPUs 2-3 and NUMA node 0; no memory per rank is asked for",

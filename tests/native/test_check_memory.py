@@ -78,6 +78,7 @@ def test_free_memory_and_what_the_kernel_gives_back_is_available(
         {
             "cpus": "2-3",
             "numaNode": 0,
+            "memoryNodes": "0",
             "memoryBytes": 127 * KIB,
             "availableBytes": 127 * KIB,
         }

@@ -165,10 +165,29 @@ def test_preferred_nodes_that_are_too_small_leave_all_others(check: Check) -> No
     fits = check(("2",), 122, "0-3", ("preferred", "2"))
 
     assert (fits["problems"], fits["ranks"][0]["availableBytes"]) == ([], 122 * GIB)
-    assert fits["ranks"][0]["numaNode"] == 2
+    assert fits["ranks"][0]["memoryNodes"] == "2"
     assert check(("2",), 123, "0-3", ("preferred", "2"))["problems"] == short(
         "rank 0 asks for 123.0 GiB", "nodes 0-3 together have", "122.0 GiB", "512.0 GiB"
     )
+
+
+@pytest.mark.parametrize(
+    ("files", "node"),
+    [
+        ({"online": "0-3\n", "node0/cpulist": "0-1\n", "node1/cpulist": "2-5\n"}, 1),
+        ({"online": "0-3\n", "node0/cpulist": "\n", "node1/cpulist": "2x\n"}, 3),
+        ({"online": "0-3\n"}, 3),
+        ({}, 3),
+    ],
+)
+def test_a_rank_is_told_on_the_node_of_its_cpus_wherever_its_memory_is(
+    check: Check, files: Mapping[str, str], node: int
+) -> None:
+    laid_out = {f"sys/devices/system/node/{name}": text for name, text in files.items()}
+
+    (rank,) = check(("3",), 1, "3", files=laid_out)["ranks"]
+
+    assert (rank["numaNode"], rank["memoryNodes"]) == (node, "3")
 
 
 def test_ranks_that_prefer_other_nodes_share_all(check: Check) -> None:

@@ -200,6 +200,7 @@ class TestAContainerThatWasToldNoPlan:
         assert rank == {
             "cpus": "2-3",
             "numaNode": 0,
+            "memoryNodes": "0",
             "memoryBytes": 4096,
             "availableBytes": 1024 * 1024,
         }

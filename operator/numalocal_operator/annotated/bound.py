@@ -94,7 +94,7 @@ def condition(pod: ObservedPod) -> Condition:
 
 def _verified(pod: ObservedPod, report: CheckReport) -> Condition:
     ranks = "; ".join(
-        f"rank {rank} on CPUs {one.cpus}, memory of NUMA node {one.numa_node}"
+        f"rank {rank} on CPUs {one.cpus}, memory of NUMA node {one.memory_nodes}"
         for rank, one in enumerate(report.ranks)
     )
     # A check that was bound late knows all its CPUs, and not whose rank's they are.

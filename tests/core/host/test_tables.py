@@ -37,7 +37,13 @@ REPORT = CheckReport(
     cpus="2-5,14-17",
     mems="0-1",
     ranks=tuple(
-        RankReport(cpus=cpus, numa_node=node, memory_bytes=2 * GIB, available_bytes=6 * GIB)
+        RankReport(
+            cpus=cpus,
+            numa_node=node,
+            memory_nodes=str(node),
+            memory_bytes=2 * GIB,
+            available_bytes=6 * GIB,
+        )
         for node, cpus in enumerate(("2-5", "14-17"))
     ),
     limit_bytes=None,
