@@ -4,7 +4,7 @@
 # other one says comes when both have ended.
 set -eu
 cd "$(dirname "$0")/.."
-apart="tests/charts tests/deviceplugin tests/native tests/operator"
+apart="tests/charts tests/deviceplugin tests/operator"
 
 mkdir -p build/coverage
 COVERAGE_FILE="$PWD/build/coverage/apart" .venv/bin/pytest "$@" $apart >build/apart.log 2>&1 &

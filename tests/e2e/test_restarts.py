@@ -24,7 +24,7 @@ def restart_containerd(lab: Lab) -> None:
     lab.restart("containerd")
 
 
-# It comes first: it needs both sets, and those below share workers that hold both.
+# These two come first: they need free sets, and those below share workers that hold both.
 def test_an_offline_core_takes_its_set_away_and_renames_none(lab: Lab, workers: Workers) -> None:
     """Also for an agent that starts while its CPUs are offline, when the kernel hides the core."""
     try:
@@ -43,6 +43,30 @@ def test_an_offline_core_takes_its_set_away_and_renames_none(lab: Lab, workers: 
     assert '"cpuset-n0-c2x2": "2-3"' in log
     assert '"cpuset-n1-c6x2": ""' in log
     wait_for("both sets", lambda: sets(lab) == SETS, timeout_s=60)
+
+
+def test_a_replica_on_a_node_that_is_lost_has_a_successor_which_serves_when_it_is_back(
+    lab: Lab, workers: Workers
+) -> None:
+    workers.create("lost")
+    workers.wait_ready("lost")
+    before = workers.pod("lost")["metadata"]
+    lab.node("systemctl stop kubelet")
+    try:
+        lab.kubectl("delete", "pod", before["name"], "--wait=false")
+        told = workers.wait_condition("lost", "Degraded", "NodeLost")
+        names = {one["metadata"]["name"] for one in workers.pods("lost")}
+    finally:
+        lab.node("systemctl start kubelet")
+    wait_for("one pod again", lambda: len(workers.pods("lost")) == 1, timeout_s=120)
+    status = workers.wait_verified("lost")
+
+    assert told["message"].startswith(f"pod {before['name']} has not ended")
+    (successor,) = names - {before["name"]}
+    assert successor.startswith("lost-0-")
+    assert [one["pod"] for one in status["placements"]] == [successor]
+    look = workers.look("lost")
+    assert set(look.thread_cpus) == {look.cgroup_cpus}
 
 
 @pytest.fixture(scope="module")
