@@ -34,8 +34,6 @@ def document(machine: Machine) -> Document:
                 "id": node.id,
                 "cpus": str(node.cpus),
                 "memory_bytes": node.memory_bytes,
-                "device_memory": node.device_memory,
-                "movable": node.movable,
             }
             for node in machine.nodes
         ],
