@@ -58,6 +58,7 @@ def test_the_nodes_object_says_who_holds_which_set(lab: Lab, workers: Workers) -
         "containerID": container["containerID"].removeprefix("containerd://"),
         "rank": 0,
         "started": "Bound",
+        "memory": {"nodes": str(one["numaNode"]), "policy": "Bind", "overflowed": False},
     }
     workers.delete("held")
     wait_for("the set free again", lambda: not held(lab), timeout_s=60)
