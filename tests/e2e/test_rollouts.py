@@ -112,7 +112,12 @@ def test_a_rollout_that_does_not_come_to_an_end_is_told_as_failed_and_one_replic
     patch(lab, template={"spec": {"containers": [broken | {"imagePullPolicy": "Never"}]}})
     workers.wait_condition(NAME, "Stalled", "ProgressDeadlineExceeded")
 
-    assert "ErrImageNeverPull" in workers.condition(NAME, "Degraded")["message"]
+    # The deadline may have passed before the runtime was asked for the image.
+    wait_for(
+        "the reason",
+        lambda: "ErrImageNeverPull" in workers.condition(NAME, "Degraded")["message"],
+        timeout_s=60,
+    )
     assert workers.status(NAME)["readyReplicas"] == 1
     with pytest.raises(LabError, match="timed out"):
         lab.kubectl("wait", "--for=condition=Ready", WORKER, "--timeout=1s")
