@@ -114,15 +114,11 @@ def refuse_unserved(pod: Pod, container: Container, given: Assignment | None, no
         raise BindingRefused(f"{where(pod, container)}: {node.barred.message}")
 
 
-def place(
-    pod: Pod, container: Container, given: Assignment | None, node: Node, *, new: bool = False
-) -> Binding | None:
+def place(pod: Pod, container: Container, given: Assignment | None, node: Node) -> Binding | None:
     """Decide where one container runs: of its CPU sets, what is online; None = left alone.
 
-    A `new` one needs every core of them, where one that runs keeps what is left.
-
     Raises:
-        BindingRefused: where it must not start; the sentence is for the pod's events.
+        BindingRefused: where nothing is left of them; the sentence is for the pod's events.
     """
     if given is None:
         if node.barred or pod.namespace in node.left_alone or not node.others:
@@ -130,27 +126,28 @@ def place(
         return Binding(cpus=node.others, mems=IdSet(), environment={})
     if node.barred:
         return None
-    left = _online(pod, container, given, node, new=new)
+    left = _online(pod, container, given, node, new=False)
     mems = reached(pod, container, left, node).mems
     return Binding(cpus=left.cpus, mems=mems, environment={})
 
 
 def born(pod: Pod, container: Container, given: Assignment | None, node: Node) -> Binding | None:
-    """Decide what a new container is bound to and told.
+    """Decide what a new container is bound to and told; it needs every core of its CPU sets.
 
     Raises:
-        BindingRefused: where it must not start.
+        BindingRefused: where it must not start; the sentence is for the pod's events.
     """
-    placed = place(pod, container, given, node, new=True)
-    if given is None or placed is None:
-        return placed
-    found = reached(pod, container, given, node)
-    told = replace(placed, environment=environment(pod, container, given, found, node.machine))
+    if given is None or node.barred:
+        return place(pod, container, given, node)
+    left = _online(pod, container, given, node, new=True)
+    found = reached(pod, container, left, node)
+    told = environment(pod, container, given, found, node.machine)
+    bound = Binding(cpus=left.cpus, mems=found.mems, environment=told)
     if not node.abilities.lacks(found):
-        return replace(told, policy=found.policy, policy_nodes=found.policy_nodes)
+        return replace(bound, policy=found.policy, policy_nodes=found.policy_nodes)
     if asking.enforcement(pod) is Enforcement.REQUIRED:
         raise _policy_refused(pod, container, found, node)
-    return told
+    return bound
 
 
 def reached(pod: Pod, container: Container, given: Assignment, node: Node) -> Reach:
