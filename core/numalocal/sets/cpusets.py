@@ -46,3 +46,8 @@ def in_rank_order(sets: Iterable[CpuSet]) -> tuple[CpuSet, ...]:
     The kubelet hands ids over in no order, so the order must come from the sets themselves.
     """
     return tuple(sorted(sets, key=lambda one: (one.numa_node, one.present.first)))
+
+
+def differing(sets: Iterable[CpuSet]) -> tuple[CpuSet, ...]:
+    """Give one of all sets that are on the same node and take memory from the same nodes."""
+    return tuple({(one.numa_node, one.memory_nodes): one for one in sets}.values())

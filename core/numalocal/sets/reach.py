@@ -13,7 +13,7 @@ from numalocal.machine.model import Machine
 from numalocal.quantity import format_bytes
 from numalocal.sets import capacity
 from numalocal.sets.assignment import Assignment
-from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.cpusets import CpuSet, differing
 from numalocal.sets.near import MemoryNodes, farther, lenders, named
 
 
@@ -154,11 +154,10 @@ def reach_bytes(sets: Iterable[CpuSet], machine: Machine) -> Mapping[MemoryNodes
 
     A word is left out where a node that it means does not tell its memory.
     """
-    alike = {(one.numa_node, one.memory_nodes): one for one in sets}.values()
-    usable = capacity.usable_bytes(machine)
+    usable, apart = capacity.usable_bytes(machine), differing(sets)
     found = {}
     for word in MemoryNodes:
-        choices = [named(one, machine, word) for one in alike]
+        choices = [named(one, machine, word) for one in apart]
         if union(choices) <= usable.keys():
             found[word] = max((sum(usable[node] for node in one) for one in choices), default=0)
     return found

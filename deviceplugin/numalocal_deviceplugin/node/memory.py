@@ -1,12 +1,12 @@
 """What others are told of a node's memory: what can be set, what is reached, what a holder has."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from numalocal.errors import MemoryUnreachable
 from numalocal.sets import reach as reaching
 from numalocal.sets.assignment import Assignment
-from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.cpusets import CpuSet, differing
 from numalocal.sets.near import MemoryNodes
 from numalocal.sets.reach import MemoryAsk, MemoryPolicy, Reach
 from numalocal_deviceplugin.binding import Node, reached
@@ -34,7 +34,7 @@ def reach_bytes(sets: Sequence[CpuSet], node: Node) -> Mapping[str, int]:
     """
     sizes = dict(reaching.reach_bytes(sets, node.machine))
     if node.abilities.runtime and MemoryNodes.MEMORY_ONLY in sizes:
-        bound = [one for one in _alike(sets) if not _needs_policy(one, node)]
+        bound = [one for one in differing(sets) if not _needs_policy(one, node)]
         sizes |= {_TIER.nodes: reaching.reach_bytes(bound, node.machine).get(_TIER.nodes, 0)}
     return {str(word): size for word, size in sizes.items()}
 
@@ -68,13 +68,8 @@ def _missing(node: Node) -> Iterator[str]:
     able = node.abilities
     if able.message:
         yield able.message
-    if able.runtime and any(_needs_policy(one, node) for one in _alike(node.partition.sets)):
+    if able.runtime and any(_needs_policy(one, node) for one in differing(node.partition.sets)):
         yield f"{MemoryPolicy.BIND} with nodes {_TIER.nodes}: as it is movable"
-
-
-def _alike(sets: Iterable[CpuSet]) -> Iterable[CpuSet]:
-    """Give one of all that take memory from the same place."""
-    return {(one.numa_node, one.memory_nodes): one for one in sets}.values()
 
 
 def _needs_policy(one: CpuSet, node: Node) -> bool:
