@@ -38,13 +38,11 @@ mkdir -p /dev/shm && mount -t tmpfs none /dev/shm # LLVM's runtime ends without 
 for runtime in gnu llvm intel; do
   python3 -m numalocal.cli run -f $runtime.json --pools pools.yaml >$runtime.log 2>&1 &
   run=$!
-  for turn in $(seq 100); do
-    running=$(grep -lx openmp-$runtime /proc/[0-9]*/comm 2>/dev/null)
-    [ $(echo $running | wc -w) = 2 ] && break
+  for turn in $(seq 300); do # until each has its team, which takes long where all is emulated
+    [ $(grep -c "ready pid=" $runtime.log) = 2 ] && break
     sleep 0.2
   done
-  sleep 3
-  for comm in $running; do
+  for comm in $(grep -lx openmp-$runtime /proc/[0-9]*/comm); do
     grep -h Cpus_allowed_list ${comm%comm}task/*/status | sed "s/.*:/thread $runtime/"
   done
   kill $run
@@ -87,6 +85,6 @@ def test_threads_hold_the_highest_sibling_of_each_core_on_two_numa_nodes(
 
     for runtime in LIBRARY:
         threads = [line.split()[2] for line in printed if line.startswith(f"thread {runtime}")]
-        assert sorted(threads) == ["1", "3", "5", "7"], printed
+        assert sorted(threads) == ["1", "3", "5", "7"], "\n".join(printed)
         ended = f"log {runtime} ended early by SIGTERM: verified until then: 2 replicas"
-        assert any(line.startswith(ended) for line in printed), printed
+        assert any(line.startswith(ended) for line in printed), "\n".join(printed)

@@ -13,6 +13,7 @@ from numalocal.idset import IdSet
 _MEMS = re.compile(rb"^Mems_allowed_list:\s*(\S*)$", re.MULTILINE)
 _NODE_PAGES = re.compile(r"\bN(\d+)=(\d+)")
 _PAGE_KIB = re.compile(r"\bkernelpagesize_kB=(\d+)")
+_ANON_PAGES = re.compile(r" anon=(\d+)")
 _POLICY = re.compile(r"^\S+ (weighted \S+|prefer \(many\)\S*|\S+)")
 _GONE = (errno.ENOENT, errno.ESRCH)
 
@@ -34,8 +35,8 @@ class Observation:
     `cpus` are those that any of the `threads` may use (sched_getaffinity), whatever each used
     last.  `strays` counts the threads that may leave the set, `stray` is one of them.  `mems` are
     the nodes that the cpuset allows (Mems_allowed_list).  `bytes_on_node` counts private memory
-    only (`anon=` mappings of /proc/PID/numa_maps): shared files lie where their first reader was.
-    It is empty where the kernel knows no NUMA.  `bytes_by_policy` counts the same by the memory
+    only (`anon=` of /proc/PID/numa_maps): pages of files lie where their first reader was.  It is
+    empty where the kernel knows no NUMA.  `bytes_by_policy` counts the same by the memory
     policy that holds there, in the kernel's words: `default`, `interleave:0-1`.  `unread` says what
     could not be looked at, a sentence each.
     """
@@ -78,14 +79,21 @@ def bytes_by_policy(numa_maps: str) -> Counter[str]:
 
 
 def _private(numa_maps: str) -> Iterator[tuple[str, int, int]]:
-    """Give policy, node and bytes of every mapping that has private memory, node by node."""
+    """Give policy, node and bytes of every mapping that has private memory, node by node.
+
+    Of a file that is mapped privately the pages not yet written to are the file's.  A mapping has
+    one line for both and does not say which are where: what cannot be but private is counted.
+    """
     for line in numa_maps.splitlines():
-        if " anon=" not in line:
+        if (anon := _ANON_PAGES.search(line)) is None:
             continue
         size, policy = _PAGE_KIB.search(line), _POLICY.match(line)
         page_bytes = int(size[1]) * 1024 if size else 4096
-        for node, pages in _NODE_PAGES.findall(line):
-            yield policy[1] if policy else "", int(node), int(pages) * page_bytes
+        on_node = [(int(node), int(pages)) for node, pages in _NODE_PAGES.findall(line)]
+        of_file = sum(pages for _, pages in on_node) - int(anon[1])
+        for node, pages in on_node:
+            if pages > of_file:
+                yield policy[1] if policy else "", node, (pages - of_file) * page_bytes
 
 
 class _Look:

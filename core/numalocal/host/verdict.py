@@ -112,9 +112,9 @@ def _seen(placement: Placement, evidence: Evidence) -> Iterator[str]:
         share = local_share(least.bytes_on_node, mems)
         if share < LOCAL_SHARE:
             yield f"only {share:.1%} of its memory was on NUMA node {mems}"
-        if not least.bytes_on_node and not least.mems <= mems:
-            yield "where its memory is could not be looked at: the kernel tells no pages by node"
     if (fullest := evidence.fullest) is not None:
+        if not fullest.bytes_on_node and not fullest.mems <= mems:
+            yield "where its memory is could not be looked at: the kernel tells no pages by node"
         yield from _otherwise(placement.reach, fullest.bytes_by_policy)
     yield from evidence.unread[:_MOST_UNREAD]
     if (more := len(evidence.unread) - _MOST_UNREAD) > 0:

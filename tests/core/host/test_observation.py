@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from numalocal.host.observation import Observation, bytes_by_policy, bytes_on_node, observe
 from numalocal.idset import IdSet
@@ -65,6 +68,59 @@ def look_at(code: str, ready: int, allowed: IdSet) -> tuple[int, Observation]:
 
 def test_private_memory_is_summed_by_node_and_page_size() -> None:
     assert bytes_on_node(NUMA_MAPS) == {0: 13 * 4096, 1: 990 * 4096 + 2 * (2 << 20)}
+
+
+def test_pages_of_a_privately_mapped_file_are_not_the_process_s_own() -> None:
+    """A library that is being loaded: pages lie where its first reader was, until written to."""
+    loading = (
+        "7fe9cbc44000 bind:1 file=/usr/lib/libiomp5.so anon=9 dirty=9 mapped=25 N0=16 N1=9"
+        " kernelpagesize_kB=4\n"
+    )
+    mostly_read = (
+        "7f0000000000 bind:1 file=/model anon=4 mapped=20 N0=6 N1=14 kernelpagesize_kB=4\n"
+    )
+    astray = "7f0000000000 bind:1 file=/model anon=20 mapped=22 N0=20 N1=2 kernelpagesize_kB=4\n"
+
+    assert bytes_on_node(loading) == {}
+    assert bytes_on_node(mostly_read) == {}
+    assert bytes_on_node(astray) == {0: 18 * 4096}
+    assert bytes_by_policy(astray) == {"bind:1": 18 * 4096}
+
+
+@given(st.dictionaries(st.integers(0, 7), st.tuples(st.integers(0, 99), st.integers(0, 99))))
+def test_no_more_is_counted_than_is_private(pages: Mapping[int, tuple[int, int]]) -> None:
+    anon, of_file = (sum(two[which] for two in pages.values()) for which in (0, 1))
+    nodes = " ".join(f"N{node}={sum(two)}" for node, two in pages.items() if sum(two))
+    counted = bytes_on_node(f"7f0 default file=/a anon={anon} {nodes} kernelpagesize_kB=4\n")
+
+    assert all(counted[node] <= pages[node][0] * 4096 for node in counted)
+    if of_file == 0:
+        assert counted == {node: two[0] * 4096 for node, two in pages.items() if two[0]}
+
+
+MAPPED = """
+import mmap
+with open({file!r}, "rb") as file:
+    memory = mmap.mmap(file.fileno(), {size}, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+memory[0] = 1 + max(memory[::4096])
+print("ready", flush=True)
+input()
+"""
+
+
+def test_a_file_that_is_read_through_a_private_mapping_adds_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(bytes(8 << 20))
+    little, much = (
+        sum(
+            look_at(MAPPED.format(file=str(tmp_path / "weights"), size=size), 1, CPU)[
+                1
+            ].bytes_on_node.values()
+        )
+        for size in (4096, 8 << 20)
+    )
+
+    assert little > 0
+    assert abs(much - little) < 1 << 20
 
 
 def test_every_thread_of_every_process_is_seen() -> None:

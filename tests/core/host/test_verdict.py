@@ -154,6 +154,15 @@ def test_a_kernel_that_tells_no_pages_is_enough_where_there_is_one_node() -> Non
     assert problems(PLACEMENT, replace(GOOD, evidence=evidence)) == ()
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_look_that_comes_before_any_memory_hides_none(first: int) -> None:
+    early = replace(LOOK, threads=1, bytes_on_node={}, mems=IdSet.of([0, 1]))
+    local = replace(early, threads=2, bytes_on_node={1: 1000})
+    looks = (early, local) if first == 0 else (local, early)
+
+    assert problems(PLACEMENT, replace(GOOD, evidence=seen(*looks))) == ()
+
+
 INTERLEAVED = replace(
     PLACEMENT,
     reach=replace(
