@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from numalocal.machine.model import Machine
 from numalocal.problems import shown
-from numalocal.sets.reach import MemoryPolicy, Reach
+from numalocal.sets.memoryask import MemoryPolicy
+from numalocal.sets.reach import Reach
 
 Version = tuple[int, int]
 

@@ -12,8 +12,8 @@ from numalocal import engines, names
 from numalocal.engines import EngineSettings
 from numalocal.problems import shown
 from numalocal.quantity import parse_bytes
+from numalocal.sets.memoryask import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal_deviceplugin.errors import BindingRefused
 from numalocal_deviceplugin.pods import Pod, named
 

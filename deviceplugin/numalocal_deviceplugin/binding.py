@@ -16,8 +16,9 @@ from numalocal.errors import MemoryUnreachable
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.memoryask import Enforcement, MemoryPolicy
 from numalocal.sets.partition import Partition
-from numalocal.sets.reach import Enforcement, MemoryPolicy, Reach, reach
+from numalocal.sets.reach import Reach, reach
 from numalocal_deviceplugin import asking, assigning
 from numalocal_deviceplugin.abilities import Abilities
 from numalocal_deviceplugin.assigning import DevicesOf

@@ -9,7 +9,7 @@ from typing import Final
 
 from numalocal.log import LEVELS
 from numalocal.problems import Problem
-from numalocal.sets.reach import Enforcement
+from numalocal.sets.memoryask import Enforcement
 
 IDLE: Final = ("shared", "exclusive")
 HTTP_ADDRESS: Final = ":9461"

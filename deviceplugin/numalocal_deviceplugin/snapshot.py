@@ -8,8 +8,8 @@ from itertools import chain
 
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
+from numalocal.sets.memoryask import Enforcement
 from numalocal.sets.partition import Partition
-from numalocal.sets.reach import Enforcement
 from numalocal_deviceplugin import standing
 from numalocal_deviceplugin.abilities import Kernel, Told, abilities
 from numalocal_deviceplugin.binding import Idle, Node

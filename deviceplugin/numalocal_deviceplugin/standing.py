@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from numalocal.sets.assignment import Assignment
-from numalocal.sets.reach import Enforcement
+from numalocal.sets.memoryask import Enforcement
 from numalocal.sets.setstate import why_not
 from numalocal_deviceplugin.asking import takes_less
 from numalocal_deviceplugin.binding import Node, place

@@ -14,7 +14,7 @@ from typing import Final
 
 from numalocal import names
 from numalocal.machine.sysfs import Sysfs
-from numalocal.sets.reach import Enforcement
+from numalocal.sets.memoryask import Enforcement
 from numalocal_deviceplugin.binding import Idle
 from numalocal_deviceplugin.config import Config
 from numalocal_deviceplugin.counters import Counters

@@ -16,8 +16,8 @@ from numalocal import engines
 from numalocal.engines import ENGINES, OPENMP_RUNTIMES
 from numalocal.errors import SpecInvalid
 from numalocal.quantity import parse_bytes
+from numalocal.sets.memoryask import Enforcement, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import Enforcement, MemoryPolicy, Overflow
 from numalocal.worker import spec as worker_module
 from numalocal.worker.ask import MAX_RANKS
 from numalocal.worker.companions import _SERVICE_NAME

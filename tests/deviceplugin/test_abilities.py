@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numalocal.machine.model import Machine
-from numalocal.sets.reach import MemoryPolicy
+from numalocal.sets.memoryask import MemoryPolicy
 from numalocal_deviceplugin.abilities import Kernel, Told, abilities, carries_policy
 
 from .nodes import make_machine

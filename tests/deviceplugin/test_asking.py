@@ -1,8 +1,8 @@
 import pytest
 
 from numalocal import names
+from numalocal.sets.memoryask import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal_deviceplugin.asking import MemoryOf, enforcement, engine_settings, memory, takes_less
 from numalocal_deviceplugin.errors import AgentError, BindingRefused
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.memoryask import Enforcement, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import Enforcement, MemoryPolicy, Overflow
 from numalocal_deviceplugin import binding
 from numalocal_deviceplugin.abilities import Told, abilities
 from numalocal_deviceplugin.assigning import sets_named

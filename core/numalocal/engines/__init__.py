@@ -23,7 +23,8 @@ from numalocal.engines.openmp import PINNING
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
-from numalocal.sets.reach import BOUND_LOCALLY, Reach
+from numalocal.sets.memoryask import BOUND_LOCALLY
+from numalocal.sets.reach import Reach
 
 __all__ = [
     "ENGINES",

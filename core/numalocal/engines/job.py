@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from numalocal.sets.reach import BOUND_LOCALLY, MemoryAsk
+from numalocal.sets.memoryask import BOUND_LOCALLY, MemoryAsk
 
 OPENMP_RUNTIMES: Final = ("auto", "gnu", "llvm", "intel", "none")
 

@@ -12,7 +12,7 @@ from numalocal import names
 from numalocal.engines.adapter import Adapter, Option, Seat
 from numalocal.engines.arguments import Command
 from numalocal.engines.call import LIBRARY, Call, Program
-from numalocal.sets.reach import BOUND_LOCALLY
+from numalocal.sets.memoryask import BOUND_LOCALLY
 
 _COMMON: Final = Program("llama.cpp")
 """The programs that read their options by common/arg.cpp, and LLAMA_ARG_ variables with them."""

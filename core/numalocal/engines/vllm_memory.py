@@ -12,7 +12,7 @@ from numalocal.engines import budget
 from numalocal.engines.adapter import Option
 from numalocal.engines.budget import GIB
 from numalocal.engines.call import Call
-from numalocal.sets.reach import BOUND_LOCALLY
+from numalocal.sets.memoryask import BOUND_LOCALLY
 
 READS_LIMIT_SINCE: Final = (0, 24)
 """Its first version that takes its fraction of memory.max where that is less than the node's."""

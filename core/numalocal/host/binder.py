@@ -9,7 +9,7 @@ from typing import Final
 from numalocal.engines import PINNING
 from numalocal.errors import LaunchFailed
 from numalocal.idset import IdSet
-from numalocal.sets.reach import BINDER_WORDS, MemoryPolicy
+from numalocal.sets.memoryask import BINDER_WORDS, MemoryPolicy
 
 NAME: Final = "numalocal-bind"
 _BUILT = Path(__file__).resolve().parents[3] / "build"

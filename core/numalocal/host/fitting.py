@@ -7,11 +7,11 @@ from numalocal.machine.model import Machine
 from numalocal.quantity import format_bytes
 from numalocal.sets import capacity
 from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.memoryask import MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes, named
 from numalocal.sets.partition import Partition
 from numalocal.sets.pools import Pool, Preference
 from numalocal.sets.preference import prefer
-from numalocal.sets.reach import MemoryPolicy, Overflow
 from numalocal.sets.setstate import SetState, state
 from numalocal.worker.spec import Worker
 

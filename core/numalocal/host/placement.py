@@ -13,10 +13,11 @@ from numalocal.machine.model import Machine
 from numalocal.pictures import words
 from numalocal.problems import Problem, printable
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.memoryask import Enforcement
 from numalocal.sets.partition import Partition
 from numalocal.sets.pools import Pool
 from numalocal.sets.preference import prefer
-from numalocal.sets.reach import Enforcement, Reach, reach
+from numalocal.sets.reach import Reach, reach
 from numalocal.worker import jobs
 from numalocal.worker.ask import memory_notes
 from numalocal.worker.spec import Worker

@@ -10,7 +10,7 @@ from numalocal.pictures import words
 from numalocal.pictures.columns import columns
 from numalocal.problems import escaped
 from numalocal.quantity import format_bytes
-from numalocal.sets.reach import MemoryPolicy
+from numalocal.sets.memoryask import MemoryPolicy
 from numalocal.worker.spec import Worker
 
 _IN_SCRIPTS: Final = "\n\t"

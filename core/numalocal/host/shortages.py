@@ -11,8 +11,9 @@ from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.quantity import format_bytes
 from numalocal.sets import capacity
+from numalocal.sets.memoryask import MemoryPolicy, Overflow
 from numalocal.sets.partition import Partition
-from numalocal.sets.reach import MemoryPolicy, Overflow, reach
+from numalocal.sets.reach import reach
 from numalocal.worker.spec import Worker
 
 _LEAST_BYTES: Final = 1 << 20

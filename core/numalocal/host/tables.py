@@ -10,7 +10,7 @@ from numalocal.pictures import words
 from numalocal.pictures.columns import columns
 from numalocal.quantity import format_bytes
 from numalocal.report import OverflowCost
-from numalocal.sets.reach import BOUND_LOCALLY
+from numalocal.sets.memoryask import BOUND_LOCALLY
 from numalocal.worker.spec import Worker
 
 Row = tuple[str, str, str, str]

@@ -9,7 +9,8 @@ from numalocal.host.observation import Observation, Stray
 from numalocal.host.placement import Placement
 from numalocal.idset import IdSet
 from numalocal.report import CheckReport
-from numalocal.sets.reach import MemoryPolicy, Reach
+from numalocal.sets.memoryask import MemoryPolicy
+from numalocal.sets.reach import Reach
 
 LOCAL_SHARE = 0.99
 """Share of a replica's private memory that must lie on its nodes; the rest are pages of the C

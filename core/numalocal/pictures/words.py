@@ -6,8 +6,9 @@ from numalocal.idset import IdSet
 from numalocal.machine.model import Machine, MemoryLimit
 from numalocal.quantity import format_bytes
 from numalocal.sets.cpusets import CpuSet
+from numalocal.sets.memoryask import MemoryPolicy
 from numalocal.sets.partition import Partition
-from numalocal.sets.reach import MemoryPolicy, Reach
+from numalocal.sets.reach import Reach
 from numalocal.sets.setstate import why_not
 
 

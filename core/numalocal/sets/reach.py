@@ -3,8 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
 
 from numalocal import names
 from numalocal.errors import MemoryUnreachable
@@ -14,61 +12,8 @@ from numalocal.quantity import format_bytes
 from numalocal.sets import capacity
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet, differing
+from numalocal.sets.memoryask import BINDER_WORDS, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes, farther, lenders, named
-
-
-class MemoryPolicy(StrEnum):
-    """How pages are taken from the nodes asked for.
-
-    BIND takes them from these only, the nearest first, and needs no policy of the kernel's.
-    PREFERRED takes them from these first, then from any other of the machine.  INTERLEAVE takes
-    them from each in turn, WEIGHTED_INTERLEAVE by the weights in
-    /sys/kernel/mm/mempolicy/weighted_interleave.
-    """
-
-    BIND = "Bind"
-    PREFERRED = "Preferred"
-    INTERLEAVE = "Interleave"
-    WEIGHTED_INTERLEAVE = "WeightedInterleave"
-
-
-BINDER_WORDS: Final[Mapping[MemoryPolicy, str]] = {
-    MemoryPolicy.BIND: "bind",
-    MemoryPolicy.PREFERRED: "preferred",
-    MemoryPolicy.INTERLEAVE: "interleave",
-    MemoryPolicy.WEIGHTED_INTERLEAVE: "weighted-interleave",
-}
-"""What the binder calls the policies: its --policy."""
-
-
-class Overflow(StrEnum):
-    """What happens where the nodes asked for do not hold what the ranks ask for.
-
-    INTERLEAVE adds further ones, by distance, until they do.
-    """
-
-    REFUSE = "Refuse"
-    INTERLEAVE = "Interleave"
-
-
-class Enforcement(StrEnum):
-    """Whether an engine may run that is not bound as asked; what it has is told either way."""
-
-    REQUIRED = "Required"
-    BEST_EFFORT = "BestEffort"
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryAsk:
-    """What is asked of the memory of each rank, beside its amount."""
-
-    policy: MemoryPolicy = MemoryPolicy.BIND
-    nodes: MemoryNodes = MemoryNodes.LOCAL
-    on_overflow: Overflow = Overflow.REFUSE
-
-
-BOUND_LOCALLY: Final = MemoryAsk()
-"""What whoever asks for nothing else gets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from numalocal.engines import ENGINES, OPENMP_RUNTIMES, EngineSettings
 from numalocal.fields import Fields
 from numalocal.problems import Problem, printable
 from numalocal.sets import poolfile
+from numalocal.sets.memoryask import BOUND_LOCALLY, Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import BOUND_LOCALLY, Enforcement, MemoryAsk, MemoryPolicy, Overflow
 
 _Word = TypeVar("_Word", bound=StrEnum)
 

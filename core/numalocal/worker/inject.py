@@ -12,7 +12,7 @@ from numalocal import engines, names
 from numalocal.fields import Fields
 from numalocal.problems import printable
 from numalocal.quantity import parse_quantity
-from numalocal.sets.reach import Enforcement
+from numalocal.sets.memoryask import Enforcement
 from numalocal.worker import jobs
 from numalocal.worker.ask import Ask, memory_notes
 from numalocal.worker.podannotations import annotations

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from numalocal import names
-from numalocal.sets.reach import BOUND_LOCALLY, Enforcement
+from numalocal.sets.memoryask import BOUND_LOCALLY, Enforcement
 from numalocal.worker.ask import Ask
 from numalocal.worker.podtemplate import Template
 from numalocal.worker.required import required_plugins

@@ -10,8 +10,8 @@ from numalocal.errors import SpecInvalid
 from numalocal.fields import MAX_DEPTH, Fields, is_deeper
 from numalocal.problems import Problem
 from numalocal.sets import poolfile
+from numalocal.sets.memoryask import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.worker import companions, podtemplate
 from numalocal.worker.ask import DEFAULT_POOL, MAX_RANKS, Ask, kv_cache_problem
 from numalocal.worker.companions import Companions

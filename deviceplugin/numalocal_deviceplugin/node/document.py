@@ -10,7 +10,7 @@ from typing import Any, Final
 from numalocal import names
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
-from numalocal.sets.reach import Enforcement
+from numalocal.sets.memoryask import Enforcement
 from numalocal_deviceplugin.asking import takes_less
 from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.ledger import Tenant

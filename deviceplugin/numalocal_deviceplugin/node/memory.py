@@ -7,8 +7,9 @@ from numalocal.errors import MemoryUnreachable
 from numalocal.sets import reach as reaching
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet, differing
+from numalocal.sets.memoryask import MemoryAsk, MemoryPolicy
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import MemoryAsk, MemoryPolicy, Reach
+from numalocal.sets.reach import Reach
 from numalocal_deviceplugin.binding import Node, reached
 from numalocal_deviceplugin.errors import BindingRefused
 from numalocal_deviceplugin.pods import Container, Pod, was_born_bound

@@ -7,7 +7,7 @@ from numalocal import names
 from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import MAX_TEXT
-from numalocal.sets.reach import MemoryPolicy
+from numalocal.sets.memoryask import MemoryPolicy
 from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.correcting import Correction

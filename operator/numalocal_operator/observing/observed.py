@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from numalocal import names
 from numalocal.quantity import parse_quantity
-from numalocal.sets.reach import Enforcement
+from numalocal.sets.memoryask import Enforcement
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.podtemplate import LIMIT_RANGER
 from numalocal_operator.observing import endings, sizes

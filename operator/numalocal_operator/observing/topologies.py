@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
+from numalocal.sets.memoryask import Enforcement
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import Enforcement
 
 Raw = Mapping[str, Any]
 Pods = frozenset[str]

@@ -3,8 +3,8 @@
 from typing import Final, NamedTuple
 
 from numalocal.problems import printable
+from numalocal.sets.memoryask import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal_operator.observing.topologies import Ability, Offer
 from numalocal_operator.planning.demand import Demand
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from numalocal.fields import Fields
 from numalocal.quantity import parse_quantity
-from numalocal.sets.reach import BOUND_LOCALLY, Enforcement, MemoryAsk
+from numalocal.sets.memoryask import BOUND_LOCALLY, Enforcement, MemoryAsk
 from numalocal.worker.ask import Ask, ask_of
 from numalocal.worker.spec import Worker
 from numalocal_operator.planning.constraints import Constraints, constraints

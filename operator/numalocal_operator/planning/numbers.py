@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from numalocal.problems import printable
-from numalocal.sets.reach import Overflow
+from numalocal.sets.memoryask import Overflow
 from numalocal.worker.ask import Ask
 from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.observing.nodes import Node

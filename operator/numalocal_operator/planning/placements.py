@@ -6,7 +6,7 @@ from typing import Any, Final
 from numalocal.errors import ReportInvalid
 from numalocal.problems import clipped
 from numalocal.report import CheckReport
-from numalocal.sets.reach import BINDER_WORDS, Enforcement, MemoryAsk, MemoryPolicy, Overflow
+from numalocal.sets.memoryask import BINDER_WORDS, Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal_operator.observing.observed import ObservedPod, started_unbound, unverified
 
 MAX_MESSAGE: Final = 1024

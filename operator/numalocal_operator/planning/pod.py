@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from numalocal import names
 from numalocal.engines import EngineSettings
-from numalocal.sets.reach import BOUND_LOCALLY, Enforcement, MemoryAsk
+from numalocal.sets.memoryask import BOUND_LOCALLY, Enforcement, MemoryAsk
 from numalocal.worker.inject import Manifest, PoolNumbers, inject
 from numalocal.worker.spec import Worker
 from numalocal_operator.config import Config

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from numalocal.errors import SpecInvalid
-from numalocal.sets.reach import Enforcement
+from numalocal.sets.memoryask import Enforcement
 from numalocal.worker.spec import DEADLINE_S, MAX_REPLICAS, Worker
 from numalocal_operator.planning.pod import revision
 

@@ -12,10 +12,11 @@ from numalocal.engines import ENGINES, EngineSettings, Job, Memory
 from numalocal.idset import IdSet
 from numalocal.machine.model import NumaNode
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.memoryask import MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
-from numalocal.sets.reach import MemoryAsk, MemoryPolicy, Overflow, reach
+from numalocal.sets.reach import reach
 
 from ..conftest import GIB, make_machine
 

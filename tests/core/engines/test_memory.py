@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numalocal.engines import EngineSettings, Job, Memory, tell
 from numalocal.engines.arguments import value
 from numalocal.engines.vllm_memory import OVERHEAD_BYTES, SHM_BYTES_PER_RANK
+from numalocal.sets.memoryask import MemoryAsk
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import MemoryAsk
 
 from ..conftest import GIB
 

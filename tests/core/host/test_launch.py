@@ -21,7 +21,8 @@ from numalocal.host.replica import Replica
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
-from numalocal.sets.reach import MemoryPolicy, Reach
+from numalocal.sets.memoryask import MemoryPolicy
+from numalocal.sets.reach import Reach
 
 cpus = IdSet(os.sched_getaffinity(0))
 one = CpuSet(

@@ -11,10 +11,10 @@ from numalocal.host.placement import Placement, guests, place, require_command, 
 from numalocal.host.shortages import shortages
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import CpuQuota, Limits, Machine
+from numalocal.sets.memoryask import MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import PREFERENCES, Pool, Preference
-from numalocal.sets.reach import MemoryPolicy, Overflow
 from numalocal.worker.spec import Worker, parse_worker
 
 from ..conftest import GIB, make_machine

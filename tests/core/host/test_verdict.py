@@ -10,7 +10,8 @@ from numalocal.idset import IdSet
 from numalocal.report import CheckReport
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
-from numalocal.sets.reach import MemoryAsk, MemoryPolicy, reach
+from numalocal.sets.memoryask import MemoryAsk, MemoryPolicy
+from numalocal.sets.reach import reach
 
 from ..conftest import make_machine
 

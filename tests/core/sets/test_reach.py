@@ -10,8 +10,9 @@ from numalocal.errors import MemoryUnreachable
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.memoryask import MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes, farther, lenders, named
-from numalocal.sets.reach import MemoryAsk, MemoryPolicy, Overflow, Reach, reach, reach_bytes
+from numalocal.sets.reach import Reach, reach, reach_bytes
 
 from ..conftest import GIB, make_machine
 from .machines import first_set_on, machine_named, sets_of, tiered, tiered_machines

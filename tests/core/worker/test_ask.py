@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from numalocal.engines import EngineSettings
 from numalocal.fields import Fields
 from numalocal.problems import Problem
+from numalocal.sets.memoryask import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.worker.ask import ASKING, Ask, ask_of, memory_notes, unknown
 
 from ..conftest import GIB

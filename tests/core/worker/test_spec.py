@@ -6,8 +6,8 @@ import pytest
 
 from numalocal.engines import EngineSettings
 from numalocal.errors import SpecInvalid
+from numalocal.sets.memoryask import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.worker.documents import load_worker
 from numalocal.worker.spec import parse_worker
 

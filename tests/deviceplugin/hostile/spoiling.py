@@ -6,8 +6,8 @@ from typing import Any
 
 from numalocal import names
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.memoryask import Enforcement, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal.sets.reach import Enforcement, MemoryPolicy, Overflow
 from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
+from numalocal.sets.memoryask import Enforcement, MemoryPolicy
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
-from numalocal.sets.reach import Enforcement, MemoryPolicy
 from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.node import document as documents
 from numalocal_deviceplugin.node import memory

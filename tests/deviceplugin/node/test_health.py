@@ -1,6 +1,6 @@
 import pytest
 
-from numalocal.sets.reach import Enforcement
+from numalocal.sets.memoryask import Enforcement
 from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.node.health import PATIENCE_S, livez, readyz
 from numalocal_deviceplugin.refusals import Reason, Refusal

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal.sets.reach import MemoryPolicy
+from numalocal.sets.memoryask import MemoryPolicy
 from numalocal_operator.observing.nodes import node_of
 from numalocal_operator.observing.topologies import Ability, Offer, Told
 from numalocal_operator.planning.barring import MOST, Barred, barred

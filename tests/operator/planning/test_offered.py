@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from numalocal.sets.reach import MemoryPolicy
+from numalocal.sets.memoryask import MemoryPolicy
 from numalocal_operator.observing.topologies import Ability, Offer, Told
 from numalocal_operator.planning.numbers import Fleet
 from numalocal_operator.planning.offered import offered

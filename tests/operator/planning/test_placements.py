@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal.sets.reach import MemoryAsk, MemoryPolicy, Overflow
+from numalocal.sets.memoryask import MemoryAsk, MemoryPolicy, Overflow
 from numalocal_operator.observing.observed import ObservedPod
 from numalocal_operator.planning import conditions
 from numalocal_operator.planning.placements import MAX_MESSAGE, placement, unable, unbound
