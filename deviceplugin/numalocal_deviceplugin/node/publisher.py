@@ -2,28 +2,34 @@
 
 Two calls need no client library: the full Kubernetes client would triple the agent's memory, so
 this is the standard library's HTTP with the service account that every pod has.  A connection lives
-for one write: changes are rare, and what lies idle for minutes is forgotten by the network.
+for one write: changes are rare, and what lies idle for minutes is forgotten by the network.  All
+calls of a write end by one time, however slowly the other side reads or answers.
 """
 
 import base64
 import json
 import ssl
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from numalocal import names
+from numalocal import bounded, names
 from numalocal_deviceplugin.errors import PublishFailed
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 _COLLECTION: Final = f"/apis/{names.API_VERSION}/{names.TOPOLOGIES}"
 _CRD: Final = f"{names.TOPOLOGIES}.{names.DOMAIN}"
-_TIMEOUT_S: Final = 5.0
+_CONNECT_S: Final = 5.0
+_WRITE_S: Final = 20.0
+_PIECE_BYTES: Final = 1 << 14
+"""What TLS sends at a time."""
 _MOST_ANSWER: Final = 4 << 20
 """What is written comes back: as large as the API server allows an object to be, and more."""
 _OK, _CREATED, _NOT_FOUND, _CONFLICT = 200, 201, 404, 409
@@ -34,11 +40,15 @@ Connect = Callable[[], HTTPConnection]
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Writes the object of one node; `token_file` is read at every try, as tokens expire."""
+    """Writes the object of one node; `token_file` is read at every try, as tokens expire.
+
+    `write_s` is what all calls of one write may take, in seconds.
+    """
 
     connect: Connect
     token_file: Path
     node: str
+    write_s: float = _WRITE_S
 
     def publish(self, status: Mapping[str, Any]) -> None:
         """Let the object have a status; where there is no object, make it.
@@ -49,7 +59,7 @@ class Publisher:
         try:
             token = self.token_file.read_text(encoding="utf-8").strip()
             with closing(self.connect()) as connection:
-                call = _Call(connection, token)
+                call = _Call(connection, token, time.monotonic() + self.write_s)
                 if not self._patched(call, status):
                     self._create(call, token)
                     if not self._patched(call, status):
@@ -88,21 +98,32 @@ class Publisher:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """Calls over one connection."""
+    """Calls over one connection, which all end by a time of the monotonic clock."""
 
     connection: HTTPConnection
     token: str
+    until_s: float
 
     def __call__(self, method: str, path: str, kind: str, body: Any) -> tuple[int, str]:
+        data = json.dumps(body, separators=(",", ":")).encode()
         headers = {
             "Authorization": f"Bearer {self.token}",
             "Content-Type": kind,
+            "Content-Length": str(len(data)),
             "Accept": "application/json",
             "User-Agent": "numalocal-agent",
         }
-        self.connection.request(method, path, json.dumps(body, separators=(",", ":")), headers)
+        answer: Any = partial(bounded.answer, until_s=self.until_s)
+        self.connection.response_class = answer
+        self.connection.request(method, path, self._pieces(data), headers)
         response = self.connection.getresponse()
         return response.status, response.read(_MOST_ANSWER).decode(errors="replace")
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
+        """Cut what is sent: each piece has the time that is left."""
+        for at in range(0, len(data), _PIECE_BYTES):
+            self.connection.sock.settimeout(bounded.left_s(self.until_s))
+            yield data[at : at + _PIECE_BYTES]
 
 
 def in_cluster(
@@ -125,7 +146,7 @@ def connecting(host: str, port: int, authority: Path) -> Connect:
         # Python 3.13 refuses authorities without the extensions of RFC 5280; clusters that made
         # theirs by hand have such ones, and every other client of theirs works.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        return HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=context)
+        return HTTPSConnection(host, port, timeout=_CONNECT_S, context=context)
 
     return connect
 

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPResponse
-from io import BufferedReader, RawIOBase
 from typing import Any, Final
 
 from kubernetes import client
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from numalocal import bounded
 from numalocal.errors import NumalocalError
 
 _READS: Final = ("GET", "HEAD", "OPTIONS")
@@ -73,29 +73,6 @@ def guard(api: client.ApiClient, gate: Gate) -> None:
     }
 
 
-class _Bounded(RawIOBase):
-    """Reads a socket until a time: its own timeout begins anew with every byte that comes."""
-
-    def __init__(self, inner: Any, sock: Any, until_s: float) -> None:
-        self._inner = inner
-        self._sock = sock
-        self._until_s = until_s
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> Any:
-        left_s = self._until_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("the answer takes too long")
-        self._sock.settimeout(left_s)
-        return self._inner.readinto(buffer)
-
-    def close(self) -> None:
-        self._inner.close()
-        super().close()
-
-
 class _Gated:
     """Asks before each part of a request, its headers and its body; bounds the whole answer."""
 
@@ -104,12 +81,10 @@ class _Gated:
 
     def response_class(self, sock: Any, *arguments: Any, **named: Any) -> HTTPResponse:
         """Make what reads an answer: from its first byte to its last in what time is left."""
-        answer = HTTPResponse(sock, *arguments, **named)
         left_s = self.timeout  # type: ignore[attr-defined] # of http.client
         if isinstance(left_s, int | float):
-            bounded = _Bounded(answer.fp.detach(), sock, time.monotonic() + left_s)
-            answer.fp = BufferedReader(bounded)
-        return answer
+            return bounded.answer(sock, *arguments, until_s=time.monotonic() + left_s, **named)
+        return HTTPResponse(sock, *arguments, **named)
 
     def putrequest(self, method: str, *arguments: Any, **named: Any) -> None:
         self._method = method

@@ -18,6 +18,7 @@ from numalocal_operator.api.connection import Connection, connect
 from numalocal_operator.api.gate import Gate, NotLeading
 from numalocal_operator.webhook.authority import Credentials, renewed
 
+from ...slow_answers import ANSWERS, WELL, bytes_of
 from ..fake_api import PODS, FakeApi
 from ..waiting import PATIENCE_S
 
@@ -205,37 +206,7 @@ def secured(server: socket.socket, folder: Path) -> ssl.SSLSocket:
     return context.wrap_socket(server, server_side=True)
 
 
-def bytes_of(text: str) -> list[bytes]:
-    return [bytes([one]) for one in text.encode()]
-
-
-WELL = "HTTP/1.1 200 OK\r\n"
-PIECES = 2000
-"""Far more than come in the time that a busy machine may take."""
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param(bytes_of(WELL * 200), id="status"),
-        pytest.param(
-            [WELL.encode(), *bytes_of("Warning: 299 - dribbling\r\n" * 100)], id="headers"
-        ),
-        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n"] * PIECES, id="answers before the answer"),
-        pytest.param(
-            [f"{WELL}Content-Length: 1000000\r\n\r\n".encode(), *[b" "] * PIECES], id="body"
-        ),
-        pytest.param(
-            [f"{WELL}Transfer-Encoding: chunked\r\n\r\n".encode(), *[b"1\r\n \r\n"] * PIECES],
-            id="chunks",
-        ),
-        pytest.param(
-            [f"{WELL}Transfer-Encoding: chunked\r\n\r\n".encode(), *[b"0"] * PIECES],
-            id="a chunk's size",
-        ),
-        pytest.param([b"HTTP/1.1 503 Busy\r\n\r\n", *[b" "] * PIECES], id="a refusal"),
-    ],
-)
+@pytest.mark.parametrize("answer", ANSWERS)
 def test_a_call_ends_in_time_however_slowly_its_answer_comes(answer: list[bytes]) -> None:
     with dribbling(answer, 0.05) as (connection, asked):
         began_s = time.monotonic()
