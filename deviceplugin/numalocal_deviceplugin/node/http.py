@@ -110,8 +110,10 @@ class HttpServer:
             sock.settimeout(0)
             if len(self._clients) >= _MOST_CONNECTIONS:
                 self._end(next(iter(self._clients.values())))
-            self._clients[sock.fileno()] = _Client(sock, time.monotonic() + self._patience_s)
+            client = _Client(sock, time.monotonic() + self._patience_s)
+            self._clients[sock.fileno()] = client
             self._selector.register(sock, selectors.EVENT_READ)
+            self._serve(client)  # who has asked already: in a crowd it would soon be the oldest
 
     def _serve(self, client: _Client) -> None:
         try:

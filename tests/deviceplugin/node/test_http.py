@@ -154,6 +154,25 @@ def test_hundreds_of_silent_clients_hold_up_nobody(server: HttpServer) -> None:
             sock.close()
 
 
+def test_a_request_in_a_crowd_of_silent_clients_is_answered() -> None:
+    """More come before and behind it than are kept: who has asked already must not make room."""
+    server, stop = HttpServer(Address("127.0.0.1", 0), ROUTES), threading.Event()
+    crowd = [connect(server) for _ in range(100)]
+    probe = connect(server)
+    probe.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+    crowd += [connect(server) for _ in range(200)]
+    thread = threading.Thread(target=server.run, args=(stop,))
+    thread.start()
+    try:
+        assert probe.recv(65536).startswith(b"HTTP/1.1 200 ")
+    finally:
+        stop.set()
+        server.wake()
+        thread.join(PATIENCE_S)
+        for sock in (probe, *crowd):
+            sock.close()
+
+
 def test_a_client_that_goes_away_is_forgotten(server: HttpServer) -> None:
     for _ in range(100):
         with connect(server) as sock:
