@@ -17,7 +17,7 @@ from numalocal.sets.memoryask import Enforcement
 from numalocal.sets.partition import Partition
 from numalocal.sets.pools import Pool
 from numalocal.sets.preference import prefer
-from numalocal.sets.reach import Reach, reach
+from numalocal.sets.reach import Reach, reach_together
 from numalocal.worker import jobs
 from numalocal.worker.ask import memory_notes
 from numalocal.worker.spec import Worker
@@ -66,15 +66,17 @@ def place(
     if len(free) < worker.replicas * worker.ranks:
         raise SetsUnavailable(unavailable.sentence(worker, machine, partition, held))
     free = fitting.fitting_sets(worker, machine, partition, free, available_bytes or {})
-    placements = []
-    shares = quota.shares(worker, machine)
-    for replica in range(worker.replicas):
+    assignments = []
+    for _ in range(worker.replicas):
         chosen = prefer(free, size=worker.ranks, machine=machine, placement=pool.placement)
-        assignment = Assignment(chosen)
-        free = [one for one in free if one not in assignment.sets]
+        assignments.append(Assignment(chosen))
+        free = [one for one in free if one not in chosen]
+    reached = reach_together(assignments, machine, worker.memory, worker.memory_per_rank_bytes)
+    shares = quota.shares(worker, machine)
+    placements = []
+    for replica, (assignment, reach) in enumerate(zip(assignments, reached, strict=True)):
         set_bytes = fitting.share_bytes(worker, machine, assignment.sets, available_bytes or {})
-        reached = reach(assignment, machine, worker.memory, worker.memory_per_rank_bytes)
-        seat = _Seat(replica, assignment, reached, confined, shares[replica], set_bytes)
+        seat = _Seat(replica, assignment, reach, confined, shares[replica], set_bytes)
         placements.append(_placement(worker, machine, pool, seat))
     return tuple(placements)
 

@@ -1,7 +1,7 @@
 """Which memory a worker's ranks ask too much of, and what would fit."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,7 +13,6 @@ from numalocal.quantity import format_bytes
 from numalocal.sets import capacity
 from numalocal.sets.memoryask import MemoryPolicy, Overflow
 from numalocal.sets.partition import Partition
-from numalocal.sets.reach import reach
 from numalocal.worker.spec import Worker
 
 _LEAST_BYTES: Final = 1 << 20
@@ -45,7 +44,7 @@ def _node_shortages(
     """Compare what ranks ask for with the nodes that they take it from, and not with others'."""
     usable, fewer = capacity.usable_bytes(machine), unavailable.lower(worker)
     wider = "".join(_wider(worker, machine, placements))
-    counts = Counter(nodes for placed in placements for nodes in placed.reach.usable)
+    counts = _counts(worker, machine, placements)
     for nodes in capacity.overdrawn(counts, usable, asked):
         ranks = sum(count for other, count in counts.items() if other <= nodes)
         where = f"NUMA node {nodes} has" if len(nodes) == 1 else f"NUMA nodes {nodes} together have"
@@ -61,11 +60,21 @@ def _wider(worker: Worker, machine: Machine, placements: Sequence[Placement]) ->
     asked, memory = worker.memory_per_rank_bytes or 0, worker.memory
     if memory.on_overflow is Overflow.INTERLEAVE or memory.policy is MemoryPolicy.PREFERRED:
         return
-    wider = replace(memory, on_overflow=Overflow.INTERLEAVE)
-    reached = [reach(one.assignment, machine, wider, asked) for one in placements]
-    counts = Counter(nodes for one in reached for nodes in one.usable)
+    wider = replace(worker, memory=replace(memory, on_overflow=Overflow.INTERLEAVE))
+    counts = _counts(wider, machine, placements)
     if not capacity.overdrawn(counts, capacity.usable_bytes(machine), asked):
         yield ", or say spec.memory.onOverflow: Interleave to take the rest from farther nodes"
+
+
+def _counts(
+    worker: Worker, machine: Machine, placements: Iterable[Placement]
+) -> Mapping[IdSet, int]:
+    """Count the ranks by the nodes that they may have memory of, overflow included."""
+    return Counter(
+        fitting.usable_nodes(worker, machine, one, most=True)
+        for placed in placements
+        for one in placed.assignment.sets
+    )
 
 
 def _limit_shortages(worker: Worker, machine: Machine) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Which NUMA nodes the ranks of one container take memory from, and how: what the agent binds."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from numalocal import names
 from numalocal.errors import MemoryUnreachable
@@ -22,8 +23,8 @@ class Reach:
 
     `mems` are for cpuset.mems.  `policy` is what the runtime sets, over `policy_nodes`; it sets
     none where these are empty, as BIND needs none but for movable memory.  `rank_mems` are the
-    nodes asked for each rank, further ones included where `overflowed`.  `notes` say where that
-    differs from what was asked.
+    nodes asked for each rank, further ones included where `overflowed`, all where any is preferred.
+    `notes` say where that differs from what was asked.
     """
 
     mems: IdSet
@@ -32,13 +33,6 @@ class Reach:
     rank_mems: tuple[IdSet, ...]
     overflowed: bool = False
     notes: tuple[str, ...] = ()
-
-    @property
-    def usable(self) -> tuple[IdSet, ...]:
-        """The nodes that each rank may have memory of, in the end."""
-        if self.policy is MemoryPolicy.PREFERRED:
-            return (self.mems,) * len(self.rank_mems)
-        return self.rank_mems
 
     @property
     def named(self) -> IdSet:
@@ -72,24 +66,57 @@ def reach(
     Raises:
         MemoryUnreachable: where a set has none of the nodes, or the machine not the set's own.
     """
-    asked = tuple(_asked(one, machine, ask.nodes) for one in assignment.sets)
-    rank_mems = _widened(assignment, machine, ask, asked, per_rank_bytes or 0)
-    policy, nodes, notes = ask.policy, union(rank_mems), []
-    if rank_mems != asked:
-        notes.append(_overflow_note(asked, rank_mems, per_rank_bytes or 0))
+    (one,) = reach_together([assignment], machine, ask, per_rank_bytes)
+    return one
+
+
+def reach_together(
+    assignments: Sequence[Assignment], machine: Machine, ask: MemoryAsk, per_rank_bytes: int | None
+) -> tuple[Reach, ...]:
+    """Tell the same of several containers, whose ranks are to fit all at a time.
+
+    Raises:
+        MemoryUnreachable: as `reach`.
+    """
+    sets = Assignment(tuple(one for each in assignments for one in each.sets))
+    asked = tuple(_asked(one, machine, ask.nodes) for one in sets.sets)
+    each_bytes = per_rank_bytes or 0
+    pairs = zip(asked, _widened(sets, machine, ask, asked, each_bytes), strict=True)
+    short = union(capacity.overdrawn(Counter(asked), capacity.usable_bytes(machine), each_bytes))
+    why = f"{format_bytes(each_bytes)} for each rank is more than {_nodes(short)} can hold"
+    return tuple(
+        _reach(one, machine, ask.policy, [*islice(pairs, len(one.sets))], why)
+        for one in assignments
+    )
+
+
+def _reach(
+    assignment: Assignment,
+    machine: Machine,
+    policy: MemoryPolicy,
+    ranks: Sequence[tuple[IdSet, IdSet]],
+    why_wider: str,
+) -> Reach:
+    """Bind ranks to nodes; of each those that it asked for, and those that hold it."""
+    rank_mems = tuple(given for _, given in ranks)
+    nodes, notes = union(rank_mems), []
+    if overflowed := any(asked != given for asked, given in ranks):
+        notes.append(f"{why_wider}: pages are interleaved over {_nodes(nodes)}")
         if policy is MemoryPolicy.BIND:
             policy = MemoryPolicy.INTERLEAVE
     mems = nodes | lenders(machine) if policy is MemoryPolicy.PREFERRED else nodes
     bare = all(node.movable for node in machine.nodes if node.id in mems)
     if needless := _needless(policy, nodes, mems):
-        policy = MemoryPolicy.BIND
         notes.append(needless)
+        if policy is MemoryPolicy.PREFERRED:  # a rank may have what is preferred for another
+            rank_mems = (mems,) * len(rank_mems)
+        policy = MemoryPolicy.BIND
     return Reach(
         mems=mems | assignment.mems if bare else mems,
         policy=policy,
         policy_nodes=IdSet() if policy is MemoryPolicy.BIND and not bare else nodes,
         rank_mems=rank_mems,
-        overflowed=rank_mems != asked,
+        overflowed=overflowed,
         notes=tuple(notes),
     )
 
@@ -141,14 +168,6 @@ def _widened(
             return asked
         rank_mems = wider
     return rank_mems
-
-
-def _overflow_note(asked: Iterable[IdSet], given: Iterable[IdSet], per_rank_bytes: int) -> str:
-    where, over = (union(mems) for mems in (asked, given))
-    return (
-        f"{format_bytes(per_rank_bytes)} for each rank is more than {_nodes(where)} can hold: "
-        f"pages are interleaved over {_nodes(over)}"
-    )
 
 
 def _needless(policy: MemoryPolicy, nodes: IdSet, mems: IdSet) -> str:

@@ -166,8 +166,8 @@ def told(machine: Machine = MACHINE, **spec: Any) -> list[str]:
             Limits(),
             {"memory": {"perRank": "17Gi", "onOverflow": "Interleave"}},
             [
-                "1 rank asks for 17.0 GiB but NUMA node 0 has 8.0 GiB besides huge pages: lower "
-                "spec.memory.perRank; what fits is spec.memory.perRank: 16Gi",
+                "1 rank asks for 17.0 GiB but NUMA nodes 0-1 together have 16.0 GiB besides huge "
+                "pages: lower spec.memory.perRank; what fits is spec.memory.perRank: 16Gi",
             ],
             id="overflow that even all nodes do not hold",
         ),

@@ -12,7 +12,7 @@ from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.memoryask import MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes, farther, lenders, named
-from numalocal.sets.reach import Reach, reach, reach_bytes
+from numalocal.sets.reach import Reach, reach, reach_bytes, reach_together
 
 from ..conftest import GIB, make_machine
 from .machines import first_set_on, machine_named, sets_of, tiered, tiered_machines
@@ -150,11 +150,33 @@ def test_ranks_that_share_a_node_overflow_together() -> None:
 
 def test_a_rank_that_fits_keeps_its_own_nodes() -> None:
     machine = tiered(cpu_nodes=2, sizes=[8, 64], far={})
+    reached = reach(of(machine, 0, 1), machine, OVERFLOW, 9 * GIB)
 
-    assert [str(one) for one in reach(of(machine, 0, 1), machine, OVERFLOW, 9 * GIB).rank_mems] == [
-        "0-1",
-        "1",
-    ]
+    assert [str(one) for one in reached.rank_mems] == ["0-1", "1"]
+    assert reached.notes == (
+        "9.0 GiB for each rank is more than NUMA node 0 can hold: pages are interleaved over NUMA "
+        "nodes 0-1",
+    )
+
+
+def test_containers_that_are_to_fit_together_overflow_together() -> None:
+    machine = tiered(cpu_nodes=2, sizes=[8, 8, 64], far={(0, 1): 12, (0, 2): 24, (1, 2): 24})
+    alone = [of(machine, node) for node in (0, 1)]
+
+    assert [str(reach(one, machine, OVERFLOW, 9 * GIB).mems) for one in alone] == ["0-1", "0-1"]
+    together = reach_together(alone, machine, OVERFLOW, 9 * GIB)
+    assert [str(one.mems) for one in together] == ["0-2", "0-2"]
+    assert reach_together([], machine, OVERFLOW, 9 * GIB) == ()
+
+
+@pytest.mark.parametrize("nodes", [LOCAL, NEAR, PACKAGE])
+def test_ranks_may_have_all_memory_where_every_node_is_preferred_by_one(nodes: MemoryNodes) -> None:
+    machine = make_machine()
+
+    reached = reach(of(machine, 0, 1), machine, MemoryAsk(PREFERRED, nodes), None)
+
+    assert got(reached) == ("0-1", "Bind", "", ["0-1", "0-1"])
+    assert not reached.overflowed
 
 
 @pytest.mark.parametrize(
@@ -341,7 +363,7 @@ def test_ranks_that_overflow_fit_together_and_all_others_keep_what_they_asked_fo
 
     asked = tuple(named(one, machine, ask.nodes) for one in assignment.sets)
     if not reached.overflowed:
-        assert reached.rank_mems == asked
+        assert reached.rank_mems == asked or ask.policy is PREFERRED
         return
     usable = {node.id: node.usable_memory_bytes for node in machine.nodes}
     for picked in product([False, True], repeat=len(asked)):
