@@ -183,13 +183,20 @@ def users(worker: Worker, placements: Iterable[Placement]) -> Mapping[str, str]:
 def guests(worker: Worker, placements: Sequence[Placement]) -> Mapping[int, list[str]]:
     """Tell of each node which ranks have memory there that is not just their sets', and how."""
     found: dict[int, list[str]] = {}
-    everybody = users(worker, placements)
     for placed in placements:
-        for one, mems in zip(placed.assignment.sets, placed.reach.rank_mems, strict=True):
-            if placed.reach.policy_nodes or mems != one.memory_nodes:
-                said = f"memory of {everybody[one.id]}{words.bound_here(placed.reach)}"
-                for node in mems:
-                    found.setdefault(node, []).append(said)
+        whose, how = f"memory of {worker.name}-{placed.replica}", words.bound_here(placed.reach)
+        for node, ranks in _guest_ranks(placed).items():
+            found.setdefault(node, []).append(f"{whose} {words.rank_list(ranks)}{how}")
+    return found
+
+
+def _guest_ranks(placed: Placement) -> Mapping[int, IdSet]:
+    """Give by node the ranks with memory there; pages in turn are on the nodes of all ranks."""
+    reach, found = placed.reach, dict[int, IdSet]()
+    for rank, one in enumerate(placed.assignment.sets):
+        if reach.policy_nodes or reach.rank_mems[rank] != one.memory_nodes:
+            for node in reach.policy_nodes if reach.takes_turns else reach.rank_mems[rank]:
+                found[node] = found.get(node, IdSet()) | IdSet.of([rank])
     return found
 
 

@@ -120,7 +120,7 @@ class Cards:
         """List who has memory here and no set; of many the rest is counted."""
         guests = list(one.node.guests)
         if (more := len(guests) - MOST_LINES) > 1:
-            guests[MOST_LINES:] = [f"and {words.count(more, 'more rank')}"]
+            guests[MOST_LINES:] = [f"and {words.count(more, 'more replica')}"]
         for line, said in enumerate(guests):
             shown = fitting(words.printable(said), one.memory.width, 12)
             yield text(one.memory.x, y + line * LINE_HEIGHT, shown, "t")

@@ -38,7 +38,7 @@ def limits(machine: Machine, partition: Partition | None) -> tuple[tuple[str, st
     said = (
         ("offline", f"{_cpus(offline)}" if offline else ""),
         ("allowed", f"{_cpus(machine.allowed)} to this process" if forbidden else ""),
-        ("allowed", f"memory of nodes {allowed or 'none'}" if allowed != nodes else ""),
+        ("allowed", f"memory of {_allowed(allowed)}" if allowed != nodes else ""),
         ("isolated", f"{_cpus(isolated)}: the kernel moves no thread here" if isolated else ""),
         ("nohz", f"{_cpus(nohz)}: no tick while one thread runs" if nohz else ""),
         ("memory", _lent(partition.sets if partition else ())),
@@ -46,6 +46,10 @@ def limits(machine: Machine, partition: Partition | None) -> tuple[tuple[str, st
         ("limit", _left(memory) if memory else ""),
     )
     return tuple((word, sentence) for word, sentence in said if sentence)
+
+
+def _allowed(nodes: IdSet) -> str:
+    return node_list(nodes) if nodes else "no node"
 
 
 def _left(limit: MemoryLimit) -> str:
@@ -127,6 +131,11 @@ def _lent(sets: Iterable[CpuSet]) -> str:
 def node_list(ids: IdSet) -> str:
     """Name NUMA nodes: `node 0`, `nodes 0-2`."""
     return f"{'node' if len(ids) == 1 else 'nodes'} {ids}"
+
+
+def rank_list(ids: IdSet) -> str:
+    """Name ranks: `rank 0`, `ranks 0-2`."""
+    return f"{'rank' if len(ids) == 1 else 'ranks'} {ids}"
 
 
 def _cpus(cpus: IdSet) -> str:

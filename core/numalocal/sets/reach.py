@@ -39,6 +39,11 @@ class Reach:
         """The nodes that whoever sets the policy names: the binder's --mems."""
         return self.policy_nodes or self.mems
 
+    @property
+    def takes_turns(self) -> bool:
+        """Whether pages of every rank come from the nodes of all ranks in turn."""
+        return self.policy in (MemoryPolicy.INTERLEAVE, MemoryPolicy.WEIGHTED_INTERLEAVE)
+
     def environment(self) -> Mapping[str, str]:
         """The variables of a bound container that depend on what was asked of its memory."""
         told = {

@@ -565,6 +565,37 @@ def test_who_has_memory_on_a_node_is_told_where_it_is_not_just_the_sets() -> Non
     assert guests(spread, place(spread, TIERED, TIERED_CUT)) == {0: said, 2: said}
 
 
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [
+        pytest.param(
+            {"policy": "Interleave"},
+            {node: ["memory of llama-0 ranks 0-2, Interleave"] for node in (0, 1)},
+            id="in turn over the nodes of all ranks",
+        ),
+        pytest.param(
+            {"nodes": "Near"},
+            {node: ["memory of llama-0 ranks 0-1"] for node in (0, 2)},
+            id="each from its own nodes",
+        ),
+        pytest.param(
+            {"policy": "Preferred"},
+            {
+                0: ["memory of llama-0 ranks 0-1, Preferred"],
+                1: ["memory of llama-0 rank 2, Preferred"],
+            },
+            id="each from its own nodes first",
+        ),
+    ],
+)
+def test_the_picture_shows_the_memory_of_every_rank_where_it_is(
+    memory: dict[str, str], expected: dict[int, list[str]]
+) -> None:
+    made = worker(ranks=3, memory=memory)
+
+    assert guests(made, place(made, TIERED, TIERED_CUT)) == expected
+
+
 def test_the_check_is_told_that_an_effort_is_enough() -> None:
     (one,) = placed(enforcement="BestEffort")
 

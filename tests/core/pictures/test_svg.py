@@ -218,7 +218,7 @@ def test_a_card_says_who_else_has_memory_there_and_counts_the_many() -> None:
     drawing = svg.draw(machine, parts, users, guests=guests, title="a machine")
     told = texts(ElementTree.fromstring(drawing))
     assert sum(one.startswith("memory of llama-0") for one in told) == 8
-    assert "and 12 more ranks" in told
+    assert "and 12 more replicas" in told
 
 
 def test_a_card_of_a_devices_memory_says_so() -> None:

@@ -216,7 +216,7 @@ def test_what_is_offline_or_not_allowed_is_said_at_the_top() -> None:
 
     assert "\noffline  CPUs 1-2,9\n" in top
     assert "\nallowed  CPUs 0,3-5,7-8,10-13,15 to this process\n" in top
-    assert top.endswith("allowed  memory of nodes 0")
+    assert top.endswith("allowed  memory of node 0")
 
 
 def test_cores_of_no_node_are_drawn() -> None:
