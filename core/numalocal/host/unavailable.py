@@ -20,13 +20,22 @@ def sentence(worker: Worker, machine: Machine, partition: Partition, held: IdSet
     asked = "1 CPU set is" if wanted == 1 else f"{wanted} CPU sets are"
     given = f"{free} {'is' if free == 1 else 'are'} free of the {len(sets)} of pool {worker.pool}"
     causes = [*_causes(sets, machine, held)]
-    hints = [_help(worker, near, machine, held)]
+    hints = [_help(worker, near, machine, held)] if near else []
     if far:
-        nodes = IdSet.of(one.numa_node for one in far)
-        causes.append(f"no memory-only node is near NUMA node {nodes}")
+        causes += _tierless(far, worker, machine)
         hints.insert(0, f"ask for other nodes than {worker.memory.nodes} (spec.memory.nodes)")
     why = f": {'; '.join(causes)}" if causes else ""
     return f"{asked} asked for, {given}{why}; {', or '.join(hints)}"
+
+
+def _tierless(sets: Collection[CpuSet], worker: Worker, machine: Machine) -> Iterator[str]:
+    """Say why sets have none of the memory-only nodes that are asked for."""
+    everywhere = machine.unconfined()
+    there = {one: named(one, everywhere, worker.memory.nodes) for one in sets}
+    if barred := union(there.values()):
+        yield f"memory of node {barred} is not allowed"
+    if nodes := IdSet.of(one.numa_node for one, near in there.items() if not near):
+        yield f"no memory-only node is near NUMA node {nodes}"
 
 
 def _of(which: SetState, sets: Collection[CpuSet], machine: Machine, held: IdSet) -> list[CpuSet]:
@@ -52,14 +61,14 @@ def _causes(sets: Collection[CpuSet], machine: Machine, held: IdSet) -> Iterator
 def _help(worker: Worker, sets: Collection[CpuSet], machine: Machine, held: IdSet) -> str:
     """Say what is enough by itself, the least effort first, and what can be asked for less."""
     wanted = worker.replicas * worker.ranks
-    short = wanted - len(_of(SetState.FREE, sets, machine, held))
-    used, offline = (
-        len(_of(which, sets, machine, held)) for which in (SetState.USED, SetState.OFFLINE)
+    free, used, offline = (
+        len(_of(which, sets, machine, held))
+        for which in (SetState.FREE, SetState.USED, SetState.OFFLINE)
     )
     enough = []
-    if used >= short:
+    if used >= wanted - free:
         enough.append("wait for another run to end")
-    if offline >= short:
+    if offline >= wanted - free:
         enough.append("bring the CPUs online")
     if wanted > 1:
         enough.append(lower(worker))

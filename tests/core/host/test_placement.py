@@ -321,6 +321,21 @@ def test_more_ranks_than_have_the_tier_are_told_with_the_node_that_has_none() ->
     )
 
 
+def test_a_tier_that_this_process_may_not_use_is_told_as_such() -> None:
+    confined = TIERED._replace(allowed_nodes=IdSet.of([0, 1]))
+
+    with pytest.raises(SetsUnavailable) as refused:
+        place(worker(memory={"nodes": "MemoryOnly"}), confined, TIERED_CUT)
+
+    assert str(refused.value) == (
+        "1 CPU set is asked for, 0 are free of the 4 of pool cpuset: memory of node 2 is not "
+        "allowed; no memory-only node is near NUMA node 1; ask for other nodes than MemoryOnly "
+        "(spec.memory.nodes)"
+    )
+    with pytest.raises(SetsUnavailable, match=r"other nodes than MemoryOnly .spec.memory.nodes.$"):
+        place(worker(ranks=2, memory={"nodes": "MemoryOnly"}), MACHINE, CUT)
+
+
 def test_a_tier_makes_room_for_ranks_that_a_node_alone_has_not() -> None:
     made = worker(ranks=2, memory={"perRank": "16Gi", "nodes": "Near"})
 
