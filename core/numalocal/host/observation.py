@@ -14,7 +14,7 @@ _MEMS = re.compile(rb"^Mems_allowed_list:\s*(\S*)$", re.MULTILINE)
 _NODE_PAGES = re.compile(r"\bN(\d+)=(\d+)")
 _PAGE_KIB = re.compile(r"\bkernelpagesize_kB=(\d+)")
 _ANON_PAGES = re.compile(r" anon=(\d+)")
-_POLICY = re.compile(r"^\S+ (weighted \S+|prefer \(many\)\S*|\S+)")
+_POLICY = re.compile(r"^(weighted \S+|prefer \(many\)\S*|\S+)")
 _GONE = (errno.ENOENT, errno.ESRCH)
 
 
@@ -65,7 +65,7 @@ def bytes_on_node(numa_maps: str) -> Counter[int]:
     The format is the kernel's: Documentation/filesystems/proc.rst, `numa_maps`.
     """
     placed: Counter[int] = Counter()
-    for _, node, size_bytes in _private(numa_maps):
+    for (_, node), size_bytes in _private(numa_maps).items():
         placed[node] += size_bytes
     return placed
 
@@ -73,27 +73,39 @@ def bytes_on_node(numa_maps: str) -> Counter[int]:
 def bytes_by_policy(numa_maps: str) -> Counter[str]:
     """Sum the same by the policy of each mapping: its own, or that of the process."""
     placed: Counter[str] = Counter()
-    for policy, _, size_bytes in _private(numa_maps):
+    for (policy, _), size_bytes in _private(numa_maps).items():
         placed[policy] += size_bytes
     return placed
 
 
-def _private(numa_maps: str) -> Iterator[tuple[str, int, int]]:
-    """Give policy, node and bytes of every mapping that has private memory, node by node.
+def _private(numa_maps: str) -> Counter[tuple[str, int]]:
+    """Sum private memory by policy and node.
+
+    Mappings that are alike but for their address are read once: a process may have 100,000.  The
+    kernel escapes blanks, newlines and `=` in names of files, and nothing else: what other text
+    takes for the end of a line is none here.
+    """
+    alike = Counter(line.partition(" ")[2] for line in numa_maps.split("\n") if " anon=" in line)
+    placed: Counter[tuple[str, int]] = Counter()
+    for mapping, times in alike.items():
+        for policy, node, size_bytes in _of_mapping(mapping):
+            placed[policy, node] += size_bytes * times
+    return placed
+
+
+def _of_mapping(mapping: str) -> Iterator[tuple[str, int, int]]:
+    """Give policy, node and bytes of a mapping's private memory, node by node.
 
     Of a file that is mapped privately the pages not yet written to are the file's.  A mapping has
     one line for both and does not say which are where: what cannot be but private is counted.
     """
-    for line in numa_maps.splitlines():
-        if (anon := _ANON_PAGES.search(line)) is None:
-            continue
-        size, policy = _PAGE_KIB.search(line), _POLICY.match(line)
-        page_bytes = int(size[1]) * 1024 if size else 4096
-        on_node = [(int(node), int(pages)) for node, pages in _NODE_PAGES.findall(line)]
-        of_file = sum(pages for _, pages in on_node) - int(anon[1])
-        for node, pages in on_node:
-            if pages > of_file:
-                yield policy[1] if policy else "", node, (pages - of_file) * page_bytes
+    anon, size, policy = (one.search(mapping) for one in (_ANON_PAGES, _PAGE_KIB, _POLICY))
+    page_bytes = int(size[1]) * 1024 if size else 4096
+    on_node = [(int(node), int(pages)) for node, pages in _NODE_PAGES.findall(mapping)]
+    of_file = sum(pages for _, pages in on_node) - (int(anon[1]) if anon else 0)
+    for node, pages in on_node:
+        if pages > of_file:
+            yield policy[1] if policy else "", node, (pages - of_file) * page_bytes
 
 
 class _Look:
@@ -145,19 +157,23 @@ class _Look:
     def _at_thread(self, pid: int, thread: int) -> None:
         # A hundred times quicker than /proc/PID/task/TID/status, and no process may hide it.
         cpus = os.sched_getaffinity(thread)
+        if outside := cpus - self._allowed:
+            task = self._proc / str(pid) / "task" / str(thread)
+            if not task.exists():
+                return  # it has ended, and its id may be another's by now
+            self._strays.append(
+                Stray(pid=pid, thread=thread, name=_name(task), cpus=IdSet(outside))
+            )
         self._threads += 1
         self._cpus |= cpus
-        if outside := cpus - self._allowed:
-            name = _name(self._proc / str(pid) / "task" / str(thread))
-            self._strays.append(Stray(pid=pid, thread=thread, name=name, cpus=IdSet(outside)))
 
     def _at_memory(self, folder: Path, threads: Sequence[int]) -> None:
         if found := _MEMS.search((folder / "status").read_bytes()):
             self._mems |= IdSet.parse(found[1].decode())
         if self._knows_numa:
-            maps = _numa_maps(folder, threads)
-            self._placed.update(bytes_on_node(maps))
-            self._policies.update(bytes_by_policy(maps))
+            for (policy, node), size_bytes in _private(_numa_maps(folder, threads)).items():
+                self._placed[node] += size_bytes
+                self._policies[policy] += size_bytes
 
     def _missed(self, pid: int, what: str, error: OSError) -> None:
         """Note what may not be read; a process that has ended meanwhile is no matter."""

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,6 +125,44 @@ def test_a_file_that_is_read_through_a_private_mapping_adds_no_memory(tmp_path: 
     assert abs(much - little) < 1 << 20
 
 
+ODD_NAMES = (
+    "a\x0bb",
+    "a\x0cb",
+    "a\x1cb",
+    "a\x85b",
+    "a\u2028b",
+    "a\rb",
+    "N0=9 anon=9",
+    "stack\nbind:0",
+)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_mapping_is_one_line_whatever_its_file_is_called(name: str, tmp_path: Path) -> None:
+    """Other ends of lines than the kernel's may stand in a name."""
+    file = tmp_path / name
+    file.write_bytes(bytes(4 << 20))
+    code = MAPPED.replace("max(memory[::4096])", "len(memory[:0])").replace(
+        "memory[0]", "{touched}"
+    )
+    every, none = (
+        look_at(code.format(file=str(file), size=4 << 20, touched=touched), 1, CPU)[1]
+        for touched in ("memory[::4096] = bytes(1024); memory[0]", "memory[0]")
+    )
+
+    assert every.bytes_by_policy.keys() == none.bytes_by_policy.keys()
+    assert len(every.bytes_by_policy) == 1
+    more = sum(every.bytes_on_node.values()) - sum(none.bytes_on_node.values())
+    assert abs(more - (4 << 20)) < 1 << 20
+
+
+@given(st.lists(st.sampled_from(NUMA_MAPS.splitlines()), max_size=9))
+def test_mappings_that_are_alike_count_each(lines: list[str]) -> None:
+    whole = bytes_on_node("".join(f"{line}\n" for line in lines))
+
+    assert whole == sum((bytes_on_node(line) for line in lines), start=Counter())
+
+
 def test_every_thread_of_every_process_is_seen() -> None:
     with running(THREADS, 2) as one, running(THREADS, 2) as other:
         look = observe([one.pid, other.pid], CPU)
@@ -147,6 +187,19 @@ def test_a_stray_thread_is_told_by_ids_name_and_cpus() -> None:
     assert look.stray is not None
     assert (look.strays, look.stray.pid, look.stray.thread) == (3, pid, pid)
     assert look.stray.cpus == CPU
+
+
+def test_an_id_that_is_another_s_by_now_is_no_thread_that_strays(tmp_path: Path) -> None:
+    """A thread has ended since they were listed: no such folder is there any more."""
+    with running(THREADS, 2) as child:
+        tasks = tmp_path / str(child.pid) / "task"
+        tasks.mkdir(parents=True)
+        (tasks / str(child.pid)).mkdir()
+        (tasks / str(os.getpid())).symlink_to(tmp_path / "ended")
+        look = observe([child.pid], IdSet.of([9000]), tmp_path)
+
+    assert look is not None
+    assert (look.threads, look.strays, look.cpus) == (1, 1, CPU)
 
 
 def test_a_name_is_quoted_whatever_it_is(tmp_path: Path) -> None:
