@@ -5,7 +5,7 @@ import io
 import os
 import signal
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -77,24 +77,38 @@ def orphans(started: Collection[int]) -> list[int]:
 
 def rank_cpus(pid: int) -> str | None:
     """Tell by its environment for which CPUs a process was started; None where that is not told."""
-    environment: Mapping[str, str] = {}
+    prefix = f"{names.ENV_RANK_CPUS}="
     for _ in range(_EXEC_TRIES):
         try:
-            environment = psutil.Process(pid).environ()
-        except (psutil.Error, OSError):
+            environment = _strings(pid, "environ")
+        except OSError:
             return None
         if environment:
-            break
+            told = (one.removeprefix(prefix) for one in environment if one.startswith(prefix))
+            return next(told, None)
         time.sleep(_EXEC_S)
-    return environment.get(names.ENV_RANK_CPUS)
+    return None
 
 
 def command(pid: int) -> tuple[str, ...]:
     """Give a process's command line; nothing where it has ended or may not be read."""
     try:
-        return tuple(psutil.Process(pid).cmdline())
-    except (psutil.Error, OSError):
+        return _strings(pid, "cmdline")
+    except OSError:
         return ()
+
+
+def _strings(pid: int, name: str) -> tuple[str, ...]:
+    """Read what a process was started with, of any of its threads: the first may have ended.
+
+    Raises:
+        OSError: where it has ended or may not be read.
+    """
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if text := (task / name).read_bytes():
+                return tuple(map(os.fsdecode, text.removesuffix(b"\0").split(b"\0")))
+    return ()
 
 
 def terminate(pids: Iterable[int]) -> None:

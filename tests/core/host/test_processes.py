@@ -79,6 +79,35 @@ def test_a_process_says_for_which_cpus_it_was_started() -> None:
     assert processes.command(child.pid) == ()
 
 
+FIRST_ENDS = """
+import ctypes, os, threading, time
+threading.stack_size(1 << 20)
+threading.Thread(target=time.sleep, args=(600,)).start()
+ctypes.CDLL(None).syscall({"x86_64": 60, "s390x": 1}.get(os.uname().machine, 93), 0)
+"""
+
+
+def test_a_process_has_its_command_and_environment_when_its_first_thread_has_ended() -> None:
+    environment = {**os.environ, "NUMALOCAL_RANK_CPUS": "900108"}
+    with subprocess.Popen([sys.executable, "-c", FIRST_ENDS], env=environment) as child:
+        while "Z (zombie)" not in Path(f"/proc/{child.pid}/status").read_text():
+            pass
+        found = processes.command(child.pid), processes.rank_cpus(child.pid)
+        child.kill()
+
+    assert found == ((sys.executable, "-c", FIRST_ENDS), "900108")
+
+
+def test_arguments_are_told_as_they_were_written() -> None:
+    written = ["/bin/sleep", "600", "", "\udcff a", "\n"]
+    with subprocess.Popen(["/bin/sh", "-c", "kill -STOP $$", *written]) as child:
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+        found = processes.command(child.pid)
+        child.kill()
+
+    assert found == ("/bin/sh", "-c", "kill -STOP $$", *written)
+
+
 def test_one_that_is_stopped_can_be_asked_to_end() -> None:
     with subprocess.Popen(["/bin/sh", "-c", "kill -STOP $$; sleep 600"]) as child:
         os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
