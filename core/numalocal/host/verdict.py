@@ -1,5 +1,6 @@
 """Compare what a replica was given with what the kernel says it has, at every look."""
 
+import re
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,8 +25,12 @@ _KERNEL_WORDS: Final[Mapping[MemoryPolicy, tuple[str, ...]]] = {
 """What mm/mempolicy.c calls the policies in numa_maps."""
 _KERNELS_MOST: Final = 63
 """Characters that numa_maps has for a policy and its nodes; the rest is cut off."""
+_FLAGS: Final = re.compile(r"=[a-z|]*")
+"""Behind a policy, as in `bind=static|balancing:0`; the nodes are those in force with them."""
 _MOST_UNREAD = 3
 """How much of what could not be looked at is said; the rest is counted."""
+_MOST_KEPT = 100
+"""How much of it is counted: an engine may start what hides from us for days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +39,7 @@ class Evidence:
 
     `fullest` is the look with most threads and memory, for people to see.  What is judged is the
     worst of any look: the first `stray`, the most `strays` at once, the look with the least local
-    memory, and all that could not be looked at.
+    memory, and what could not be looked at; of memory policies the look with most memory.
     """
 
     looks: int = 0
@@ -42,6 +47,7 @@ class Evidence:
     stray: Stray | None = None
     strays: int = 0
     least_local: Observation | None = None
+    largest: Observation | None = None
     unread: tuple[str, ...] = ()
 
     def after(self, look: Observation, mems: IdSet) -> "Evidence":
@@ -51,13 +57,15 @@ class Evidence:
         share = local_share(look.bytes_on_node, mems)
         if least is None or share < local_share(least.bytes_on_node, mems):
             least = look
+        larger = self.largest is None or _size_bytes(look) >= _size_bytes(self.largest)
         return Evidence(
             looks=self.looks + 1,
             fullest=look if fuller else self.fullest,
             stray=self.stray or look.stray,
             strays=max(self.strays, look.strays),
             least_local=least,
-            unread=tuple(dict.fromkeys((*self.unread, *look.unread))),
+            largest=look if larger else self.largest,
+            unread=tuple(dict.fromkeys((*self.unread, *look.unread)))[:_MOST_KEPT],
         )
 
 
@@ -113,13 +121,15 @@ def _seen(placement: Placement, evidence: Evidence) -> Iterator[str]:
         share = local_share(least.bytes_on_node, mems)
         if share < LOCAL_SHARE:
             yield f"only {share:.1%} of its memory was on NUMA node {mems}"
-    if (fullest := evidence.fullest) is not None:
-        if not fullest.bytes_on_node and not fullest.mems <= mems:
-            yield "where its memory is could not be looked at: the kernel tells no pages by node"
-        yield from _otherwise(placement.reach, fullest.bytes_by_policy)
+    fullest = evidence.fullest
+    if fullest is not None and not fullest.bytes_on_node and not fullest.mems <= mems:
+        yield "where its memory is could not be looked at: the kernel tells no pages by node"
+    if evidence.largest is not None:
+        yield from _otherwise(placement.reach, evidence.largest.bytes_by_policy)
     yield from evidence.unread[:_MOST_UNREAD]
     if (more := len(evidence.unread) - _MOST_UNREAD) > 0:
-        yield f"{more} more could not be looked at"
+        counted = "at least " if len(evidence.unread) == _MOST_KEPT else ""
+        yield f"{counted}{more} more could not be looked at"
 
 
 def _otherwise(reach: Reach, bytes_by_policy: Mapping[str, int]) -> Iterator[str]:
@@ -133,14 +143,24 @@ def _otherwise(reach: Reach, bytes_by_policy: Mapping[str, int]) -> Iterator[str
         return
     words = _KERNEL_WORDS[reach.policy]
     nodes = (reach.policy_nodes, *reach.rank_mems)
-    wanted = [f"{word}:{one}"[:_KERNELS_MOST] for one in nodes for word in words]
-    share = sum(size for one, size in bytes_by_policy.items() if one in wanted) / total
+    wanted = [f"{word}:{one}" for one in nodes for word in words]
+    others = {
+        found: size
+        for found, size in bytes_by_policy.items()
+        if not any(_is(found, one) for one in wanted)
+    }
+    share = 1 - sum(others.values()) / total
     if share < LOCAL_SHARE:
-        most = max(bytes_by_policy, key=lambda one: bytes_by_policy[one] * (one not in wanted))
         yield (
             f"only {share:.1%} of its memory was under memory policy {wanted[0]}, most of the rest "
-            f"under {most}: the engine set a policy of its own"
+            f"under {max(others, key=lambda one: others[one])}: the engine set a policy of its own"
         )
+
+
+def _is(found: str, wanted: str) -> bool:
+    """Tell whether a policy in the kernel's words is this one, whatever flags it has."""
+    bare = _FLAGS.sub("", found, count=1)
+    return bare == wanted or (len(found) == _KERNELS_MOST and wanted.startswith(bare))
 
 
 def _astray(stray: Stray, count: int, cpus: IdSet) -> str:
@@ -162,4 +182,8 @@ def _how_ended(status: int) -> str:
 
 
 def _fullness(look: Observation) -> tuple[int, int]:
-    return (look.threads, sum(look.bytes_on_node.values()))
+    return (look.threads, _size_bytes(look))
+
+
+def _size_bytes(look: Observation) -> int:
+    return sum(look.bytes_on_node.values())

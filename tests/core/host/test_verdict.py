@@ -46,10 +46,10 @@ STRAY = Stray(pid=10, thread=11, name="'pool 1'", cpus=IdSet.parse("0-1"))
 ASTRAY = replace(LOOK, cpus=IdSet.parse("0-3"), strays=2, stray=STRAY)
 
 
-def seen(*looks: Observation) -> Evidence:
+def seen(*looks: Observation, on: IdSet = PLACEMENT.reach.mems) -> Evidence:
     evidence = Evidence()
     for look in looks:
-        evidence = evidence.after(look, PLACEMENT.reach.mems)
+        evidence = evidence.after(look, on)
     return evidence
 
 
@@ -207,6 +207,47 @@ def test_a_list_of_nodes_that_the_kernel_cuts_off_is_the_same_policy() -> None:
     outcome = replace(GOOD, evidence=Evidence().after(look, many))
 
     assert problems(spread, outcome) == ()
+
+
+@pytest.mark.parametrize("flags", ["static", "relative", "balancing", "static|balancing", ""])
+@pytest.mark.parametrize("last", [2, 60])
+def test_flags_of_a_policy_make_it_no_other(flags: str, last: int) -> None:
+    """As the check has it: the nodes that the kernel shows are those in force with them."""
+    many = IdSet.of(range(0, last, 2))
+    spread = replace(INTERLEAVED, reach=replace(INTERLEAVED.reach, mems=many, policy_nodes=many))
+    look = replace(
+        LOOK, bytes_on_node={0: 9}, bytes_by_policy={f"interleave={flags}:{many}"[:63]: 4096}
+    )
+    other = replace(look, bytes_by_policy={f"interleave={flags}:2-4": 4096})
+
+    assert problems(spread, replace(GOOD, evidence=Evidence().after(look, many))) == ()
+    assert len(problems(spread, replace(GOOD, evidence=Evidence().after(other, many)))) == 1
+
+
+def test_what_counts_of_policies_is_the_look_with_most_memory() -> None:
+    """Not that with most threads, as while an engine compiles; nor one of its first moments."""
+    compiling = replace(LOOK, threads=500, bytes_by_policy={"interleave:0-1": 1 << 20})
+    serving = replace(
+        LOOK, threads=9, bytes_on_node={0: 1 << 40}, bytes_by_policy={"bind:0": 1 << 40}
+    )
+    early = replace(LOOK, threads=1, bytes_on_node={1: 9}, bytes_by_policy={"default": 1 << 10})
+
+    for looks in permutations([compiling, serving, early]):
+        (told,) = problems(INTERLEAVED, replace(GOOD, evidence=seen(*looks, on=IdSet.of([0, 1]))))
+        assert "under bind:0" in told
+    for looks in permutations([compiling, early]):
+        good = replace(GOOD, evidence=seen(*looks, on=IdSet.of([0, 1])))
+        assert problems(INTERLEAVED, good) == ()
+
+
+def test_a_run_of_days_does_not_remember_all_that_could_not_be_looked_at() -> None:
+    looks = [replace(LOOK, unread=(f"{number} hidden",)) for number in range(5000)]
+
+    evidence = seen(*looks)
+    found = problems(PLACEMENT, replace(GOOD, evidence=evidence))
+
+    assert len(evidence.unread) == 100
+    assert found[-1] == "at least 97 more could not be looked at"
 
 
 @pytest.mark.parametrize("kernels", ["prefer:1", "prefer (many):1"])
