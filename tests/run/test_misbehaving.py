@@ -35,6 +35,15 @@ def test_a_thread_that_strays_for_a_second_is_told_by_name(
     assert "(9 threads)" in done.stdout
 
 
+def test_processes_and_threads_that_come_and_go_hide_nothing_and_accuse_nobody(
+    numalocal: Run, program: Program
+) -> None:
+    done = numalocal("run", "-f", program("storm", 2))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert last(done).startswith("verified: 1 replica, ")
+
+
 def test_a_daemon_that_strays_is_seen_and_ended(
     start: Start, program: Program, elsewhere: int
 ) -> None:
