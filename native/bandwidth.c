@@ -15,7 +15,9 @@
 static const uint64_t LEAST_BYTES = (uint64_t)32 << 20;
 static const uint64_t MOST_BYTES = (uint64_t)1 << 30;
 
-enum { LONGEST_MS = 2000 };
+/* Of a page of one node so many lie between two of another at most: of each page of a page table,
+ * which has 512, 8 are used then. */
+enum { LONGEST_MS = 2000, LONGEST_TURN = 64 };
 
 /* Twice what the caches hold: of what is read again nothing is left in them. 0: there is no room,
  * or nobody knows the caches. */
@@ -28,10 +30,19 @@ static uint64_t bytes_to_read(const struct idlist *cpus, uint64_t room_bytes)
     return caches == 0 || bytes > MOST_BYTES || bytes > room_bytes / 4 ? 0 : bytes;
 }
 
-static _Noreturn void measure(int to, const struct idlist *cpus, const struct idlist *nodes,
-                              uint64_t bytes)
+static bool is_short(size_t count, const size_t *weights)
 {
-    struct team *team = readers_place(cpus, nodes, bytes);
+    size_t turn = 0;
+
+    for (size_t i = 0; i < count; i++)
+        turn += weights[i];
+    return turn <= LONGEST_TURN;
+}
+
+static _Noreturn void measure(int to, const struct idlist *cpus, const struct idlist *nodes,
+                              const size_t *weights, uint64_t bytes)
+{
+    struct team *team = readers_place(cpus, nodes, weights, bytes);
 
     if (team == NULL || !readers_run(team))
         _exit(EXIT_FAILURE);
@@ -58,18 +69,18 @@ static void await_result(struct bandwidth *found, pid_t pid, int from)
 }
 
 struct bandwidth bandwidth_measure(const struct idlist *cpus, const struct idlist *nodes,
-                                   uint64_t room_bytes)
+                                   const size_t *weights, uint64_t room_bytes)
 {
     const uint64_t bytes = bytes_to_read(cpus, room_bytes);
     struct bandwidth found = {0};
     int ends[2];
 
-    if (bytes == 0 || pipe(ends) != 0)
+    if (bytes == 0 || !is_short(idlist_size(nodes), weights) || pipe(ends) != 0)
         return found;
     const pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        measure(ends[1], cpus, nodes, bytes);
+        measure(ends[1], cpus, nodes, weights, bytes);
     }
     close(ends[1]);
     if (pid > 0)

@@ -5,6 +5,7 @@
 #include "idlist.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct bandwidth {
@@ -14,11 +15,12 @@ struct bandwidth {
 };
 
 /* Reads memory of these nodes in turn, and of each CPU's own node, as decoding a token does: one
- * thread on each CPU. This process must be under the policy to interleave over these nodes. Takes
- * at most 2 s and `room_bytes`, in a process of its own. Not measured: there is no time or room for
- * more memory than the caches hide, a CPU's own node is not among these, or the pages did not come
- * to lie where they should. */
+ * thread on each CPU. This process must be under the policy to interleave over these nodes, by
+ * weights[i] the ith. Takes at most 2 s and half of `room_bytes`, which each node must have, in a
+ * process of its own. Not measured: there is no time or room for more memory than the caches hide,
+ * a CPU's own node is not among these, the weights are too large, or the pages did not come to lie
+ * where they should. */
 struct bandwidth bandwidth_measure(const struct idlist *cpus, const struct idlist *nodes,
-                                   uint64_t room_bytes);
+                                   const size_t *weights, uint64_t room_bytes);
 
 #endif

@@ -7,6 +7,7 @@
 #include "probe.h"
 #include "report.h"
 #include "text.h"
+#include "turns.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -96,14 +97,16 @@ static void measure_overflow(struct inspection *inspection)
     struct report *report = &inspection->report;
     struct idlist cpus = {0};
 
-    if (!plan->overflowed || plan->policy != POLICY_INTERLEAVE || report->problems.count > 0 ||
-        report->unbound.count > 0)
+    if (!plan->overflowed || !turns_are_of(plan->policy) || !report_is_verified(report))
         return;
-    uint64_t room_bytes = inspection->ranks[0].available_bytes;
-    if (report->limit.limited && report->limit.room_bytes < room_bytes)
-        room_bytes = report->limit.room_bytes;
+    const uint64_t room_bytes = turns_room_bytes("", &plan->policy_nodes);
+    size_t *weights = turns_weights(plan->policy, "", &plan->policy_nodes);
     plan_compute_cpus(plan, &cpus);
-    report->overflow = bandwidth_measure(&cpus, &plan->policy_nodes, room_bytes);
+    report->overflow = bandwidth_measure(
+        &cpus, &plan->policy_nodes, weights,
+        report->limit.limited && report->limit.room_bytes < room_bytes ? report->limit.room_bytes
+                                                                       : room_bytes);
+    free(weights);
     idlist_free(&cpus);
 }
 

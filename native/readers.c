@@ -22,7 +22,7 @@ struct reader {
     unsigned int cpu;
     size_t region;     /* of its own node */
     size_t near_start; /* its first page there */
-    size_t turn_start; /* of each region, behind all that is near to somebody */
+    size_t turn_start; /* behind all that is near to somebody */
     float sum;         /* a compiler must not leave the reading out */
 };
 
@@ -30,8 +30,9 @@ struct team {
     struct regions regions;
     struct reader *readers;
     size_t count;
-    size_t pages; /* of each reader and way, in turn the same number of each region */
-    size_t *turn_starts;
+    size_t pages; /* of each reader and way, whole turns */
+    size_t *turn_starts; /* of each region, the first page that is in turn */
+    struct regions_slot *slots; /* of one turn */
     float *input;
     pthread_barrier_t barrier;
     enum way way;   /* of this pass; WAYS: there is none more */
@@ -56,11 +57,12 @@ static char *near_page(const struct reader *reader, size_t page)
 static char *turn_page(const struct reader *reader, size_t page)
 {
     const struct team *team = reader->team;
-    const size_t region = page % team->regions.count;
+    const size_t turn = reader->turn_start + page / team->regions.turn;
+    const struct regions_slot slot = team->slots[page % team->regions.turn];
+    const size_t weight = team->regions.each[slot.region].weight;
 
-    return regions_page(&team->regions, region,
-                        team->turn_starts[region] + reader->turn_start +
-                            page / team->regions.count);
+    return regions_page(&team->regions, slot.region,
+                        team->turn_starts[slot.region] + turn * weight + slot.page);
 }
 
 static bool move_to(unsigned int cpu)
@@ -175,16 +177,15 @@ static bool list_readers(struct team *team, const struct idlist *cpus, const str
 }
 
 /* Gives each reader its own pages: first what is near to somebody, behind it what is in turn. */
-static bool lay_out(struct team *team, const struct idlist *nodes, uint64_t bytes)
+static bool lay_out(struct team *team, uint64_t bytes)
 {
-    const size_t count = idlist_size(nodes);
-    const size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-    size_t *pages = allocate(NULL, count, sizeof *pages);
+    const struct regions *regions = &team->regions;
+    size_t *pages = allocate(NULL, regions->count, sizeof *pages);
 
-    team->turn_starts = allocate(NULL, count, sizeof *team->turn_starts);
-    memset(pages, 0, count * sizeof *pages);
-    const size_t turns = bytes / page_bytes / team->count / count + 1;
-    team->pages = turns * count;
+    team->turn_starts = allocate(NULL, regions->count, sizeof *team->turn_starts);
+    memset(pages, 0, regions->count * sizeof *pages);
+    const size_t turns = bytes / regions->page_bytes / team->count / regions->turn + 1;
+    team->pages = turns * regions->turn;
     for (size_t i = 0; i < team->count; i++) {
         struct reader *reader = &team->readers[i];
 
@@ -192,21 +193,26 @@ static bool lay_out(struct team *team, const struct idlist *nodes, uint64_t byte
         pages[reader->region] += team->pages;
         reader->turn_start = i * turns;
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < regions->count; i++) {
         team->turn_starts[i] = pages[i];
-        pages[i] += team->count * turns;
+        pages[i] += team->count * turns * regions->each[i].weight;
     }
-    const bool mapped = regions_map(&team->regions, nodes, pages);
+    const bool mapped = regions_map(&team->regions, pages);
     free(pages);
     return mapped;
 }
 
-struct team *readers_place(const struct idlist *cpus, const struct idlist *nodes, uint64_t bytes)
+struct team *readers_place(const struct idlist *cpus, const struct idlist *nodes,
+                           const size_t *weights, uint64_t bytes)
 {
     struct team *team = allocate(NULL, 1, sizeof *team);
 
     *team = (struct team){.way = INTERLEAVED, .times = 1}; /* before the first pass */
-    return list_readers(team, cpus, nodes) && lay_out(team, nodes, bytes) ? team : NULL;
+    regions_list(&team->regions, nodes, weights);
+    team->slots = allocate(NULL, team->regions.turn, sizeof *team->slots);
+    for (size_t i = 0; i < team->regions.turn; i++)
+        team->slots[i] = regions_slot(&team->regions, i);
+    return list_readers(team, cpus, nodes) && lay_out(team, bytes) ? team : NULL;
 }
 
 bool readers_run(struct team *team)

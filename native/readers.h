@@ -5,17 +5,20 @@
 #include "idlist.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum way { NEAR, INTERLEAVED, WAYS };
 
 struct team;
 
-/* Gives each thread its pages of both ways, of each way so many bytes for all together. NULL: a CPU
+/* Gives each thread its pages of both ways, of each way so many bytes for all together; weights[i]
+ * is how many pages in turn are the ith node's. NULL: a CPU
  * is not to be had, its own node is not among these, or there is no room for the addresses. Neither
  * this nor what follows leaves anything as it was: it is for a process of its own, which ends after
  * it. */
-struct team *readers_place(const struct idlist *cpus, const struct idlist *nodes, uint64_t bytes);
+struct team *readers_place(const struct idlist *cpus, const struct idlist *nodes,
+                           const size_t *weights, uint64_t bytes);
 
 /* Touches all pages, and reads them for a second. False: there was no thread to be had, or no time
  * for both ways. Ends the process where the pages did not come to lie where they should. */

@@ -10,18 +10,18 @@
 /* Of the pages; the rest may have found their node full. */
 enum { PURE_PERCENT = 95 };
 
-/* Addresses of a region and of what keeps its mapping apart from the next. */
-static size_t span_bytes(const struct regions *regions, size_t pages)
+/* Addresses of a region, which begins within a turn and fills its last one. */
+static size_t span_bytes(const struct regions *regions, const struct region *region)
 {
-    return (pages + 1) * regions->count * regions->page_bytes;
+    return (region->pages / region->weight + 2) * regions->turn * regions->page_bytes;
 }
 
 static bool open_region(const struct regions *regions, size_t number, char *start)
 {
     struct region *region = &regions->each[number];
-    const size_t length = span_bytes(regions, region->pages);
-    const size_t rest = (uintptr_t)start / regions->page_bytes % regions->count;
-    const size_t skipped = (number + regions->count - rest) % regions->count;
+    const size_t length = span_bytes(regions, region);
+    const size_t rest = (uintptr_t)start / regions->page_bytes % regions->turn;
+    const size_t skipped = (regions->turn - rest) % regions->turn + region->offset;
 
     region->start = start;
     region->first = start + skipped * regions->page_bytes;
@@ -32,7 +32,7 @@ static bool open_region(const struct regions *regions, size_t number, char *star
     return true;
 }
 
-static void list_regions(struct regions *regions, const struct idlist *nodes, const size_t *pages)
+void regions_list(struct regions *regions, const struct idlist *nodes, const size_t *weights)
 {
     *regions = (struct regions){
         .count = idlist_size(nodes),
@@ -42,33 +42,47 @@ static void list_regions(struct regions *regions, const struct idlist *nodes, co
     size_t number = 0;
     for (size_t i = 0; i < nodes->count; i++)
         for (unsigned int id = nodes->ranges[i].first; id <= nodes->ranges[i].last; id++) {
-            regions->each[number] = (struct region){.node = id, .pages = pages[number]};
-            number++;
+            regions->each[number] = (struct region){
+                .node = id, .weight = weights[number], .offset = regions->turn};
+            regions->turn += weights[number++];
         }
 }
 
-bool regions_map(struct regions *regions, const struct idlist *nodes, const size_t *pages)
+bool regions_map(struct regions *regions, const size_t *pages)
 {
     size_t length = 0;
     bool good = true;
 
-    list_regions(regions, nodes, pages);
-    for (size_t i = 0; i < regions->count; i++)
-        length += span_bytes(regions, pages[i]) + regions->page_bytes;
+    for (size_t i = 0; i < regions->count; i++) {
+        regions->each[i].pages = pages[i];
+        length += span_bytes(regions, &regions->each[i]) + regions->page_bytes;
+    }
     char *at = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED)
         return false;
     for (size_t i = 0; i < regions->count && good; i++) {
         at += regions->page_bytes; /* stays closed: mappings of a kind that touch become one */
         good = open_region(regions, i, at);
-        at += span_bytes(regions, pages[i]);
+        at += span_bytes(regions, &regions->each[i]);
     }
     return good;
 }
 
 char *regions_page(const struct regions *regions, size_t region, size_t page)
 {
-    return regions->each[region].first + page * regions->count * regions->page_bytes;
+    const struct region *one = &regions->each[region];
+    const size_t number = page / one->weight * regions->turn + page % one->weight;
+
+    return one->first + number * regions->page_bytes;
+}
+
+struct regions_slot regions_slot(const struct regions *regions, size_t number)
+{
+    size_t region = regions->count - 1;
+
+    while (regions->each[region].offset > number)
+        region--;
+    return (struct regions_slot){region, number - regions->each[region].offset};
 }
 
 bool regions_are_pure(const struct regions *regions)

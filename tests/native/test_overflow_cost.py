@@ -42,17 +42,35 @@ def plan(cpus: str, mems: str, **more: str) -> dict[str, str]:
     }
 
 
+WEIGHTED = Path("/sys/kernel/mm/mempolicy/weighted_interleave")
+
+
 @pytest.fixture
-def interleaving(binder: Path) -> tuple[str, ...]:
+def policy() -> str:
+    return "interleave"
+
+
+@pytest.fixture
+def interleaving(binder: Path, policy: str) -> tuple[str, ...]:
     """What starts a program under the policy that a container runtime would have set."""
-    return (str(binder), "exec", "--mems", allowed("Mems"), "--policy", "interleave", "--")
+    return (str(binder), "exec", "--mems", allowed("Mems"), "--policy", policy, "--")
 
 
 @pytest.fixture
-def here() -> dict[str, str]:
-    return plan(allowed("Cpus"), allowed("Mems"))
+def here(policy: str) -> dict[str, str]:
+    return plan(allowed("Cpus"), allowed("Mems"), NUMALOCAL_MEMORY_POLICY=policy)
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "interleave",
+        pytest.param(
+            "weighted-interleave",
+            marks=pytest.mark.skipif(not WEIGHTED.exists(), reason="Linux 6.9 has weights"),
+        ),
+    ],
+)
 def test_both_rates_are_measured_within_two_seconds(
     bind: Bind, here: dict[str, str], interleaving: tuple[str, ...]
 ) -> None:
@@ -122,7 +140,7 @@ def test_memory_of_each_node_is_on_it(
     program = str(native_build / "asan" / "regions_lines")
 
     done = subprocess.run(
-        [*interleaving, program, nodes, pages],
+        [*interleaving, program, nodes, pages, "1"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -139,10 +157,32 @@ def test_a_node_that_does_not_exist_has_none_of_it(
     program = str(native_build / "asan" / "regions_lines")
 
     done = subprocess.run(
-        [*interleaving, program, "1023", "64"], capture_output=True, text=True, check=False
+        [*interleaving, program, "1023", "64", "1"], capture_output=True, text=True, check=False
     )
 
-    assert (done.returncode, done.stdout) == (1, "1023 0\n")
+    assert (done.returncode, done.stdout.split()[:2]) == (1, ["1023", "0"])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "weight", "numbers"),
+    [
+        pytest.param("0-2", "1", ["0 0 0 0 0", "1 1 1 1 1", "2 2 2 2 2"], id="evenly"),
+        pytest.param("0,4", "3", ["0 1 2 0 1", "3 3 3 3 3"], id="by weight"),
+        pytest.param("1", "5", ["0 1 2 3 4"], id="one node"),
+    ],
+)
+def test_the_pages_of_a_node_are_those_that_the_kernel_takes_from_it(
+    native_build: Path, nodes: str, weight: str, numbers: list[str]
+) -> None:
+    """Of page numbers modulo the sum of all weights: weighted_interleave_nid of mm/mempolicy.c."""
+    done = subprocess.run(
+        [native_build / "asan" / "regions_lines", nodes, "5", weight],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert [line.split(maxsplit=2)[2] for line in done.stdout.splitlines()] == numbers
 
 
 def cache(cpu: int, index: int, level: str, size: str, shared: str) -> dict[str, str]:
