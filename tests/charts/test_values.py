@@ -108,8 +108,11 @@ def test_an_unknown_value_is_refused_by_its_name(helm: Helm, path: str) -> None:
         ("operator.extraEnv[0].name=NUMALOCAL_NAMESPACE", "/operator/extraEnv/0/name"),
         ("agent.podAnnotations.one=1", "/agent/podAnnotations/one"),
         ("agent.serviceAccount.annotations.one=1", "/agent/serviceAccount/annotations/one"),
-        ("agent.podLabels.app\\.kubernetes\\.io/component=x", "'app.kubernetes.io/component'"),
-        ("commonLabels.helm\\.sh/chart=x", "'helm.sh/chart'"),
+        (
+            "agent.podLabels.app\\.kubernetes\\.io/component=x",
+            "/agent/podLabels/app.kubernetes.io~1component",
+        ),
+        ("commonLabels.helm\\.sh/chart=x", "/commonLabels/helm.sh~1chart"),
         ("crds.enabled=maybe", "/crds/enabled"),
         ("crds.keep=null", "keep"),
         ("agent.tolerations[0].effect=Never", "/agent/tolerations/0/effect"),

@@ -67,43 +67,6 @@ prometheus.io/path: /metrics
 {{- define "numalocal.agent-labels" -}}
 app.kubernetes.io/component: agent
 {{- if . }}
-numalocal.io/node-group: {{ . }}
-{{- end }}
-{{- end }}
-
-{{/* Refuse pools of one name: every agent would. */}}
-{{- define "numalocal.require-distinct" -}}
-{{- $names := list }}
-{{- range .pools }}
-{{- if has .name $names }}
-{{- fail (printf "%s: pool %s is there twice; give every pool a name of its own" $.path .name) }}
-{{- end }}
-{{- $names = append $names .name }}
-{{- end }}
-{{- end }}
-
-{{/* Refuse a group whose nodes are none of the agent's. */}}
-{{- define "numalocal.require-nodes" -}}
-{{- range $label, $value := .group.nodeSelector }}
-{{- if ne $value (dig $label $value $.agent.nodeSelector) }}
-{{- fail (printf "nodeGroups.%s.nodeSelector: no node has %s=%s and, as agent.nodeSelector says, %s; take the label out of one of them" $.name $label $value (get $.agent.nodeSelector $label)) }}
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{/* Refuse two groups that one node could belong to: it would have two agents. */}}
-{{- define "numalocal.require-disjoint" -}}
-{{- range $one, $first := .nodeGroups }}
-{{- range $two, $second := $.nodeGroups }}
-{{- $apart := false }}
-{{- range $label, $value := $first.nodeSelector }}
-{{- if and (hasKey $second.nodeSelector $label) (ne $value (get $second.nodeSelector $label)) }}
-{{- $apart = true }}
-{{- end }}
-{{- end }}
-{{- if and (lt $one $two) (not $apart) }}
-{{- fail (printf "nodeGroups: a node could be both of %s and of %s, and would have two agents; give both nodeSelectors one label with different values" $one $two) }}
-{{- end }}
-{{- end }}
+numalocal.io/node-group: {{ . | quote }}
 {{- end }}
 {{- end }}
