@@ -110,7 +110,9 @@ def _memory(worker: Worker, placed: Placement, rank: int) -> str:
     ):
         return amount
     where = words.bound_rank(placed.reach, rank)
-    return f"{amount if asked is None else format_bytes(asked)}, {where}"
+    if asked is None:
+        return where if worker.memory.is_apart else f"{amount}, {where}"
+    return f"{format_bytes(asked)}, {where}"
 
 
 def notes(placements: Sequence[Placement]) -> tuple[str, ...]:

@@ -57,6 +57,11 @@ class MemoryAsk:
     nodes: MemoryNodes = MemoryNodes.LOCAL
     on_overflow: Overflow = Overflow.REFUSE
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether ranks take nothing of the memory that their CPU sets bring."""
+        return self.nodes is MemoryNodes.MEMORY_ONLY and self.policy is not MemoryPolicy.PREFERRED
+
 
 BOUND_LOCALLY: Final = MemoryAsk()
 """What whoever asks for nothing else gets."""

@@ -106,9 +106,11 @@ def memory_notes(ask: Ask) -> Iterator[str]:
             f"(spec.memory.perRank, or annotation {names.ANNOTATION_MEMORY})"
         )
     if nodes is not MemoryNodes.LOCAL and ask.memory_per_rank_bytes is None:
+        apart = "its engine is told no amount, and its container gets no memory limit for it"
         yield (
             f"nodes {nodes}: nothing says how much memory a rank needs (spec.memory.perRank, or "
-            f"annotation {names.ANNOTATION_MEMORY}), so it is given no more than its CPU set has"
+            f"annotation {names.ANNOTATION_MEMORY}), so "
+            f"{apart if ask.memory.is_apart else 'it is given no more than its CPU set has'}"
         )
 
 

@@ -41,9 +41,10 @@ def sized(ask: Ask, container: Container, set_bytes: int | None) -> Ask:
     """Give the ranks the memory of their sets where the ask says none; `set_bytes` is of each.
 
     It is what they may take, and no demand.  What they share in /dev/shm counts against it, as does
-    the container's own limit.  Where their KV cache would not fit, nothing is said.
+    the container's own limit.  Where their KV cache would not fit, nothing is said, nor where they
+    take nothing of their sets' memory: of a tier nobody knows how many share it.
     """
-    if ask.memory_per_rank_bytes is not None or set_bytes is None:
+    if ask.memory_per_rank_bytes is not None or set_bytes is None or ask.memory.is_apart:
         return ask
     limit_bytes = container.memory_limit_bytes
     all_bytes = ask.ranks * set_bytes

@@ -158,7 +158,7 @@ def _of_both(choose: Callable[[int, int], int], one: int | None, other: int | No
 
 def used(ask: Ask, numbers: PoolNumbers) -> PoolNumbers:
     """Give those of a pool's numbers by which a pod asks for something."""
-    shares = ask.memory_per_rank_bytes is None
+    shares = ask.memory_per_rank_bytes is None and not ask.memory.is_apart
     return PoolNumbers(
         cpus_per_set=numbers.cpus_per_set, set_bytes=numbers.set_bytes if shares else None
     )

@@ -92,6 +92,20 @@ def test_a_plan_without_an_amount_of_memory_shows_the_share() -> None:
     assert shown.endswith("\nfits")
 
 
+@pytest.mark.parametrize(
+    ("policy", "shown"),
+    [("Bind", "node 2"), ("Preferred", "share 64.0 GiB, Preferred node 2, then 0-1")],
+)
+def test_a_plan_shows_no_share_of_memory_that_a_rank_does_not_have(policy: str, shown: str) -> None:
+    machine = machine_named("cxl")
+    cut = partition(machine, [Pool(name="cpuset", reserve=0)])
+    made = worker(memory={"nodes": "MemoryOnly", "policy": policy})
+
+    told = plan.text(made, place(made, machine, cut), (), width=160)
+
+    assert told.splitlines()[1].rsplit("  ", 1)[1] == shown
+
+
 def test_a_document_has_every_rank_and_what_the_engine_is_told() -> None:
     made = worker(ranks=2, engine={"name": "vllm", "reservedCores": 0})
 

@@ -146,7 +146,11 @@ def test_a_kv_cache_may_be_left_to_the_engine() -> None:
             "adds nothing to memory policy Bind with nodes Any",
         ),
         ({"memory_nodes": "MemoryOnly", "memory": "1Gi"}, ""),
-        ({"memory_nodes": "MemoryOnly"}, "nodes MemoryOnly: nothing says how much"),
+        ({"memory_nodes": "MemoryOnly"}, "so its engine is told no amount"),
+        (
+            {"memory_nodes": "MemoryOnly", "memory_policy": "Preferred"},
+            "so it is given no more than its CPU set has",
+        ),
         ({"memory_nodes": "Near"}, "it is given no more than its CPU set has"),
     ],
 )

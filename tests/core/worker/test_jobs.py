@@ -104,6 +104,22 @@ def test_without_an_amount_ranks_have_their_sets_memory_less_what_they_share() -
     assert per_rank(set_bytes=None) is None
 
 
+@pytest.mark.parametrize(
+    ("memory", "given"),
+    [
+        ({"nodes": "MemoryOnly"}, None),
+        ({"nodes": "MemoryOnly", "policy": "Interleave"}, None),
+        ({"nodes": "MemoryOnly", "policy": "Preferred"}, 9 * GIB),
+        ({"nodes": "Near"}, 9 * GIB),
+        ({"nodes": "MemoryOnly", "perRank": "4Gi"}, 4 * GIB),
+    ],
+)
+def test_what_a_set_brings_says_nothing_of_a_tier(
+    memory: dict[str, str], given: int | None
+) -> None:
+    assert per_rank(memory=memory) == given
+
+
 def test_the_limit_is_then_the_memory_of_all_sets() -> None:
     ask, engine = asked(memory={})
 

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numalocal.engines import EngineSettings
+from numalocal.sets.memoryask import BOUND_LOCALLY, MemoryAsk
+from numalocal.sets.near import MemoryNodes
 from numalocal.worker.ask import Ask
 from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.observing.nodes import node_of
@@ -141,14 +143,19 @@ def test_a_pod_that_does_not_say_by_what_it_was_made_is_left_alone() -> None:
 def test_the_sets_memory_is_used_where_none_is_asked_for() -> None:
     numbers = PoolNumbers(cpus_per_set=4, set_bytes=8, node_bytes=16)
 
-    def of(per_rank_bytes: int | None) -> PoolNumbers:
-        return used(
-            Ask(ranks=1, pool="a", engine=EngineSettings(), memory_per_rank_bytes=per_rank_bytes),
-            numbers,
+    def of(per_rank_bytes: int | None, memory: MemoryAsk = BOUND_LOCALLY) -> PoolNumbers:
+        ask = Ask(
+            ranks=1,
+            pool="a",
+            engine=EngineSettings(),
+            memory_per_rank_bytes=per_rank_bytes,
+            memory=memory,
         )
+        return used(ask, numbers)
 
     assert of(None) == PoolNumbers(cpus_per_set=4, set_bytes=8)
     assert of(2) == PoolNumbers(cpus_per_set=4)
+    assert of(None, MemoryAsk(nodes=MemoryNodes.MEMORY_ONLY)) == PoolNumbers(cpus_per_set=4)
 
 
 words = st.sampled_from(["a", "b"])
