@@ -123,9 +123,18 @@ def creation(
 
 
 def _memory_policy(binding: Binding) -> nri.LinuxMemoryPolicy | None:
+    """Write a policy over these very nodes, whatever becomes of the container's memory nodes.
+
+    Unless it is static the kernel counts its nodes by their place among the memory nodes whenever
+    these change, and one whose nodes went and came again is over other nodes, or fewer, for good.
+    """
     if not binding.policy_nodes:
         return None
-    return nri.LinuxMemoryPolicy(mode=_MODES[binding.policy], nodes=str(binding.policy_nodes))
+    return nri.LinuxMemoryPolicy(
+        mode=_MODES[binding.policy],
+        nodes=str(binding.policy_nodes),
+        flags=[nri.MPOL_F_STATIC_NODES],
+    )
 
 
 def update(container_id: str, binding: Binding) -> nri.UpdateContainerResponse:

@@ -35,6 +35,12 @@ class MpolMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MPOL_LOCAL: _ClassVar[MpolMode]
     MPOL_PREFERRED_MANY: _ClassVar[MpolMode]
     MPOL_WEIGHTED_INTERLEAVE: _ClassVar[MpolMode]
+
+class MpolFlag(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MPOL_F_STATIC_NODES: _ClassVar[MpolFlag]
+    MPOL_F_RELATIVE_NODES: _ClassVar[MpolFlag]
+    MPOL_F_NUMA_BALANCING: _ClassVar[MpolFlag]
 UNKNOWN: Event
 STOP_POD_SANDBOX: Event
 REMOVE_POD_SANDBOX: Event
@@ -55,6 +61,9 @@ MPOL_INTERLEAVE: MpolMode
 MPOL_LOCAL: MpolMode
 MPOL_PREFERRED_MANY: MpolMode
 MPOL_WEIGHTED_INTERLEAVE: MpolMode
+MPOL_F_STATIC_NODES: MpolFlag
+MPOL_F_RELATIVE_NODES: MpolFlag
+MPOL_F_NUMA_BALANCING: MpolFlag
 
 class Empty(_message.Message):
     __slots__ = ()
@@ -324,12 +333,14 @@ class LinuxContainerAdjustment(_message.Message):
     def __init__(self, resources: _Optional[_Union[LinuxResources, _Mapping]] = ..., memory_policy: _Optional[_Union[LinuxMemoryPolicy, _Mapping]] = ...) -> None: ...
 
 class LinuxMemoryPolicy(_message.Message):
-    __slots__ = ("mode", "nodes")
+    __slots__ = ("mode", "nodes", "flags")
     MODE_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_FIELD_NUMBER: _ClassVar[int]
     mode: MpolMode
     nodes: str
-    def __init__(self, mode: _Optional[_Union[MpolMode, str]] = ..., nodes: _Optional[str] = ...) -> None: ...
+    flags: _containers.RepeatedScalarFieldContainer[MpolFlag]
+    def __init__(self, mode: _Optional[_Union[MpolMode, str]] = ..., nodes: _Optional[str] = ..., flags: _Optional[_Iterable[_Union[MpolFlag, str]]] = ...) -> None: ...
 
 class KeyValue(_message.Message):
     __slots__ = ("key", "value")

@@ -20,6 +20,8 @@ from ..nodes import N0, N1, make_partition, make_state, make_tiered_machine
 
 QUICK = nri.Timing(retry_first_s=0.01, retry_ceiling_s=0.02, poll_s=0.005)
 ADJUST, LINUX, MEMORY_POLICY = 1, 6, 12
+STATIC_NODES = 0
+"""NRI's number of the kernel's flag: nodes that come back count as before."""
 NEW = ("containerd", "v2.4.2", "v0.12.3")
 
 
@@ -97,14 +99,14 @@ def policy_in(answer: Answer) -> bytes | None:
         ((N0,), {"memory_policy": "WeightedInterleave", "memory_nodes": "Any"}, 6, b"0-2"),
     ],
 )
-def test_a_policy_is_the_kernels_mode_and_a_list_of_nodes(
+def test_a_policy_is_the_kernels_mode_and_a_list_of_static_nodes(
     runtime: FakeRuntime, ids: tuple[str, ...], asks: dict[str, str], mode: int, nodes: bytes
 ) -> None:
     session = accept(runtime, *NEW)
 
     found = policy_in(create(session, *ids, **asks))
 
-    assert found == bytes([0x08, mode, 0x12, len(nodes)]) + nodes
+    assert found == bytes([0x08, mode, 0x12, len(nodes)]) + nodes + bytes([0x1A, 1, STATIC_NODES])
 
 
 def test_bind_is_no_policy_on_the_wire(runtime: FakeRuntime) -> None:
