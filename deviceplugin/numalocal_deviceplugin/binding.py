@@ -21,6 +21,7 @@ from numalocal.sets.partition import Partition
 from numalocal.sets.reach import Reach, reach
 from numalocal_deviceplugin import asking, assigning
 from numalocal_deviceplugin.abilities import Abilities
+from numalocal_deviceplugin.asking import MemoryOf
 from numalocal_deviceplugin.assigning import DevicesOf
 from numalocal_deviceplugin.environment import environment
 from numalocal_deviceplugin.errors import BindingRefused, UnknownDevice
@@ -65,6 +66,11 @@ class Node:
         """The CPUs of all that holds none: never empty while a CPU is free, and all online."""
         free = self.machine.online - self.ledger.held
         return (self.partition.shared | self.lent) & free or free
+
+    @cached_property
+    def reaches(self) -> dict[tuple[Assignment, MemoryOf], Reach]:
+        """What was found already: a node at rest is looked at over and over."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +165,14 @@ def reached(pod: Pod, container: Container, given: Assignment, node: Node) -> Re
             machine does not have.
     """
     asked = asking.memory(pod)
+    if found := node.reaches.get((given, asked)):
+        return found
     try:
-        return reach(given, node.machine, asked.ask, asked.per_rank_bytes)
+        found = reach(given, node.machine, asked.ask, asked.per_rank_bytes)
     except MemoryUnreachable as error:
         raise BindingRefused(f"{where(pod, container)}: {error}") from error
+    node.reaches[given, asked] = found
+    return found
 
 
 def _pods_assignment(

@@ -9,7 +9,7 @@ import gc
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from statistics import mean, median, quantiles
 
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
-from .fake_node import SETS_64, SETS_512, FakeNode, Shape, container, fake_node, pod
+from .fake_node import SETS_16X32, SETS_64, SETS_512, FakeNode, Shape, container, fake_node, pod
 
 CONTAINERS, WORKERS = 110, 40
 """As many pods as a kubelet allows, and how many of them hold a CPU set."""
@@ -26,6 +26,14 @@ STARTS, WARMUP, CALLS, LISTS = 5, 50, 1000, 10
 INTERVALS_S = {"/metrics": 15.0, "/livez": 20.0, "/readyz": 10.0}
 SETTLED_S = 12.0
 """By then what pods gave up has been lent."""
+ASKS: Sequence[Mapping[str, str]] = (
+    {"memory_policy": "Preferred"},
+    {"memory_policy": "Interleave", "memory_nodes": "Any"},
+    {"memory_policy": "Interleave", "memory_nodes": "Near"},
+    {"memory_nodes": "Package"},
+    {"memory": "12Gi", "on_overflow": "Interleave"},
+)
+"""What pods may ask of their memory, but for how much is bound by default."""
 MIB = 1 << 20
 
 
@@ -92,6 +100,9 @@ def figures(calls: int, idle_s: float) -> Iterator[Figure]:
         yield from allocate(node, free, calls)
         yield from creations(node, free, calls)
         yield from synchronize(node)
+    with fake_node(SETS_16X32) as (node, _):
+        yield from wide_creations(node, fill(node, CONTAINERS), calls)
+        yield from idle(node, idle_s, f", {CONTAINERS} wide")
 
 
 def start(shape: Shape) -> Iterator[Figure]:
@@ -104,29 +115,33 @@ def start(shape: Shape) -> Iterator[Figure]:
     yield Figure(name, "s", median(took_s[1:]), 1.5, f"most {max(took_s[1:]):.2f}")
 
 
-def fill(node: FakeNode) -> list[str]:
-    """Run as many containers as there may be; give the ids of the sets that are left."""
+def fill(node: FakeNode, wide: int = 0) -> list[str]:
+    """Run as many containers as there may be; give the ids of the sets that are left.
+
+    As many workers as `wide` ask for memory, where it is not 0; else those that there are do not.
+    """
     ids = list(node.kubelet.devices or ())
+    workers = wide or WORKERS
     for number in range(CONTAINERS):
-        mine = ids[number : number + 1] if number < WORKERS else []
-        create_one(node, f"resident-{number}", mine)
-    return ids[WORKERS:]
+        mine = ids[number : number + 1] if number < workers else []
+        create_one(node, f"resident-{number}", mine, ASKS[number % len(ASKS)] if wide else {})
+    return ids[workers:]
 
 
-def create_one(node: FakeNode, name: str, ids: Sequence[str]) -> None:
+def create_one(node: FakeNode, name: str, ids: Sequence[str], asks: Mapping[str, str]) -> None:
     given = None
     owner = pod(name)
     if ids:
         node.admit(name, ids)
         given = node.allocate(ids)
-        owner = worker(name)
+        owner = worker(name, **asks)
     one = container(owner, "engine", given)
     node.create(owner, one)
     node.settle()
 
 
-def worker(name: str) -> nri.PodSandbox:
-    return pod(name, engine="vllm", bound_containers="numalocal-check", container="engine")
+def worker(name: str, **asks: str) -> nri.PodSandbox:
+    return pod(name, engine="vllm", bound_containers="numalocal-check", container="engine", **asks)
 
 
 def memory(node: FakeNode) -> Iterator[Figure]:
@@ -135,7 +150,7 @@ def memory(node: FakeNode) -> Iterator[Figure]:
     yield Figure(name, "MiB", resident / MIB, 60, f"PSS {proportional / MIB:.1f}")
 
 
-def idle(node: FakeNode, seconds: float) -> Iterator[Figure]:
+def idle(node: FakeNode, seconds: float, whose: str = "") -> Iterator[Figure]:
     """Let the agent rest, but for what asks it: Prometheus, and the chart's probes."""
     node.rest(SETTLED_S)
     before_s, asked, started_s = node.cpu_s(), 0, time.monotonic()
@@ -146,7 +161,7 @@ def idle(node: FakeNode, seconds: float) -> Iterator[Figure]:
             due_s[path] += INTERVALS_S[path]
         node.rest(min(*due_s.values(), started_s + seconds) - time.monotonic())
     share = (node.cpu_s() - before_s) / (time.monotonic() - started_s) * 100
-    yield Figure("CPU at rest, of one core", "%", share, 0.2, f"{asked} bytes told")
+    yield Figure(f"CPU at rest, of one core{whose}", "%", share, 0.2, f"{asked} bytes told")
 
 
 def ask(node: FakeNode, path: str) -> int:
@@ -193,6 +208,21 @@ def creations(node: FakeNode, free: Sequence[str], calls: int) -> Iterator[Figur
     }
     for kind, once in kinds.items():
         yield from timed(f"CreateContainer {kind}", 3, node, once, calls)
+
+
+def wide_creations(node: FakeNode, free: Sequence[str], calls: int) -> Iterator[Figure]:
+    """Create and end workers of two sets that ask for memory in every way, on distant nodes."""
+    pairs = list(zip(free[: len(free) // 2], free[len(free) // 2 :], strict=False))
+
+    def workers(number: int, clock: Clock) -> None:
+        ids, owner = pairs[number % len(pairs)], worker(f"w-{number}", **ASKS[number % len(ASKS)])
+        node.admit(owner.name, ids)
+        one = container(owner, "engine", node.allocate(ids))
+        with clock:
+            node.create(owner, one)
+        node.end(owner, [one])
+
+    yield from timed("CreateContainer of wide memory", 3, node, workers, calls)
 
 
 def synchronize(node: FakeNode) -> Iterator[Figure]:

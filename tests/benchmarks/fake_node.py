@@ -31,6 +31,9 @@ POOL = "cpuset"
 START_LIMIT_S = 30.0
 _VARIABLES = [f"SETTING_{number}=value-{number:024}" for number in range(40)]
 """What a pod of a namespace with a dozen services has."""
+_TOLD = nri.ConfigureRequest(
+    runtime_name="containerd", runtime_version="v2.4.2", nri_version="v0.12.3"
+)
 _SANDBOX_STOPPED = 2
 """NRI's STOP_POD_SANDBOX: from then on nobody of the pod runs."""
 
@@ -50,6 +53,7 @@ class Shape:
 
 SETS_64 = Shape(nodes=2, cores=65, size=2)  # 260 CPUs
 SETS_512 = Shape(nodes=8, cores=65, size=1)  # 1040 CPUs
+SETS_16X32 = Shape(nodes=16, cores=33, size=1)  # 512 of 16 nodes
 
 
 class FakeNode:
@@ -146,7 +150,7 @@ class FakeNode:
         while True:
             try:
                 session = self._runtime.accept()
-                if session.register().plugin_name == names.PLUGIN:
+                if session.register(_TOLD).plugin_name == names.PLUGIN:
                     self._sessions.put(session)
                 else:
                     self._cgroups.update(session.synchronize().update)

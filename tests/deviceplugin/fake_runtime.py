@@ -197,12 +197,13 @@ class Session:
         status = field(1, field(1, code) + field(2, message.encode())) if code else b""
         self.send(RUNTIME, stream, 2, status + field(2, payload))
 
-    def register(self) -> nri.RegisterPluginRequest:
+    def register(self, told: nri.ConfigureRequest | None = None) -> nri.RegisterPluginRequest:
         """Take the registration as containerd does: Configure goes out before the answer."""
+        told = told or nri.ConfigureRequest()
         request = self.request()
         assert request.service == "nri.pkg.api.v1alpha1.Runtime"
         assert request.method == "RegisterPlugin"
-        configured = self.call("Configure", nri.ConfigureRequest().SerializeToString())
+        configured = self.call("Configure", told.SerializeToString())
         assert configured.code == 0
         self.reply(request.stream)
         return nri.RegisterPluginRequest.FromString(request.payload)

@@ -84,7 +84,7 @@ def reach_together(
         MemoryUnreachable: as `reach`.
     """
     sets = Assignment(tuple(one for each in assignments for one in each.sets))
-    asked = tuple(_asked(one, machine, ask.nodes) for one in sets.sets)
+    asked = _asked(sets.sets, machine, ask.nodes)
     each_bytes = per_rank_bytes or 0
     pairs = zip(asked, _widened(sets, machine, ask, asked, each_bytes), strict=True)
     short = union(capacity.overdrawn(Counter(asked), capacity.usable_bytes(machine), each_bytes))
@@ -140,7 +140,15 @@ def reach_bytes(sets: Iterable[CpuSet], machine: Machine) -> Mapping[MemoryNodes
     return found
 
 
-def _asked(one: CpuSet, machine: Machine, nodes: MemoryNodes) -> IdSet:
+def _asked(sets: Sequence[CpuSet], machine: Machine, nodes: MemoryNodes) -> tuple[IdSet, ...]:
+    """Give the nodes that a word means for each set: found once for all that are alike."""
+    found = {
+        (one.numa_node, one.memory_nodes): _named(one, machine, nodes) for one in differing(sets)
+    }
+    return tuple(found[one.numa_node, one.memory_nodes] for one in sets)
+
+
+def _named(one: CpuSet, machine: Machine, nodes: MemoryNodes) -> IdSet:
     found = named(one, machine, nodes)
     if not found:
         raise MemoryUnreachable(
