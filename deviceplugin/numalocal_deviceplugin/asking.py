@@ -70,7 +70,8 @@ def enforcement(pod: Pod) -> Enforcement:
 
 def takes_less(pod: Pod) -> bool:
     """Tell whether a pod may run without all that it asks for; one that says nothing right not."""
-    return pod.annotations.get(names.ANNOTATION_ENFORCEMENT) == Enforcement.BEST_EFFORT
+    said = pod.annotations.get(names.ANNOTATION_ENFORCEMENT, "")
+    return said.strip() == Enforcement.BEST_EFFORT
 
 
 def _reserved_cores(pod: Pod) -> int | None:

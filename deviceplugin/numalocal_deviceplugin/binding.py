@@ -147,12 +147,13 @@ def born(pod: Pod, container: Container, given: Assignment | None, node: Node) -
     if given is None or node.barred:
         return place(pod, container, given, node)
     left = _online(pod, container, given, node, new=True)
+    is_required = asking.enforcement(pod) is Enforcement.REQUIRED  # wrong words on every node
     found = reached(pod, container, left, node)
     told = environment(pod, container, given, found, node.machine)
     bound = Binding(cpus=left.cpus, mems=found.mems, environment=told)
     if not node.abilities.lacks(found):
         return replace(bound, policy=found.policy, policy_nodes=found.policy_nodes)
-    if asking.enforcement(pod) is Enforcement.REQUIRED:
+    if is_required:
         raise _policy_refused(pod, container, found, node)
     return bound
 

@@ -95,6 +95,7 @@ def test_enforcement_is_required_unless_a_pod_takes_less() -> None:
     assert enforcement(make_pod()) is Enforcement.REQUIRED
     assert enforcement(loose) is Enforcement.BEST_EFFORT
     assert takes_less(loose)
+    assert takes_less(make_pod(enforcement=" BestEffort\n")), "blanks are no part of a word"
     assert not takes_less(make_pod())
     assert not takes_less(make_pod(enforcement="besteffort")), (
         "nor does one that says nothing right"

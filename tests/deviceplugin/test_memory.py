@@ -184,6 +184,13 @@ class TestWhereAPolicyCannotBeSet:
         assert (str(bound.mems), bound.policy, str(bound.policy_nodes)) == ("0-2", "Bind", "")
         assert bound.environment["NUMALOCAL_MEMORY_POLICY"] == "preferred"
 
+    @pytest.mark.parametrize("runtime", [CONTAINERD, OLD])
+    def test_a_wrong_word_for_how_strictly_is_refused_wherever_the_pod_comes(
+        self, runtime: Told
+    ) -> None:
+        with pytest.raises(BindingRefused, match=r"enforcement is 'besteffort'; known: Required"):
+            born(N0, asks={"enforcement": "besteffort"}, runtime=runtime)
+
     def test_best_effort_has_it_where_it_can_be_set(self) -> None:
         assert (
             born(N0, asks={"memory_policy": "Preferred", "enforcement": "BestEffort"}).policy
