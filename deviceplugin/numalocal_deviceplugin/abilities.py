@@ -94,8 +94,8 @@ def abilities(told: Told, kernel: Kernel, machine: Machine) -> Abilities:
 def carries_policy(told: Told) -> bool | None:
     """Tell whether a runtime hands memory policies on; None = it is none that is known."""
     version = _version(told.nri)
-    if told.nri and (version is None or version >= _NRI):
-        return True
+    if told.nri:
+        return version is None or version >= _NRI
     name = _known(told.name)
     if name is None:
         return None

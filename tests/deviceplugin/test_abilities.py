@@ -36,6 +36,8 @@ LONGEST_SENTENCE = 1000
         # What is backported says so itself.
         ("containerd", "2.2.9", "v0.12.0", True),
         ("containerd", "2.2.9", "v0.11.1-0.20260101000000-abcdefabcdef", False),
+        ("containerd", "2.4.2", "v0.11.0", False),
+        ("embedded", "9.9", "0.9.0", False),
         ("cri-o", "1.34.0", "", False),
         ("cri-o", "1.35.1", "", False),
         ("CRI-O", "1.36.0", "v0.12.0", True),
