@@ -169,10 +169,10 @@ class State:
         It may come back with another configuration.
         """
         with self._changed:
-            was = self._facts.runtime
-            if was.phase is Phase.SYNCHRONIZED:
-                lost = replace(was, phase=Phase.LOST, lost_at_s=self._clock())
-                self._take(runtime=replace(lost, required_plugins=RequiredPlugins.UNKNOWN))
+            lost = replace(self._facts.runtime, required_plugins=RequiredPlugins.UNKNOWN)
+            if lost.phase is Phase.SYNCHRONIZED:
+                lost = replace(lost, phase=Phase.LOST, lost_at_s=self._clock())
+            self._take(runtime=lost)
 
     def runtime_validates(self, enforced: bool) -> None:  # noqa: FBT001 - of one word
         """Take whether the runtime refuses a container while a plugin that it requires is away."""

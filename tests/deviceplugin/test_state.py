@@ -88,6 +88,14 @@ class TestGiving:
         assert (seen.required_plugins, seen.told.name) == (RequiredPlugins.ENFORCED, "containerd")
         assert (lost.required_plugins, lost.told.name) == (RequiredPlugins.UNKNOWN, "containerd")
 
+    def test_one_that_went_before_it_was_taken_for_there_is_not_believed_either(self) -> None:
+        state = make_state(synchronized=False)
+
+        state.runtime_validates(enforced=True)
+        state.runtime_lost()
+
+        assert state.snapshot().required_plugins is RequiredPlugins.UNKNOWN
+
     def test_waits_out_a_restart_of_the_runtime_but_not_its_absence(self) -> None:
         state, clock = clocked()
 
