@@ -93,12 +93,18 @@ def opened(root: Path, parts: tuple[str, ...]) -> Iterator[int | None]:
             os.close(folder)
 
 
-def narrowest_above(root: Path, parts: tuple[str, ...], cpus: IdSet) -> tuple[Path, IdSet] | None:
-    """Find the topmost cgroup above that does not have all of these CPUs: its file and its CPUs."""
+def narrowest_above(root: Path, parts: tuple[str, ...], wanted: Cpuset) -> tuple[Path, str] | None:
+    """Find the topmost cgroup above that does not have all of this: its file, and what it has.
+
+    Memory nodes of which a cgroup tells nothing are all that are above it.
+    """
     for depth in range(1, len(parts)):
-        found = read(root, parts[:depth], mems=False)
-        if found is not None and not cpus <= found.cpus:
-            return root.joinpath(*parts[:depth], CPUS), found.cpus
+        folder = root.joinpath(*parts[:depth])
+        found = read(root, parts[:depth], mems=bool(wanted.mems))
+        if found is not None and not wanted.cpus <= found.cpus:
+            return folder / CPUS, f"CPU {found.cpus or 'none'}"
+        if found is not None and found.mems and not wanted.mems <= found.mems:
+            return folder / MEMS, f"memory of NUMA node {found.mems}"
     return None
 
 

@@ -90,14 +90,12 @@ def harms(one: Correction) -> bool:
     return bool(one.binding.mems) or not (is_told(one) and one.now.cpus <= one.binding.cpus)
 
 
-def refusal(
-    one: Correction, tries: Tries, above: tuple[Path, IdSet] | None, folder: Path
-) -> Refusal:
-    """Say that a container stays wrong, and why: `above` is a file that leaves it too little."""
+def refusal(one: Correction, tries: Tries, above: tuple[Path, str] | None, folder: Path) -> Refusal:
+    """Say that a container stays wrong, and why: `above` is a file, and the little it leaves."""
     error = tries.of[one.container.id].error
     if above is not None:
-        path, cpus = above
-        why = f"{path} leaves only CPU {cpus or 'none'} to all below; give it all CPUs again"
+        path, left = above
+        why = f"{path} leaves only {left} to all below; give it all again"
     elif error:
         why = f"the container runtime does not change it: {shown(error)}"
     else:

@@ -117,7 +117,8 @@ class Repair:
         for one in wrong:
             if self._tries.stays(one):
                 parts = cgroups.parts_of(one.container.cgroup) or ()
-                above = cgroups.narrowest_above(self._root, parts, one.binding.cpus)
+                wanted = Cpuset(one.binding.cpus, one.binding.mems)
+                above = cgroups.narrowest_above(self._root, parts, wanted)
                 folder = self._root.joinpath(*parts)
                 found.append(drift.refusal(one, self._tries, above, folder))
         return found

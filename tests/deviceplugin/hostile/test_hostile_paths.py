@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from numalocal.idset import IdSet
+from numalocal_deviceplugin.correcting import Cpuset
 from numalocal_deviceplugin.node import cgroups, usage
 
 from . import seeds, spoiling
@@ -94,7 +95,7 @@ def test_no_path_leads_out_of_the_tree_or_waits(root: Path, opened: list[tuple[s
             return
         found = cgroups.read(root, parts)
         usage.read(root, parts)
-        cgroups.narrowest_above(root, parts, IdSet.of([0, 7]))
+        cgroups.narrowest_above(root, parts, Cpuset(IdSet.of([0, 7]), IdSet.of([1])))
         assert found is None or found.cpus != SECRET, repr(told)
         for name, flags in opened:
             if name != str(root):

@@ -20,6 +20,10 @@ def make(root: Path, path: str, cpus: str | None = None, mems: str | None = None
     return folder
 
 
+def wanted(cpus: str, mems: str = "") -> Cpuset:
+    return Cpuset(IdSet.parse(cpus), IdSet.parse(mems))
+
+
 POD = "kubepods-burstable-pod1.slice"
 NESTED = f"kubepods.slice/kubepods-burstable.slice/{POD}"
 
@@ -110,17 +114,29 @@ def test_the_topmost_cgroup_that_leaves_too_little_is_found(tmp_path: Path) -> N
     make(tmp_path, "a/b/c", "2-5")
     make(tmp_path, "a/b/c/d", "2-5")
 
-    found = cgroups.narrowest_above(tmp_path, ("a", "b", "c", "d"), IdSet.parse("0-1"))
+    found = cgroups.narrowest_above(tmp_path, ("a", "b", "c", "d"), wanted("0-1"))
 
-    assert found == (tmp_path / "a/b/cpuset.cpus.effective", IdSet.parse("2-7"))
-    assert cgroups.narrowest_above(tmp_path, ("a", "b", "c", "d"), IdSet.parse("2-3")) is None
+    assert found == (tmp_path / "a/b/cpuset.cpus.effective", "CPU 2-7")
+    assert cgroups.narrowest_above(tmp_path, ("a", "b", "c", "d"), wanted("2-3")) is None
+
+
+def test_the_topmost_cgroup_that_leaves_too_few_memory_nodes_is_found(tmp_path: Path) -> None:
+    make(tmp_path, "a", "0-7", "0-2")
+    make(tmp_path, "a/b", "0-7", "0")
+    make(tmp_path, "a/b/c", "0-7", "0")
+
+    found = cgroups.narrowest_above(tmp_path, ("a", "b", "c"), wanted("0-1", "0,2"))
+
+    assert found == (tmp_path / "a/b/cpuset.mems.effective", "memory of NUMA node 0")
+    assert cgroups.narrowest_above(tmp_path, ("a", "b", "c"), wanted("0-1", "0")) is None
+    assert cgroups.narrowest_above(tmp_path, ("a", "b", "c"), wanted("0-1")) is None
 
 
 def test_its_own_files_are_not_above_a_cgroup(tmp_path: Path) -> None:
     make(tmp_path, "a", "0-7")
     make(tmp_path, "a/b", "2")
 
-    assert cgroups.narrowest_above(tmp_path, ("a", "b"), IdSet.parse("3")) is None
+    assert cgroups.narrowest_above(tmp_path, ("a", "b"), wanted("3")) is None
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_others_may_have_less_than_they_could(one: Correction, *, expected: bool
     assert harms(one) is expected
 
 
-def said(one: Correction, above: tuple[Path, IdSet] | None = None, error: str = "") -> str:
+def said(one: Correction, above: tuple[Path, str] | None = None, error: str = "") -> str:
     tries = Tries().seen([one], 0).tried(one, 0, error)
     found = refusal(one, tries, above, Path("/sys/fs/cgroup/a"))
     assert found.reason is Reason.DRIFT
@@ -105,13 +105,13 @@ def said(one: Correction, above: tuple[Path, IdSet] | None = None, error: str = 
 
 
 def test_a_cgroup_above_that_leaves_too_little_is_named() -> None:
-    above = Path("/sys/fs/cgroup/kubepods.slice/cpuset.cpus.effective"), IdSet.parse("4-7")
+    above = Path("/sys/fs/cgroup/kubepods.slice/cpuset.cpus.effective"), "CPU 4-7"
 
     assert said(wrong("4-7"), above) == (
         "pod default/worker, container engine: it may use CPU 4-7 and memory of NUMA node 0 and "
         "should use CPU 2-3 and memory of NUMA node 0: "
         "/sys/fs/cgroup/kubepods.slice/cpuset.cpus.effective leaves only CPU 4-7 to all below; "
-        "give it all CPUs again"
+        "give it all again"
     )
 
 
