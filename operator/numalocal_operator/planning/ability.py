@@ -26,18 +26,23 @@ class Inability(NamedTuple):
 def inability(ability: Ability, offer: Offer, wanted: Demand) -> Inability | None:
     """Say why a node's agent would refuse a container; None where it would not, or may not.
 
-    Who asks for no more than the best gets it on every node.
+    Who asks for no more than the best gets it on every node but where there are no such nodes.
     """
-    if wanted.enforcement is Enforcement.BEST_EFFORT:
-        return None
+    nodes, must = wanted.memory.nodes, wanted.enforcement is Enforcement.REQUIRED
     if ability.unbound:
         why = f"no runtime that binds containers now: {_clip(ability.unbound)}"
-        return Inability("unbound", why, lasting=False)
-    nodes = wanted.memory.nodes
-    if nodes is MemoryNodes.MEMORY_ONLY and offer.reach_bytes.get(nodes) == 0:
+        return Inability("unbound", why, lasting=False) if must else None
+    # Movable memory that no policy can bind to is told as none: who need not be bound gets it.
+    has_all = must or bool((ability.policies or frozenset()) - {MemoryPolicy.BIND})
+    if nodes is MemoryNodes.MEMORY_ONLY and offer.reach_bytes.get(nodes) == 0 and has_all:
         why = f"no memory that memory.nodes {nodes} means{_said(ability)}"
         return Inability(f"nodes {nodes}", why, lasting=ability.serves)
-    policy = needed(ability, offer, wanted)
+    return _unsettable(ability, offer, wanted) if must else None
+
+
+def _unsettable(ability: Ability, offer: Offer, wanted: Demand) -> Inability | None:
+    """Say why a node cannot set the policy that it would need; None where it can, or needs none."""
+    nodes, policy = wanted.memory.nodes, needed(ability, offer, wanted)
     is_wider = nodes is not MemoryNodes.LOCAL and ability.numa_nodes != 1
     if ability.policies is None and (policy is not MemoryPolicy.BIND or is_wider):
         why = (
@@ -63,7 +68,7 @@ def needed(ability: Ability, offer: Offer, wanted: Demand) -> MemoryPolicy:
             return MemoryPolicy.PREFERRED if has_others else MemoryPolicy.BIND
         case policy:
             is_one = offer.memory_nodes == wanted.ranks == 1 and not overflows
-            takes_no_turns = is_one and _is_as(offer, memory.nodes, MemoryNodes.LOCAL)
+            takes_no_turns = is_one and _is_local(offer, memory.nodes)
             return MemoryPolicy.BIND if takes_no_turns else policy
 
 
@@ -71,6 +76,16 @@ def _is_as(offer: Offer, nodes: MemoryNodes, others: MemoryNodes) -> bool:
     """Tell whether two words mean the same nodes: one holds the other, and has no more memory."""
     has = None if nodes is MemoryNodes.MEMORY_ONLY else offer.reach_bytes.get(nodes)
     return nodes is others or (has is not None and has == offer.reach_bytes.get(others))
+
+
+def _is_local(offer: Offer, nodes: MemoryNodes) -> bool:
+    """Tell whether a word means no more than the set's own nodes.
+
+    What is told is of the best set by each word: the largest may have no tier near it and another
+    one, with as much memory together with its tier.
+    """
+    has_tier = nodes is MemoryNodes.NEAR and bool(offer.reach_bytes.get(MemoryNodes.MEMORY_ONLY))
+    return not has_tier and _is_as(offer, nodes, MemoryNodes.LOCAL)
 
 
 def counted(memory: MemoryAsk) -> MemoryNodes:

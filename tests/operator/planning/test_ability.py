@@ -116,8 +116,34 @@ def test_where_nothing_is_bound_now_nobody_is_who_must_be() -> None:
     assert why(away, asking()) == "no runtime that binds containers now: NRI is not connected"
 
 
+def test_a_tier_beside_a_small_node_is_more_than_the_largest_node_has() -> None:
+    uneven = Offer(sets=2, reach_bytes={**REACH, "MemoryOnly": 16 * GIB})
+
+    assert uneven.reach_bytes["Near"] == uneven.reach_bytes["Local"]
+    assert needed(ABLE, uneven, asking("Interleave", "Near")) == "Interleave"
+    assert needed(ABLE, uneven, asking("Interleave")) == "Bind"
+
+
+@pytest.mark.parametrize(
+    ("ability", "refuses"),
+    [
+        pytest.param(ABLE, True, id="there is none"),
+        pytest.param(BIND_ALONE, False, id="there may be one that only a policy can bind to"),
+        pytest.param(OLDER, False, id="an older agent"),
+        pytest.param(replace(ABLE, unbound="away"), False, id="nobody who would refuse"),
+    ],
+)
+def test_who_may_run_unbound_is_kept_off_a_node_without_the_memory_that_he_names(
+    ability: Ability, *, refuses: bool
+) -> None:
+    wanted = asking(nodes="MemoryOnly", enforcement=Enforcement.BEST_EFFORT)
+
+    assert (why(ability, wanted) != "") == refuses
+    assert why(ability, replace(wanted, memory=MemoryAsk(nodes=MemoryNodes.NEAR))) == ""
+
+
 @pytest.mark.parametrize("ability", [BIND_ALONE, OLDER, Ability(unbound="away")])
-def test_who_may_run_unbound_is_kept_off_no_node(ability: Ability) -> None:
+def test_who_may_run_unbound_is_kept_off_no_node_for_what_it_cannot_set(ability: Ability) -> None:
     wanted = asking("Interleave", "MemoryOnly", enforcement=Enforcement.BEST_EFFORT)
 
     assert why(ability, wanted) == ""
