@@ -338,7 +338,7 @@ def test_the_api_server_says_at_once_what_its_rules_can_say() -> None:
     _, named = SCHEMA["x-kubernetes-validations"]
     (one_of_two,) = SPEC["properties"]["disruptionBudget"]["x-kubernetes-validations"]
     (told,) = SPEC["x-kubernetes-validations"]
-    (below,) = SPEC["properties"]["memory"]["x-kubernetes-validations"]
+    below, *amounts = SPEC["properties"]["memory"]["x-kubernetes-validations"]
     able = [name for name in ENGINES if engines.adapter(name).kv_cache]
 
     assert re.findall(r"engine\.name == '([^']*)'", told["rule"]) == able
@@ -351,3 +351,15 @@ def test_the_api_server_says_at_once_what_its_rules_can_say() -> None:
             parse_worker(
                 worker(engine={"name": "vllm" if "perRank" in memory else "sglang"}, memory=memory)
             )
+    for one in amounts:
+        field = one["fieldPath"].strip(".")
+        for amount in ("64", "1Ki", "500m", "1023Ki", "8Ei", "10E", "1e19", "1e99"):
+            with pytest.raises(SpecInvalid, match=field):
+                parse_worker(worker(engine={"name": "vllm"}, memory={field: amount}))
+        assert f"has(self.{field})" in one["rule"]
+        assert {
+            parse_bytes(limit) for limit in re.findall(r"quantity\('(.*?)'\)", one["rule"])
+        } == {
+            1 << 20,
+            (1 << 63) - 1,
+        }
