@@ -49,9 +49,9 @@ class Barred:
         if not self.left:
             return ""
         return (
-            f"{self.left + len(self.nodes)} nodes cannot bind a replica as it asks, and a pod is "
-            f"kept off no more than {len(self.nodes)} of them by name: label those that can, and "
-            "say so as nodeSelector of the template"
+            f"{self.left + len(self.nodes)} nodes cannot bind a pod as it asks, and it is kept off "
+            f"no more than {len(self.nodes)} of them by name: label those that can, and say so as "
+            "its nodeSelector"
         )
 
 

@@ -66,8 +66,8 @@ def _judged(pod: Raw, offers: Offers, image: CheckImage) -> dict[str, Any]:
         why = f"no node can bind this pod as it asks: {offered.never}"
         return _refused(_INVALID, "Invalid", f"numalocal: {why}")
     allowed: dict[str, Any] = {"allowed": True}
-    if admitted.warnings:
-        allowed["warnings"] = [one[:_MOST_WARNING] for one in admitted.warnings]
+    if warnings := [one for one in (*admitted.warnings, offered.exposed) if one]:
+        allowed["warnings"] = [one[:_MOST_WARNING] for one in warnings]
     if operations := patch(pod, _kept_off(admitted.pod, offered.off)):
         text = json.dumps(operations, separators=(",", ":")).encode()
         allowed |= {"patchType": "JSONPatch", "patch": base64.b64encode(text).decode("ascii")}

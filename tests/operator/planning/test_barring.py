@@ -84,7 +84,7 @@ def test_a_pod_is_kept_off_so_many_nodes_and_no_more() -> None:
     assert found.nodes == tuple(f"old{at:03}" for at in range(MOST))
     assert found.left == 6
     assert found.exposed.startswith(
-        "70 nodes cannot bind a replica as it asks, and a pod is kept off no more than 64 of them"
+        "70 nodes cannot bind a pod as it asks, and it is kept off no more than 64 of them"
     )
     assert barred(mixed(old={}), demand(make_worker(**INTERLEAVED))).exposed == ""
 

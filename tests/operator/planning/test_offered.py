@@ -4,6 +4,7 @@ import pytest
 
 from numalocal.sets.memoryask import MemoryPolicy
 from numalocal_operator.observing.topologies import Ability, Offer, Told
+from numalocal_operator.planning.barring import MOST
 from numalocal_operator.planning.numbers import Fleet
 from numalocal_operator.planning.offered import offered
 
@@ -74,3 +75,13 @@ def test_what_may_change_refuses_nobody(
 )
 def test_a_pod_that_makes_no_sense_is_another_s_to_refuse(raw: dict[str, Any]) -> None:
     assert offered(fleet(old=UNABLE), raw).never == ""
+
+
+def test_a_pod_that_cannot_be_kept_off_all_nodes_that_refuse_it_is_told_so() -> None:
+    many = {f"old{at:02}": UNABLE for at in range(MOST + 1)}
+    found = offered(fleet(new=ABLE, **many), pod(cpusets="1", **POLICY))
+
+    assert len(found.off) == MOST
+    assert found.exposed.startswith(f"{MOST + 1} nodes cannot bind a pod as it asks")
+    assert len(found.exposed) <= 250, "what the API server cuts off would be the way out"
+    assert offered(fleet(new=ABLE, old=UNABLE), pod(cpusets="1", **POLICY)).exposed == ""

@@ -19,6 +19,7 @@ def offers(raw: Any) -> Offered:
     return Offered(
         {"cpuset": PoolNumbers(cpus_per_set=112 if large else 4)},
         off=("old-1", "old-2") if asked == "Interleave" else (),
+        exposed="70 nodes cannot bind a pod as it asks" if asked == "Interleave" else "",
         never="node old-1 has a runtime that is too old" if asked == "Preferred" else "",
     )
 
@@ -112,6 +113,13 @@ def test_what_is_not_told_is_a_warning() -> None:
 
     assert "did you mean numalocal.io/cpusets?" in warning
     assert len(warning) <= 250
+
+
+def test_a_pod_that_may_come_to_a_node_that_refuses_it_is_warned() -> None:
+    (warning,) = reviewed(pod(cpusets="1", memory_policy="Interleave"))["warnings"]
+
+    assert warning == "70 nodes cannot bind a pod as it asks"
+    assert "warnings" not in reviewed(pod(cpusets="1"))
 
 
 @pytest.mark.parametrize(
