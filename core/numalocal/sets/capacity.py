@@ -5,6 +5,7 @@ from typing import Final
 
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
+from numalocal.sets.sharing import crowded, in_turn
 
 _MOST_GROUPS: Final = 12
 """Groups that share nodes with each other: up to here every way to share them out is weighed."""
@@ -39,13 +40,8 @@ def slots(sources: Sources, memory_bytes: Mapping[int, int], rank_bytes: int) ->
         if len(near) <= _MOST_GROUPS:
             search = _Search([sources[key] for key in near], _together(near, left), rank_bytes)
             found |= zip(near, search.best, strict=True)
-            continue
-        for key in near:  # each rank from one node: not the best, and right
-            found[key] = 0
-            for node in key:
-                ranks = min(sources[key] - found[key], left[node] // rank_bytes)
-                found[key] += ranks
-                left[node] -= ranks * rank_bytes
+        else:
+            found |= in_turn({key: sources[key] for key in near}, left, rank_bytes)
     return found
 
 
@@ -67,7 +63,10 @@ def overdrawn(
     found: list[IdSet] = []
     for near in _apart(sources):
         known = {node: memory_bytes.get(node, _ENDLESS) for node in union(near)}
-        unions = _unions(near) if len(near) <= _MOST_GROUPS else [*near, union(near)]
+        if len(near) <= _MOST_GROUPS:
+            unions = _unions(near)
+        else:
+            unions = [*near, crowded({key: sources[key] * rank_bytes for key in near}, known)]
         for nodes in sorted(dict.fromkeys(unions), key=lambda one: (len(one), tuple(one))):
             asked = rank_bytes * sum(sources[key] for key in near if key <= nodes)
             if asked > sum(known[node] for node in nodes) and not any(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from numalocal.idset import IdSet
 from numalocal.sets.capacity import largest_rank_bytes, overdrawn, slots
+from numalocal.sets.sharing import crowded, in_turn
 
 KEYS = st.frozensets(st.integers(0, 3), min_size=1, max_size=3).map(IdSet.of)
 SOURCES = st.dictionaries(KEYS, st.integers(0, 3), min_size=1, max_size=4)
@@ -84,8 +85,35 @@ def test_a_machine_with_many_groups_of_nodes_is_answered_at_once_and_never_too_m
 
     found = slots(sources, memory, 16)
 
-    assert sum(found.values()) == 64 * 2
+    assert sum(found.values()) == 64 * 40 // 16
     assert flows(found, memory, 16)
+
+
+def test_thirteen_small_nodes_beside_one_that_all_take_from_hold_all_their_ranks() -> None:
+    sources = {of(node, 99): 1 for node in range(13)}
+    memory = {**dict.fromkeys(range(13), 10), 99: 13 * 6}
+
+    assert slots(sources, memory, 16) == sources
+    assert overdrawn(sources, memory, 16) == ()
+    assert sum(slots(sources, memory | {99: 13 * 6 - 1}, 16).values()) == 12
+
+
+def test_what_a_few_of_many_groups_ask_too_much_of_is_named() -> None:
+    sources = {of(node, 99): 1 for node in range(16)}
+    memory = {**dict.fromkeys(range(16), 256), 0: 8, 1: 8, 99: 64}
+
+    assert overdrawn(sources, memory, 60) == (of(0, 1, 99),)
+
+
+@given(SOURCES, MEMORY, st.integers(1, 6))
+def test_who_shares_nodes_out_by_moving_over_names_what_is_overdrawn(
+    sources: dict[IdSet, int], memory: dict[int, int], rank: int
+) -> None:
+    nodes = crowded({key: count * rank for key, count in sources.items()}, memory)
+
+    assert bool(nodes) != flows(sources, memory, rank)
+    asked = rank * sum(count for key, count in sources.items() if key <= nodes)
+    assert not nodes or asked > sum(memory[node] for node in nodes)
 
 
 def test_twelve_groups_that_share_nodes_are_answered_at_once() -> None:
@@ -96,6 +124,18 @@ def test_twelve_groups_that_share_nodes_are_answered_at_once() -> None:
 
     assert 12 * 100 // 16 - 6 <= sum(found.values()) <= 12 * 100 // 16
     assert flows(found, memory, 16)
+
+
+@given(SOURCES, MEMORY, st.integers(1, 6))
+def test_in_turn_all_fit_and_none_more(
+    sources: dict[IdSet, int], memory: dict[int, int], rank: int
+) -> None:
+    found = in_turn(sources, memory, rank)
+
+    assert flows(found, memory, rank)
+    for key, count in sources.items():
+        assert found[key] <= count
+        assert found[key] == count or not flows(found | {key: found[key] + 1}, memory, rank)
 
 
 def flows(ranks: dict[IdSet, int], memory: dict[int, int], rank: int) -> bool:
