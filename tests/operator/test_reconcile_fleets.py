@@ -251,7 +251,7 @@ def test_more_nodes_than_a_pod_can_be_kept_off_are_told(api: FakeApi, turn: Info
     assert len(kept_off(api)) == 64
     status, reason, message = condition(api)
     assert (status, reason) == ("True", "NotKeptOff")
-    assert message.startswith("70 nodes cannot bind a replica as it asks")
+    assert message.startswith("70 nodes cannot bind a pod as it asks")
 
 
 @pytest.mark.parametrize("spec", [{}, {"ranks": 2}, {"memory": {"perRank": "1Gi"}}])
