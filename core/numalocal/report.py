@@ -69,14 +69,14 @@ class CheckReport:
             policy = raw.get("memoryPolicy") or {}
             return cls(
                 verified=raw["verified"] is True,
-                cpus=str(raw["cpus"]),
-                mems=str(raw["mems"]),
-                ranks=tuple(_rank(entry) for entry in raw["ranks"]),
+                cpus=_text(raw["cpus"]),
+                mems=_text(raw["mems"]),
+                ranks=tuple(map(_rank, _list(raw["ranks"]))),
                 limit_bytes=_optional(raw, "limitBytes"),
-                message=str(raw["message"]),
-                memory_policy=None if not policy else str(policy["mode"]),
-                memory_policy_nodes=str(policy.get("nodes", "")),
-                unbound=tuple(str(sentence) for sentence in raw.get("unbound", ())),
+                message=_text(raw["message"]),
+                memory_policy=None if not policy else _text(policy["mode"]),
+                memory_policy_nodes=_text(policy.get("nodes", "")),
+                unbound=tuple(map(_text, _list(raw.get("unbound", [])))),
                 overflow=_overflow(raw.get("overflow")),
             )
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
@@ -95,9 +95,9 @@ def _overflow(raw: Mapping[str, Any] | None) -> OverflowCost | None:
 def _rank(entry: Mapping[str, Any]) -> RankReport:
     node = _whole(entry["numaNode"], _MOST_NODES)
     return RankReport(
-        cpus=str(entry["cpus"]),
+        cpus=_text(entry["cpus"]),
         numa_node=node,
-        memory_nodes=str(entry.get("memoryNodes", node)),  # older checks tell of one node
+        memory_nodes=_text(entry.get("memoryNodes", str(node))),  # older checks tell of one node
         memory_bytes=_optional(entry, "memoryBytes"),
         available_bytes=_optional(entry, "availableBytes"),
     )
@@ -106,6 +106,19 @@ def _rank(entry: Mapping[str, Any]) -> RankReport:
 def _optional(raw: Mapping[str, Any], key: str) -> int | None:
     value = raw.get(key)
     return None if value is None else _whole(value, _MOST_BYTES)
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{shown(value)} is no list")
+    return value
+
+
+def _text(value: object) -> str:
+    """Take what the binder may have written: it shows all that is not printable as its bytes."""
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(f"{shown(value)} is no printable text")
+    return value
 
 
 def _whole(value: object, most: int) -> int:
