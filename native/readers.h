@@ -21,7 +21,7 @@ struct team *readers_place(const struct idlist *cpus, const struct idlist *nodes
                            const size_t *weights, uint64_t bytes);
 
 /* Touches all pages, and reads them for a second. False: there was no thread to be had, or no time
- * for both ways. Ends the process where the pages did not come to lie where they should. */
+ * for both ways in which all readers had their CPUs. Ends the process where the pages did not come to lie where they should. */
 bool readers_run(struct team *team);
 
 /* Of all threads together, once they have run. */
