@@ -89,17 +89,25 @@ static void compare_policy(struct sentences *problems, const struct plan *plan,
 static struct rank_report *report_ranks(const struct plan *plan, const char *root)
 {
     struct rank_report *ranks = allocate(NULL, plan->rank_count, sizeof *ranks);
+    unsigned int *cpus = allocate(NULL, plan->rank_count, sizeof *cpus);
+    unsigned int *nodes = allocate(NULL, plan->rank_count, sizeof *nodes);
 
     for (size_t i = 0; i < plan->rank_count; i++) {
-        const struct rank *rank = &plan->ranks[i];
+        const struct idlist *own = &plan->ranks[i].cpus;
 
+        cpus[i] = own->count > 0 ? own->ranges[0].first : IDLIST_MAX_ID + 1;
+        nodes[i] = plan->ranks[i].mems.ranges[0].first;
+    }
+    memory_nodes_of(root, cpus, nodes, plan->rank_count);
+    for (size_t i = 0; i < plan->rank_count; i++)
         ranks[i] = (struct rank_report){
-            .cpus = &rank->cpus,
-            .mems = &rank->mems,
-            .numa_node = memory_node_of(root, &rank->cpus, rank->mems.ranges[0].first),
+            .cpus = &plan->ranks[i].cpus,
+            .mems = &plan->ranks[i].mems,
+            .numa_node = nodes[i],
             .memory_bytes = plan->memory_per_rank_bytes,
         };
-    }
+    free(nodes);
+    free(cpus);
     return ranks;
 }
 

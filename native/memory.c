@@ -27,29 +27,30 @@ void memory_nodes(const char *root, struct idlist *nodes)
         file_idlist(root, NODES "/online", nodes);
 }
 
-static bool is_on(const char *root, unsigned int node, unsigned int cpu)
+static void note_cpus(const char *root, unsigned int node, const unsigned int *cpus,
+                      unsigned int *nodes, size_t count)
 {
-    struct idlist cpus = {0};
+    struct idlist here = {0};
     char *path = text_format(NODES "/node%u/cpulist", node);
-    const bool on = file_idlist(root, path, &cpus) && idlist_contains(&cpus, cpu);
 
-    idlist_free(&cpus);
+    if (file_idlist(root, path, &here))
+        for (size_t i = 0; i < count; i++)
+            if (idlist_contains(&here, cpus[i]))
+                nodes[i] = node;
+    idlist_free(&here);
     free(path);
-    return on;
 }
 
-unsigned int memory_node_of(const char *root, const struct idlist *cpus, unsigned int unknown)
+/* From the last: of several that say they have a CPU the first is believed. */
+void memory_nodes_of(const char *root, const unsigned int *cpus, unsigned int *nodes, size_t count)
 {
     struct idlist online = {0};
-    unsigned int node = unknown;
-    bool found = cpus->count == 0 || !file_idlist(root, NODES "/online", &online);
 
-    for (size_t i = 0; !found && i < online.count; i++)
-        for (unsigned int id = online.ranges[i].first; !found && id <= online.ranges[i].last; id++)
-            if ((found = is_on(root, id, cpus->ranges[0].first)))
-                node = id;
+    if (file_idlist(root, NODES "/online", &online))
+        for (size_t i = online.count; i-- > 0;)
+            for (unsigned int id = online.ranges[i].last + 1; id-- > online.ranges[i].first;)
+                note_cpus(root, id, cpus, nodes, count);
     idlist_free(&online);
-    return node;
 }
 
 static uint64_t at_most(uint64_t value, uint64_t limit)

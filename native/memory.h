@@ -5,6 +5,7 @@
 #include "idlist.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct memory {
@@ -18,8 +19,9 @@ bool memory_has_nodes(const char *root);
 /* Sets *nodes to the nodes that have memory; node 0 on a kernel without NUMA. */
 void memory_nodes(const char *root, struct idlist *nodes);
 
-/* The node of the first of these CPUs; `unknown` where none has it, as on a kernel without NUMA. */
-unsigned int memory_node_of(const char *root, const struct idlist *cpus, unsigned int unknown);
+/* Sets nodes[i] to the node of cpus[i]; leaves it where none has that CPU, as on a kernel without
+ * NUMA. */
+void memory_nodes_of(const char *root, const unsigned int *cpus, unsigned int *nodes, size_t count);
 
 /* Reads /sys/devices/system/node/node<N>/meminfo and hugepages; of the only node that is online
  * /proc/meminfo, if there is one. NULL, or a sentence to be freed by the caller: no such node, or

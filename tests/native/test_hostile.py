@@ -6,7 +6,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -141,6 +141,43 @@ def test_a_plan_and_the_check_of_its_engine_find_the_same_limit(
             unread += bool(limits.unread)
 
     assert min(limited, unread) > 0
+
+
+QUICK_S = 20
+
+
+def test_each_node_is_read_once_for_all_ranks(
+    bind: Callable[..., subprocess.CompletedProcess[str]], machine: Callable[..., Path]
+) -> None:
+    """It was once for each rank: 78 s of 700 ranks and 1,024 nodes."""
+    online = {"sys/devices/system/node/online": f"0-{MAX_ID}\n"}
+    own = {"sys/devices/system/node/node0/cpulist": "3\n"}
+    last = {f"sys/devices/system/node/node{MAX_ID}/cpulist": "2-3\n"}
+    root = machine(nodes={0: {"MemTotal": 8, "MemFree": 8}}, files=online | own | last)
+    env = {
+        "NUMALOCAL_CPUS": "2-3",
+        "NUMALOCAL_MEMS": "0",
+        "NUMALOCAL_RANKS": "700",
+        "NUMALOCAL_RANK_CPUS": "|".join(["2", "3"] * 350),
+        "NUMALOCAL_RANK_MEMS": "|".join(["0"] * 700),
+    }
+
+    started = time.monotonic()
+    report = json.loads(bind("check", "--root", root, env=env).stdout)
+
+    assert time.monotonic() - started < QUICK_S
+    assert [rank["numaNode"] for rank in report["ranks"][:2]] == [MAX_ID, 0]
+
+
+def test_without_any_cpu_there_is_a_report(
+    bind: Callable[..., subprocess.CompletedProcess[str]], machine: Callable[..., Path]
+) -> None:
+    root = machine(cpus="", nodes={0: {"MemTotal": 8, "MemFree": 8}})
+
+    done = bind("check", "--root", root, env={"NUMALOCAL_ENFORCEMENT": "BestEffort"})
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["cpus"] == ""
 
 
 MOST_RANKS = MAX_ID + 1
