@@ -156,8 +156,9 @@ def test_there_may_be_no_limit(tmp_path: Path, own: str | None, files: Files) ->
             5,
         ),
         ({"memory.current": "1", "memory.stat": "inactive_file 4"}, 8),
+        ({"memory.current": "7", "memory.stat": f"inactive_file {1 << 64}\nactive_file 1"}, 2),
     ],
-    ids=["used", "overdrawn", "alone", "not alone", "page cache", "cache alone"],
+    ids=["used", "overdrawn", "alone", "not alone", "page cache", "cache alone", "no 64 bits"],
 )
 def test_what_is_left_is_the_limit_less_what_cannot_be_given_back(
     tmp_path: Path, files: Files, left: int

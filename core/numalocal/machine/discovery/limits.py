@@ -31,6 +31,7 @@ _UNLIMITED: Final = 1 << 62
 
 _LONG: Final = 21
 """Digits that no number of 64 bits has."""
+_MOST: Final = (1 << 64) - 1
 
 
 def read_limits(sysfs: Sysfs, findings: Findings) -> Limits:
@@ -170,5 +171,5 @@ def _used(sysfs: Sysfs, level: Level, findings: Findings) -> int:
     stat = findings.read(sysfs.read, f"{level.folder}/memory.stat") or ""
     fields = dict(line.split(maxsplit=1) for line in stat.splitlines() if len(line.split()) > 1)
     values = (fields.get(name, "") for name in _RECLAIMABLE[level.version])
-    back = sum(int(one) for one in values if one.isascii() and one.isdecimal() and len(one) < _LONG)
-    return max(0, used - back)
+    numbers = (int(one) for one in values if one.isascii() and one.isdecimal() and len(one) < _LONG)
+    return max(0, used - sum(one for one in numbers if one <= _MOST))
