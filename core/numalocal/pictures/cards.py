@@ -135,8 +135,7 @@ class Cards:
 
 
 def _cpus(one: NodeBox) -> str:
-    if one.node.cpus:
+    why, near = one.node.without_cpus, one.node.near
+    if not why:
         return f"CPUs {one.node.cpus}"
-    if one.node.of_device:
-        return "a device's memory"
-    return f"no CPUs, near {words.node_list(one.node.near)}" if one.node.near else "no CPUs"
+    return f"{why}, near {words.node_list(near)}" if near and not one.node.of_device else why

@@ -101,7 +101,7 @@ def _size(node: NodeView) -> str:
 
 
 def _cpus(node: NodeView) -> str:
-    return str(node.cpus) or ("a device's memory" if node.of_device else "no CPUs")
+    return str(node.cpus) or node.without_cpus
 
 
 def _beside(node: NodeView) -> str:

@@ -38,6 +38,15 @@ class NodeView:
         """What it is called beside its cores."""
         return "no node" if self.id is None else f"node {self.id}"
 
+    @property
+    def without_cpus(self) -> str:
+        """Why it has no CPUs online; empty where it has some."""
+        if self.cpus:
+            return ""
+        if self.groups:
+            return "no CPUs online"
+        return "a device's memory" if self.of_device else "no CPUs"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
@@ -61,7 +70,8 @@ def sections(
         cpus = machine.node(near.first).cpus if near else node.cpus
         touched = (index for index, package in enumerate(machine.packages) if package.cpus & cpus)
         sets = [one for one in partition.sets if one.numa_node == node.id] if partition else []
-        view = _view(node, near, cells.of_node(node.id), sets)
+        groups = cells.of_node(node.id)
+        view = _view(node, IdSet() if groups else near, groups, sets)
         found[tuple(touched)].append(replace(view, guests=guests.get(node.id, ())))
     parts = [
         Section(title=_title(machine, indices), nodes=nodes) for indices, nodes in found.items()

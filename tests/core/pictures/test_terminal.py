@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from numalocal.idset import IdSet
 from numalocal.machine.model import CpuQuota, Limits, Machine, MemoryLimit
-from numalocal.pictures import terminal
+from numalocal.pictures import svg, terminal
 from numalocal.pictures.ink import PALETTE
 from numalocal.sets.partition import Partition, partition
 from numalocal.sets.pools import Pool
@@ -312,6 +312,19 @@ def test_a_guests_name_cannot_act_on_the_terminal() -> None:
     )
 
     assert "\x1b" not in told
+
+
+def test_a_node_whose_cpus_are_offline_is_not_drawn_as_memory_alone() -> None:
+    whole = regular(packages=2, nodes=1, cores=2, threads=1)
+    nodes = (whole.nodes[0], whole.nodes[1]._replace(cpus=IdSet()))
+    machine = whole.with_online(whole.nodes[0].cpus)._replace(nodes=nodes)
+
+    for told in (
+        terminal.draw(machine, None, {}, width=100, colour=False),
+        svg.draw(machine, None, {}, title="a machine"),
+    ):
+        assert "no CPUs online" in told
+        assert "near node" not in told
 
 
 def test_memory_that_nobody_can_have_is_told_apart() -> None:
