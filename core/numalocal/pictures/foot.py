@@ -88,7 +88,7 @@ def _row(node: int, far: Sequence[int], y: float, most: int) -> Iterator[str]:
     for column, one in enumerate(far):
         x = MARGIN + _LABEL + column * _CELL_WIDTH
         box = Box(x=x, y=y, width=_CELL_WIDTH - 4, height=_CELL_HEIGHT - 4)
-        white = 0.92 - 0.5 * (one - 10) / max(1, most - 10)
+        white = 0.92 - 0.5 * max(0, one - 10) / max(1, most - 10)
         yield shapes.rect(box, f'rx="5" fill="{shapes.pastel(shapes.PALETTE[0], white)}"')
         yield text(x + box.width / 2, y + 17, str(one), "m")
 

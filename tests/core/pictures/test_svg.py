@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from xml.etree import ElementTree
@@ -228,3 +229,17 @@ def test_a_card_of_a_devices_memory_says_so() -> None:
     told = texts(tree((machine._replace(nodes=nodes), None, {})))
 
     assert "a device's memory" in told
+
+
+@pytest.mark.parametrize("least", [0, 9, 11, 255])
+def test_distances_that_no_firmware_should_tell_have_colours_all_the_same(least: int) -> None:
+    machine, _, _ = drawn("memory-only")
+    nodes = tuple(
+        node._replace(distances={one: least + one + node.id for one in range(3)})
+        for node in machine.nodes
+    )
+
+    drawing = svg.draw(machine._replace(nodes=nodes), None, {}, title="a machine")
+
+    filled = re.findall(r' fill="([^"]*)"', drawing)
+    assert [one for one in filled if not re.fullmatch(r"none|#([0-9a-f]{3}){1,2}", one)] == []
