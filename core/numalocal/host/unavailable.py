@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
 from numalocal.sets.cpusets import CpuSet
-from numalocal.sets.near import named
+from numalocal.sets.near import named, of_devices
 from numalocal.sets.partition import Partition
 from numalocal.sets.setstate import SetState, state, why_not
 from numalocal.worker.spec import Worker
@@ -35,7 +35,7 @@ def _tierless(sets: Collection[CpuSet], worker: Worker, machine: Machine) -> Ite
     if barred := union(there.values()):
         yield f"memory of node {barred} is not allowed"
     if nodes := IdSet.of(one.numa_node for one, near in there.items() if not near):
-        yield f"no memory-only node is near NUMA node {nodes}"
+        yield f"no memory-only node is near NUMA node {nodes}{of_devices(machine)}"
 
 
 def _of(which: SetState, sets: Collection[CpuSet], machine: Machine, held: IdSet) -> list[CpuSet]:

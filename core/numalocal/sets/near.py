@@ -52,6 +52,12 @@ def lenders(machine: Machine) -> IdSet:
     return found & machine.allowed_nodes
 
 
+def of_devices(machine: Machine) -> str:
+    """Say in brackets which nodes have memory that is a device's; empty where none has."""
+    found = IdSet.of(node.id for node in machine.nodes if node.device_memory)
+    return f" (memory of node {found} is a device's)" if found else ""
+
+
 def farther(one: CpuSet, machine: Machine, nodes: IdSet) -> IdSet:
     """Add to a set's nodes the nearest that lend memory, all that are as near; none may be left.
 

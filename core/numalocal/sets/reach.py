@@ -14,7 +14,7 @@ from numalocal.sets import capacity
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet, differing
 from numalocal.sets.memoryask import BINDER_WORDS, MemoryAsk, MemoryPolicy, Overflow
-from numalocal.sets.near import MemoryNodes, farther, lenders, named
+from numalocal.sets.near import MemoryNodes, farther, lenders, named, of_devices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +152,8 @@ def _named(one: CpuSet, machine: Machine, nodes: MemoryNodes) -> IdSet:
     found = named(one, machine, nodes)
     if not found:
         raise MemoryUnreachable(
-            f"CPU set {one.id} has no memory-only node near its NUMA node {one.numa_node}: ask for "
-            f"other nodes than {nodes}"
+            f"CPU set {one.id} has no memory-only node near its NUMA node {one.numa_node}"
+            f"{of_devices(machine)}: ask for other nodes than {nodes}"
         )
     return found
 

@@ -336,6 +336,20 @@ def test_a_tier_that_this_process_may_not_use_is_told_as_such() -> None:
         place(worker(ranks=2, memory={"nodes": "MemoryOnly"}), MACHINE, CUT)
 
 
+def test_memory_of_a_device_is_no_tier_and_told_as_what_it_is() -> None:
+    nodes = tuple(node._replace(device_memory=node.id == 2) for node in TIERED.nodes)
+    machine = TIERED._replace(nodes=nodes)
+
+    with pytest.raises(SetsUnavailable) as refused:
+        place(worker(memory={"nodes": "MemoryOnly"}), machine, TIERED_CUT)
+
+    assert str(refused.value) == (
+        "1 CPU set is asked for, 0 are free of the 4 of pool cpuset: no memory-only node is near "
+        "NUMA node 0-1 (memory of node 2 is a device's); ask for other nodes than MemoryOnly "
+        "(spec.memory.nodes)"
+    )
+
+
 def test_a_tier_makes_room_for_ranks_that_a_node_alone_has_not() -> None:
     made = worker(ranks=2, memory={"perRank": "16Gi", "nodes": "Near"})
 

@@ -107,6 +107,13 @@ def test_a_tier_that_is_not_there_is_told_with_the_set() -> None:
     )
 
 
+def test_memory_that_is_a_devices_is_told_where_a_tier_is_asked_for() -> None:
+    nodes = tuple(node._replace(device_memory=node.id == 2) for node in TIERED.nodes)
+
+    with pytest.raises(MemoryUnreachable, match=r"node 0 \(memory of node 2 is a device's\): ask"):
+        reach(of(TIERED, 0), TIERED._replace(nodes=nodes), MemoryAsk(nodes=MEMORY_ONLY), None)
+
+
 OVERFLOW = MemoryAsk(on_overflow=Overflow.INTERLEAVE)
 
 
