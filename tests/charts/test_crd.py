@@ -19,7 +19,7 @@ from numalocal.quantity import parse_bytes
 from numalocal.sets.memoryask import Enforcement, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
 from numalocal.worker import spec as worker_module
-from numalocal.worker.ask import MAX_RANKS
+from numalocal.worker.ask import MAX_RANKS, MAX_RESERVED_CORES
 from numalocal.worker.companions import _SERVICE_NAME
 from numalocal.worker.spec import MAX_REPLICAS, parse_worker
 from numalocal_operator.planning import status as statuses
@@ -118,6 +118,7 @@ def test_an_example_is_what_the_schema_and_the_parser_take(path: Any) -> None:
         {"disruptionBudget": {"unhealthyPodEvictionPolicy": "IfHealthyBudget"}},
         {"ranks": 64, "pool": 40 * "a"},
         {"engine": {"name": "vllm", "reservedCores": 0}},
+        {"engine": {"reservedCores": MAX_RESERVED_CORES}},
         {"memory": {"perRank": 67108864}},
         {"memory": {"perRank": "1.5Gi", "policy": "Bind", "kvCache": "auto"}},
         {"engine": {"name": "vllm"}, "memory": {"perRank": "64Gi", "kvCache": "24Gi"}},
@@ -175,6 +176,7 @@ def test_a_good_spec_is_taken_by_schema_and_parser(spec: Any) -> None:
         {"engine": {"name": "triton"}},
         {"engine": {"openMP": "GNU"}},
         {"engine": {"reservedCores": -1}},
+        {"engine": {"reservedCores": MAX_RESERVED_CORES + 1}},
         {"engine": {"openmp": "gnu"}},
         {"memory": {"perRank": "64 GiB"}},
         {"memory": {"perRank": "-1Gi"}},

@@ -13,7 +13,7 @@ from numalocal.sets import poolfile
 from numalocal.sets.memoryask import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
 from numalocal.worker import companions, podtemplate
-from numalocal.worker.ask import DEFAULT_POOL, MAX_RANKS, Ask, kv_cache_problem
+from numalocal.worker.ask import DEFAULT_POOL, MAX_RANKS, MAX_RESERVED_CORES, Ask, kv_cache_problem
 from numalocal.worker.companions import Companions
 from numalocal.worker.podtemplate import Template
 from numalocal.worker.shares import count_or_share, of_replicas
@@ -172,11 +172,10 @@ def _pool(spec: Fields) -> str:
 
 def _engine(fields: Fields) -> EngineSettings:
     fields.only(("name", "openMP", "reservedCores"))
-    reserved = fields.raw("reservedCores")
     return EngineSettings(
         name=fields.choice("name", ENGINES, "none"),
         openmp=fields.choice("openMP", OPENMP_RUNTIMES, "auto"),
-        reserved_cores=None if reserved is None else fields.integer("reservedCores", 0, least=0),
+        reserved_cores=fields.integer("reservedCores", None, least=0, most=MAX_RESERVED_CORES),
     )
 
 
