@@ -86,6 +86,14 @@ def test_a_set_without_memory_of_its_own_has_the_nearest_and_its_tier() -> None:
     ]
 
 
+def test_where_no_node_with_cpus_has_memory_the_tier_is_all_there_is() -> None:
+    """As in a logical partition of POWER whose memory comes from other nodes than its cores."""
+    machine = tiered(cpu_nodes=1, sizes=[0, 8, 5, 1], far={})
+    one = first_set_on(machine, 0)
+
+    assert {str(named(one, machine, word)) for word in MemoryNodes} == {"1-3"}
+
+
 def test_a_node_that_is_not_there_is_told() -> None:
     one = first_set_on(make_machine(), 1)._replace(numa_node=7)
 
