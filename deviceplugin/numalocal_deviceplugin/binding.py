@@ -138,6 +138,19 @@ def place(pod: Pod, container: Container, given: Assignment | None, node: Node) 
     return Binding(cpus=left.cpus, mems=mems, environment={})
 
 
+def kept(pod: Pod, container: Container, given: Assignment | None, node: Node) -> Binding | None:
+    """Decide where a container runs that lives already; None = left alone.
+
+    One whose memory is not to be had stays on its own CPUs all the same: else it would run on those
+    of others.
+    """
+    try:
+        return place(pod, container, given, node)
+    except BindingRefused:
+        left = IdSet() if given is None else given.cpus & node.machine.online
+        return Binding(cpus=left, mems=IdSet(), environment={}) if left else None
+
+
 def born(pod: Pod, container: Container, given: Assignment | None, node: Node) -> Binding | None:
     """Decide what a new container is bound to and told; it needs every core of its CPU sets.
 

@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from numalocal.idset import IdSet
-from numalocal_deviceplugin.binding import Binding, Node, place
-from numalocal_deviceplugin.errors import AgentError
+from numalocal_deviceplugin.binding import Binding, Node, kept
 from numalocal_deviceplugin.pods import Container, Pod
 
 
@@ -56,10 +55,7 @@ def corrections(
         if container.id in undecided:
             continue
         claim = node.ledger.tenants[pod.uid].claims.get(container.name)
-        try:
-            binding = place(pod, container, claim, node)
-        except AgentError:
-            continue  # nothing of its CPU sets is there; `standing` says so
+        binding = kept(pod, container, claim, node)
         now = (seen or {}).get(container.id) or Cpuset(container.cpus, container.mems)
         if binding is not None and not _right(now, binding, node, is_other=claim is None):
             needed.append(Correction(pod=pod, container=container, now=now, binding=binding))

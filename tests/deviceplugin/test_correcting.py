@@ -57,6 +57,20 @@ def test_memory_nodes_count_where_a_worker_has_its_own() -> None:
     assert corrections(right) == ()
 
 
+def test_one_whose_memory_is_not_to_be_had_is_kept_off_the_cpus_of_others_all_the_same() -> None:
+    """It was created while the agent was away, which would have refused it."""
+    worker = make_container(cpus="0-7", mems="0-1")
+    for asks in ({"memory_nodes": "MemoryOnly"}, {"memory_policy": "Best"}):
+        pod = make_pod("worker", **asks)
+        ledger = Ledger().claim(pod, worker, FIRST).created(pod, worker)
+
+        (one,) = corrections(make_node(ledger=ledger))
+
+        assert (str(one.binding.cpus), str(one.binding.mems)) == ("2-3", "")
+        there = ledger.bound([(pod.uid, worker.id, one.binding.cpus, one.binding.mems)])
+        assert corrections(make_node(ledger=there)) == ()
+
+
 def test_cpus_that_are_offline_count_for_nothing() -> None:
     container = make_container("web", cpus="0-1,4-5")
     ledger = Ledger().created(WEB, container)

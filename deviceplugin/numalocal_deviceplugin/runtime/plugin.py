@@ -154,7 +154,7 @@ class Plugin:
         now = self._state.snapshot()
         tenant = now.node.ledger.tenants.get(pod.uid)
         claim = None if tenant is None else tenant.claims.get(container.name)
-        bound = binding.place(pod, container, claim, now.node)
+        bound = binding.kept(pod, container, claim, now.node)
         cpu = request.linux_resources.cpu
         asked = messages.ids(cpu.cpus)
         if bound is None or container.id in now.facts.undecided:
