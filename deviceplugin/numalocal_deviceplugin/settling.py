@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin import assigning
 from numalocal_deviceplugin.binding import Node, assignment_of
-from numalocal_deviceplugin.errors import AgentError, KubeletSilent
+from numalocal_deviceplugin.errors import AgentError, BindingRefused, KubeletSilent
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import (
     CONFIG_SOURCE,
@@ -92,9 +92,12 @@ def _rank(pod: Pod, container: Container, listing: Listing | None) -> tuple[bool
         given = None
     if given is None:
         return True, True, True
-    sits = bool(container.cpus) and container.cpus <= given.cpus
     of_pod = (listing or {}).get((pod.namespace, pod.name), frozenset())
-    return False, not sits, not all(one.id in of_pod for one in given.sets)
+    return False, not _sits(container, given), not all(one.id in of_pod for one in given.sets)
+
+
+def _sits(container: Container, given: Assignment) -> bool:
+    return bool(container.cpus) and container.cpus <= given.cpus
 
 
 def _believed(
@@ -102,7 +105,8 @@ def _believed(
 ) -> Assignment | None:
     """Find out what a container that lives already is to have.
 
-    Its own annotation is believed while the kubelet is silent: it came by no other way.
+    Its own annotation is believed while the kubelet is silent, and where it sits on these very CPUs
+    though nobody vouches for them any more: it came by no other way.
     """
 
     def devices_of(namespace: str, name: str) -> Iterable[str]:
@@ -112,9 +116,9 @@ def _believed(
 
     try:
         return assignment_of(pod, container, node, devices_of)
-    except KubeletSilent:
+    except (KubeletSilent, BindingRefused) as error:
         given = assigning.told(pod, container)
-        if given is None:
+        if given is None or (isinstance(error, BindingRefused) and not _sits(container, given)):
             raise
         return given
 

@@ -110,6 +110,16 @@ def test_a_bound_container_that_sits_elsewhere_has_none_of_them() -> None:
     assert "is not a CPU set of this node" in found.refused["id-of-numalocal-check"].message
 
 
+def test_one_that_sits_on_sets_that_nobody_vouches_for_any_more_holds_them() -> None:
+    """The pools have changed and the kubelet has lost its list: it still runs there."""
+    sits = (A, make_container(assignment=OLD, cpus="1-3"))
+
+    found = settled(node(sits), lists(a=""))
+
+    assert holders(found.ledger) == {"a": "1-3"}
+    assert dict(found.refused) == {}
+
+
 def test_sets_that_nobody_vouches_for_are_refused() -> None:
     found = settled(node((A, make_container(assignment=OLD))), {})
 
