@@ -168,7 +168,7 @@ def born(pod: Pod, container: Container, given: Assignment | None, node: Node) -
         return replace(bound, policy=found.policy, policy_nodes=found.policy_nodes)
     if is_required:
         raise _policy_refused(pod, container, found, node)
-    return bound
+    return replace(bound, environment={**told, names.ENV_MEMORY_POLICY_UNSET: "1"})
 
 
 def reached(pod: Pod, container: Container, given: Assignment, node: Node) -> Reach:

@@ -16,6 +16,13 @@ _APART: Final = re.compile(r"[^a-z0-9-]+")
 _REQUIRED: Final = re.compile(rf"(\d\d-)?{names.PLUGIN}", re.ASCII)
 """A plugin of the runtime's, by its name or with its index."""
 
+_OF_BIRTH: Final = (
+    names.ENV_RANK_COMPUTE_CPUS,
+    names.ENV_MEMORY_POLICY,
+    names.ENV_MEMORY_POLICY_NODES,
+    names.ENV_MEMORY_POLICY_UNSET,
+)
+_MOST_OF_VARIABLE: Final = 4096
 CONFIG_SOURCE: Final = "kubernetes.io/config.source"
 """The kubelet's own annotation of every pod: `api` where the API server told it of the pod."""
 
@@ -107,9 +114,15 @@ def was_born_bound(container: Container) -> bool:
 
 
 def resident(container: Container) -> Container:
-    """Leave out what nobody asks a living container: a node's all together may have much of it."""
-    born = names.ENV_RANK_COMPUTE_CPUS
-    variables = {born: ""} if was_born_bound(container) else {}
+    """Leave out what nobody asks a living container: a node's all together may have much of it.
+
+    What it was created with is asked.
+    """
+    variables = {
+        name: container.variables[name][:_MOST_OF_VARIABLE]
+        for name in _OF_BIRTH
+        if name in container.variables
+    }
     return replace(container, command=(), variables=variables)
 
 

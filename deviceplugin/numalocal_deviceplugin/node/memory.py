@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from numalocal import names
 from numalocal.errors import MemoryUnreachable
 from numalocal.sets import reach as reaching
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet, differing
-from numalocal.sets.memoryask import MemoryAsk, MemoryPolicy
+from numalocal.sets.memoryask import BINDER_WORDS, MemoryAsk, MemoryPolicy
 from numalocal.sets.near import MemoryNodes
 from numalocal.sets.reach import Reach
 from numalocal_deviceplugin.binding import Node, reached
@@ -46,23 +47,34 @@ def of_holder(pod: Pod, live: Container, given: Assignment, node: Node) -> Mappi
         found = reached(pod, live, given, node)
     except BindingRefused:
         return {}
-    why = _not_set(found, live, node)
+    has, over = _set_at_birth(live)
+    why = "" if has else _not_set(found, live, node)
     said = "; ".join([*found.notes, *([why] if why else [])])[:MOST_SENTENCE]
     return {
-        "nodes": str(found.named)[:MOST_NODES],
-        "policy": str(MemoryPolicy.BIND if why else found.policy),
+        "nodes": (over or str(found.named))[:MOST_NODES],
+        "policy": str(has or MemoryPolicy.BIND),
         "overflowed": found.overflowed,
         **({"message": said} if said else {}),
     }
+
+
+def _set_at_birth(live: Container) -> tuple[MemoryPolicy | None, str]:
+    """Tell the policy that a container was created with, and its nodes: no update changes them."""
+    word = live.variables.get(names.ENV_MEMORY_POLICY)
+    found = next((one for one, said in BINDER_WORDS.items() if said == word), None)
+    if not was_born_bound(live) or names.ENV_MEMORY_POLICY_UNSET in live.variables:
+        found = None
+    return found, live.variables.get(names.ENV_MEMORY_POLICY_NODES, "") if found else ""
 
 
 def _not_set(found: Reach, live: Container, node: Node) -> str:
     """Say why a container does not have the policy that it should have; empty where it has."""
     if not found.policy_nodes:
         return ""
-    why = "it was created while the agent was away" if not was_born_bound(live) else ""
-    why = why or node.abilities.lacks(found)
-    return f"memory policy {found.policy} is not set: {why}" if why else ""
+    why = node.abilities.lacks(found) or "it was created where it was not needed, or not to be had"
+    if not was_born_bound(live):
+        why = "it was created while the agent was away"
+    return f"memory policy {found.policy} is not set: {why}"
 
 
 def _missing(node: Node) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from numalocal import names
+from numalocal.sets.memoryask import BINDER_WORDS
 from numalocal_deviceplugin import binding, correcting
 from numalocal_deviceplugin.assigning import DevicesOf
 from numalocal_deviceplugin.binding import Binding
@@ -235,8 +236,11 @@ def _as_born(container: Container, bound: Binding | None) -> Container:
     """Give a container as the runtime will have it, with the answer applied."""
     if bound is None:
         return resident(container)
-    # Its own variable may hide ours: the answer itself is the proof that it was born bound.
+    # Its own variables may hide ours: the answer itself is the proof of how it was born.
     variables = {names.ENV_RANK_COMPUTE_CPUS: ""} if bound.mems else {}
+    if bound.policy_nodes:
+        variables[names.ENV_MEMORY_POLICY] = BINDER_WORDS[bound.policy]
+        variables[names.ENV_MEMORY_POLICY_NODES] = str(bound.policy_nodes)
     born = replace(container, cpus=bound.cpus, mems=bound.mems, variables=variables)
     return replace(resident(born), live=True, runs=False)
 

@@ -16,6 +16,7 @@ from numalocal.sets.memoryask import Enforcement, MemoryPolicy
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.abilities import Told
+from numalocal_deviceplugin.binding import born
 from numalocal_deviceplugin.node import document as documents
 from numalocal_deviceplugin.node import memory
 from numalocal_deviceplugin.node.document import About, document, stamped
@@ -163,9 +164,21 @@ def test_a_held_set_names_its_container_its_rank_and_how_it_started() -> None:
     assert told(state.snapshot())["pools"][0]["free"] == 0
 
 
-def memory_of(state: State, asks: Mapping[str, str], env: tuple[str, ...] = BORN) -> Any:
-    """Let a pod that asks have a set, and give what is told of its memory."""
-    settle(state, make_pod(**asks), make_container(assignment="x", env=env), N0)
+def memory_of(state: State, asks: Mapping[str, str], env: tuple[str, ...] | None = None) -> Any:
+    """Let a pod that asks have a set, and give what is told of its memory.
+
+    With variables it was created with these, else with what the agent answers now.
+    """
+    pod, container = make_pod(**asks), make_container(assignment="x", env=env or ())
+    if env is None:
+        bound = born(pod, container, assignment(N0), state.snapshot().node)
+        assert bound is not None
+        container = replace(container, variables=bound.environment)
+    settle(state, pod, container, N0)
+    return memory_now(state)
+
+
+def memory_now(state: State) -> Any:
     return sets(state.snapshot())[N0]["owner"].get("memory")
 
 
@@ -214,6 +227,58 @@ def test_a_policy_that_could_not_be_set_is_not_told_to_be() -> None:
     assert "1.7.24" in told(old.snapshot())["memory"]["message"]
 
 
+ALL = {"memory_policy": "Interleave", "memory_nodes": "Any"}
+LOOSE = {**ALL, "enforcement": "BestEffort"}
+OLD = Told("containerd", "1.7.24")
+
+
+@pytest.mark.parametrize("asks", [ALL, LOOSE])
+def test_a_policy_stays_whatever_the_runtime_becomes_while_its_container_lives(
+    asks: dict[str, str],
+) -> None:
+    state = tiered()
+    before = memory_of(state, asks)
+
+    state.runtime_told(OLD)
+
+    assert memory_now(state) == before
+    assert before["policy"] == "Interleave"
+
+
+def test_what_was_created_without_its_policy_has_none_under_a_newer_runtime_either() -> None:
+    state = tiered(OLD)
+    memory_of(state, LOOSE)
+
+    state.runtime_told(CONTAINERD)
+
+    found = memory_now(state)
+    assert found["policy"] == "Bind"
+    assert found["message"].endswith("it was created where it was not needed, or not to be had")
+
+
+def test_a_policy_stays_while_memory_goes_and_comes() -> None:
+    tier, flat = make_tiered_machine(), make_machine()
+    state = tiered()
+    before = memory_of(state, {"on_overflow": "Interleave", "memory": "18Gi"})
+    state.set_machine(flat)
+    without = memory_now(state)
+    state.set_machine(tier)
+
+    assert (before["policy"], without["policy"]) == ("Interleave", "Interleave")
+    assert memory_now(state) == before
+
+
+def test_memory_that_came_later_gives_no_policy_to_who_lives() -> None:
+    state = tiered()
+    state.set_machine(make_machine())
+    memory_of(state, {"on_overflow": "Interleave", "memory": "18Gi"})
+
+    state.set_machine(make_tiered_machine())
+
+    assert memory_now(state)["policy"] == "Bind"
+    assert "memory policy Interleave is not set" in memory_now(state)["message"]
+
+
 def test_a_container_that_started_unbound_has_no_policy() -> None:
     found = memory_of(tiered(), {"memory_policy": "Preferred"}, env=())
 
@@ -222,7 +287,7 @@ def test_a_container_that_started_unbound_has_no_policy() -> None:
 
 
 def test_of_a_pod_that_asks_for_nonsense_no_memory_is_told() -> None:
-    assert memory_of(tiered(), {"memory_policy": "Best"}) is None
+    assert memory_of(tiered(), {"memory_policy": "Best"}, BORN) is None
 
 
 def test_a_pool_reaches_what_its_best_set_does() -> None:
