@@ -57,7 +57,11 @@ def make_machine(nodes: int = 2, cores: int = 2, threads: int = 2) -> Machine:
 
 def make_tiered_machine(*, movable: bool = False) -> Machine:
     """Make the same machine with 4 GiB of memory on a node 2, which is nearer to node 0."""
-    machine = make_machine()
+    return with_tier(make_machine(), movable=movable)
+
+
+def with_tier(machine: Machine, *, movable: bool = False) -> Machine:
+    """Give a machine of two nodes a third one, of memory alone."""
     distances = ({0: 10, 1: 20, 2: 17}, {0: 20, 1: 10, 2: 28}, {0: 17, 1: 28, 2: 10})
     tier = NumaNode(id=2, cpus=IdSet(), memory_bytes=4 << 30, distances={}, movable=movable)
     nodes = tuple(

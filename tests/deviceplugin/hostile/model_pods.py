@@ -13,11 +13,28 @@ LEFT_ALONE = "kube-system"
 RUNNING, STOPPED = nri.CONTAINER_RUNNING, nri.CONTAINER_STOPPED
 
 
+@dataclass(frozen=True)
+class Memory:
+    """The memory nodes of a container, `tiered` and `flat` by whether the machine has its tier.
+
+    Empty are its sets' own, and None that it cannot be had.  `policy` is the kernel's mode where it
+    has one, of NRI's numbers, and `only_tiered` that it has it on a machine with the tier alone.
+    """
+
+    tiered: str | None = ""
+    flat: str | None = ""
+    policy: int = 0
+    only_tiered: bool = False
+
+    def policy_of(self, *, tiered: bool) -> int:
+        return 0 if self.only_tiered and not tiered else self.policy
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """What a pod asks for; `hostile` ones must get nothing, whatever they write.
 
-    `mems` are its memory nodes where these are not its sets' own.
+    `memory` is where it has memory, and how.
     """
 
     name: str
@@ -27,8 +44,12 @@ class Kind:
     annotations: Mapping[str, str] = field(default_factory=dict)
     namespace: str = "default"
     hostile: bool = False
-    mems: str = ""
+    memory: Memory = Memory()
     copies_annotations: bool = False
+
+    @property
+    def takes_less(self) -> bool:
+        return self.annotations.get(names.ANNOTATION_ENFORCEMENT) == "BestEffort"
 
 
 _WORKER = {
@@ -37,6 +58,7 @@ _WORKER = {
     names.ANNOTATION_ENGINE: "vllm",
     names.ANNOTATION_BOUND_CONTAINERS: names.CHECK_CONTAINER,
 }
+_REQUIRES = {names.ANNOTATION_REQUIRED_PLUGINS: f"[{names.PLUGIN}]"}
 _FORGED = Assignment.parse(
     '{"sets":[{"id":"cpuset-n0-c2x2","pool":"cpuset","cpus":"2-3","numaNode":0,"memoryBytes":1}]}'
 ).to_json()
@@ -61,7 +83,46 @@ KINDS = (
         requests={"engine": 1},
         checked=True,
         annotations=_WORKER | {names.ANNOTATION_MEMORY_NODES: "Any"},
-        mems="0-1",
+        memory=Memory("0-2", "0-1"),
+    ),
+    Kind(
+        name="prefers",
+        requests={"engine": 1},
+        checked=True,
+        annotations=_WORKER | _REQUIRES | {names.ANNOTATION_MEMORY_POLICY: "Preferred"},
+        memory=Memory("0-2", "0-1", nri.MPOL_PREFERRED_MANY),
+    ),
+    Kind(
+        name="turns",
+        requests={"engine": 1},
+        annotations=_WORKER
+        | {names.ANNOTATION_MEMORY_POLICY: "Interleave", names.ANNOTATION_MEMORY_NODES: "Any"},
+        memory=Memory("0-2", "0-1", nri.MPOL_INTERLEAVE),
+    ),
+    Kind(
+        name="loose",
+        requests={"engine": 1},
+        annotations=_WORKER
+        | {
+            names.ANNOTATION_MEMORY_POLICY: "Interleave",
+            names.ANNOTATION_MEMORY_NODES: "Any",
+            names.ANNOTATION_ENFORCEMENT: "BestEffort",
+        },
+        memory=Memory("0-2", "0-1", nri.MPOL_INTERLEAVE),
+    ),
+    Kind(
+        name="spills",
+        requests={"engine": 1},
+        checked=True,
+        annotations=_WORKER
+        | {names.ANNOTATION_MEMORY: "18Gi", names.ANNOTATION_ON_OVERFLOW: "Interleave"},
+        memory=Memory("0-2", "", nri.MPOL_INTERLEAVE, only_tiered=True),
+    ),
+    Kind(
+        name="tier",
+        requests={"engine": 1},
+        annotations=_WORKER | {names.ANNOTATION_MEMORY_NODES: "MemoryOnly"},
+        memory=Memory("2", None),
     ),
     Kind(
         name="words",
@@ -101,7 +162,10 @@ class Sandbox:
 
 @dataclass(eq=False)
 class Container:
-    """`answered`: the agent answered when it was created, and `born_on` says with which CPUs."""
+    """`answered`: the agent answered when it was created, and `born_on` says with which CPUs.
+
+    `policy` is the kernel's mode that it was created with.
+    """
 
     id: str
     sandbox: Sandbox
@@ -112,6 +176,7 @@ class Container:
     cpus: str = ""
     mems: str = ""
     answered: bool = False
+    policy: int = 0
     born_on: IdSet = IdSet()  # noqa: RUF009 - immutable
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from numalocal import names
 from numalocal.errors import NumalocalError
 from numalocal.idset import IdSet
 from numalocal_deviceplugin.errors import CallFailed, ConnectionLost
@@ -17,6 +18,13 @@ from .model_pods import STOPPED, Container, Pod, Sandbox
 
 BUDGET_S = 2.0
 _REPEATABLE = 12
+
+RUNTIMES = (
+    NEW := ("v2.4.2", "v0.12.3", False),
+    ("v2.4.2", "v0.12.3", True),
+    ("1.7.24~ds1", "", False),
+)
+"""Versions, those of their NRI, and whether their validator is on."""
 
 
 class RuntimeFailed(Exception):
@@ -32,7 +40,9 @@ class ModelRuntime:
 
     It fails open: without a plugin, or when the connection is lost meanwhile, a container starts as
     it is.  `loses` says what of the next call is lost, with the connection: the request or its
-    answer.  `defers` holds the next event back.
+    answer.  `defers` holds the next event back.  `version` is what it is and `nri` that of its NRI
+    when it is started next, `enforces` whether it then creates no container that requires a plugin
+    which is away.
     """
 
     def __init__(self) -> None:
@@ -45,6 +55,7 @@ class ModelRuntime:
         self.defers = False
         self.by_name = True
         self.refuses_updates = False
+        self.version, self.nri, self.enforces = NEW
         self.deferred: deque[tuple[str, Message, Sandbox | None]] = deque()
         self.sent: deque[tuple[str, Message]] = deque(maxlen=_REPEATABLE)
         self._number = 0
@@ -55,7 +66,10 @@ class ModelRuntime:
     def connect(self, plugin: Plugin, parts: int) -> None:
         """Configure and synchronize a plugin; it is told of no container that has stopped."""
         self.plugin = plugin
-        self._call("configure", nri.ConfigureRequest(runtime_name="containerd"))
+        told = nri.ConfigureRequest(
+            runtime_name="containerd", runtime_version=self.version, nri_version=self.nri
+        )
+        self._call("configure", told)
         if not self._synchronize(parts):
             return
         self.deferred.clear()
@@ -71,6 +85,12 @@ class ModelRuntime:
         for one in self.sandboxes:
             one.told = one.stopped
         self.lost()
+
+    def restart(self, which: int) -> None:
+        """Start again as another version; containers live on."""
+        if self.plugin is not None:
+            self.disconnect()
+        self.version, self.nri, self.enforces = RUNTIMES[which % len(RUNTIMES)]
 
     def run_sandbox(self, pod: Pod) -> Sandbox:
         pod.sandbox = Sandbox(self._named("sandbox"), pod)
@@ -89,6 +109,9 @@ class ModelRuntime:
         """
         one = Container(self._named(name), sandbox, name, annotations, env=["PATH=/bin"])
         one.state = nri.CONTAINER_CREATED
+        required = names.ANNOTATION_REQUIRED_PLUGINS in sandbox.pod.kind.annotations
+        if self.enforces and required and self.plugin is None:
+            raise Refused('required plugin "numalocal" not present')
         request = nri.CreateContainerRequest(pod=sandbox.message(), container=one.message())
         try:
             answer = self._call("create_container", request)
@@ -99,9 +122,11 @@ class ModelRuntime:
             response = nri.CreateContainerResponse.FromString(answer)
             assert not (self.barred() and response.HasField("adjust")), "two pinners fight"
             self._set(one, response.adjust.linux.resources.cpu)
+            self._set_policy(one, response.adjust.linux)
             one.env += [f"{entry.key}={entry.value}" for entry in response.adjust.env]
             one.answered, one.born_on = True, IdSet.parse(one.cpus)
             self._update(response.update)
+            self._validate()
         if fails:
             self._forget(one)
             raise RuntimeFailed
@@ -240,6 +265,21 @@ class ModelRuntime:
             self.disconnect()
             return None
         return answer
+
+    def _set_policy(self, one: Container, linux: nri.LinuxContainerAdjustment) -> None:
+        """Set what runc is told; the kernel takes no nodes but the container's own."""
+        if linux.HasField("memory_policy"):
+            assert self.nri, "an old runtime is sent a policy, which it drops"
+            assert IdSet.parse(linux.memory_policy.nodes) <= IdSet.parse(one.mems)
+            one.policy = linux.memory_policy.mode
+
+    def _validate(self) -> None:
+        """Let all plugins see what a container gets, where NRI has that."""
+        if self.nri:
+            names_ = ["default-validator", names.PLUGIN] if self.enforces else [names.PLUGIN]
+            plugins = [nri.PluginInstance(name=each) for each in names_]
+            request = nri.ValidateContainerAdjustmentRequest(plugins=plugins)
+            self._call("validate", request)
 
     def _forget(self, one: Container) -> None:
         """Tell of the end of a container that never started."""

@@ -6,7 +6,7 @@ from numalocal_deviceplugin.standing import Policy
 from .model_pods import KINDS, Pod
 from .model_world import MACHINE, World
 
-_FOR_EVER = frozenset({"hostile", "forgotten", "nothing", "old pools"})
+_FOR_EVER = frozenset({"hostile", "forgotten", "nothing", "old pools", "no policy", "no tier"})
 """Who is refused for one of these is made anew by its controller."""
 
 

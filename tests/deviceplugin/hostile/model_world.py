@@ -8,27 +8,33 @@ from pathlib import Path
 from numalocal import names
 from numalocal.errors import PoolUnmet
 from numalocal.idset import IdSet, union
+from numalocal.sets.assignment import Assignment
+from numalocal.sets.memoryask import MemoryPolicy
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.binding import Idle, Node
 from numalocal_deviceplugin.kubelet.offers import Offer, offers
 from numalocal_deviceplugin.kubelet.service import DevicePluginService
 from numalocal_deviceplugin.ledger import Ledger
+from numalocal_deviceplugin.node.document import About, document
 from numalocal_deviceplugin.node.repair import Repair
 from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.runtime.plugin import Plugin
 from numalocal_deviceplugin.settling import Listing
-from numalocal_deviceplugin.snapshot import Settings, Snapshot
+from numalocal_deviceplugin.snapshot import RequiredPlugins, Settings, Snapshot
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
+from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
-from ..nodes import make_machine
+from ..nodes import KERNEL, make_machine, with_tier
 from . import model_pods
 from .model_kubelet import Aborted, ModelKubelet
-from .model_pods import KINDS, LEFT_ALONE, Container, Pod, Sandbox
+from .model_pods import KINDS, LEFT_ALONE, Container, Memory, Pod, Sandbox
 from .model_runtime import ModelRuntime, Refused, RuntimeFailed
 
-MACHINE = make_machine(nodes=2, cores=3, threads=2)
+FLAT = make_machine(nodes=2, cores=3, threads=2)
+MACHINE = with_tier(FLAT)
+ABOUT = About(agent="1", kernel="6.12")
 POOLS = (
     (Pool(name="cpuset", size=1),),  # 2-3 and 4-5, 8-9 and 10-11
     (Pool(name="cpuset"),),  # 2-5, 8-11
@@ -36,6 +42,9 @@ POOLS = (
     (Pool(name="cpuset", size=1, reserve=2),),  # 4-5, 10-11
 )
 NAMES = ("llama-0", "llama-1", "web-0")
+TIER = Memory("2", None)
+NEAR_TIER = IdSet.of([0])
+POLICIES = {0: "Bind", nri.MPOL_PREFERRED_MANY: "Preferred", nri.MPOL_INTERLEAVE: "Interleave"}
 UNBINDABLE = frozenset({Reason.NOT_BOUND, Reason.CPUS_HELD})
 
 
@@ -70,7 +79,7 @@ class World:
                 cut = partition(self.machine, POOLS[chosen])
             except PoolUnmet:
                 continue
-            settings = Settings(idle=self.idle, left_alone=frozenset({LEFT_ALONE}))
+            settings = Settings(idle=self.idle, left_alone=frozenset({LEFT_ALONE}), kernel=KERNEL)
             self.pools = chosen
             self.state = State(self.machine, cut, settings, clock=lambda: self.now_s)
             self.repair = Repair(
@@ -201,7 +210,12 @@ class World:
         """Bring a CPU up or down; the first one is always there."""
         change = IdSet.of([cpu % 11 + 1])
         now = self.machine.online
-        self.machine = MACHINE.with_online(now | change if on else now - change)
+        self.machine = self.machine.with_online(now | change if on else now - change)
+        self.lapsed = True
+
+    def tier(self, *, on: bool) -> None:
+        """Bring the memory of the tier up or down."""
+        self.machine = (MACHINE if on else FLAT).with_online(self.machine.online)
         self.lapsed = True
 
     def update(self, one: Container) -> None:
@@ -216,7 +230,8 @@ class World:
         self.look()
         if self.state is None:
             return
-        self.repair.once()
+        for _ in self.runtime.live():  # the memory of one is moved at a time
+            self.repair.once()
         if self.runtime.refuses_updates:
             self.refused = True
         elif self.refused:  # it is tried again, later each time
@@ -295,14 +310,43 @@ class World:
             if one.given is None or named in refused:
                 continue
             assert one.runs_on(self.machine.online) == one.given.cpus & self.machine.online, named
-            assert one.mems == (one.pod.kind.mems or str(one.given.mems)), named
+            assert one.mems == self.mems_of(one.pod, one.given), named
             if all(
                 other is one or f"{other.pod.subject}/{other.name}" != named
                 for other in self.runtime.live()
             ):
-                assert (named in unbound) == (not one.answered), named
+                lacks = not one.answered and not one.pod.kind.takes_less
+                assert (named in unbound) == lacks, named
         self.check_checks()
         self.check_offers()
+        self.check_document()
+
+    def mems_of(self, pod: Pod, given: Assignment) -> str | None:
+        """Give the memory nodes that a pod's containers are to have; None where there are none."""
+        memory = pod.kind.memory
+        if memory == TIER and not given.mems <= NEAR_TIER:
+            return None
+        mems = memory.tiered if self.is_tiered else memory.flat
+        return str(given.mems) if mems == "" else mems
+
+    @property
+    def is_tiered(self) -> bool:
+        """Whether the machine that the agent knows has its tier."""
+        return len(self.now().node.machine.nodes) > len(FLAT.nodes)
+
+    def check_document(self) -> None:
+        """See that what the node tells of its runtime and of its holders' memory is so."""
+        told, runtime = document(self.now(), ABOUT), self.runtime
+        able = [str(one) for one in MemoryPolicy] if runtime.nri else ["Bind"]
+        assert told["memory"]["policies"] == able
+        if told["requiredPlugins"] == RequiredPlugins.ENFORCED:
+            assert runtime.enforces
+        live = {one.id: one for one in runtime.live()}
+        for one in told["sets"]:
+            owner = one.get("owner", {})
+            if (holder := live.get(owner.get("containerID"))) and "memory" in owner:
+                has = POLICIES[holder.policy]
+                assert owner["memory"]["policy"] == has, f"{holder.id} has {has}: {owner}"
 
     def check_checks(self) -> None:
         """See that a check stays on its pod's CPUs, whatever the pools have become since.
@@ -368,7 +412,13 @@ class World:
             # A runtime lists a stopped one until it is removed, and the kubelet its pod's devices.
             if one.pod is not pod and (not one.told or one.pod.given) and one.pod.cpus & cpus
         ]
+        memory = pod.kind.memory
+        sets = [Assignment.parse(text) for one in given for text in one.annotations.values()]
+        needs = memory.policy_of(tiered=self.is_tiered) and not pod.kind.takes_less
         reasons = {
+            "required": self.runtime.plugin is None and self.runtime.enforces,
+            "no policy": bool(needs) and not self.runtime.nri,
+            "no tier": any(self.mems_of(pod, one) is None for one in sets),
             "hostile": pod.kind.hostile,
             "barred": now.barred is not None,
             "offline": now.machine.online != MACHINE.online,
@@ -394,6 +444,8 @@ class World:
             return False
         if connected is None or not one.answered:
             return True
+        if one.given is not None and self.runtime.nri and self.runtime.plugin is not None:
+            assert one.policy == pod.kind.memory.policy_of(tiered=self.is_tiered), one.id
         assert not pod.kind.hostile, f"{pod.subject}/{name} was created"
         cpus = IdSet.parse(one.cpus)
         if cpus and cpus <= pod.cpus:

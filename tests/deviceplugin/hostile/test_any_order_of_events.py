@@ -228,6 +228,16 @@ class Node(RuleBasedStateMachine):
     def cpu_goes_or_comes(self, cpu: int, *, on: bool) -> None:
         self.world.online(cpu, on=on)
 
+    @rule(on=TRULY)
+    def memory_goes_or_comes(self, *, on: bool) -> None:
+        self.world.tier(on=on)
+
+    @rule(which=FEW, comes=TRULY)
+    def runtime_is_another_version(self, which: int, *, comes: bool) -> None:
+        self.world.runtime.restart(which)
+        if comes:
+            self.world.connect(1)
+
     @rule(seconds=st.sampled_from([1, 11, 31]))
     def time_passes(self, seconds: int) -> None:
         self.world.now_s += seconds
