@@ -148,6 +148,7 @@ def test_there_may_be_no_limit(tmp_path: Path, own: str | None, files: Files) ->
         ({"memory.current": "9"}, 0),
         ({"memory.current": "5", "cgroup.procs": "17"}, 8),
         ({"memory.current": "5", "cgroup.procs": "17\n18"}, 3),
+        ({"memory.current": "5", "cgroup.procs": "-1"}, 3),
         (
             {
                 "memory.current": "7",
@@ -158,7 +159,16 @@ def test_there_may_be_no_limit(tmp_path: Path, own: str | None, files: Files) ->
         ({"memory.current": "1", "memory.stat": "inactive_file 4"}, 8),
         ({"memory.current": "7", "memory.stat": f"inactive_file {1 << 64}\nactive_file 1"}, 2),
     ],
-    ids=["used", "overdrawn", "alone", "not alone", "page cache", "cache alone", "no 64 bits"],
+    ids=[
+        "used",
+        "overdrawn",
+        "alone",
+        "not alone",
+        "nobody",
+        "page cache",
+        "cache alone",
+        "no 64 bits",
+    ],
 )
 def test_what_is_left_is_the_limit_less_what_cannot_be_given_back(
     tmp_path: Path, files: Files, left: int

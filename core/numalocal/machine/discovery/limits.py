@@ -162,7 +162,7 @@ def _amount(sysfs: Sysfs, path: str) -> int | None:
 
 def _is_alone(sysfs: Sysfs, level: Level, findings: Findings) -> bool:
     procs = findings.read(sysfs.read, f"{level.folder}/cgroup.procs") or ""
-    return len(procs.split()) == 1
+    return procs.isascii() and procs.isdecimal()
 
 
 def _used(sysfs: Sysfs, level: Level, findings: Findings) -> int:
