@@ -99,16 +99,22 @@ def command(pid: int) -> tuple[str, ...]:
 
 
 def _strings(pid: int, name: str) -> tuple[str, ...]:
-    """Read what a process was started with, of any of its threads: the first may have ended.
+    """Read what a process was started with; of another thread where its first has ended.
 
     Raises:
         OSError: where it has ended or may not be read.
     """
-    for task in Path(f"/proc/{pid}/task").iterdir():
+    for folder in _threads(pid):
         with suppress(FileNotFoundError, ProcessLookupError):
-            if text := (task / name).read_bytes():
+            if text := (folder / name).read_bytes():
                 return tuple(map(os.fsdecode, text.removesuffix(b"\0").split(b"\0")))
     return ()
+
+
+def _threads(pid: int) -> Iterator[Path]:
+    process = Path(f"/proc/{pid}")
+    yield process
+    yield from (process / "task").iterdir()
 
 
 def terminate(pids: Iterable[int]) -> None:
