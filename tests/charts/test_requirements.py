@@ -244,6 +244,15 @@ def test_what_would_be_refused_later_is_refused_at_once(
     assert place in refusal(helm, path, value)
 
 
+def test_a_webhook_that_no_pod_would_ever_meet_is_refused(helm: Helm) -> None:
+    own = ("template", "numalocal", CHART, "--namespace=a", "--set=operator.namespace=a")
+
+    assert "operator.namespace: pods of the release's own namespace, a, never meet" in (
+        helm(*own).stderr
+    )
+    assert helm(*own, "--set=webhook.enabled=false").returncode == 0
+
+
 def texts(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Give what stands where Kubernetes takes texts alone."""
     if isinstance(value, list):

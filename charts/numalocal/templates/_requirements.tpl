@@ -13,6 +13,9 @@
 {{- include "numalocal.require-resources" (dict "path" (printf "%s.resources" $part) "resources" ($values.resources | default (dict))) }}
 {{- end }}
 {{- include "numalocal.require-spread" .Values.operator.topologySpreadConstraints }}
+{{- if and .Values.webhook.enabled (eq .Values.operator.namespace .Release.Namespace) }}
+{{- fail (printf "operator.namespace: pods of the release's own namespace, %s, never meet the webhook; install the release elsewhere, or without it: webhook.enabled=false" .Release.Namespace) }}
+{{- end }}
 {{- end }}
 
 {{/* Refuse pools that every agent would: two of one name, a range that runs backwards, an amount that cannot be. */}}
