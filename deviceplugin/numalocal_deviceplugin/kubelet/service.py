@@ -29,6 +29,8 @@ _WAIT_S: Final = 5.0
 _PAUSE_S: Final = 0.05
 """Between two looks: a container's creation is several changes, and waits for none of them."""
 
+_MOST_STREAMS: Final = 4
+"""Lists that are read at a time: each takes a thread of the server, and a kubelet reads one."""
 _MAX_CONTAINERS: Final = 64
 """The kubelet asks for one at a time."""
 _Request = TypeVar(
@@ -65,7 +67,13 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         if not context.add_callback(self._state.wake):
             return
         with self._lock:
-            self._streams += 1
+            is_one_too_many = self._streams >= _MOST_STREAMS
+            self._streams += not is_one_too_many
+        if is_one_too_many:
+            context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"{_MOST_STREAMS} others read the list of devices already; end one of them",
+            )
         try:
             yield from self._changes(context)
         finally:

@@ -1,6 +1,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
+from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2_grpc
 
 from ..fake_kubelet import FakeKubelet, FakePodResources, Plugin
 from ..nodes import N0, N1, make_container, make_machine, make_partition, make_pod
@@ -121,6 +123,28 @@ def test_the_pool_is_registered_as_its_resource_on_its_own_socket(
     )
     assert request.options.get_preferred_allocation_available
     assert not request.options.pre_start_required
+
+
+def test_however_many_read_the_list_the_kubelet_is_answered(plugin: Plugin, run_dir: Path) -> None:
+    """Each reader takes a thread of the server's for as long as it reads."""
+    refused = []
+    with ExitStack() as left_at_end:
+        for _ in range(12):
+            channel = left_at_end.enter_context(
+                grpc.insecure_channel(
+                    f"unix:{run_dir}/numalocal-cpuset.sock",
+                    options=[("grpc.use_local_subchannel_pool", 1)],
+                )
+            )
+            stub = deviceplugin_v1beta1_pb2_grpc.DevicePluginStub(channel)
+            try:
+                next(stub.ListAndWatch(wire.Empty(), timeout=PATIENCE_S))
+            except grpc.RpcError as error:
+                refused.append(error.code())
+
+        assert allocate(plugin, [N0]).container_responses
+    assert {*refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert plugin.devices == HEALTHY
 
 
 def test_every_set_is_listed_without_a_node_that_would_undo_the_placement(plugin: Plugin) -> None:
