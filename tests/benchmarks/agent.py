@@ -102,7 +102,6 @@ def figures(calls: int, idle_s: float) -> Iterator[Figure]:
         yield from synchronize(node)
     with fake_node(SETS_16X32) as (node, _):
         yield from wide_creations(node, fill(node, CONTAINERS), calls)
-        yield from idle(node, idle_s, f", {CONTAINERS} wide")
 
 
 def start(shape: Shape) -> Iterator[Figure]:
@@ -118,7 +117,7 @@ def start(shape: Shape) -> Iterator[Figure]:
 def fill(node: FakeNode, wide: int = 0) -> list[str]:
     """Run as many containers as there may be; give the ids of the sets that are left.
 
-    As many workers as `wide` ask for memory, where it is not 0; else those that there are do not.
+    With `wide` so many of them are workers, which ask for memory; else a few that do not.
     """
     ids = list(node.kubelet.devices or ())
     workers = wide or WORKERS
@@ -150,7 +149,7 @@ def memory(node: FakeNode) -> Iterator[Figure]:
     yield Figure(name, "MiB", resident / MIB, 60, f"PSS {proportional / MIB:.1f}")
 
 
-def idle(node: FakeNode, seconds: float, whose: str = "") -> Iterator[Figure]:
+def idle(node: FakeNode, seconds: float) -> Iterator[Figure]:
     """Let the agent rest, but for what asks it: Prometheus, and the chart's probes."""
     node.rest(SETTLED_S)
     before_s, asked, started_s = node.cpu_s(), 0, time.monotonic()
@@ -161,7 +160,7 @@ def idle(node: FakeNode, seconds: float, whose: str = "") -> Iterator[Figure]:
             due_s[path] += INTERVALS_S[path]
         node.rest(min(*due_s.values(), started_s + seconds) - time.monotonic())
     share = (node.cpu_s() - before_s) / (time.monotonic() - started_s) * 100
-    yield Figure(f"CPU at rest, of one core{whose}", "%", share, 0.2, f"{asked} bytes told")
+    yield Figure("CPU at rest, of one core", "%", share, 0.2, f"{asked} bytes told")
 
 
 def ask(node: FakeNode, path: str) -> int:
