@@ -235,10 +235,11 @@ def test_a_handler_is_told_the_callers_limit(ends: tuple[Connection, Session]) -
 def test_time_that_a_request_waits_for_a_worker_is_the_callers_too(
     ends: tuple[Connection, Session],
 ) -> None:
-    _, session = ends
+    connection, session = ends
     BUDGETS.clear()
     held = [session.ask("wait") for _ in range(4)]
     late = session.ask("echo")
+    until(lambda: connection._unanswered == len(held) + 1, "all have come")
     time.sleep(0.3)
 
     RELEASE.set()
