@@ -398,6 +398,8 @@ class World:
 
     def reason(self, pod: Pod, name: str) -> str:
         """Find out why a container may be refused; empty = for no reason."""
+        if self.runtime.plugin is None and self.runtime.enforces:
+            return "required"
         now = self.now().node
         given = [pod.given[name]] if name in pod.given else []
         if name == names.CHECK_CONTAINER:
@@ -415,8 +417,10 @@ class World:
         memory = pod.kind.memory
         sets = [Assignment.parse(text) for one in given for text in one.annotations.values()]
         needs = memory.policy_of(tiered=self.is_tiered) and not pod.kind.takes_less
+        # A stopped sandbox that is listed has what the kubelet lists for its pod's namesake.
+        tenants = now.ledger.tenants.values()
+        listed = union(one.listed.cpus for one in tenants if one.listed is not None)
         reasons = {
-            "required": self.runtime.plugin is None and self.runtime.enforces,
             "no policy": bool(needs) and not self.runtime.nri,
             "no tier": any(self.mems_of(pod, one) is None for one in sets),
             "hostile": pod.kind.hostile,
@@ -426,7 +430,7 @@ class World:
             "forgotten": name in pod.once and name not in pod.given,
             "nothing": name == names.CHECK_CONTAINER and not pod.given,
             "old pools": name == names.CHECK_CONTAINER and old,
-            "held": bool(others),
+            "held": bool(others) or bool(listed & cpus),
         }
         return next((one for one, holds in reasons.items() if holds), "")
 
