@@ -45,6 +45,12 @@ class Tenant:
         """All CPUs that it holds, online or not."""
         return union(one.cpus for one in self.assignments)
 
+    def claim_of(self, container: Container) -> Mapping[str, Assignment]:
+        """Give by its name what this very container claims; none where it claims nothing."""
+        claim = self.claims.get(container.name)
+        known = container.id in self.containers
+        return {container.name: claim} if known and claim is not None else {}
+
 
 @dataclass(frozen=True)
 class Ledger:
@@ -185,8 +191,16 @@ class Ledger:
         return Ledger({**self.tenants, tenant.pod.uid: tenant})
 
 
-def rebuilt(pods: Iterable[Pod], containers: Iterable[tuple[Pod, Container]]) -> Ledger:
-    """Make the ledger of a runtime's full list, in which nobody claims anything yet."""
+def rebuilt(
+    pods: Iterable[Pod],
+    containers: Iterable[tuple[Pod, Container]],
+    before: Ledger = Ledger(),
+) -> Ledger:
+    """Make the ledger of a runtime's full list.
+
+    In it nobody claims anything but what the same container did `before`: it was judged when it was
+    created, and what the kubelet listed last may be older than it.
+    """
     sandboxes: dict[str, list[Pod]] = {}
     for pod in pods:
         sandboxes.setdefault(pod.uid, []).append(pod)
@@ -195,10 +209,17 @@ def rebuilt(pods: Iterable[Pod], containers: Iterable[tuple[Pod, Container]]) ->
         for uid, some in sandboxes.items()
     }
     live: dict[str, dict[str, Container]] = {}
+    claims: dict[str, dict[str, Assignment]] = {}
     for pod, container in containers:
         if container.live:
             live.setdefault(pod.uid, {})[container.id] = container
+            was = before.tenants.get(pod.uid, tenants[pod.uid])
+            claims.setdefault(pod.uid, {}).update(was.claim_of(container))
             tenants[pod.uid] = replace(
-                tenants[pod.uid], pod=pod, sandboxes=frozenset({pod.id}), containers=live[pod.uid]
+                tenants[pod.uid],
+                pod=pod,
+                sandboxes=frozenset({pod.id}),
+                claims=claims[pod.uid],
+                containers=live[pod.uid],
             )
     return Ledger(tenants)

@@ -181,9 +181,13 @@ class State:
             self._take(runtime=replace(self._facts.runtime, required_plugins=seen))
 
     def rebuild(self, pods: Iterable[Pod], containers: Iterable[tuple[Pod, Container]]) -> Snapshot:
-        """Take the runtime's full list in place of all that is known of pods and containers."""
+        """Take the runtime's full list in place of all that is known of pods and containers.
+
+        But for what those that live on have claimed.
+        """
         with self._changed:
-            facts = replace(self._facts, ledger=rebuilt(pods, containers), contested={})
+            ledger = rebuilt(pods, containers, self._facts.ledger)
+            facts = replace(self._facts, ledger=ledger, contested={})
             self._take_all(replace(facts, **self._settled(facts)))
             return self.snapshot()
 

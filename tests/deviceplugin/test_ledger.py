@@ -9,6 +9,7 @@ from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.errors import CpusHeld
 from numalocal_deviceplugin.ledger import Ledger, rebuilt
+from numalocal_deviceplugin.pods import Container, Pod
 
 from .nodes import N0, N1, make_container, make_partition, make_pod
 
@@ -79,6 +80,22 @@ def test_a_list_is_taken_without_what_has_stopped() -> None:
     assert ledger.containers == [(A, ENGINE)]
     assert ledger.held == IdSet()
     assert set(ledger.tenants) == {"uid-of-a", "uid-of-b"}
+
+
+@pytest.mark.parametrize(
+    ("pod", "container", "held"),
+    [
+        pytest.param(A, ENGINE, "2-3", id="itself"),
+        pytest.param(replace(A, id="second"), ENGINE, "2-3", id="in another sandbox"),
+        pytest.param(A, replace(ENGINE, id="second"), "", id="another of its name"),
+        pytest.param(A, replace(ENGINE, live=False), "", id="itself, ended"),
+        pytest.param(B, ENGINE, "", id="its like in another pod"),
+    ],
+)
+def test_of_a_list_what_claimed_before_goes_on_claiming(
+    pod: Pod, container: Container, held: str
+) -> None:
+    assert str(rebuilt([pod], [(pod, container)], HELD).held) == held
 
 
 class TestWhatTheKubeletLists:

@@ -287,6 +287,21 @@ class TestTheKubeletsList:
 
         assert str(state.snapshot().node.ledger.held) == "2-3"
 
+    def test_from_before_a_pod_was_admitted_takes_nothing_from_it(self) -> None:
+        """The runtime starts anew, and lists what the kubelet has not been asked for since."""
+        pod = make_pod("x", bound_containers="check")
+        check = make_container("check", cpus="2-3", mems="0")
+        state = make_state()
+        state.set_listing({("default", "x"): frozenset()}, Ledger())
+        state.admit(pod, check, FIRST)
+        state.created(pod, check)
+
+        now = state.rebuild([pod], [(pod, check)])
+
+        assert str(now.node.ledger.held) == "2-3"
+        assert corrections(now.node, undecided=now.facts.undecided) == ()
+        assert reasons(now) == {}
+
     def test_settles_what_was_undecided(self) -> None:
         pod, check = make_pod("x", bound_containers="check"), make_container("check")
         state = make_state()
