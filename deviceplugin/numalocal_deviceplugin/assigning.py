@@ -53,9 +53,11 @@ def sets_seated(machine: Machine, container: Container, ids: Iterable[str]) -> t
 
     The kubelet's ids say each set's node, lowest CPU and number of CPUs, and the runtime says which
     CPUs the container has: only where both fit to the last CPU it is believed that these are they.
+    Those that are offline fit, as who is bound anew meanwhile is left what is online; one without
+    CPUs of its own sits nowhere.
     """
     found: list[CpuSet] = []
-    left = container.cpus
+    left = container.cpus and container.cpus | machine.offline
     for told_ in sorted(map(_ID.fullmatch, ids), key=_place):
         if told_ is None:
             return ()
@@ -66,7 +68,7 @@ def sets_seated(machine: Machine, container: Container, ids: Iterable[str]) -> t
         left -= cpus
         mems = container.mems or IdSet.of([node])
         found.append(CpuSet(told_.string, told_[1], cpus, cpus, node, mems, memory_bytes=0))
-    return () if left else tuple(found)
+    return () if left & container.cpus else tuple(found)
 
 
 def _place(told_: re.Match[str] | None) -> tuple[int, int]:

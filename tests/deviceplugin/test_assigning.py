@@ -1,6 +1,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
@@ -122,9 +124,12 @@ def with_far_siblings(machine: Machine) -> Machine:
     )
 
 
+SIZES: tuple[Size, ...] = (1, 2, 3, "numa")
+
+
 class TestSetsOfOtherPoolsByWhereAContainerSits:
     @pytest.mark.parametrize("far", [False, True])
-    @pytest.mark.parametrize("size", [1, 2, 3, "numa"])
+    @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize(
         "chosen", [slice(1), slice(0, 2), slice(1, None), slice(None, None, 2)]
     )
@@ -140,6 +145,46 @@ class TestSetsOfOtherPoolsByWhereAContainerSits:
         assert [(one.id, one.pool, one.cpus, one.numa_node) for one in found] == [
             (one.id, one.pool, one.cpus, one.numa_node) for one in sets
         ]
+
+    @given(
+        offline=st.sets(st.integers(1, 27)),
+        far=st.booleans(),
+        size=st.sampled_from(SIZES),
+        step=st.integers(1, 3),
+        narrowed=st.booleans(),
+    )
+    def test_are_found_whatever_has_gone_offline_since(
+        self, *, offline: set[int], far: bool, size: Size, step: int, narrowed: bool
+    ) -> None:
+        """Who is updated meanwhile is left the CPUs that are online."""
+        whole = make_machine(nodes=2, cores=7)
+        whole = with_far_siblings(whole) if far else whole
+        sets = partition(whole, (Pool(name="a", size=size),)).sets[::step]
+        machine = whole.with_online(whole.online - IdSet.of(offline))
+        cpus = union(one.cpus for one in sets)
+        sits = make_container(cpus=str(cpus & machine.online if narrowed else cpus), mems="0-1")
+
+        found = assigning.sets_seated(machine, sits, [one.id for one in sets])
+
+        assert [one.cpus for one in found] == [one.cpus for one in sets if sits.cpus]
+
+    @pytest.mark.parametrize(
+        ("online", "cpus", "ids"),
+        [
+            ("0-1,4-7", "", ["a-n0-c2x2"]),
+            ("0-1,4-7", "0-1,4-7", ["a-n0-c2x2"]),
+            ("0-2,4-7", "2,6", ["a-n0-c2x2"]),
+            ("0-2,4-7", "4-5", ["a-n0-c2x2"]),
+            ("0-2,4-7", "2", ["a-n0-c2x2", "a-n0-c3x2"]),
+            ("0-3,5", "5", ["a-n1-c5x1"]),
+        ],
+    )
+    def test_are_none_where_what_is_offline_does_not_make_them_up(
+        self, online: str, cpus: str, ids: list[str]
+    ) -> None:
+        machine = make_machine().with_online(IdSet.parse(online))
+
+        assert assigning.sets_seated(machine, make_container(cpus=cpus), ids) == ()
 
     @pytest.mark.parametrize(
         ("cpus", "ids"),

@@ -18,8 +18,8 @@ OLD = '{"sets":[{"id":"cpuset-n0-c1x3","pool":"cpuset","cpus":"1-3","numaNode":0
 A, B = make_pod("a"), make_pod("b")
 
 
-def node(*containers: tuple[Pod, Container]) -> Node:
-    return make_node(ledger=rebuilt([pod for pod, _ in containers], containers))
+def node(*containers: tuple[Pod, Container], online: str = "0-7") -> Node:
+    return make_node(online=online, ledger=rebuilt([pod for pod, _ in containers], containers))
 
 
 def lists(**pods: str) -> Listing:
@@ -98,6 +98,15 @@ def test_a_bound_container_keeps_the_sets_of_pools_that_have_changed() -> None:
 
     assert holders(found.ledger) == {"a": "4-7"}
     assert dict(found.refused) == {}
+
+
+def test_a_bound_container_keeps_them_where_some_of_their_cpus_are_offline() -> None:
+    pod = make_pod("a", bound_containers="numalocal-check")
+    sits = make_container("numalocal-check", cpus="4", mems="1")
+
+    found = settled(node((pod, sits), online="0-4"), lists(a="old-n1-c4x4"))
+
+    assert holders(found.ledger) == {"a": "4-7"}
 
 
 def test_a_bound_container_that_sits_elsewhere_has_none_of_them() -> None:
