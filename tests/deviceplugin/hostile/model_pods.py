@@ -142,12 +142,24 @@ AGENT = Kind(name="agent", requests={}, containers=("agent",), namespace=LEFT_AL
 
 @dataclass(eq=False)
 class Sandbox:
-    """`told` says that the agent has heard of its stop, or could not."""
+    """`before` is the one whose place it took.
+
+    `told` says that the agent has heard of its stop, or could not, and `outlived` that it has heard
+    of the stop of one that came after it, which is the end of both.
+    """
 
     id: str
     pod: "Pod"
+    before: "Sandbox | None" = None
     stopped: bool = False
     told: bool = False
+    outlived: bool = False
+
+    def hear(self) -> None:
+        """Let the agent have heard of its stop."""
+        self.told, one = True, self.before
+        while one is not None:
+            one.outlived, one = True, one.before
 
     def message(self) -> nri.PodSandbox:
         pod = self.pod

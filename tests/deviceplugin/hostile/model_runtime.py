@@ -93,7 +93,7 @@ class ModelRuntime:
         self.version, self.nri, self.enforces = RUNTIMES[which % len(RUNTIMES)]
 
     def run_sandbox(self, pod: Pod) -> Sandbox:
-        pod.sandbox = Sandbox(self._named("sandbox"), pod)
+        pod.sandbox = Sandbox(self._named("sandbox"), pod, pod.sandbox)
         pod.checked = False
         self.sandboxes.append(pod.sandbox)
         return pod.sandbox
@@ -244,7 +244,7 @@ class ModelRuntime:
         self._call(method, message)
         self.sent.append((method, message))
         if stops is not None:
-            stops.told = True
+            stops.hear()
 
     def _call(self, method: str, message: Message) -> bytes | None:
         """Call the plugin; None where it hears nothing, or its answer is lost."""

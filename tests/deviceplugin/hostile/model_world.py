@@ -93,7 +93,7 @@ class World:
     def kill_agent(self) -> None:
         if self.runtime.plugin is not None:
             self.runtime.disconnect()
-        self.state, self.asked = None, None
+        self.state, self.asked, self.holds = None, None, {}
         self.kubelet.services = {}
         self.kubelet.read_devices()
 
@@ -230,17 +230,21 @@ class World:
         self.look()
         if self.state is None:
             return
-        for _ in self.runtime.live():  # the memory of one is moved at a time
-            self.repair.once()
+        self.mend()
         if self.runtime.refuses_updates:
             self.refused = True
         elif self.refused:  # it is tried again, later each time
             self.refused, self.now_s = False, self.now_s + 600
-            self.repair.once()
+            self.mend()
         if self.binds and self.kubelet_tells and not self.runtime.refuses_updates:
             self.lapsed = self.machine != self.now().node.machine
             if not self.lapsed:
                 self.check_round()
+
+    def mend(self) -> None:
+        """Let the agent set back what is wrong: the memory of one is moved at a time."""
+        for _ in self.runtime.live():
+            self.repair.once()
 
     # What is true
 
@@ -383,15 +387,15 @@ class World:
     def holders(self) -> list[tuple[Pod, IdSet]]:
         """List what must be held: a sandbox whose stop was told has nothing.
 
-        Nor has a pod of which nothing lives, and that the kubelet does not know or that has been
-        made anew.
+        Nor has one after which another came whose stop was told, nor a pod of which nothing lives,
+        and that the kubelet does not know or that has been made anew.
         """
         living = {one.pod for one in self.runtime.live()}
         namesakes = Counter(one.subject for one in self.kubelet.pods)
         self.holds = {
             one: cpus
             for one, cpus in self.holds.items()
-            if not one.told
+            if not (one.told or one.outlived)
             and (one.pod in living or (one.pod.known and namesakes[one.pod.subject] == 1))
         }
         return [(one.pod, cpus) for one, cpus in self.holds.items()]
@@ -467,10 +471,13 @@ class World:
         assert len(said) < 1000
 
     def _rebuilt(self) -> None:
-        """Forget what no live container tells: the agent may, where the kubelet lists nothing."""
-        self.holds = {}
+        """Forget what no live container tells: the agent may, where the kubelet lists nothing.
+
+        Of one that was told nothing itself an agent knows by which it was created.
+        """
+        known, self.holds = self.holds, {}
         for one, cpus in self.bound():
-            if one.given is not None:
+            if one.given is not None or cpus <= known.get(one.sandbox, IdSet()):
                 self.holds[one.sandbox] = self.holds.get(one.sandbox, IdSet()) | cpus
         self.lapsed = not self.binds
 
