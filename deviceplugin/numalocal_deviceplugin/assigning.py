@@ -18,7 +18,7 @@ from numalocal.problems import printable, shown
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
 from numalocal_deviceplugin.errors import BindingRefused, UnknownDevice
-from numalocal_deviceplugin.pods import Container, Pod, where
+from numalocal_deviceplugin.pods import Container, Pod, born_on, where
 
 DevicesOf = Callable[[str, str], Iterable[str]]
 """Look up the device ids of a pod by its namespace and name; AgentError where that fails."""
@@ -69,6 +69,12 @@ def sets_seated(machine: Machine, container: Container, ids: Iterable[str]) -> t
         mems = container.mems or IdSet.of([node])
         found.append(CpuSet(told_.string, told_[1], cpus, cpus, node, mems, memory_bytes=0))
     return () if left & container.cpus else tuple(found)
+
+
+def sets_born(sets: Iterable[CpuSet], container: Container) -> tuple[CpuSet, ...]:
+    """Leave a container of its sets what it was told at its creation: other CPUs may be online."""
+    born = born_on(container)
+    return tuple(one._replace(cpus=one.present & born or one.cpus) for one in sets)
 
 
 def _place(told_: re.Match[str] | None) -> tuple[int, int]:

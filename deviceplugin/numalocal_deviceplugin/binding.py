@@ -201,12 +201,13 @@ def _pods_assignment(
             f"such as {names.resource('cpuset')}"
         )
     try:
-        return Assignment.of(assigning.sets_named(node.partition.sets, ids))
+        sets = assigning.sets_named(node.partition.sets, ids)
     except UnknownDevice:
         # The pools have changed since, and no container of the pod that was told lives.
-        if seated := assigning.sets_seated(node.machine, container, ids):
-            return Assignment.of(seated)
-        raise
+        sets = assigning.sets_seated(node.machine, container, ids)
+        if not sets:
+            raise
+    return Assignment.of(assigning.sets_born(sets, container))
 
 
 def _online(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from numalocal import names
+from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
 from numalocal_deviceplugin.errors import BindingRefused
 
@@ -17,6 +18,7 @@ _REQUIRED: Final = re.compile(rf"(\d\d-)?{names.PLUGIN}", re.ASCII)
 """A plugin of the runtime's, by its name or with its index."""
 
 _OF_BIRTH: Final = (
+    names.ENV_CPUS,
     names.ENV_RANK_COMPUTE_CPUS,
     names.ENV_MEMORY_POLICY,
     names.ENV_MEMORY_POLICY_NODES,
@@ -111,6 +113,17 @@ def has_assignment(container: Container) -> bool:
 def was_born_bound(container: Container) -> bool:
     """Tell whether the agent answered when a container was created: it always leaves a variable."""
     return names.ENV_RANK_COMPUTE_CPUS in container.variables
+
+
+def born_on(container: Container) -> IdSet:
+    """Give the CPUs that a container was told of when the agent bound it; empty = not known."""
+    text = container.variables.get(names.ENV_CPUS, "")
+    if not was_born_bound(container) or len(text) >= _MOST_OF_VARIABLE:
+        return IdSet()
+    try:
+        return IdSet.parse(text)
+    except ListInvalid:  # its own variables may hide ours
+        return IdSet()
 
 
 def resident(container: Container) -> Container:

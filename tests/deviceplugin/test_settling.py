@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import pytest
 
+from numalocal import names
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.ledger import Ledger, rebuilt
-from numalocal_deviceplugin.pods import CONFIG_SOURCE, Container, Pod
+from numalocal_deviceplugin.pods import CONFIG_SOURCE, Container, Pod, resident
 from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.settling import Listing, contested, is_whole, settled
 
@@ -107,6 +108,36 @@ def test_a_bound_container_keeps_them_where_some_of_their_cpus_are_offline() -> 
     found = settled(node((pod, sits), online="0-4"), lists(a="old-n1-c4x4"))
 
     assert holders(found.ledger) == {"a": "4-7"}
+
+
+@pytest.mark.parametrize(
+    ("told", "online", "held"),
+    [
+        pytest.param("6-7", "0-6", "6-7", id="one has gone offline since"),
+        pytest.param("6", "0-7", "6", id="one has come online since"),
+        pytest.param("0-7", "0-7", "6-7", id="those of others as well"),
+        pytest.param("0-1", "0-7", "6-7", id="those of others"),
+        pytest.param("6-", "0-7", "6-7", id="no list"),
+        pytest.param(",".join(["6"] * 2049), "0-7", "6-7", id="more than is kept of it"),
+    ],
+)
+def test_of_a_listed_set_a_bound_container_has_what_it_was_told_at_its_creation(
+    told: str, online: str, held: str
+) -> None:
+    pod = make_pod("a", bound_containers="numalocal-check")
+    variables = {names.ENV_CPUS: told, names.ENV_RANK_COMPUTE_CPUS: told}
+    born = replace(make_container("numalocal-check", cpus="6-7", mems="1"), variables=variables)
+
+    found = settled(node((pod, resident(born)), online=online), lists(a=N1))
+
+    assert holders(found.ledger) == {"a": held}
+
+
+def test_what_the_agent_did_not_tell_a_bound_container_counts_for_nothing() -> None:
+    pod = make_pod("a", bound_containers="numalocal-check")
+    own = replace(make_container("numalocal-check"), variables={names.ENV_CPUS: "6"})
+
+    assert holders(settled(node((pod, own)), lists(a=N1)).ledger) == {"a": "6-7"}
 
 
 def test_a_bound_container_that_sits_elsewhere_has_none_of_them() -> None:
