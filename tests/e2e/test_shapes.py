@@ -1,7 +1,6 @@
 """Machines of one node and of eight: what the node's object shows of them, and ranks on them."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
@@ -13,26 +12,24 @@ FILLED = ("numalocal-decode", "--weights", "128Mi", "--seconds", "0")
 PER_RANK = "160Mi"
 
 
-def shown(lab: Lab) -> Mapping[str, Any]:
-    """Give the status of the node's object, once its sets and the shared CPUs are all CPUs."""
+def shown(lab: Lab) -> tuple[Mapping[str, int], set[int]]:
+    """Give the machine in short and the sets' nodes; sets and shared CPUs are all CPUs."""
     (node,) = lab.kubectl_json("get", "nodecputopologies")["items"]
-    status: Mapping[str, Any] = node["status"]
-    sets = [IdSet.parse(one["cpus"]) for one in status["sets"]]
-    rest = IdSet.parse(status["machine"]["shared"])
-    everything = sorted(cpu for part in (*sets, rest) for cpu in part)
-    assert everything == list(range(status["machine"]["cpus"]))
+    machine, sets = node["status"]["machine"], node["status"]["sets"]
+    rest = IdSet.parse(machine["shared"])
+    of_sets = [cpu for one in sets for cpu in IdSet.parse(one["cpus"])]
+    assert sorted([*of_sets, *rest]) == list(range(machine["cpus"]))
     assert len(rest) > 0
-    return status
+    short = {name: machine[name] for name in ("packages", "numaNodes", "cores", "cpus")}
+    return short, {one["numaNode"] for one in sets}
 
 
 @pytest.mark.shape("eight")
 def test_four_ranks_on_a_machine_of_eight_nodes_have_the_four_of_one_package(
     lab: Lab, workers: Workers
 ) -> None:
-    status = shown(lab)
-    machine = {name: status["machine"][name] for name in ("packages", "numaNodes", "cores", "cpus")}
-    assert machine == {"packages": 2, "numaNodes": 8, "cores": 16, "cpus": 16}
-    assert {one["numaNode"] for one in status["sets"]} == set(range(8))
+    machine = {"packages": 2, "numaNodes": 8, "cores": 16, "cpus": 16}
+    assert shown(lab) == (machine, set(range(8)))
 
     run = ("numalocal-bind", "run", "--", "numalocal-decode", "--weights", "64Mi", "--seconds", "0")
     workers.create("four", command=run, ranks=4, memory={"perRank": "80Mi"})
@@ -68,10 +65,8 @@ def test_memory_of_a_package_of_four_nodes_is_a_quarter_on_each(workers: Workers
 def test_a_machine_of_one_node_has_sets_and_nothing_to_interleave(
     lab: Lab, workers: Workers
 ) -> None:
-    status = shown(lab)
-    machine = {name: status["machine"][name] for name in ("packages", "numaNodes", "cores", "cpus")}
-    assert machine == {"packages": 1, "numaNodes": 1, "cores": 4, "cpus": 8}
-    assert {one["numaNode"] for one in status["sets"]} == {0}
+    machine = {"packages": 1, "numaNodes": 1, "cores": 4, "cpus": 8}
+    assert shown(lab) == (machine, {0})
 
     memory = {"perRank": PER_RANK, "policy": "Interleave", "nodes": "Any"}
     workers.create("one", command=FILLED, memory=memory)

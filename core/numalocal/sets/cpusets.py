@@ -30,6 +30,11 @@ class CpuSet(NamedTuple):
     missing: IdSet = IdSet()
     threads_per_core: int | None = None
 
+    @property
+    def place(self) -> tuple[int, IdSet]:
+        """Where it is and takes memory from: its own node, and those of its memory."""
+        return self.numa_node, self.memory_nodes
+
 
 def device_id(pool: str, numa_node: int, present: IdSet) -> str:
     """Name a set by its pool, node, lowest CPU and number of CPUs: `cpuset-n0-c2x2`.
@@ -49,5 +54,5 @@ def in_rank_order(sets: Iterable[CpuSet]) -> tuple[CpuSet, ...]:
 
 
 def differing(sets: Iterable[CpuSet]) -> tuple[CpuSet, ...]:
-    """Give one of all sets that are on the same node and take memory from the same nodes."""
-    return tuple({(one.numa_node, one.memory_nodes): one for one in sets}.values())
+    """Give one set of each place."""
+    return tuple({one.place: one for one in sets}.values())

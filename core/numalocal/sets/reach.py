@@ -85,10 +85,9 @@ def reach_together(
     """
     sets = Assignment(tuple(one for each in assignments for one in each.sets))
     asked = _asked(sets.sets, machine, ask.nodes)
-    each_bytes = per_rank_bytes or 0
-    pairs = zip(asked, _widened(sets, machine, ask, asked, each_bytes), strict=True)
-    short = union(capacity.overdrawn(Counter(asked), capacity.usable_bytes(machine), each_bytes))
-    why = f"{format_bytes(each_bytes)} for each rank is more than {_nodes(short)} can hold"
+    given = _widened(sets, machine, ask, asked, per_rank_bytes or 0)
+    why = "" if given == asked else _why_wider(asked, machine, per_rank_bytes or 0)
+    pairs = zip(asked, given, strict=True)
     return tuple(
         _reach(one, machine, ask.policy, [*islice(pairs, len(one.sets))], why)
         for one in assignments
@@ -142,10 +141,8 @@ def reach_bytes(sets: Iterable[CpuSet], machine: Machine) -> Mapping[MemoryNodes
 
 def _asked(sets: Sequence[CpuSet], machine: Machine, nodes: MemoryNodes) -> tuple[IdSet, ...]:
     """Give the nodes that a word means for each set: found once for all that are alike."""
-    found = {
-        (one.numa_node, one.memory_nodes): _named(one, machine, nodes) for one in differing(sets)
-    }
-    return tuple(found[one.numa_node, one.memory_nodes] for one in sets)
+    found = {one.place: _named(one, machine, nodes) for one in differing(sets)}
+    return tuple(found[one.place] for one in sets)
 
 
 def _named(one: CpuSet, machine: Machine, nodes: MemoryNodes) -> IdSet:
@@ -181,6 +178,12 @@ def _widened(
             return asked
         rank_mems = wider
     return rank_mems
+
+
+def _why_wider(asked: Iterable[IdSet], machine: Machine, per_rank_bytes: int) -> str:
+    usable = capacity.usable_bytes(machine)
+    short = union(capacity.overdrawn(Counter(asked), usable, per_rank_bytes))
+    return f"{format_bytes(per_rank_bytes)} for each rank is more than {_nodes(short)} can hold"
 
 
 def _needless(policy: MemoryPolicy, nodes: IdSet, mems: IdSet) -> str:
