@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from numalocal.log import LEVELS
+from numalocal.names import is_label
 from numalocal.problems import Problem
 from numalocal.sets.memoryask import Enforcement
 
 IDLE: Final = ("shared", "exclusive")
 HTTP_ADDRESS: Final = ":9461"
 
-_NAMESPACE: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _INDEX: Final = re.compile(r"[0-9]{2}")
 _ADDRESS: Final = re.compile(
     r"(\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]/]*)):(?P<port>[0-9]{1,5})"
@@ -92,7 +92,7 @@ def _problems(options: argparse.Namespace) -> Iterator[Problem]:
         if value not in known:
             yield Problem(flag, value, f"must be one of {', '.join(known)}")
     for name in options.leave_alone:
-        if not _NAMESPACE.fullmatch(name):
+        if not is_label(name):
             yield Problem("--leave-alone", name, "must be a namespace, such as kube-system")
     if not _INDEX.fullmatch(options.nri_index):
         yield Problem("--nri-index", options.nri_index, "must be two digits, such as 10")
