@@ -27,15 +27,6 @@ class Box:
             and other.y + other.height <= self.y + self.height
         )
 
-    def touches(self, other: "Box") -> bool:
-        """Tell whether they share more than a border."""
-        return (
-            self.x < other.x + other.width
-            and other.x < self.x + self.width
-            and self.y < other.y + other.height
-            and other.y < self.y + self.height
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreBox:

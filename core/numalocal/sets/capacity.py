@@ -106,7 +106,7 @@ class _Search:
     """
 
     def __init__(self, sets: Sequence[int], together: Sequence[int], rank_bytes: int) -> None:
-        self._sets, self._rank_bytes = sets, rank_bytes
+        self._sets = sets
         self._most = [bytes_ // rank_bytes for bytes_ in together]
         self._bound = min(sum(sets), self._most[-1])
         self._work = 0

@@ -9,7 +9,7 @@ import pytest
 
 from laid_out import CPU, NODE, Files, far, lay_out, machine, with_masks_alone
 from numalocal.errors import MachineUnreadable
-from numalocal.machine.discovery import discover, online_cpus
+from numalocal.machine.discovery import discover
 from numalocal.machine.sysfs import Sysfs
 from numalocal.machine.topology import document
 
@@ -47,7 +47,7 @@ def test_a_root_where_no_cpu_is_online_is_refused(tmp_path: Path) -> None:
     files: Files = {f"{CPU}/online": "x", f"{CPU}/cpu0/online": "0", f"{CPU}/cpu1/online": "0"}
 
     with pytest.raises(MachineUnreadable, match="holds no online CPU"):
-        online_cpus(Sysfs(lay_out(tmp_path, files)))
+        discover(Sysfs(lay_out(tmp_path, files)))
 
 
 def test_masks_alone_say_the_same_as_lists(tmp_path: Path) -> None:

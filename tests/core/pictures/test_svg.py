@@ -33,7 +33,16 @@ def tooltips(root: ElementTree.Element) -> list[str]:
 
 
 def apart(boxes: Sequence[Box]) -> bool:
-    return not any(one.touches(other) for one, other in combinations(map(shrunk, boxes), 2))
+    return not any(overlap(*two) for two in combinations(map(shrunk, boxes), 2))
+
+
+def overlap(one: Box, other: Box) -> bool:
+    return (
+        one.x < other.x + other.width
+        and other.x < one.x + one.width
+        and one.y < other.y + other.height
+        and other.y < one.y + one.height
+    )
 
 
 def shrunk(box: Box) -> Box:

@@ -30,15 +30,6 @@ from numalocal.machine.model import Machine
 from numalocal.machine.sysfs import Sysfs
 
 
-def online_cpus(sysfs: Sysfs) -> IdSet:
-    """Read which CPUs are online now.
-
-    Raises:
-        MachineUnreadable: where none is.
-    """
-    return read_online(sysfs, Findings())
-
-
 def discover(sysfs: Sysfs) -> Machine:
     """Build the machine that the files under the root describe.
 
