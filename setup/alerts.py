@@ -1,15 +1,18 @@
 """Rules for Prometheus, made of the table of metrics: what somebody should look at."""
 
+from collections.abc import Iterable
 from typing import Any
+
+from joins import NODE
 
 from numalocal_deviceplugin.counters import Count, Duration
 from numalocal_deviceplugin.node import table
 from numalocal_deviceplugin.refusals import NOTHING_IS_GIVEN, Reason
 
-NODE = f"* on (instance) group_left (node) {table.BUILD_INFO.name}"
-"""Each agent is one instance; its node's name comes with its version."""
 CONTAINER = "{{ $labels.namespace }}/{{ $labels.pod }}, container {{ $labels.container }}"
-ON = "namespace, pod, container"
+NOT_ITS_OWN = (Reason.CPUS_HELD, Reason.DRIFT, Reason.NOT_BOUND)
+"""A live container runs on other CPUs than its own, or on those of a worker."""
+LOST = (Reason.SET_CONTESTED, Reason.SET_OFFLINE)
 
 
 def made() -> dict[str, Any]:
@@ -18,8 +21,7 @@ def made() -> dict[str, Any]:
 
 
 def _of_nodes() -> list[dict[str, Any]]:
-    refusals, counts = table.REFUSALS.name, table.COUNTS
-    barring = "|".join(sorted(NOTHING_IS_GIVEN))
+    counts = table.COUNTS
     creations = table.DURATIONS[Duration.CREATE_CONTAINER].name
     return [
         _rule(
@@ -31,36 +33,44 @@ def _of_nodes() -> list[dict[str, Any]]:
         ),
         _rule(
             "NumalocalNodeNotServing",
-            f'({refusals}{{reason=~"{barring}"}} > 0) {NODE}',
+            _refused(NOTHING_IS_GIVEN),
             "10m",
             "warning",
             "Node {{ $labels.node }} gives out no CPU sets: {{ $labels.reason }}.",
         ),
         _rule(
             "NumalocalPoolsInvalid",
-            f'({refusals}{{reason="{Reason.POOLS_INVALID}"}} > 0) {NODE}',
+            _refused([Reason.POOLS_INVALID]),
             "5m",
             "warning",
             "Node {{ $labels.node }} does not take its new pools and serves the old ones.",
         ),
         _rule(
             "NumalocalNotPublished",
-            f'({refusals}{{reason="{Reason.NOT_PUBLISHED}"}} > 0) {NODE}',
+            _refused([Reason.NOT_PUBLISHED]),
             "15m",
             "warning",
             "The NodeCpuTopology of node {{ $labels.node }} is not written: it tells old news.",
         ),
         _rule(
+            "NumalocalMachineUnreadable",
+            _refused([Reason.MACHINE_UNREADABLE]),
+            "15m",
+            "warning",
+            "The agent of node {{ $labels.node }} cannot read the kernel's files: CPUs and memory "
+            "that come or go are not seen.",
+        ),
+        _rule(
             "NumalocalSetsUnavailable",
-            f'({table.CPU_SETS.name}{{state="Unavailable"}} > 0) {NODE}',
+            _refused(LOST),
             "30m",
             "info",
-            "{{ $value }} CPU sets of pool {{ $labels.pool }} on node {{ $labels.node }} cannot be "
-            "given out.",
+            "{{ $value }} CPU sets of node {{ $labels.node }} cannot be given out: "
+            "{{ $labels.reason }}.",
         ),
         _rule(
             "NumalocalKubeletSilent",
-            f"(time() - {table.LISTED.name} > 120) {NODE}",
+            f"(time() - ({table.LISTED.name} > 0) > 120) {NODE}",
             "5m",
             "warning",
             "The kubelet of node {{ $labels.node }} has told nothing for "
@@ -68,8 +78,7 @@ def _of_nodes() -> list[dict[str, Any]]:
         ),
         _rule(
             "NumalocalContainersRefused",
-            f"(sum by (instance, reason) (increase({counts[Count.CONTAINER_REFUSALS].name}[15m]))"
-            f" > 3) {NODE}",
+            f"(increase({counts[Count.CONTAINER_REFUSALS].name}[15m]) > 3) {NODE}",
             "15m",
             "warning",
             "Node {{ $labels.node }} goes on refusing containers: {{ $labels.reason }}; the events "
@@ -84,8 +93,16 @@ def _of_nodes() -> list[dict[str, Any]]:
             "CPUs.",
         ),
         _rule(
+            "NumalocalNotBound",
+            _refused(NOT_ITS_OWN),
+            "5m",
+            "critical",
+            "{{ $value }} containers of node {{ $labels.node }} have other CPUs than they should: "
+            "{{ $labels.reason }}; its NodeCpuTopology says which, and what to do.",
+        ),
+        _rule(
             "NumalocalStartedUnbound",
-            f'({refusals}{{reason="{Reason.STARTED_UNBOUND}"}} > 0) {NODE}',
+            _refused([Reason.STARTED_UNBOUND]),
             "5m",
             "critical",
             "{{ $value }} containers of node {{ $labels.node }} were created while the agent was "
@@ -93,8 +110,7 @@ def _of_nodes() -> list[dict[str, Any]]:
         ),
         _rule(
             "NumalocalSlowCreation",
-            f"(histogram_quantile(0.99, sum by (le, instance) (rate({creations}_bucket[15m]))) > 1)"
-            f" {NODE}",
+            f"(histogram_quantile(0.99, rate({creations}_bucket[15m])) > 1) {NODE}",
             "15m",
             "warning",
             "The agent of node {{ $labels.node }} takes {{ $value | humanizeDuration }} for a "
@@ -104,7 +120,7 @@ def _of_nodes() -> list[dict[str, Any]]:
 
 
 def _of_containers() -> list[dict[str, Any]]:
-    memory = f"sum by ({ON}) ({table.MEMORY.name})"
+    memory = f"sum without (numa_node) ({table.MEMORY.name})"
     throttled, periods = table.THROTTLED_PERIODS.name, table.PERIODS.name
     stalled = f'{table.STALLED.name}{{resource="cpu",kind="some"}}'
     return [
@@ -117,7 +133,7 @@ def _of_containers() -> list[dict[str, Any]]:
         ),
         _rule(
             "NumalocalRemoteMemory",
-            f"({table.LOCAL.name} < 0.9) and on ({ON}) ({memory} > 1e9)",
+            f"({table.LOCAL.name} < 0.9) and ({memory} > 1e9)",
             "15m",
             "warning",
             f"{CONTAINER} has only {{{{ $value | humanizePercentage }}}} of its memory beside its "
@@ -140,6 +156,11 @@ def _of_containers() -> list[dict[str, Any]]:
             "{{ $value | humanizePercentage }} of the time.",
         ),
     ]
+
+
+def _refused(reasons: Iterable[Reason]) -> str:
+    chosen = "|".join(sorted(reasons))
+    return f'({table.REFUSALS.name}{{reason=~"{chosen}"}} > 0) {NODE}'
 
 
 def _rule(name: str, expression: str, wait: str, severity: str, summary: str) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
+from joins import CONTAINER, NODE
+
 from numalocal_deviceplugin.counters import Count, Duration
 from numalocal_deviceplugin.node import table
 
-NODE = f"* on (instance) group_left (node) {table.BUILD_INFO.name}"
 WHO = 'namespace=~"$namespace",pod=~"$pod"'
-ON = "namespace, pod, container"
 NAME = "{{namespace}}/{{pod}} {{container}}"
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 WIDTH, HEIGHT = 12, 8
@@ -119,8 +119,8 @@ def _of_nodes() -> list[dict[str, Any]]:
 
 
 def _of_containers() -> list[dict[str, Any]]:
-    used = f"sum by ({ON}) ({_rate(table.CPU_SECONDS, WHO)})"
-    owned = f"sum by ({ON}) ({table.RANK_CPUS.name}{{{WHO}}})"
+    used = f"sum by ({CONTAINER}) ({_rate(table.CPU_SECONDS, WHO)})"
+    owned = f"sum by ({CONTAINER}) ({table.RANK_CPUS.name}{{{WHO}}})"
     periods = _rate(table.PERIODS, WHO)
     return [
         _panel("Memory beside the CPUs", "percentunit", (f"{table.LOCAL.name}{{{WHO}}}", NAME)),
