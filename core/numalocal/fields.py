@@ -1,6 +1,5 @@
 """Read the fields of a raw document, gathering every problem instead of stopping at the first."""
 
-import difflib
 from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeVar, overload
 
@@ -27,14 +26,16 @@ class Fields:
     Problems go into the list that all share.
     """
 
-    def __init__(self, raw: object, path: str, problems: list[Problem]) -> None:
+    def __init__(
+        self, raw: object, path: str, problems: list[Problem], first: str | None = None
+    ) -> None:
         self.path = path
         self._problems = problems
         self._raw: Mapping[str, Any] = {}
         if isinstance(raw, Mapping):
             self._raw = raw
         elif raw is not None:
-            self.problem(None, raw, "must be a mapping")
+            self.problem(None, raw, hints.no_mapping(raw, first))
 
     def problem(self, name: str | None, value: object, message: str) -> None:
         """Note a problem of a field, or of the mapping itself where the name is None; once each."""
@@ -43,20 +44,31 @@ class Fields:
         if len(self._problems) < MAX_PROBLEMS and problem not in self._problems:
             self._problems.append(problem)
 
-    def only(self, known: Collection[str]) -> None:
-        """Refuse fields that are not known, naming the nearest one that is."""
+    def only(
+        self, known: Collection[str], below: Mapping[str, Collection[str]] | None = None
+    ) -> None:
+        """Refuse fields that are not known, naming the nearest one that is.
+
+        `below` has by path the fields of mappings further in, as an indent is soon lost.
+        """
         for name in self._raw:
             if name in known:
                 continue
             if len(self._problems) >= MAX_PROBLEMS:
                 return  # to look for the nearest name takes its time
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
-            self.problem(str(name), self._raw[name], f"is not a field{hint}")
+            inner = [at for at, fields in (below or {}).items() if name in fields]
+            message = hints.no_field(str(name), known)
+            if inner:
+                meant = joined(f"{self.path}.{inner[0]}".lstrip("."), str(name))
+                message = f"is not a field here; did you mean {meant}?"
+            self.problem(str(name), self._raw[name], message)
 
-    def below(self, name: str) -> "Fields":
-        """Go into the mapping of a field; an absent one is empty."""
-        return Fields(self._raw.get(name), joined(self.path, name), self._problems)
+    def below(self, name: str, first: str | None = None) -> "Fields":
+        """Go into the mapping of a field; an absent one is empty.
+
+        `first` is the field of it that is meant by who writes its value alone.
+        """
+        return Fields(self._raw.get(name), joined(self.path, name), self._problems, first)
 
     def each(self, name: str) -> "list[Fields]":
         """Go into every mapping of a list; an absent list is empty."""
@@ -135,7 +147,7 @@ class Fields:
         if fits and (most is None or value <= most):
             return int(value)
         bounds = f"from {least}" if most is None else f"from {least} to {most}"
-        self.problem(name, value, f"must be a whole number {bounds}")
+        self.problem(name, value, f"must be a whole number {bounds}{hints.no_number(value)}")
         return default
 
     def flag(self, name: str) -> bool:
@@ -153,7 +165,7 @@ class Fields:
         for word in choices:
             if value == word:
                 return word
-        self.problem(name, value, f"must be one of: {', '.join(choices)}")
+        self.problem(name, value, hints.no_choice(value, choices))
         return default
 
     def size_bytes(self, name: str) -> int | None:
@@ -167,8 +179,8 @@ class Fields:
             size = 0
         if size >= _LEAST_BYTES:
             return size
-        message = "must be an amount of memory such as 64Gi"
-        self.problem(name, value, hints.too_few(str(value), size) if size > 0 else message)
+        lost = hints.too_few(str(value), size) if size > 0 else hints.no_size(value)
+        self.problem(name, value, lost)
         return None
 
 

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -40,3 +40,56 @@ def test_bytes_that_lost_their_unit_are_said_and_not_swallowed(
     value: object, sentence: str
 ) -> None:
     assert size_of(value) == (None, [f"spec.memory.perRank: {sentence}"])
+
+
+def problems_of(raw: Mapping[str, object], read: Callable[[Fields], object]) -> list[str]:
+    problems: list[Problem] = []
+    read(Fields(raw, "spec", problems))
+    return [str(problem) for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("2", "'2' must be a whole number from 0 to 9: leave the quotes out"),
+        ("two", "'two' must be a whole number from 0 to 9"),
+        ("\u00b2", "'\u00b2' must be a whole number from 0 to 9"),
+        (1.0, "1.0 must be a whole number from 0 to 9"),
+        (True, "true must be a whole number from 0 to 9"),
+    ],
+)
+def test_a_number_in_quotes_is_told_so(value: object, sentence: str) -> None:
+    said = problems_of({"ranks": value}, lambda one: one.integer("ranks", 1, least=0, most=9))
+
+    assert said == [f"spec.ranks: {sentence}"]
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("vllm", "'vllm' must be a mapping such as {name: vllm}"),
+        ("\x1b[31m", r"'\x1b[31m' must be a mapping such as {name: \x1b[31m}"),
+        (7, "7 must be a mapping such as {name: 7}"),
+        (["vllm"], "['vllm'] must be a mapping"),
+    ],
+)
+def test_a_value_in_place_of_a_mapping_shows_the_mapping(value: object, sentence: str) -> None:
+    said = problems_of({"engine": value}, lambda one: one.below("engine", "name"))
+
+    assert said == [f"spec.engine: {sentence}"]
+
+
+def test_a_field_that_lost_its_indent_is_told_where_it_belongs() -> None:
+    below = {"memory": ("perRank",), "template.spec": ("containers",)}
+
+    said = problems_of(
+        {"perRank": "1Gi", "containers": [], "rank": 2, "x": 1},
+        lambda one: one.only(("ranks", "memory"), below),
+    )
+
+    assert said == [
+        "spec.perRank: '1Gi' is not a field here; did you mean spec.memory.perRank?",
+        "spec.containers: [] is not a field here; did you mean spec.template.spec.containers?",
+        "spec.rank: 2 is not a field; did you mean ranks?",
+        "spec.x: 1 is not a field; known: ranks, memory",
+    ]

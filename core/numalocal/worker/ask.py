@@ -1,12 +1,11 @@
 """What somebody asks of CPU sets: a worker in its spec, any other pod in its annotations."""
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from numalocal import engines, names
+from numalocal import engines, hints, names
 from numalocal.engines import ENGINES, OPENMP_RUNTIMES, EngineSettings
 from numalocal.fields import Fields
 from numalocal.problems import Problem, printable
@@ -20,7 +19,6 @@ DEFAULT_POOL: Final = "cpuset"
 MAX_RANKS: Final = 64
 MAX_RESERVED_CORES: Final = 1024
 _DIGITS: Final = 9
-_LONGEST_WORD: Final = 40
 _MOST: Final = 10
 """Unknown annotations that are told one by one: nobody reads more."""
 
@@ -142,10 +140,9 @@ def unknown(annotations: Iterable[str]) -> tuple[str, ...]:
 
 
 def _nearest(name: str) -> str:
-    words = [one.rpartition("/")[2] for one in ASKING]
-    near = difflib.get_close_matches(name.rpartition("/")[2][:_LONGEST_WORD], words, n=1)
-    known = f"; known: {', '.join(ASKING)}"
-    return f": did you mean {names.DOMAIN}/{near[0]}?" if near else known
+    words = {one.rpartition("/")[2]: one for one in ASKING}
+    near = hints.nearest(name.rpartition("/")[2], words)
+    return f": did you mean {words[near]}?" if near else f"; known: {', '.join(ASKING)}"
 
 
 class _Annotations:
@@ -169,9 +166,7 @@ class _Annotations:
         text = self._text(name)
         if text is None or text in choices:
             return default if text is None else text
-        near = difflib.get_close_matches(text[:_LONGEST_WORD], choices, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        self._problem(name, f"must be one of: {', '.join(choices)}{hint}")
+        self._problem(name, hints.no_choice(text, choices))
         return default
 
     def word(self, name: str, default: _Word) -> _Word:

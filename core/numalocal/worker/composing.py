@@ -6,6 +6,7 @@ become values one by one.
 """
 
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,6 +22,9 @@ _VALUE_SIZE: Final = 50
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a PyYAML may lack libyaml
 _TAG: Final = "tag:yaml.org,2002:"
 _PLAIN_TAGS: Final = (None, "!", f"{_TAG}str", f"{_TAG}map", f"{_TAG}seq")
+_BLANK: Final = re.compile(r" *(?=[^ \t\r])(\s)")
+"""An indent by what looks like a space, as copied from a page."""
+_KEY: Final = "while scanning a simple key"
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -46,7 +50,7 @@ def compose(text: str, loader: Any = _LOADER) -> list[Any]:
         raise NotPlain(f"is not YAML: {_what(error, text)}") from error
     except yaml.YAMLError as error:  # a character that no YAML has
         reason = printable(str(error).partition("\n")[0])
-        raise NotPlain(f"is not YAML: {reason}") from error
+        raise NotPlain(f"is not YAML: {reason}{_line(error, text)}") from error
     if composer.sentences:
         raise NotPlain(*composer.sentences)
     return composer.documents
@@ -58,10 +62,31 @@ def _what(error: yaml.MarkedYAMLError, text: str) -> str:
     what = printable(str(error.problem))
     if mark is None:
         return what
-    line = text.split("\n")[mark.line : mark.line + 1]
-    if line and line[0][mark.column : mark.column + 1] == "\t":
+    begun = error.context_mark or mark
+    if error.context == _KEY:  # it is found missing in a later line
+        return f"found no ': ' behind a key, {_place(begun)}"
+    lines = text.split("\n")[: mark.line + 1]
+    if lines[mark.line :] and lines[mark.line][mark.column : mark.column + 1] == "\t":
         what = "found a tab where only spaces may be"
-    return f"{what}, line {mark.line + 1}, column {mark.column + 1}"
+    for number, line in enumerate(lines, start=1):
+        if blank := _BLANK.match(line):
+            code = ord(blank[1])
+            return f"line {number} is indented by U+{code:04X}, which is no space to YAML"
+    within = f", within what begins in line {begun.line + 1}" if begun.line != mark.line else ""
+    return f"{what}, {_place(mark)}{within}"
+
+
+def _place(mark: yaml.Mark) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}"
+
+
+def _line(error: yaml.YAMLError, text: str) -> str:
+    """Find the line of a character that no YAML has; libyaml counts bytes up to it."""
+    character = getattr(error, "character", None)
+    if not isinstance(character, int) or not 0 <= character <= sys.maxunicode:
+        return ""
+    at = text.find(chr(character))
+    return "" if at < 0 else f", line {text.count(chr(10), 0, at) + 1}"
 
 
 @dataclass(slots=True)

@@ -38,6 +38,26 @@ _SPEC_FIELDS: Final = (
     "disruptionBudget",
     "template",
 )
+_ENGINE_FIELDS: Final = ("name", "openMP", "reservedCores")
+_MEMORY_FIELDS: Final = ("perRank", "policy", "nodes", "kvCache", "onOverflow")
+_BELOW_SPEC: Final = {
+    "engine": _ENGINE_FIELDS,
+    "memory": _MEMORY_FIELDS,
+    "template": ("spec",),
+    "template.spec": (
+        "containers",
+        "initContainers",
+        "volumes",
+        "nodeSelector",
+        "affinity",
+        "tolerations",
+        "imagePullSecrets",
+        "serviceAccountName",
+        "securityContext",
+        "terminationGracePeriodSeconds",
+    ),
+}
+"""What is often written a level too far out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +107,11 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     """
     problems: list[Problem] = []
     document = Fields(raw, "", problems)
-    document.only(_FIELDS)
+    document.only(_FIELDS, {"spec": _SPEC_FIELDS})
     document.choice("apiVersion", (names.API_VERSION,), None)
     document.choice("kind", (names.KIND,), None)
     metadata, spec = document.below("metadata"), document.below("spec")
-    spec.only(_SPEC_FIELDS)
+    spec.only(_SPEC_FIELDS, _BELOW_SPEC)
     if is_deeper(spec.whole, MAX_DEPTH):
         spec.problem(None, spec.whole, f"must not be nested more than {MAX_DEPTH} levels deep")
     _check_placement(spec)
@@ -106,10 +126,11 @@ def parse_worker(raw: Mapping[str, Any]) -> Worker:
     )
     ranks = spec.integer("ranks", 1, least=1, most=MAX_RANKS)
     pool = _pool(spec)
-    engine = _engine(spec.below("engine"))
-    per_rank_bytes, memory = _memory(spec.below("memory"))
+    engine = _engine(spec.below("engine", "name"))
+    in_memory = spec.below("memory", "perRank")
+    per_rank_bytes, memory = _memory(in_memory)
     enforcement = spec.choice("enforcement", tuple(Enforcement), Enforcement.REQUIRED)
-    engine = _kv_cache(spec.below("memory"), engine, per_rank_bytes)
+    engine = _kv_cache(in_memory, engine, per_rank_bytes)
     memory_bytes = None if per_rank_bytes is None else per_rank_bytes * ranks
     beside = companions.parse(spec, name)
     template = podtemplate.parse(spec.below("template"), ranks, memory_bytes)
@@ -171,7 +192,7 @@ def _pool(spec: Fields) -> str:
 
 
 def _engine(fields: Fields) -> EngineSettings:
-    fields.only(("name", "openMP", "reservedCores"))
+    fields.only(_ENGINE_FIELDS)
     return EngineSettings(
         name=fields.choice("name", ENGINES, "none"),
         openmp=fields.choice("openMP", OPENMP_RUNTIMES, "auto"),
@@ -181,7 +202,7 @@ def _engine(fields: Fields) -> EngineSettings:
 
 def _memory(fields: Fields) -> tuple[int | None, MemoryAsk]:
     """Read how much memory each rank asks for, and what is asked of it."""
-    fields.only(("perRank", "policy", "nodes", "kvCache", "onOverflow"))
+    fields.only(_MEMORY_FIELDS)
     return fields.size_bytes("perRank"), MemoryAsk(
         policy=fields.choice("policy", tuple(MemoryPolicy), MemoryPolicy.BIND),
         nodes=fields.choice("nodes", tuple(MemoryNodes), MemoryNodes.LOCAL),

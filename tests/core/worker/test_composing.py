@@ -97,6 +97,11 @@ def test_documents_become_plain_values(text: str, documents: list[Any]) -> None:
             "a: \x00",
             "is not YAML: unacceptable character #x0000: ",
         ),
+        ("a: 1\nb:2\nc: 3", "is not YAML: found no ': ' behind a key, line 2, column 1"),
+        (
+            "a: 1\n\u00a0\u00a0b: 1\n  c: 2",
+            "is not YAML: line 2 is indented by U+00A0, which is no space to YAML",
+        ),
     ],
     ids=lambda text: text[:12],
 )
@@ -106,7 +111,30 @@ def test_what_is_more_than_plain_is_one_sentence(text: str, sentence: str) -> No
     assert found.startswith(sentence)
 
 
-@pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
+PARSERS = pytest.mark.parametrize(
+    "loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)]
+)
+
+
+@PARSERS
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ('a: "b\nc: 1\n', "line 3, column 1, within what begins in line 1"),
+        ("a:\n  {b: 1\nc: 1\n", "line 3, column 2, within what begins in line 2"),
+        ("a: [1}\n", "line 1, column 6"),
+        ("a: 1\n b: 2\n", "line 2, column 3"),
+        ("a: \u00fc\nb: \x07\n", "allowed, line 2"),
+    ],
+)
+def test_what_is_no_yaml_says_where_and_within_what(loader: Any, text: str, end: str) -> None:
+    with pytest.raises(NotPlain) as caught:
+        compose(text, loader)
+
+    assert str(caught.value).endswith(end)
+
+
+@PARSERS
 def test_half_a_character_is_no_text_with_either_parser(loader: Any) -> None:
     with pytest.raises(NotPlain, match=r"lone surrogate|escape code"):
         compose(r'a: "\ud800"', loader)

@@ -125,7 +125,7 @@ def test_an_empty_value_is_empty_and_not_unknown() -> None:
         ),
         (
             {"resources": {"limits": {"memory": "4 GB"}}},
-            "resources.limits.memory: '4 GB' must be an amount of memory such as 64Gi",
+            "resources.limits.memory: '4 GB' must be an amount of memory: did you mean 4Gi?",
         ),
         (
             {"resources": {"limits": {"memory": 0}}},

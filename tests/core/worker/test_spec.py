@@ -116,6 +116,24 @@ def test_all_problems_are_told_at_once_with_their_paths() -> None:
             document() | {"specs": {}}, "specs", "{} is not a field; did you mean spec?", id="root"
         ),
         pytest.param(
+            document() | {"replicas": 2},
+            "replicas",
+            "2 is not a field here; did you mean spec.replicas?",
+            id="indent",
+        ),
+        pytest.param(
+            document(nodeSelector={"a": "b"}),
+            "spec.nodeSelector",
+            "is not a field here; did you mean spec.template.spec.nodeSelector?",
+            id="of the pod",
+        ),
+        pytest.param(
+            document(memory="64Gi"),
+            "spec.memory",
+            "'64Gi' must be a mapping such as {perRank: 64Gi}",
+            id="memory alone",
+        ),
+        pytest.param(
             document() | {"apiVersion": "numalocal.io/v1"},
             "apiVersion",
             "'numalocal.io/v1' must be one of: numalocal.io/v1alpha1",
