@@ -273,6 +273,14 @@ def test_a_pod_that_is_too_deep_is_refused() -> None:
     ]
 
 
+def test_of_unknown_annotations_ten_are_named() -> None:
+    unknown = {f"numalocal.io/x{number}": "" for number in range(10)}
+
+    warnings = admit(pod(annotations=unknown), POOLS, IMAGE).warnings
+
+    assert [one.split()[1] for one in warnings] == list(unknown)
+
+
 def test_messages_and_warnings_have_an_end_however_large_the_pod_is() -> None:
     many = [{"name": f"c{number}"} for number in range(5000)]
     unknown = {f"numalocal.io/x{number}": "" for number in range(5000)}

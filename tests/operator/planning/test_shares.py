@@ -46,11 +46,11 @@ def test_sets_that_all_find_their_memory_keep_it_to_the_byte() -> None:
 
 
 def test_a_share_that_must_be_less_is_in_whole_mebibytes() -> None:
-    (each,) = shares(offering(cpuset=(3, 64 * GIB)), 100 * GIB).values()
+    each_has_bytes = 33 * GIB + 3 * MIB // 2
 
-    assert each is not None
-    assert each % MIB == 0
-    assert 0 <= 33 * GIB - each < MIB
+    told = shares(offering(cpuset=(3, 64 * GIB)), GIB + 3 * each_has_bytes)
+
+    assert told == {"cpuset": 33 * GIB + MIB}
 
 
 def test_pools_of_a_node_give_way_in_proportion() -> None:
