@@ -72,9 +72,8 @@ class Publishing:
         retries = backoff.delays(timing.retry_first_s, timing.retry_ceiling_s)
         while True:
             now = self._state.snapshot()
-            if (
-                stop.is_set()
-            ):  # asked after the version was taken: who stops us wakes the state then
+            # Asked after the version was taken: who stops us wakes the state then.
+            if stop.is_set():
                 return
             if not self._wants(now):
                 self._state.wait(now.version, timing.look_s)
