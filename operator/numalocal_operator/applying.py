@@ -1,7 +1,7 @@
 """Carry out one step of a worker: create and delete its pods, and say what was refused."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
@@ -22,6 +22,7 @@ from numalocal_operator.planning.troubles import (
     POD_CHANGED,
     POD_REFUSED,
     Trouble,
+    listed,
 )
 from numalocal_operator.worklist import Key
 
@@ -42,8 +43,6 @@ _VERBS: Final = {
     POD_ADOPTED: "adopted",
     POD_RELEASED: "released",
 }
-_MOST_NAMES: Final = 10
-"""Pods that an Event names."""
 
 Make = Callable[[Creation], Manifest]
 Tell = Callable[[str, str], None]
@@ -135,9 +134,8 @@ class Hands:
     def tell_all(self) -> None:
         """Tell what was done: one Event of a kind, whatever the number of pods."""
         for reason, pods in self.done.items():
-            self.tell(
-                reason, f"{_VERBS[reason]} {'pods' if len(pods) > 1 else 'pod'} {_listed(pods)}"
-            )
+            what = "pods" if len(pods) > 1 else "pod"
+            self.tell(reason, f"{_VERBS[reason]} {what} {listed(pods)}")
         self.done.clear()
 
     def _note(self, reason: str, what: str) -> None:
@@ -215,8 +213,3 @@ class Hands:
 
 def _more(left: int) -> str:
     return f" (and {left} more)" if left else ""
-
-
-def _listed(pods: Sequence[str]) -> str:
-    more = len(pods) - _MOST_NAMES
-    return ", ".join(pods[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
 
-from numalocal_operator.api.answers import TROUBLE
+from numalocal_operator.api.answers import TROUBLE, sentence
 from numalocal_operator.api.gate import NotLeading
 from numalocal_operator.observing.topologies import Pods
 from numalocal_operator.reconcile import Rounds, reconcile
@@ -177,7 +177,6 @@ class Controller:
 def _tell(message: str, error: Exception, fields: Mapping[str, object]) -> None:
     """Log what the cluster did to us in one line; what is our own fault with its trace."""
     if isinstance(error, TROUBLE):
-        sentence = " ".join(str(error).split())[:500]
-        _log.warning(message, extra={**fields, "err": sentence})
+        _log.warning(message, extra={**fields, "err": sentence(error)})
     else:
         _log.error(message, extra=dict(fields), exc_info=error)

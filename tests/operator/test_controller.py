@@ -177,7 +177,7 @@ def test_a_failed_call_is_tried_again_with_a_line_in_the_log(
 
     first, *_ = failures()  # one more where the machine is slow
     assert (first["namespace"], first["worker"], first["retry_s"]) == ("serving", "llama", 1.0)
-    assert first["exc_info"] is None
+    assert (first["err"], first["exc_info"]) == ("busy", None)
 
 
 def test_a_worker_is_looked_at_again_when_its_round_asked_for_it(

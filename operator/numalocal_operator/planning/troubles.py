@@ -55,7 +55,7 @@ def unsettled(target: Target, live: Sequence[ObservedPod], plan: Plan) -> Iterat
             why = f"{pod.unschedulable}{target.occupied and f' ({target.occupied})'}"
             yield Trouble(UNSCHEDULABLE, f"pod {pod.name} waits for a node: {why}")
     if ending := [pod.name for pod in live if pod.deleting]:
-        yield Trouble(STOPPING, f"pods are ending: {_listed(ending)}")
+        yield Trouble(STOPPING, f"pods are ending: {listed(ending)}")
     if target.problem:
         return
     if outdated := [pod.name for pod in live if pod.revision not in ("", target.revision)]:
@@ -64,13 +64,13 @@ def unsettled(target: Target, live: Sequence[ObservedPod], plan: Plan) -> Iterat
     if missing > 0:
         yield Trouble(STARTING, f"{missing} of {target.replicas} replicas start")
     if plan.delete:
-        yield Trouble(STOPPING, f"pods are ending: {_listed([pod.name for pod in plan.delete])}")
+        yield Trouble(STOPPING, f"pods are ending: {listed([pod.name for pod in plan.delete])}")
 
 
 def _rolling(outdated: Sequence[str], *, paused: bool) -> Trouble:
     if paused:
-        return Trouble(PAUSED, f"paused, with pods of an older spec: {_listed(outdated)}")
-    return Trouble(UPDATING, f"pods of an older spec are replaced: {_listed(outdated)}")
+        return Trouble(PAUSED, f"paused, with pods of an older spec: {listed(outdated)}")
+    return Trouble(UPDATING, f"pods of an older spec are replaced: {listed(outdated)}")
 
 
 def wrongs(
@@ -87,7 +87,7 @@ def wrongs(
     if trouble is not None:
         yield trouble
     if plan.conflicts:
-        taken = _listed(plan.conflicts)
+        taken = listed(plan.conflicts)
         message = f"pods that are not this worker's have its names: {taken}; delete them"
         yield Trouble(NAME_TAKEN, message)
     for pod in plan.lost:
@@ -119,7 +119,7 @@ def _quotas(target: Target, staying: Sequence[ObservedPod]) -> Iterator[Trouble]
 def label_lost(label: str, pods: Sequence[str]) -> str:
     """Say that somebody else has taken a label of ours off pods."""
     return (
-        f"pods have no label {label}: {_listed(pods)}; exempt a worker's pods from the admission "
+        f"pods have no label {label}: {listed(pods)}; exempt a worker's pods from the admission "
         "that takes it off, and delete those that have lost it"
     )
 
@@ -140,6 +140,7 @@ def _of_pod(pod: ObservedPod) -> Trouble | None:
     return None
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Name the first of them, and count the rest."""
     more = len(names) - _MOST_NAMES
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
