@@ -444,7 +444,16 @@ def test_a_pod_with_equal_limits_is_guaranteed() -> None:
     made = dict(admit(pod([{"name": "a", "resources": {"limits": limits}}]), SHARED, IMAGE).pod)
 
     for one in (container(made, "a"), made["spec"]["initContainers"][0]):
-        assert {**one["resources"]["requests"], **limits} == one["resources"]["limits"]
+        assert one["resources"]["requests"] == one["resources"]["limits"]
+
+
+def test_a_cpu_request_of_ones_own_stays_beside_a_limit() -> None:
+    cpus = {"requests": {"cpu": "5"}, "limits": {"cpu": "6"}}
+
+    made = admitted(pod([{"name": "a", "resources": cpus}]))
+
+    resources = container(made, "a")["resources"]
+    assert (resources["requests"]["cpu"], resources["limits"]["cpu"]) == ("5", "6")
 
 
 def test_a_limit_where_the_sets_are_not_known_is_a_warning() -> None:
