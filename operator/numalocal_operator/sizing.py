@@ -9,7 +9,8 @@ from typing import Any
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker
 from numalocal_operator.observing.nodes import Nodes
-from numalocal_operator.observing.topologies import Told, Topologies
+from numalocal_operator.observing.told import Told
+from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.planning.barring import Barred, barred
 from numalocal_operator.planning.demand import Demand, admitted, demand
 from numalocal_operator.planning.fit import occupied, unfit

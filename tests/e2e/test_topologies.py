@@ -31,7 +31,7 @@ from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.node.document import About, document, stamped
 from numalocal_deviceplugin.node.publisher import Publisher, connecting
 from numalocal_deviceplugin.state import State
-from numalocal_operator.observing.topologies import told
+from numalocal_operator.observing.told import told
 
 MACHINES = (
     "128arm-2pa2n8cluster4co",

@@ -11,7 +11,8 @@ from numalocal_operator.controller import Controller
 from numalocal_operator.handlers import Ears, register
 from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.store import Store
-from numalocal_operator.observing.topologies import Offer, Pods, Topologies
+from numalocal_operator.observing.told import Offer
+from numalocal_operator.observing.topologies import Pods, Topologies
 from numalocal_operator.sweeping import Sweep
 from numalocal_operator.worklist import Key
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from numalocal.problems import printable
 from numalocal.sets.memoryask import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal_operator.observing.topologies import Ability, Offer
+from numalocal_operator.observing.told import Ability, Offer
 from numalocal_operator.planning.demand import Demand
 
 _LONGEST: Final = 1024

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from numalocal.problems import printable
 from numalocal.quantity import format_bytes
 from numalocal_operator.observing.nodes import Node
-from numalocal_operator.observing.topologies import Offer, Told
+from numalocal_operator.observing.told import Offer, Told
 from numalocal_operator.planning.ability import counted, inability
 from numalocal_operator.planning.constraints import NOT_SELECTED, obstacle
 from numalocal_operator.planning.demand import Demand

@@ -10,7 +10,7 @@ from numalocal.sets.memoryask import Overflow
 from numalocal.worker.ask import Ask
 from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.observing.nodes import Node
-from numalocal_operator.observing.topologies import Offer, Told
+from numalocal_operator.observing.told import Offer, Told
 from numalocal_operator.planning.ability import Inability, inability
 from numalocal_operator.planning.constraints import Constraints, is_selected, obstacle
 from numalocal_operator.planning.demand import Demand

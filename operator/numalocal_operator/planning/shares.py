@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from numalocal_operator.observing.nodes import Node
-from numalocal_operator.observing.topologies import Offer, Told
+from numalocal_operator.observing.told import Offer, Told
 
 OTHERS_BYTES: Final = 1 << 30
 """What is left of a node for pods without sets: nobody tells us what they request."""

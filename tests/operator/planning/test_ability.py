@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from numalocal.sets.memoryask import Enforcement, MemoryAsk, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal_operator.observing.topologies import Ability, Offer
+from numalocal_operator.observing.told import Ability, Offer
 from numalocal_operator.planning.ability import counted, inability, needed
 from numalocal_operator.planning.constraints import Constraints
 from numalocal_operator.planning.demand import Demand

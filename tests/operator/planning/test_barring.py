@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from numalocal.sets.memoryask import MemoryPolicy
 from numalocal_operator.observing.nodes import node_of
-from numalocal_operator.observing.topologies import Ability, Offer, Told
+from numalocal_operator.observing.told import Ability, Offer, Told
 from numalocal_operator.planning.barring import MOST, Barred, barred
 from numalocal_operator.planning.demand import demand
 from numalocal_operator.planning.fit import occupied, unfit

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numalocal_operator.observing.nodes import node_of
-from numalocal_operator.observing.topologies import Offer, Told
+from numalocal_operator.observing.told import Offer, Told
 from numalocal_operator.planning.demand import demand
 from numalocal_operator.planning.fit import occupied, unfit
 from numalocal_operator.planning.numbers import Fleet

@@ -12,7 +12,7 @@ from numalocal.sets.near import MemoryNodes
 from numalocal.worker.ask import Ask
 from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.observing.nodes import node_of
-from numalocal_operator.observing.topologies import Offer, Told
+from numalocal_operator.observing.told import Offer, Told
 from numalocal_operator.planning.constraints import constraints
 from numalocal_operator.planning.numbers import Fleet, can_land, outgrown, together, used
 

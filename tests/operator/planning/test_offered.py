@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from numalocal.sets.memoryask import MemoryPolicy
-from numalocal_operator.observing.topologies import Ability, Offer, Told
+from numalocal_operator.observing.told import Ability, Offer, Told
 from numalocal_operator.planning.barring import MOST
 from numalocal_operator.planning.numbers import Fleet
 from numalocal_operator.planning.offered import offered

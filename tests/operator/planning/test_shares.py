@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.observing.nodes import Node
-from numalocal_operator.observing.topologies import Offer, Told
+from numalocal_operator.observing.told import Offer, Told
 from numalocal_operator.planning.constraints import constraints
 from numalocal_operator.planning.numbers import Fleet, outgrown
 from numalocal_operator.planning.pod import manifest, mould
