@@ -3,20 +3,14 @@
 Whatever the node is, the status keeps within the bounds of the CRD: what is too much is cut.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from numalocal import names
-from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
-from numalocal.sets.memoryask import Enforcement
-from numalocal_deviceplugin.asking import takes_less
-from numalocal_deviceplugin.binding import Node
-from numalocal_deviceplugin.ledger import Tenant
-from numalocal_deviceplugin.node import memory
+from numalocal_deviceplugin.node import holders, memory
+from numalocal_deviceplugin.node.holders import MOST_NAME
 from numalocal_deviceplugin.node.memory import MOST_NODES, MOST_SENTENCE
-from numalocal_deviceplugin.pods import Container, bound_containers, was_born_bound
 from numalocal_deviceplugin.refusals import NOTHING_IS_GIVEN, Reason, Refusal
 from numalocal_deviceplugin.snapshot import Snapshot
 
@@ -25,8 +19,6 @@ Document = dict[str, Any]
 FREE: Final = "Free"
 HELD: Final = "Held"
 UNAVAILABLE: Final = "Unavailable"
-BOUND: Final = "Bound"
-UNBOUND: Final = "Unbound"
 
 READY: Final = "Ready"
 SERVING: Final = "Serving"
@@ -35,7 +27,6 @@ MOST_POOLS: Final = 64
 MOST_SETS: Final = 2048
 MOST_REFUSALS: Final = 64
 MOST_SUBJECT: Final = 512
-MOST_NAME: Final = 128
 MOST_OF_MACHINE: Final = 32768
 MOST_OF_SET: Final = 8192
 
@@ -46,15 +37,6 @@ class About:
 
     agent: str
     kernel: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Hold:
-    """What a tenant holds by the name of one container; empty = nobody knows of which."""
-
-    tenant: Tenant
-    container: str
-    assignment: Assignment
 
 
 def document(now: Snapshot, about: About) -> Document:
@@ -149,9 +131,9 @@ def states(now: Snapshot) -> Iterator[tuple[CpuSet, str, Refusal | None]]:
 
 
 def _sets(now: Snapshot) -> Iterator[Document]:
-    holders = _holders(now.node.ledger.tenants.values())
+    by_cpu = holders.by_cpu(now.node.ledger.tenants.values())
     for one, state, refusal in states(now):
-        holder = next((holders[cpu] for cpu in one.present if cpu in holders), None)
+        holder = next((by_cpu[cpu] for cpu in one.present if cpu in by_cpu), None)
         yield {
             "id": one.id,
             "pool": one.pool,
@@ -161,58 +143,8 @@ def _sets(now: Snapshot) -> Iterator[Document]:
             "memoryBytes": one.memory_bytes,
             "state": state,
             **({"message": refusal.message[:MOST_SENTENCE]} if refusal else {}),
-            **({"owner": _owner(holder, one, now.node)} if holder else {}),
+            **({"owner": holders.told(holder, one, now.node)} if holder else {}),
         }
-
-
-def _holders(tenants: Iterable[Tenant]) -> Mapping[int, _Hold]:
-    """Say of each CPU that is held who holds it."""
-    holders: dict[int, _Hold] = {}
-    for hold in _holds(tenants):
-        for cpu in hold.assignment.cpus:
-            holders.setdefault(cpu, hold)
-    return holders
-
-
-def _holds(tenants: Iterable[Tenant]) -> Iterator[_Hold]:
-    """List who holds what, the containers that the kubelet gave sets before those of their pods."""
-    for tenant in tenants:
-        engine = tenant.pod.annotations.get(names.ANNOTATION_CONTAINER, "")
-        others = bound_containers(tenant.pod)
-        own = {name: one for name, one in tenant.claims.items() if name not in others}
-        for name, assignment in own.items():
-            yield _Hold(tenant, name, assignment)
-        # Before the engine is there its pod's check has them, for it.
-        for assignment in tenant.assignments:
-            yield _Hold(tenant, engine, assignment)
-
-
-def _owner(hold: _Hold, one: CpuSet, node: Node) -> Document:
-    pod, ids = hold.tenant.pod, [each.id for each in hold.assignment.sets]
-    owner: Document = {
-        "namespace": pod.namespace[:63],
-        "pod": pod.name[:253],
-        "uid": pod.uid[:MOST_NAME],
-    }
-    if hold.container:
-        owner["container"] = hold.container[:63]
-    if takes_less(pod):
-        owner["enforcement"] = str(Enforcement.BEST_EFFORT)
-    if one.id in ids:
-        owner["rank"] = ids.index(one.id)
-    live = _live(hold)
-    if live is not None:
-        owner["containerID"] = live.id[:MOST_NAME]
-        owner["started"] = BOUND if was_born_bound(live) else UNBOUND
-        if told := memory.of_holder(pod, live, hold.assignment, node):
-            owner["memory"] = told
-    return owner
-
-
-def _live(hold: _Hold) -> Container | None:
-    """Find the holder's container as it is now: the one that was created last."""
-    named = [one for one in hold.tenant.containers.values() if one.name == hold.container]
-    return named[-1] if named else None
 
 
 def _refusal(one: Refusal) -> Document:
