@@ -154,6 +154,32 @@ def test_the_object_of_a_node_has_the_node_as_its_owner_without_a_read(api: ApiS
     assert api.kubectl_json("get", "nct", "node-b")["metadata"]["ownerReferences"] == [owner]
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"finalizers": ["numalocal.io/stays"]},
+        {"ownerReferences": [{"name": "node-a"}]},
+        {"ownerReferences": [{"kind": "Namespace", "name": "node-e"}]},
+        {"ownerReferences": [{"name": "node-e", "uid": "5c2b1a52-0000-4000-8000-000000000000"}]},
+    ],
+    ids=["finalizer", "another-node", "another-kind", "another-uid"],
+)
+def test_an_agent_makes_its_object_go_with_its_node_and_with_nothing_else(
+    api: ApiServer, metadata: Mapping[str, Any]
+) -> None:
+    node(api, "node-e")
+    of_e = agent(api, "node-e")
+    uid = api.kubectl_json("get", "node", "node-e")["metadata"]["uid"]
+    own = {"apiVersion": "v1", "kind": "Node", "uid": uid}
+    owners = [{**own, **one} for one in metadata.get("ownerReferences", [])]
+    asked = {**metadata, **({"ownerReferences": owners} if owners else {})}
+
+    code, refusal = of_e.create({**topology("node-e"), **named("node-e", **asked)})
+
+    assert code == INVALID
+    assert "leave out every other owner, and finalizers" in refusal["message"]
+
+
 @pytest.mark.parametrize("capture", MACHINES)
 def test_what_an_agent_writes_of_any_machine_is_kept_whole(
     api: ApiServer, tmp_path: Path, capture: str
