@@ -13,7 +13,7 @@ _EXAMPLE: Final = 60
 """Characters of a text that an example is made of."""
 _LONGEST_WORD: Final = 40
 """Characters of a word that others are compared with: that takes its time."""
-_NEAR: Final = 0.7
+_NEAR: Final = 0.65
 """From 0 to 1; at 0.6, which difflib takes, `cpus` is near to `paused`."""
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s?([kmgtpe])(?:i?b|i)?", re.ASCII | re.IGNORECASE)
 """An amount of memory with a unit that people write and Kubernetes does not read."""

@@ -2,10 +2,10 @@
 
 import argparse
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 from numalocal.commands import output
 from numalocal.commands.statuses import SAID
@@ -21,7 +21,7 @@ def make(command: str | None = None) -> argparse.ArgumentParser:
     Where the command is known its own arguments are enough: all others take as long to make as a
     machine to read.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="numalocal",
         description="Give CPU inference workers their own cores and the memory beside them.",
         epilog=SAID,
@@ -94,9 +94,8 @@ def _root(command: argparse.ArgumentParser) -> None:
 
 
 def _measurement(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--weights", default="256Mi", help="bytes read for a token; default: 256Mi"
-    )
+    words = "bytes read for a token; default: 256Mi"
+    command.add_argument("--weights", type=_size_bytes, default="256Mi", help=words)
     words = f"length of each measurement, at most {_MOST_SECONDS}; default: 1"
     command.add_argument("--seconds", type=_seconds, default=1.0, help=words)
 
@@ -105,6 +104,20 @@ def _output(command: argparse.ArgumentParser) -> None:
     words = "a picture for the terminal, a document, or a drawing; default: text"
     choices = ("text", "json", "svg")
     command.add_argument("-o", "--output", choices=choices, default=choices[0], help=words)
+
+
+def _size_bytes(text: str) -> int:
+    """Read an amount of memory; argparse says what is wrong."""
+    from numalocal import hints  # noqa: PLC0415 - one command needs them
+    from numalocal.quantity import parse_bytes  # noqa: PLC0415
+
+    try:
+        size = parse_bytes(text)
+    except ValueError:
+        size = 0
+    if size < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} {hints.no_size(text)}")
+    return size
 
 
 def _seconds(text: str) -> float:
@@ -146,6 +159,33 @@ COMMANDS: Final[Mapping[str, tuple[str, tuple[Add, ...]]]] = {
     "help": ("show what a command does and takes", (_about,)),
 }
 """By name what a command does, and its arguments."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says with each thing that is unknown what was meant, and the usage of its own command."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Read what is known, and refuse the rest: what calls this would name no command."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            options = [one.partition("=")[0] for one in rest if one.startswith("-")]
+            meant = [_meant(one, self._option_string_actions) for one in options]
+            self.error(f"unrecognized arguments: {' '.join(rest)}{next(filter(None, meant), '')}")
+        return found, rest
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += _meant(str(value), list(action.choices or ()))
+            raise
+
+
+def _meant(word: str, known: Collection[str]) -> str:
+    from numalocal import hints  # noqa: PLC0415 - who makes no mistake starts without it
+
+    near = hints.nearest(word, known)
+    return f"; did you mean {near}?" if near else ""
 
 
 class _Version(argparse.Action):

@@ -138,13 +138,13 @@ def thread_counts(most: int) -> tuple[int, ...]:
     return (*doubled, most)
 
 
-def run(binder_path: Path, step: Step, *, weights: str, seconds: float) -> Rate:
+def run(binder_path: Path, step: Step, *, weights: int, seconds: float) -> Rate:
     """Run the example engine once.
 
     Raises:
         LaunchFailed: where it cannot be started or says no rate, with what it said.
     """
-    engine = ("numalocal-decode", "--weights", weights, "--seconds", f"{seconds:g}")
+    engine = ("numalocal-decode", "--weights", str(weights), "--seconds", f"{seconds:g}")
     environment = binder.environment(binder_path, {"OMP_NUM_THREADS": str(step.threads)})
     if step.pinned:
         environment |= openmp.threads("gnu", step.cpus)

@@ -87,4 +87,4 @@ def test_an_engine_that_tells_no_rate_is_an_error(tmp_path: Path) -> None:
     step = Step(title="node 0 reads node 9", cpus=IdSet.of([0]), memory_node=9, threads=1)
 
     with pytest.raises(LaunchFailed, match=r"node 0 reads node 9: .* told no rate: no such node"):
-        run(binder, step, weights="1Mi", seconds=0.1)
+        run(binder, step, weights=1 << 20, seconds=0.1)
