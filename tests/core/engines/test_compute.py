@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal.engines.compute import RULES, compute_cpus, reserved_cores
+from numalocal.engines.compute import (
+    MASK_BITS,
+    RULES,
+    compute_cpus,
+    reserved_cores,
+    thread_variables,
+)
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import KINDS, Machine
 from numalocal.sets.assignment import Assignment
@@ -196,3 +202,15 @@ def test_compute_threads_never_exceed_a_quota_and_no_rank_has_none(  # noqa: PLR
     assert total >= min(before, quota_cpus - min(reserved, quota_cpus // 2))
     counts = [len(cpus) for cpus in computing]
     assert max(counts) - min(counts) <= 1 or total == before or reserved
+
+
+@pytest.mark.parametrize(
+    ("cpus", "mask"), [(MASK_BITS, hex(1 << MASK_BITS - 1)), (MASK_BITS + 1, "0x0")]
+)
+def test_a_mask_that_llama_cpp_would_read_wrong_binds_nothing(cpus: int, mask: str) -> None:
+    machine = make_machine(nodes=1, cores=cpus, threads=1)
+    last = Pool(name="cpuset", size=1, reserve=cpus - 1)
+
+    told = thread_variables(Assignment.of(partition(machine, [last]).sets), machine)
+
+    assert (told["NUMALOCAL_THREADS"], told["NUMALOCAL_THREADS_MASK"]) == ("1", mask)
