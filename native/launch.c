@@ -12,7 +12,7 @@
 
 char *launch_plan_rank(struct launch *launch, size_t rank)
 {
-    char *error = plan_read_rank(&launch->share, rank);
+    char *error = shares_read_rank(&launch->share, rank);
 
     if (error != NULL)
         return error;
@@ -38,7 +38,7 @@ static void apply(const struct launch *launch, const char *program)
 
 void launch_free(struct launch *launch)
 {
-    plan_free_rank(&launch->share);
+    shares_free_rank(&launch->share);
     free(launch->cpus_source);
     free(launch->mems_source);
     free(launch->rank);

@@ -2,170 +2,23 @@
 
 #include "die.h"
 #include "text.h"
+#include "variable.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char LIST_FORM[] = "write ids and ranges such as 2-3,8";
 /* No machine has room for more; enough to be told from a mistake. */
 enum { MOST_RANKS = IDLIST_MAX_ID + 1 };
-
-static const char SET_BY[] = "the node agent sets it, or `numalocal run`";
-
-/* A list that must not be empty. NULL, or what is wrong, with at most 60 characters of it. */
-static char *read_list(struct idlist *list, const char *name, const char *text, size_t length)
-{
-    char error[IDLIST_ERROR_SIZE];
-
-    if (length == 0)
-        return text_format("%s names no id: %s", name, LIST_FORM);
-    if (!idlist_parse(list, text, length, error))
-        return text_format("%s \"%.*s\" is no list of ids (%s): %s", name,
-                           length < 60 ? (int)length : 60, text, error, LIST_FORM);
-    return NULL;
-}
-
-static char *read_variable(struct idlist *list, const char *name)
-{
-    const char *text = getenv(name);
-
-    if (text == NULL)
-        return text_format("%s is not set: %s", name, SET_BY);
-    return read_list(list, name, text, strlen(text));
-}
-
-static size_t count_parts(const char *text)
-{
-    size_t count = 1;
-
-    while ((text = strchr(text, '|')) != NULL) {
-        count++;
-        text++;
-    }
-    return count;
-}
-
-/* A variable with one part per rank, and the part that is read next. */
-struct parts {
-    const char *name;
-    const char *next; /* NULL: there are no more */
-    size_t number;
-};
-
-/* NULL, or that the variable does not have this part. */
-static char *parts_start(struct parts *parts, const char *name, size_t number)
-{
-    const char *text = getenv(name);
-
-    if (text == NULL)
-        return text_format("%s is not set: %s", name, SET_BY);
-    *parts = (struct parts){name, text, number};
-    for (size_t i = 0; i < number && parts->next != NULL; i++) {
-        const char *end = strchr(parts->next, '|');
-
-        parts->next = end == NULL ? NULL : end + 1;
-    }
-    return NULL;
-}
-
-static char *parts_take(struct parts *parts, struct idlist *list)
-{
-    if (parts->next == NULL) {
-        const char *text = getenv(parts->name);
-        const size_t count = count_parts(text);
-
-        return text_format("rank %zu has no part in %s \"%.60s\": it has %zu, for rank 0 to %zu",
-                           parts->number, parts->name, text, count, count - 1);
-    }
-    const size_t length = strcspn(parts->next, "|");
-    char *part = text_format("%s, rank %zu:", parts->name, parts->number);
-    char *error = read_list(list, part, parts->next, length);
-    free(part);
-    parts->next = parts->next[length] == '\0' ? NULL : parts->next + length + 1;
-    parts->number++;
-    return error;
-}
-
-/* NULL if every id of `inner` is in `outer`. */
-static char *outside(const char *inner_name, const struct idlist *inner, const char *outer_name,
-                     const struct idlist *outer)
-{
-    struct idlist extra = {0};
-    char *error = NULL;
-
-    idlist_subtract(&extra, inner, outer);
-    if (extra.count > 0) {
-        char *extra_text = idlist_format(&extra);
-        char *outer_text = idlist_format(outer);
-
-        error = text_format("%s names %.60s, which is not in %s \"%.60s\": %s", inner_name,
-                            extra_text, outer_name, outer_text,
-                            "every share lies within the whole");
-        free(outer_text);
-        free(extra_text);
-    }
-    idlist_free(&extra);
-    return error;
-}
-
-static const char COMPUTE[] = "NUMALOCAL_RANK_COMPUTE_CPUS";
-
-/* What all ranks are read from, one behind the other. */
-struct shares {
-    struct parts cpus;
-    struct parts mems;
-    struct parts compute_cpus; /* no name: the plan does not say */
-};
-
-static char *shares_start(struct shares *shares, size_t number)
-{
-    *shares = (struct shares){0};
-    char *error = parts_start(&shares->cpus, "NUMALOCAL_RANK_CPUS", number);
-    if (error == NULL)
-        error = parts_start(&shares->mems, "NUMALOCAL_RANK_MEMS", number);
-    if (error == NULL && getenv(COMPUTE) != NULL)
-        error = parts_start(&shares->compute_cpus, COMPUTE, number);
-    return error;
-}
-
-static char *shares_take(struct shares *shares, struct rank *rank)
-{
-    char *error = parts_take(&shares->cpus, &rank->cpus);
-
-    if (error == NULL)
-        error = parts_take(&shares->mems, &rank->mems);
-    if (error == NULL && shares->compute_cpus.name != NULL) {
-        error = parts_take(&shares->compute_cpus, &rank->compute_cpus);
-        if (error == NULL)
-            error = outside(COMPUTE, &rank->compute_cpus, "NUMALOCAL_RANK_CPUS", &rank->cpus);
-    }
-    return error;
-}
-
-char *plan_read_rank(struct rank *rank, size_t number)
-{
-    struct shares shares;
-
-    *rank = (struct rank){0};
-    char *error = shares_start(&shares, number);
-    return error == NULL ? shares_take(&shares, rank) : error;
-}
-
-void plan_free_rank(struct rank *rank)
-{
-    idlist_free(&rank->cpus);
-    idlist_free(&rank->mems);
-    idlist_free(&rank->compute_cpus);
-}
 
 /* A rank's share must lie within the whole, and its memory somewhere. */
 static char *check_rank(const struct plan *plan, const struct rank *rank, size_t number)
 {
-    char *error = outside("NUMALOCAL_RANK_CPUS", &rank->cpus, "NUMALOCAL_CPUS", &plan->cpus);
+    char *error =
+        variable_within("NUMALOCAL_RANK_CPUS", &rank->cpus, "NUMALOCAL_CPUS", &plan->cpus);
 
     if (error == NULL)
-        error = outside("NUMALOCAL_RANK_MEMS", &rank->mems, "NUMALOCAL_MEMS", &plan->mems);
+        error = variable_within("NUMALOCAL_RANK_MEMS", &rank->mems, "NUMALOCAL_MEMS", &plan->mems);
     if (error == NULL && idlist_size(&rank->mems) == 0)
         error = text_format("NUMALOCAL_RANK_MEMS gives rank %zu no NUMA node: name at least one",
                             number);
@@ -187,14 +40,14 @@ static char *read_rank_count(struct plan *plan)
     uint64_t count = 0;
 
     if (text == NULL)
-        return text_format("NUMALOCAL_RANKS is not set: %s", SET_BY);
+        return text_format("NUMALOCAL_RANKS is not set: %s", VARIABLE_SET_BY);
     char *error = parse_rank_count(text, &count);
     if (error != NULL)
         return error;
-    if (shares != NULL && count != count_parts(shares))
+    if (shares != NULL && count != shares_count(shares))
         return text_format("NUMALOCAL_RANKS says %" PRIu64 " but NUMALOCAL_RANK_CPUS \"%.60s\" has "
                            "%zu parts: write one per rank, with | between",
-                           count, shares, count_parts(shares));
+                           count, shares, shares_count(shares));
     plan->rank_count = shares == NULL ? 1 : (size_t)count;
     return NULL;
 }
@@ -231,10 +84,10 @@ static char *read_memory(struct plan *plan)
 static char *read_policy_nodes(struct plan *plan)
 {
     static const char NAME[] = "NUMALOCAL_MEMORY_POLICY_NODES";
-    char *error = read_variable(&plan->policy_nodes, NAME);
+    char *error = variable_read(&plan->policy_nodes, NAME);
 
     if (error == NULL)
-        error = outside(NAME, &plan->policy_nodes, "NUMALOCAL_MEMS", &plan->mems);
+        error = variable_within(NAME, &plan->policy_nodes, "NUMALOCAL_MEMS", &plan->mems);
     return error;
 }
 
@@ -325,9 +178,9 @@ enum plan_result plan_read(struct plan *plan, char **error)
     *error = NULL;
     if (getenv("NUMALOCAL_CPUS") == NULL)
         return PLAN_MISSING;
-    *error = read_variable(&plan->cpus, "NUMALOCAL_CPUS");
+    *error = variable_read(&plan->cpus, "NUMALOCAL_CPUS");
     if (*error == NULL)
-        *error = read_variable(&plan->mems, "NUMALOCAL_MEMS");
+        *error = variable_read(&plan->mems, "NUMALOCAL_MEMS");
     if (*error == NULL)
         *error = read_ranks(plan);
     if (*error == NULL)
@@ -355,7 +208,7 @@ void plan_compute_cpus(const struct plan *plan, struct idlist *cpus)
 void plan_free(struct plan *plan)
 {
     for (size_t i = 0; i < plan->rank_count && plan->ranks != NULL; i++)
-        plan_free_rank(&plan->ranks[i]);
+        shares_free_rank(&plan->ranks[i]);
     free(plan->ranks);
     idlist_free(&plan->cpus);
     idlist_free(&plan->mems);

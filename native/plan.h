@@ -4,17 +4,11 @@
 
 #include "idlist.h"
 #include "policy.h"
+#include "shares.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* One rank's share: the Nth part, by '|', of NUMALOCAL_RANK_CPUS and so on. */
-struct rank {
-    struct idlist cpus;
-    struct idlist mems;
-    struct idlist compute_cpus; /* one OpenMP thread each; empty: the plan does not say */
-};
 
 struct plan {
     struct idlist cpus;             /* NUMALOCAL_CPUS */
@@ -49,9 +43,5 @@ char *plan_policy(enum policy *policy, enum policy otherwise);
 /* Reads NUMALOCAL_ENFORCEMENT, which a container has without a plan too. NULL, or a sentence to be
  * freed by the caller; then it is Required. */
 char *plan_enforcement(bool *best_effort);
-
-/* Reads one rank's share. NULL, or a sentence to be freed by the caller. */
-char *plan_read_rank(struct rank *rank, size_t number);
-void plan_free_rank(struct rank *rank);
 
 #endif
