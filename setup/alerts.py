@@ -43,7 +43,7 @@ def _of_nodes() -> list[dict[str, Any]]:
             _refused([Reason.POOLS_INVALID]),
             "5m",
             "warning",
-            "Node {{ $labels.node }} does not take its new pools and serves the old ones.",
+            "Node {{ $labels.node }} does not take its pools: those before hold, if any.",
         ),
         _rule(
             "NumalocalNotPublished",
@@ -58,7 +58,7 @@ def _of_nodes() -> list[dict[str, Any]]:
             "15m",
             "warning",
             "The agent of node {{ $labels.node }} cannot read the kernel's files: CPUs and memory "
-            "that come or go are not seen.",
+            "that come or go are not seen, and a node that never was read gives out nothing.",
         ),
         _rule(
             "NumalocalSetsUnavailable",

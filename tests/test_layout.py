@@ -41,3 +41,15 @@ def test_ignored_files_hide_no_source_root() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.stdout == ""
+
+
+def test_every_row_of_a_document_stands_in_a_table() -> None:
+    """A blank line ends a table: the rows below it are shown as text."""
+    lost = []
+    for path in (*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("charts/*/*.md")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for above, line, below in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+            if line.startswith("|") and not above.startswith("|") and "| ---" not in below:
+                lost.append(f"{path.name}: {line[:60]}")
+
+    assert lost == []

@@ -1,7 +1,16 @@
+import logging
 import re
 from pathlib import Path
 
-from numalocal_deviceplugin.refusals import NOBODY_IS_ADJUSTED, NOTHING_IS_GIVEN, Reason
+import pytest
+
+from numalocal_deviceplugin.node import telling
+from numalocal_deviceplugin.node.document import About, document
+from numalocal_deviceplugin.node.health import readyz
+from numalocal_deviceplugin.refusals import NOBODY_IS_ADJUSTED, NOTHING_IS_GIVEN, Reason, Refusal
+
+from .node.scrapes import samples, scrape
+from .nodes import make_state
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -18,3 +27,28 @@ def test_a_reason_stands_below_what_it_means_for_the_node() -> None:
 
     assert reasons[0] == NOBODY_IS_ADJUSTED
     assert reasons[1] == NOTHING_IS_GIVEN - NOBODY_IS_ADJUSTED
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_refusal_is_the_same_in_log_probe_metric_and_object(
+    reason: Reason, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = make_state()
+    state.refuse("a part", [Refusal(reason=reason, message="what, and what to do", subject="it")])
+    now = state.snapshot()
+
+    telling.told(frozenset(), now.refusals)
+    shown = document(now, About(agent="0.1.0", kernel="6.12.0"))["refusals"]
+    counted = {
+        one.labels["reason"]: one.value
+        for one in samples(scrape(state, tmp_path))
+        if one.name == "numalocal_refusals"
+    }
+
+    (said,) = [vars(one) for one in caplog.records if one.levelno == logging.ERROR]
+    assert (said["reason"], said["subject"], said["err"]) == (reason, "it", "what, and what to do")
+    assert f"{reason} it: what, and what to do\n" in readyz(now, age_s=60.0).body.decode()
+    assert {name for name, number in counted.items() if number} == {reason}
+    told = {"reason": reason, "message": "what, and what to do", "subject": "it"}
+    # That it is not published cannot be published.
+    assert shown == ([] if reason is Reason.NOT_PUBLISHED else [told])

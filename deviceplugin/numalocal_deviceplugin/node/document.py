@@ -23,6 +23,9 @@ UNAVAILABLE: Final = "Unavailable"
 READY: Final = "Ready"
 SERVING: Final = "Serving"
 
+_AS_BEFORE: Final = frozenset({Reason.POOLS_INVALID, Reason.MACHINE_UNREADABLE})
+"""What was given out before goes on; an agent that starts so has nothing to give."""
+
 MOST_POOLS: Final = 64
 MOST_SETS: Final = 2048
 MOST_REFUSALS: Final = 64
@@ -157,7 +160,8 @@ def _refusal(one: Refusal) -> Document:
 
 def _ready(now: Snapshot) -> Document:
     """Say whether containers are bound here, and why not."""
-    why = next((one for one in now.refusals if one.reason in NOTHING_IS_GIVEN), None)
+    barring = NOTHING_IS_GIVEN if now.node.partition.sets else NOTHING_IS_GIVEN | _AS_BEFORE
+    why = next((one for one in now.refusals if one.reason in barring), None)
     loose = next((one for one in now.of_node if one.reason is Reason.NOT_ENFORCED), None)
     if why is not None:
         said = {"status": "False", "reason": str(why.reason), "message": why.message}

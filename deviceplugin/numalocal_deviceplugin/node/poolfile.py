@@ -73,7 +73,7 @@ class PoolFile:
         return True
 
     def _refusal(self, error: SpecInvalid | PoolUnmet) -> Refusal:
-        message = f"the pools in {self._path} are not taken, and what was before stays: {error}"
+        message = f"the pools in {self._path} are not taken; those before, if any, stay: {error}"
         return Refusal(reason=Reason.POOLS_INVALID, message=message)
 
 

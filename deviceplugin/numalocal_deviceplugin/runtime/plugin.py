@@ -140,8 +140,10 @@ class Plugin:
         try:
             bound, back = self._born(pod, container, budget_s)
         except AgentError as error:
-            self._counters.add(Count.CONTAINER_REFUSALS, reason_of(error))
-            log.error("container refused", extra=_fields(pod, container) | {"err": str(error)})  # noqa: TRY400
+            reason = reason_of(error)
+            self._counters.add(Count.CONTAINER_REFUSALS, reason)
+            why = {"reason": reason, "err": str(error)}
+            log.error("container refused", extra=_fields(pod, container) | why)  # noqa: TRY400
             raise
         self._counters.add(Count.CONTAINER_CREATIONS, _result(bound))
         if bound is not None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.memoryask import Enforcement, MemoryPolicy
-from numalocal.sets.partition import partition
+from numalocal.sets.partition import Partition, partition
 from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.binding import born
@@ -410,6 +410,23 @@ def test_a_node_that_gives_nothing_is_not_ready_and_says_why(state: State, reaso
     assert {one["message"] for one in made["sets"]} == {ready["message"]}
     assert made["refusals"][0]["reason"] == reason
     assert made["counts"]["unavailable"] == 2
+
+
+@pytest.mark.parametrize("reason", [Reason.POOLS_INVALID, Reason.MACHINE_UNREADABLE])
+def test_a_node_that_has_no_set_to_give_is_not_ready_and_says_why(reason: Reason) -> None:
+    refused = [Refusal(reason=reason, message="bad from the start")]
+    none, some = State(make_machine(), Partition((), (), IdSet())), make_state()
+    for state in (none, some):
+        state.set_policy(Policy.NONE)
+        state.runtime_told(CONTAINERD)
+        state.runtime_synchronized()
+        state.refuse("file", refused)
+
+    (without,), (before,) = (told(one.snapshot())["conditions"] for one in (none, some))
+
+    assert (without["status"], without["reason"]) == ("False", str(reason))
+    assert without["message"] == "bad from the start"
+    assert (before["status"], before["reason"]) == ("True", "Serving")
 
 
 def test_what_is_held_stays_held_on_a_node_that_gives_nothing_new() -> None:

@@ -237,7 +237,8 @@ def test_an_init_container_whose_sets_are_not_found_is_refused(
 
     with pytest.raises(DevicesUnknown):
         create(Plugin(state, unknown), container("numalocal-check"))
-    assert "container refused" in caplog.text
+    (said,) = [vars(one) for one in caplog.records if one.message == "container refused"]
+    assert said["reason"] == "NotBound"
 
 
 def test_a_worker_that_cannot_be_bound_is_refused(plugin: Plugin) -> None:
