@@ -18,7 +18,7 @@ from numalocal_operator.api.answers import TROUBLE
 from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.handlers import Ears
 from numalocal_operator.observing.nodes import Nodes
-from numalocal_operator.observing.observed import observe
+from numalocal_operator.observing.reading import observe
 from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
 from numalocal_operator.reconcile import Rounds, reconcile

@@ -17,7 +17,8 @@ from numalocal_operator.annotated import bound
 from numalocal_operator.annotated.bound import Condition
 from numalocal_operator.api.cluster import Cluster
 from numalocal_operator.api.gate import NotLeading
-from numalocal_operator.observing.observed import ObservedPod, observe
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.observing.reading import observe
 from numalocal_operator.observing.topologies import Pods, Topologies
 
 _log = logging.getLogger(__name__)

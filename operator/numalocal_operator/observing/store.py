@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from numalocal import names
 from numalocal_operator.observing.companions import Companions
-from numalocal_operator.observing.observed import ObservedPod, Started, observe
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.observing.reading import Started, observe
 from numalocal_operator.observing.refusals import Refusals
 from numalocal_operator.observing.versions import FOR_EVER, is_old, key_of, version_of
 from numalocal_operator.observing.workers import Workers

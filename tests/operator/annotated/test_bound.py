@@ -5,7 +5,7 @@ import pytest
 
 from numalocal_operator.annotated import bound
 from numalocal_operator.annotated.bound import CONDITION, Condition
-from numalocal_operator.observing.observed import observe
+from numalocal_operator.observing.reading import observe
 
 from ..builders import running
 

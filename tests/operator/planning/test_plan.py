@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker
-from numalocal_operator.observing.observed import ObservedPod, observe
+from numalocal_operator.observing.observed import ObservedPod
+from numalocal_operator.observing.reading import observe
 from numalocal_operator.planning.barring import Barred
 from numalocal_operator.planning.plan import CONFLICT_RETRY_S, Creation, Plan, back_off_s, plan
 from numalocal_operator.planning.pod import manifest, mould, revision, successor_name

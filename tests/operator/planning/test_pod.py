@@ -14,7 +14,7 @@ from numalocal.worker.documents import load_worker
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker, parse_worker
 from numalocal_operator.config import Config
-from numalocal_operator.observing.observed import observe
+from numalocal_operator.observing.reading import observe
 from numalocal_operator.planning.pod import manifest, mould, revision, successor_name
 
 from ..builders import CONFIG, NUMBERS, make_worker, raw_worker

@@ -6,7 +6,7 @@ import pytest
 
 from numalocal.worker.inject import PoolNumbers
 from numalocal_operator.observing.observed import ObservedPod
-from numalocal_operator.observing.observed import observe as observe_with
+from numalocal_operator.observing.reading import observe as observe_with
 
 from ..builders import NOW, NOW_S, ended_check, make_worker, over, raw_pod, running
 
