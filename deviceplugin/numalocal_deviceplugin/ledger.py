@@ -116,7 +116,7 @@ class Ledger:
             tenant = tenants.get(uid)
             was = None if tenant is None else tenant.containers.get(container_id)
             if tenant is not None and was is not None:
-                now = replace(was, cpus=cpus, mems=mems or was.mems)
+                now = was._replace(cpus=cpus, mems=mems or was.mems)
                 containers = {**tenant.containers, container_id: now}
                 tenants[uid] = replace(tenant, containers=containers)
         return Ledger(tenants)

@@ -5,8 +5,8 @@ Annotations are anybody's text: what is read of them is a value, or refused with
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from numalocal import names
 from numalocal.errors import ListInvalid
@@ -40,9 +40,10 @@ class Pod:
     annotations: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
+class Container(NamedTuple):
     """A container as the container runtime knows it.
+
+    A named tuple is the quickest to replace: one worker takes CPUs back from a hundred of them.
 
     `annotations` are the container's own, where Allocate put the assignment.  `command` is what it
     runs, and `variables` is its environment.  `cpus` and `mems` are what its cgroup is set to,
@@ -136,7 +137,7 @@ def resident(container: Container) -> Container:
         for name in _OF_BIRTH
         if name in container.variables
     }
-    return replace(container, command=(), variables=variables)
+    return container._replace(command=(), variables=variables)
 
 
 def where(pod: Pod, container: Container) -> str:

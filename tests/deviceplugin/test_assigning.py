@@ -42,20 +42,20 @@ class TestWhatAContainerWasTold:
     def test_is_not_believed_where_the_pod_says_it_itself(self, key: str) -> None:
         """Some runtimes copy a pod's annotations into its containers."""
         pod = replace(make_pod(), annotations={key: TEXT})
-        container = replace(make_container(), annotations={key: TEXT})
+        container = make_container()._replace(annotations={key: TEXT})
 
         with pytest.raises(BindingRefused, match=f"the pod has the annotation '{key}', which only"):
             assigning.told(pod, container)
 
     def test_of_two_pools_is_refused_and_never_half_done(self) -> None:
         annotations = {KEY: TEXT, "assignment.numalocal.io/big": TEXT}
-        container = replace(make_container(), annotations=annotations)
+        container = make_container()._replace(annotations=annotations)
 
         with pytest.raises(BindingRefused, match=r"it has CPU sets of 2 pools \('big, cpuset'\)"):
             assigning.told(make_pod(), container)
 
     def test_under_the_key_of_another_pool_is_refused(self) -> None:
-        container = replace(make_container(), annotations={"assignment.numalocal.io/big": TEXT})
+        container = make_container()._replace(annotations={"assignment.numalocal.io/big": TEXT})
 
         with pytest.raises(BindingRefused, match="pool 'big' holds CPU sets of 'cpuset'"):
             assigning.told(make_pod(), container)

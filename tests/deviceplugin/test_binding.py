@@ -86,7 +86,7 @@ class TestAContainerWithAnAssignment:
         self, quota_cpus: int | None, computing: str, threads: str
     ) -> None:
         pod = make_pod(engine="openmp", container="engine")
-        container = replace(make_container(assignment=OLD), quota_cpus=quota_cpus)
+        container = make_container(assignment=OLD)._replace(quota_cpus=quota_cpus)
 
         told = bind(pod, container, make_node(), old_listed).environment
 

@@ -118,7 +118,7 @@ def test_where_another_pins_nothing_is_corrected() -> None:
 
 def test_memory_is_moved_at_once_only_where_nothing_runs() -> None:
     running = make_container(cpus="0-7", mems="")
-    created = replace(running, runs=False)
+    created = running._replace(runs=False)
 
     (later,) = corrections(node(worker=running))
     (now,) = corrections(node(worker=created))

@@ -46,7 +46,7 @@ def test_a_pod_whose_containers_have_all_stopped_holds_on() -> None:
 
 
 def test_a_container_takes_the_place_of_the_one_that_ended_without_a_word() -> None:
-    again = HELD.created(A, replace(ENGINE, id="second")).created(A, make_container("proxy"))
+    again = HELD.created(A, ENGINE._replace(id="second")).created(A, make_container("proxy"))
 
     assert [one.id for _, one in again.containers] == ["second", "id-of-proxy"]
 
@@ -87,8 +87,8 @@ def test_a_list_is_taken_without_what_has_stopped() -> None:
     [
         pytest.param(A, ENGINE, "2-3", id="itself"),
         pytest.param(replace(A, id="second"), ENGINE, "2-3", id="in another sandbox"),
-        pytest.param(A, replace(ENGINE, id="second"), "", id="another of its name"),
-        pytest.param(A, replace(ENGINE, live=False), "", id="itself, ended"),
+        pytest.param(A, ENGINE._replace(id="second"), "", id="another of its name"),
+        pytest.param(A, ENGINE._replace(live=False), "", id="itself, ended"),
         pytest.param(B, ENGINE, "", id="its like in another pod"),
     ],
 )

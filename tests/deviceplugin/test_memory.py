@@ -115,8 +115,8 @@ def test_what_allocate_said_of_memory_is_replaced_and_what_the_user_says_is_kept
     """Allocate knows no pod: it told the nodes of the sets."""
     pod = make_pod(memory_nodes="Near")
     container = make_container(assignment=assigned(N0).to_json())
-    allocated = replace(container, variables=dict(assigned(N0).environment()))
-    users = replace(container, variables={"NUMALOCAL_MEMS": "7", "NUMALOCAL_RANK_MEMS": "0"})
+    allocated = container._replace(variables=dict(assigned(N0).environment()))
+    users = container._replace(variables={"NUMALOCAL_MEMS": "7", "NUMALOCAL_RANK_MEMS": "0"})
 
     ours = binding.born(pod, allocated, assigned(N0), node())
     theirs = binding.born(pod, users, assigned(N0), node())
@@ -221,7 +221,7 @@ def test_a_container_that_runs_keeps_its_nodes_and_is_no_drift() -> None:
     ledger = Ledger().claim(pod, engine, assigned(N0)).created(pod, engine)
 
     assert corrections(replace(node(), ledger=ledger)) == ()
-    lost = replace(engine, mems=IdSet.parse("0"))
+    lost = engine._replace(mems=IdSet.parse("0"))
     (one,) = corrections(replace(node(), ledger=ledger.created(pod, lost)))
     assert str(one.binding.mems) == "0-2"
     assert one.binding.policy is MemoryPolicy.BIND, "as no update can set one"

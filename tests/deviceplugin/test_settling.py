@@ -126,7 +126,7 @@ def test_of_a_listed_set_a_bound_container_has_what_it_was_told_at_its_creation(
 ) -> None:
     pod = make_pod("a", bound_containers="numalocal-check")
     variables = {names.ENV_CPUS: told, names.ENV_RANK_COMPUTE_CPUS: told}
-    born = replace(make_container("numalocal-check", cpus="6-7", mems="1"), variables=variables)
+    born = make_container("numalocal-check", cpus="6-7", mems="1")._replace(variables=variables)
 
     found = settled(node((pod, resident(born)), online=online), lists(a=N1))
 
@@ -135,7 +135,7 @@ def test_of_a_listed_set_a_bound_container_has_what_it_was_told_at_its_creation(
 
 def test_what_the_agent_did_not_tell_a_bound_container_counts_for_nothing() -> None:
     pod = make_pod("a", bound_containers="numalocal-check")
-    own = replace(make_container("numalocal-check"), variables={names.ENV_CPUS: "6"})
+    own = make_container("numalocal-check")._replace(variables={names.ENV_CPUS: "6"})
 
     assert holders(settled(node((pod, own)), lists(a=N1)).ledger) == {"a": "6-7"}
 
@@ -176,7 +176,7 @@ def test_a_pod_that_waits_for_a_crashed_container_holds_what_is_listed() -> None
 
 
 def test_one_bad_container_stops_nobody() -> None:
-    bad = replace(make_container("bad"), annotations={"assignment.numalocal.io/x": "[" * 60_000})
+    bad = make_container("bad")._replace(annotations={"assignment.numalocal.io/x": "[" * 60_000})
 
     found = settled(node((A, bad), (B, make_container(assignment=TEXT))), {})
 

@@ -385,7 +385,7 @@ class TestWhatStartedWhileTheAgentWasAway:
         assert state.snapshot().required_plugins is RequiredPlugins.ENFORCED
 
     def test_is_not_what_was_born_bound(self) -> None:
-        born = replace(ENGINE, variables={"NUMALOCAL_RANK_COMPUTE_CPUS": "3"})
+        born = ENGINE._replace(variables={"NUMALOCAL_RANK_COMPUTE_CPUS": "3"})
 
         assert reasons(make_state().rebuild([WORKER], [(WORKER, born)])) == {}
 
@@ -400,7 +400,7 @@ class TestWhatStartedWhileTheAgentWasAway:
 def test_a_container_of_which_nothing_is_online_is_told() -> None:
     state = make_state()
     state.rebuild(
-        [WORKER], [(WORKER, replace(ENGINE, variables={"NUMALOCAL_RANK_COMPUTE_CPUS": ""}))]
+        [WORKER], [(WORKER, ENGINE._replace(variables={"NUMALOCAL_RANK_COMPUTE_CPUS": ""}))]
     )
 
     state.set_machine(machine("0-1,4-7"))

@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from numalocal import names
@@ -243,8 +242,8 @@ def _as_born(container: Container, bound: Binding | None) -> Container:
     if bound.policy_nodes:
         variables[names.ENV_MEMORY_POLICY] = BINDER_WORDS[bound.policy]
         variables[names.ENV_MEMORY_POLICY_NODES] = str(bound.policy_nodes)
-    born = replace(container, cpus=bound.cpus, mems=bound.mems, variables=variables)
-    return replace(resident(born), live=True, runs=False)
+    born = container._replace(cpus=bound.cpus, mems=bound.mems, variables=variables)
+    return resident(born)._replace(live=True, runs=False)
 
 
 def _result(bound: Binding | None) -> Creation:

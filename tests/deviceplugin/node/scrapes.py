@@ -1,6 +1,5 @@
 """A node that has something of everything that is counted or shown, and what it answers."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,7 +22,7 @@ def bind(state: State, pod: Pod, container: Container, *ids: str) -> None:
     """Let a container live on its CPU sets."""
     sets = {one.id: one for one in state.snapshot().node.partition.sets}
     state.admit(pod, container, Assignment.of(sets[one] for one in ids))
-    state.created(pod, replace(container, cgroup=container.cgroup or f"/{container.id}"))
+    state.created(pod, container._replace(cgroup=container.cgroup or f"/{container.id}"))
 
 
 def scrape(state: State, root: Path) -> bytes:

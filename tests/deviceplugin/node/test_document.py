@@ -173,7 +173,7 @@ def memory_of(state: State, asks: Mapping[str, str], env: tuple[str, ...] | None
     if env is None:
         bound = born(pod, container, assignment(N0), state.snapshot().node)
         assert bound is not None
-        container = replace(container, variables=bound.environment)
+        container = container._replace(variables=bound.environment)
     settle(state, pod, container, N0)
     return memory_now(state)
 
@@ -360,7 +360,7 @@ def test_a_restarted_container_is_the_one_that_was_created_last() -> None:
     state = make_state()
     pod, first = make_pod(), make_container(assignment="x", env=BORN)
     settle(state, pod, first, N0)
-    settle(state, pod, replace(first, id="second", variables={}), N0)
+    settle(state, pod, first._replace(id="second", variables={}), N0)
 
     owner = sets(state.snapshot())[N0]["owner"]
 
@@ -508,7 +508,7 @@ def test_whatever_is_told_keeps_within_the_bounds(
 ) -> None:
     state = make_state()
     pod = replace(make_pod(container=name), namespace=name, name=name, uid=name or "u")
-    container = replace(make_container(assignment="x"), id=name, name=name)
+    container = make_container(assignment="x")._replace(id=name, name=name)
     settle(state, pod, container, N0)
     refusals = [
         Refusal(reason=Reason.DRIFT, message=message, subject=f"{name}{number}")

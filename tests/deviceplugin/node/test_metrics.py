@@ -175,7 +175,7 @@ def test_what_cannot_be_read_is_not_told_as_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cgroup", ["/gone", "/../outside", "a:b", "slice:prefix:name:more"])
 def test_a_container_whose_cgroup_is_not_found_is_counted(tmp_path: Path, cgroup: str) -> None:
     state = make_state()
-    bind(state, make_pod(), replace(make_container(), cgroup=cgroup), N1)
+    bind(state, make_pod(), make_container()._replace(cgroup=cgroup), N1)
     write(tmp_path / "outside")
     (tmp_path / "root").mkdir()
 
@@ -190,7 +190,7 @@ def test_a_container_whose_cgroup_is_not_found_is_counted(tmp_path: Path, cgroup
 def test_a_cgroup_is_found_as_systemd_names_it(tmp_path: Path) -> None:
     state = make_state()
     cgroup = "kubepods-pod1.slice:cri-containerd:abc"
-    bind(state, make_pod(), replace(make_container(), cgroup=cgroup), N1)
+    bind(state, make_pod(), make_container()._replace(cgroup=cgroup), N1)
     write(tmp_path / "kubepods.slice" / "kubepods-pod1.slice" / "cri-containerd-abc.scope")
 
     text = scrape(state, tmp_path)
@@ -202,7 +202,7 @@ def test_a_cgroup_is_found_as_systemd_names_it(tmp_path: Path) -> None:
 def test_others_than_who_holds_sets_are_not_shown(tmp_path: Path) -> None:
     state = make_state()
     for number in range(20):
-        one = replace(make_container("app"), id=f"app-{number}", cgroup="/app")
+        one = make_container("app")._replace(id=f"app-{number}", cgroup="/app")
         state.created(make_pod(f"app-{number}"), one)
     write(tmp_path / "app")
 
@@ -273,7 +273,7 @@ def test_counts_are_told_by_their_labels(tmp_path: Path) -> None:
 def test_two_pods_of_one_name_are_one_series_of_the_later(tmp_path: Path) -> None:
     state = make_state()
     bind(state, make_pod(), make_container(), N0)
-    again = replace(make_container(), id="again")
+    again = make_container()._replace(id="again")
     bind(state, replace(make_pod(), uid="another"), again, N1)
     write(tmp_path / "id-of-engine")
     write(tmp_path / "again")
@@ -287,7 +287,7 @@ def test_two_pods_of_one_name_are_one_series_of_the_later(tmp_path: Path) -> Non
 def crowd(state: State, number: int) -> None:
     """Let many containers of one pod share a set, which is as many as a node can have."""
     for at in range(number):
-        one = replace(make_container(f"engine-{at}"), id=f"{at}", cgroup="/one")
+        one = make_container(f"engine-{at}")._replace(id=f"{at}", cgroup="/one")
         bind(state, make_pod(), one, N1)
 
 
@@ -322,7 +322,7 @@ def test_names_of_any_text_are_read_back_by_prometheus_own_parser(
     state.runtime_told(Told(runtime, runtime))
     state.runtime_synchronized()
     pod = replace(make_pod(), namespace=namespace, name=name)
-    bind(state, pod, replace(make_container(container), cgroup="/one"), N1)
+    bind(state, pod, make_container(container)._replace(cgroup="/one"), N1)
     write(root / "one")
 
     text = scrape(state, root)

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,10 +41,10 @@ class Node:
         self, name: str, cpus: str, *, mems: str = "", pod: str = "worker", **more: str
     ) -> None:
         """Let a container run on these CPUs, as the runtime was told."""
-        told = replace(make_container(name, cpus=cpus, mems=mems), cgroup=f"{SLICE}:cri:{name}")
+        told = make_container(name, cpus=cpus, mems=mems)._replace(cgroup=f"{SLICE}:cri:{name}")
         if pod == "worker":
             self.state.admit(make_pod(pod), told, FIRST)
-        self.state.created(make_pod(pod), replace(told, **more))  # type: ignore[arg-type]
+        self.state.created(make_pod(pod), told._replace(**more))  # type: ignore[arg-type]
         self.write(self.folder(name), cpus or "0-7", mems or "0-1")
 
     def folder(self, name: str) -> Path:

@@ -1,6 +1,5 @@
 """Repair of memory nodes that pods ask for, on a machine whose tier comes and goes."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ def node(tmp_path: Path) -> Node:
 def run(node: Node, pod: Pod, mems: str) -> None:
     """Let its engine run on CPU 2-3 with these memory nodes, as the runtime was told."""
     engine = make_container(cpus="2-3", mems=mems)
-    engine = replace(engine, cgroup=f"kubepods-pod1.slice:cri:{engine.name}")
+    engine = engine._replace(cgroup=f"kubepods-pod1.slice:cri:{engine.name}")
     node.state.admit(pod, engine, FIRST)
     node.state.created(pod, engine)
     node.write(node.folder("engine"), "2-3", mems)
