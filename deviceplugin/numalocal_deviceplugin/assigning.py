@@ -7,7 +7,7 @@ the key itself is refused.  Another front end than the device plugin would have 
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from numalocal import names
@@ -133,17 +133,21 @@ def _parsed(pod: Pod, container: Container, text: str, pool: str) -> Assignment:
 
 
 def vouched(
-    pod: Pod, container: Container, assignment: Assignment, sets: Iterable[CpuSet], of: DevicesOf
+    pod: Pod,
+    container: Container,
+    assignment: Assignment,
+    ours: Mapping[str, CpuSet],
+    of: DevicesOf,
 ) -> Assignment:
     """Give the assignment back if every set of it is the node's, or the kubelet's for this pod.
 
-    Sets of other pools than today's are known to the kubelet alone.
+    `ours` are the node's by their ids.  Sets of other pools than today's are known to the kubelet
+    alone.
 
     Raises:
         BindingRefused: naming the sets that nobody vouches for.
         AgentError: where the kubelet has to be asked and does not tell.
     """
-    ours = {one.id: one for one in sets}
     strange = [one for one in assignment.sets if not _same(one, ours.get(one.id))]
     if not strange:
         return assignment

@@ -97,7 +97,7 @@ def assignment_of(
     """
     given = assigning.told(pod, container)
     if given is not None:
-        return assigning.vouched(pod, container, given, node.partition.sets, devices_of)
+        return assigning.vouched(pod, container, given, node.partition.by_id, devices_of)
     if container.name in bound_containers(pod):
         return _pods_assignment(pod, container, node, devices_of)
     return None
@@ -229,11 +229,17 @@ def _online(
 
 def _missing(assignment: Assignment, node: Node) -> IdSet:
     """Give the CPUs of cores that the sets need and lack; one of other pools needs all it had."""
-    ids = {one.id for one in assignment.sets}
-    ours = {one.id: one.missing for one in node.partition.sets if one.id in ids}
-    cores = node.machine.cores_of_cpus(assignment.cpus)
-    gone = union(core.cpus for core in cores if core.cpus.isdisjoint(node.machine.online))
-    return union(ours.get(one.id, one.cpus & gone) for one in assignment.sets)
+    ours = node.partition.by_id
+    return union(
+        ours[one.id].missing if one.id in ours else one.cpus & _gone(one.cpus, node.machine)
+        for one in assignment.sets
+    )
+
+
+def _gone(cpus: IdSet, machine: Machine) -> IdSet:
+    """Give the CPUs of those cores of which none is online."""
+    cores = machine.cores_of_cpus(cpus)
+    return union(core.cpus for core in cores if core.cpus.isdisjoint(machine.online))
 
 
 def _policy_refused(pod: Pod, container: Container, found: Reach, node: Node) -> BindingRefused:

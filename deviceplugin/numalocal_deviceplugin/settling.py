@@ -124,7 +124,7 @@ def _believed(
 
 
 def _with_listed(ledger: Ledger, node: Node, listing: Listing) -> Ledger:
-    sets = {one.id: one for one in node.partition.sets}
+    sets = node.partition.by_id
     for uid, tenant in ledger.tenants.items():
         ids = listing.get((tenant.pod.namespace, tenant.pod.name), frozenset())
         known = [sets[one] for one in ids if one in sets]

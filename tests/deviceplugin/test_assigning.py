@@ -14,7 +14,7 @@ from numalocal_deviceplugin.errors import BindingRefused, KubeletSilent, Unknown
 
 from .nodes import N0, N1, make_container, make_machine, make_partition, make_pod, no_devices
 
-SETS = make_partition().sets
+SETS, OURS = make_partition().sets, make_partition().by_id
 FIRST = Assignment.of(assigning.sets_named(SETS, [N0]))
 TEXT = FIRST.to_json()
 KEY = "assignment.numalocal.io/cpuset"
@@ -71,7 +71,7 @@ class TestAnAssignment:
     pod, container = make_pod(), make_container()
 
     def test_of_the_nodes_own_sets_needs_nobodys_word(self) -> None:
-        given = assigning.vouched(self.pod, self.container, FIRST, SETS, no_devices)
+        given = assigning.vouched(self.pod, self.container, FIRST, OURS, no_devices)
 
         assert given == FIRST
 
@@ -91,10 +91,10 @@ class TestAnAssignment:
         def lists(*ids: str) -> assigning.DevicesOf:
             return lambda namespace, name: ids
 
-        given = assigning.vouched(self.pod, self.container, strange, SETS, lists("x", one.id))
+        given = assigning.vouched(self.pod, self.container, strange, OURS, lists("x", one.id))
         assert given == strange
         with pytest.raises(BindingRefused, match=f"CPU set {one.id} is none of this node's"):
-            assigning.vouched(self.pod, self.container, strange, SETS, lists())
+            assigning.vouched(self.pod, self.container, strange, OURS, lists())
 
     def test_is_not_believed_while_the_kubelet_is_silent(self) -> None:
         def silent(namespace: str, name: str) -> list[str]:
@@ -102,12 +102,12 @@ class TestAnAssignment:
 
         strange = Assignment.parse(TEXT.replace(N0, "old"))
         with pytest.raises(KubeletSilent):
-            assigning.vouched(self.pod, self.container, strange, SETS, silent)
+            assigning.vouched(self.pod, self.container, strange, OURS, silent)
 
     def test_of_when_a_cpu_was_offline_is_the_nodes_own(self) -> None:
         less = Assignment.parse(TEXT.replace('"2-3"', '"3"'))
 
-        assert assigning.vouched(self.pod, self.container, less, SETS, no_devices) == less
+        assert assigning.vouched(self.pod, self.container, less, OURS, no_devices) == less
 
 
 def with_far_siblings(machine: Machine) -> Machine:

@@ -5,6 +5,7 @@ short process, and dataclasses would be the longest part of its start.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
 from numalocal.idset import IdSet, union
@@ -156,22 +157,8 @@ class Limits(NamedTuple):
     unread: tuple[Finding, ...] = ()
 
 
-class Machine(NamedTuple):
-    """One machine as its kernel shows it.
-
-    `offline` are CPUs that are present and not online.  `allowed` and `allowed_nodes` are what the
-    reading process may use of the online CPUs and the nodes.  `cores` are sorted by their lowest
-    CPU, `nodes` by id; a kernel without NUMA has one node, 0, that holds everything.  Without
-    `cores_known` every CPU stands for a core.  `packages` is empty where the kernel tells none.
-
-    `l3`, `dies`, `clusters`, `books` and `drawers` (s390x) are sets of online CPUs by lowest CPU;
-    a level is empty where the kernel reports none, or none that differs from core and package.
-    `kinds` is empty where all cores are alike.  `isolated` are online CPUs between which the kernel
-    moves no thread (isolcpus=, isolated cpuset partitions), `nohz_full` those that it spares its
-    tick; allowed or not.  `architecture` is `uname -m`, or empty where it is not known.  `limits`
-    are what cgroups leave to the reading process; `confined_by` is the file by which it may not run
-    on all online CPUs, empty where it may.  `findings` tell what is inconsistent.
-    """
+class _Fields(NamedTuple):
+    """Of a Machine, which as a named tuple itself could remember nothing."""
 
     online: IdSet
     allowed: IdSet
@@ -193,6 +180,24 @@ class Machine(NamedTuple):
     limits: Limits = Limits()
     confined_by: str = ""
     findings: tuple[Finding, ...] = ()
+
+
+class Machine(_Fields):
+    """One machine as its kernel shows it.
+
+    `offline` are CPUs that are present and not online.  `allowed` and `allowed_nodes` are what the
+    reading process may use of the online CPUs and the nodes.  `cores` are sorted by their lowest
+    CPU, `nodes` by id; a kernel without NUMA has one node, 0, that holds everything.  Without
+    `cores_known` every CPU stands for a core.  `packages` is empty where the kernel tells none.
+
+    `l3`, `dies`, `clusters`, `books` and `drawers` (s390x) are sets of online CPUs by lowest CPU;
+    a level is empty where the kernel reports none, or none that differs from core and package.
+    `kinds` is empty where all cores are alike.  `isolated` are online CPUs between which the kernel
+    moves no thread (isolcpus=, isolated cpuset partitions), `nohz_full` those that it spares its
+    tick; allowed or not.  `architecture` is `uname -m`, or empty where it is not known.  `limits`
+    are what cgroups leave to the reading process; `confined_by` is the file by which it may not run
+    on all online CPUs, empty where it may.  `findings` tell what is inconsistent.
+    """
 
     @property
     def confinement(self) -> str:
@@ -226,8 +231,13 @@ class Machine(NamedTuple):
 
     def cores_of_cpus(self, cpus: IdSet) -> tuple[Core, ...]:
         """List the cores that have any of these CPUs, by lowest CPU."""
-        wanted, apart = frozenset(cpus), frozenset.isdisjoint  # the fastest that there is
-        return tuple(core for core in self.cores if not apart(core.cpus, wanted))
+        at = self._core_at
+        return tuple(self.cores[one] for one in sorted({at[cpu] for cpu in cpus if cpu in at}))
+
+    @cached_property
+    def _core_at(self) -> Mapping[int, int]:
+        """Where in `cores` each CPU is found: it is asked for every rank of every container."""
+        return {cpu: at for at, core in enumerate(self.cores) for cpu in core.cpus}
 
     @property
     def cpu_nodes(self) -> IdSet:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from numalocal import names
@@ -23,7 +24,7 @@ _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 """Pools and device ids: both are parts of names that Kubernetes allows 63 characters."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Assignment:
     """CPU sets in rank order: rank r owns `sets[r]`.  Build it with `of`."""
 
@@ -50,7 +51,7 @@ class Assignment:
                 "one"
             ) from error
 
-    @property
+    @cached_property
     def cpus(self) -> IdSet:
         """All CPUs of all ranks."""
         return union(one.cpus for one in self.sets)

@@ -1,6 +1,8 @@
 """Cut a machine into CPU sets: Machine + pools -> Partition."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from numalocal.errors import PoolUnmet
@@ -14,7 +16,8 @@ from numalocal.sets.memory import Memory, deal
 from numalocal.sets.pools import Pool
 
 
-class Partition(NamedTuple):
+@dataclass(frozen=True)
+class Partition:
     """A machine cut up by its pools.
 
     `sets` are sorted by node and lowest CPU; `shared` are the CPUs in no set that are online and
@@ -26,6 +29,11 @@ class Partition(NamedTuple):
     sets: tuple[CpuSet, ...]
     shared: IdSet
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def by_id(self) -> Mapping[str, CpuSet]:
+        """All sets by their ids, in their order."""
+        return {one.id: one for one in self.sets}
 
     def of_pool(self, pool: str) -> tuple[CpuSet, ...]:
         """List the sets of one pool, by node and lowest CPU."""
