@@ -66,6 +66,7 @@ def taken_back(node: Node, claimed: IdSet) -> tuple[Correction, ...]:
     """List the containers that use CPUs which a pod has claimed just now: they were lent."""
     if node.barred or not node.others:
         return ()
+    lost, apart = frozenset(claimed), frozenset.isdisjoint  # the fastest that there is
     narrow = Binding(cpus=node.others, mems=IdSet(), environment={})
     return tuple(
         Correction(
@@ -75,7 +76,7 @@ def taken_back(node: Node, claimed: IdSet) -> tuple[Correction, ...]:
             binding=narrow,
         )
         for pod, container in node.ledger.containers
-        if not (container.cpus or node.machine.online).isdisjoint(claimed)
+        if not apart(container.cpus or node.machine.online, lost)
         and container.name not in node.ledger.tenants[pod.uid].claims
         and pod.namespace not in node.left_alone
     )

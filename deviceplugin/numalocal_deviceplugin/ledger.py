@@ -40,6 +40,11 @@ class Tenant:
         """What it holds, several times where containers share it."""
         return tuple(self.claims.values()) or (() if self.listed is None else (self.listed,))
 
+    @property
+    def holds(self) -> bool:
+        """Whether it holds any CPUs, as few pods do."""
+        return bool(self.claims) or self.listed is not None
+
     @cached_property
     def cpus(self) -> IdSet:
         """All CPUs that it holds, online or not."""
@@ -61,11 +66,11 @@ class Ledger:
     @cached_property
     def held(self) -> IdSet:
         """All CPUs that some pod holds."""
-        return union(one.cpus for one in self.tenants.values())
+        return union(one.cpus for one in self.tenants.values() if one.holds)
 
     def held_by_others(self, uid: str) -> IdSet:
         """All CPUs that pods hold other than this one."""
-        return union(one.cpus for key, one in self.tenants.items() if key != uid)
+        return union(one.cpus for key, one in self.tenants.items() if one.holds and key != uid)
 
     @cached_property
     def containers(self) -> Sequence[tuple[Pod, Container]]:
@@ -82,16 +87,16 @@ class Ledger:
         Raises:
             CpusHeld: where another pod holds one of its CPUs.
         """
-        others = self._succeeded(pod)
+        others, tenant = self._succeeded(pod), self._tenant(pod)
         wanted = assignment.cpus
-        for uid, other in others.items():
-            if uid != pod.uid and (overlap := other.cpus & wanted):
-                raise CpusHeld(
-                    f"{where(pod, container)}: CPU {overlap} of its CPU sets is still held by pod "
-                    f"{other.pod.namespace}/{other.pod.name} ({shown(uid)}), whose sandbox runs; "
-                    "it is tried again until that pod has gone"
-                )
-        tenant = self._tenant(pod)
+        if wanted & self.held - tenant.cpus:
+            for uid, other in others.items():
+                if uid != pod.uid and (overlap := other.cpus & wanted):
+                    raise CpusHeld(
+                        f"{where(pod, container)}: CPU {overlap} of its CPU sets is still held by "
+                        f"pod {other.pod.namespace}/{other.pod.name} ({shown(uid)}), whose sandbox "
+                        "runs; it is tried again until that pod has gone"
+                    )
         claims = {**tenant.claims, container.name: assignment}
         return Ledger({**others, pod.uid: replace(tenant, claims=claims, listed=None)})
 
