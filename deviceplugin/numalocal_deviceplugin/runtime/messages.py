@@ -107,29 +107,23 @@ def creation(
     A container that ends meanwhile must not fail the creation: what is not taken back is seen by
     the watch over the kernel's own files.
     """
-    answer = nri.CreateContainerResponse(update=_corrected(taken_back))
+    answer = nri.CreateContainerResponse()
     if binding is not None:
-        answer.adjust.CopyFrom(
-            nri.ContainerAdjustment(
-                env=[
-                    nri.KeyValue(key=key, value=value) for key, value in binding.environment.items()
-                ],
-                linux=nri.LinuxContainerAdjustment(
-                    resources=_resources(binding), memory_policy=_memory_policy(binding)
-                ),
-            )
-        )
+        for key, value in binding.environment.items():
+            answer.adjust.env.add(key=key, value=value)
+        _bind(answer.adjust.linux.resources.cpu, binding)
+        if binding.policy_nodes:
+            answer.adjust.linux.memory_policy.CopyFrom(_memory_policy(binding))
+    _correct(answer, taken_back)
     return answer
 
 
-def _memory_policy(binding: Binding) -> nri.LinuxMemoryPolicy | None:
+def _memory_policy(binding: Binding) -> nri.LinuxMemoryPolicy:
     """Write a policy over these very nodes, whatever becomes of the container's memory nodes.
 
     Unless it is static the kernel counts its nodes by their place among the memory nodes whenever
     these change, and one whose nodes went and came again is over other nodes, or fewer, for good.
     """
-    if not binding.policy_nodes:
-        return None
     return nri.LinuxMemoryPolicy(
         mode=_MODES[binding.policy],
         nodes=str(binding.policy_nodes),
@@ -139,7 +133,9 @@ def _memory_policy(binding: Binding) -> nri.LinuxMemoryPolicy | None:
 
 def update(container_id: str, binding: Binding) -> nri.UpdateContainerResponse:
     """Write the answer to the update of one container."""
-    return nri.UpdateContainerResponse(update=[_update(container_id, binding)])
+    answer = nri.UpdateContainerResponse()
+    _bind(answer.update.add(container_id=container_id).linux.resources.cpu, binding)
+    return answer
 
 
 def synchronization(corrections: Iterable[Correction]) -> nri.SynchronizeResponse:
@@ -148,22 +144,19 @@ def synchronization(corrections: Iterable[Correction]) -> nri.SynchronizeRespons
     Failures are ignored by the runtime: a container that ended meanwhile would otherwise have the
     whole plugin turned away.
     """
-    return nri.SynchronizeResponse(update=_corrected(corrections))
+    answer = nri.SynchronizeResponse()
+    _correct(answer, corrections)
+    return answer
 
 
-def _corrected(corrections: Iterable[Correction]) -> list[nri.ContainerUpdate]:
-    return [_update(one.container.id, one.binding, ignore_failure=True) for one in corrections]
+def _correct(
+    answer: nri.CreateContainerResponse | nri.SynchronizeResponse, corrections: Iterable[Correction]
+) -> None:
+    """Write corrections in their place: parts made apart are copied into each other."""
+    for one in corrections:
+        update = answer.update.add(container_id=one.container.id, ignore_failure=True)
+        _bind(update.linux.resources.cpu, one.binding)
 
 
-def _update(
-    container_id: str, binding: Binding, *, ignore_failure: bool = False
-) -> nri.ContainerUpdate:
-    return nri.ContainerUpdate(
-        container_id=container_id,
-        linux=nri.LinuxContainerUpdate(resources=_resources(binding)),
-        ignore_failure=ignore_failure,
-    )
-
-
-def _resources(binding: Binding) -> nri.LinuxResources:
-    return nri.LinuxResources(cpu=nri.LinuxCPU(cpus=str(binding.cpus), mems=str(binding.mems)))
+def _bind(cpu: nri.LinuxCPU, binding: Binding) -> None:
+    cpu.cpus, cpu.mems = str(binding.cpus), str(binding.mems)
