@@ -1,7 +1,7 @@
 """One frozen view of the node: what is known -> what follows from it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property
 from itertools import chain
@@ -77,7 +77,7 @@ class Facts:
     `contested` are ids of sets that a pod holds for which the kubelet does not list them, with why.
     `refused` are live containers that have not what they should have, by id, and `undecided` the
     ids of those that wait for the kubelet's word.  `told` are the refusals of each part of the
-    agent, and `resting` CPUs that were given up, each until a time.
+    agent, and `resting` CPUs that were given up, by the time until when they rest.
     """
 
     machine: Machine
@@ -90,7 +90,7 @@ class Facts:
     undecided: frozenset[str] = frozenset()
     runtime: Runtime = Runtime()
     told: Mapping[str, tuple[Refusal, ...]] = field(default_factory=dict)
-    resting: tuple[tuple[float, IdSet], ...] = ()
+    resting: Mapping[int, IdSet] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +141,6 @@ class Snapshot:
 
 def snapshot(facts: Facts, settings: Settings, version: int, *, binds: bool) -> Snapshot:
     """Put together what follows from the facts."""
-    node = node_of(facts, settings)
     told = tuple(chain.from_iterable(facts.told.values()))
     reasons = {one.reason for one in told}
     own = standing.of_node(facts.policy, settings.enforcement, binds=binds)
@@ -149,18 +148,18 @@ def snapshot(facts: Facts, settings: Settings, version: int, *, binds: bool) -> 
     barred = next((one for one in of_node if one.reason in NOBODY_IS_ADJUSTED), None)
     return Snapshot(
         facts=facts,
-        node=replace(node, barred=barred),
+        node=node_of(facts, settings, barred),
         settings=settings,
         of_node=of_node,
         version=version,
     )
 
 
-def node_of(facts: Facts, settings: Settings) -> Node:
-    """Say what the node is for who binds."""
+def node_of(facts: Facts, settings: Settings, barred: Refusal | None = None) -> Node:
+    """Say what the node is for who binds, if nothing bars it."""
     lent = IdSet()
     if settings.idle is Idle.SHARED:
-        taken = union([facts.partition.shared, facts.ledger.held, *_cpus(facts.resting)])
+        taken = union([facts.partition.shared, facts.ledger.held, *facts.resting.values()])
         lent = facts.machine.online - taken
     return Node(
         machine=facts.machine,
@@ -169,11 +168,8 @@ def node_of(facts: Facts, settings: Settings) -> Node:
         lent=lent,
         left_alone=settings.left_alone,
         abilities=abilities(facts.runtime.told, settings.kernel, facts.machine),
+        barred=barred,
     )
-
-
-def _cpus(resting: Iterable[tuple[float, IdSet]]) -> Iterable[IdSet]:
-    return (cpus for _, cpus in resting)
 
 
 def binds(runtime: Runtime, settings: Settings, now_s: float) -> bool:

@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 from numalocal.errors import PoolUnmet
+from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
@@ -63,8 +65,9 @@ class State:
         """Give the node as it is now."""
         with self._changed:
             now_s = self._clock()
-            resting = tuple(one for one in self._facts.resting if one[0] > now_s)
-            if resting != self._facts.resting:
+            was = self._facts.resting
+            resting = {until_s: cpus for until_s, cpus in was.items() if until_s > now_s}
+            if len(resting) < len(was):
                 self._take(resting=resting)
             bindable = binds(self._facts.runtime, self._settings, now_s)
             key = self._version, bindable
@@ -203,19 +206,18 @@ class State:
                 self._take(ledger=self._facts.ledger.claim(pod, container, given))
             return self.snapshot()
 
-    def created(self, pod: Pod, container: Container) -> None:
-        """Take a container that is about to live, as it will be."""
+    def created(
+        self, pod: Pod, container: Container, taken_back: Iterable[Correction] = ()
+    ) -> None:
+        """Take a container that is about to live, as it will be, and what others lost to it."""
         with self._changed:
-            self._take(ledger=self._facts.ledger.created(pod, container))
+            ledger = self._facts.ledger.created(pod, container)
+            self._take(ledger=ledger.bound(_places(taken_back)))
 
     def applied(self, corrections: Iterable[Correction]) -> None:
         """Take what containers are bound to by now."""
         with self._changed:
-            places = [
-                (one.pod.uid, one.container.id, one.binding.cpus, one.binding.mems)
-                for one in corrections
-            ]
-            self._take(ledger=self._facts.ledger.bound(places))
+            self._take(ledger=self._facts.ledger.bound(_places(corrections)))
 
     def stopped(self, uid: str, container_id: str) -> None:
         """Forget a container that has stopped."""
@@ -233,11 +235,12 @@ class State:
         if not freed:
             self._take(ledger=ledger)
             return
-        until_s = self._clock() + self._settings.rest_s
+        # In whole seconds: what a hundred pods give up at a time is one entry.
+        until_s, resting = ceil(self._clock() + self._settings.rest_s), self._facts.resting
         facts = replace(
             self._facts,
             ledger=ledger,
-            resting=(*self._facts.resting, (until_s, freed)),
+            resting={**resting, until_s: resting.get(until_s, IdSet()) | freed},
             contested=_still_held(self._facts, ledger),
         )
         self._take_all(replace(facts, **self._settled(facts)))
@@ -261,6 +264,11 @@ class State:
         if facts != self._facts:
             self._facts = facts
             self.wake()
+
+
+def _places(corrections: Iterable[Correction]) -> Iterator[tuple[str, str, IdSet, IdSet]]:
+    for one in corrections:
+        yield one.pod.uid, one.container.id, one.binding.cpus, one.binding.mems
 
 
 def _still_held(facts: Facts, ledger: Ledger) -> Mapping[str, str]:

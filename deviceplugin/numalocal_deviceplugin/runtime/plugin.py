@@ -218,8 +218,7 @@ class Plugin:
         node = self._state.admit(pod, container, given).node
         bound = binding.born(pod, container, given, node)
         back = () if given is None else correcting.taken_back(node, given.cpus)
-        self._state.created(pod, _as_born(container, bound))
-        self._state.applied(back)
+        self._state.created(pod, _as_born(container, bound), back)
         return bound, back
 
     def _lookup(self, budget_s: float) -> DevicesOf:
