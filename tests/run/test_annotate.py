@@ -77,6 +77,13 @@ def test_a_file_in_which_nothing_asks_says_how_to_ask(numalocal: Run, file: Path
     assert "holds no workload that asks; --cpusets asks for all of: CronJob" in done.stderr
 
 
+def test_a_worker_is_for_another_command(numalocal: Run) -> None:
+    done = numalocal("annotate", "-f", ANNOTATED.parent / "vllm.yaml")
+
+    assert done.returncode == 2
+    assert done.stderr.endswith("; a CpuInferenceWorker is for numalocal plan\n")
+
+
 @pytest.mark.parametrize("example", sorted(ANNOTATED.glob("*.yaml")), ids=lambda one: one.stem)
 def test_an_example_asks_already_and_is_told_what_its_pods_become(
     numalocal: Run, example: Path

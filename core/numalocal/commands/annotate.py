@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import yaml
 
+from numalocal import names
 from numalocal.commands import statuses
 from numalocal.commands.sources import source
 from numalocal.errors import SpecInvalid
@@ -37,6 +38,8 @@ def main(arguments: argparse.Namespace) -> int:
     pods = [(one, pod) for one in objects for pod in workloads.pods(one) if asks(pod.pod)]
     if not pods:
         message = f"holds no workload that asks; --cpusets asks for all of: {_kinds()}"
+        if any(one.get("kind") == names.KIND for one in objects):
+            message = f"{message}; a {names.KIND} is for numalocal plan"
         raise SpecInvalid([Problem("file", arguments.file, message)])
     comments = [_comment(one, found) for one, found in pods]
     sys.stdout.write("---\n".join(map(_yaml, objects)))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from numalocal import hints
 from numalocal.errors import ListInvalid, SpecInvalid
 from numalocal.fields import MAX_PROBLEMS, Fields
 from numalocal.idset import IdSet
@@ -92,7 +93,9 @@ def _size(fields: Fields) -> Size:
             return L3_SIZE
         case int(cores) if not isinstance(raw, bool) and cores >= 1:
             return cores
-    fields.problem("size", raw, "must be a number of cores from 1, or numa, or l3")
+    fields.problem(
+        "size", raw, f"must be a number of cores from 1, or numa, or l3{hints.no_number(raw)}"
+    )
     return NODE_SIZE
 
 

@@ -1,7 +1,7 @@
 """Read YAML documents from files and streams."""
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -10,6 +10,7 @@ from numalocal.errors import SpecInvalid
 from numalocal.problems import Problem, shown
 from numalocal.sets.poolfile import parse_pools
 from numalocal.sets.pools import Pool
+from numalocal.worker import workloads
 from numalocal.worker.composing import MAX_SIZE, NotPlain, compose
 
 Source = Path | IO[bytes]
@@ -91,15 +92,19 @@ def _listed(document: Any) -> list[Any]:
     return [document]
 
 
-def _found(objects: list[Any]) -> str:
-    """Name the kinds that there are instead."""
+def _found(objects: Sequence[Any]) -> str:
+    """Name the kinds that there are instead, and the command that takes such."""
     kinds = [
         shown(one["kind"]) if isinstance(one, Mapping) and "kind" in one else "one without a kind"
         for one in objects
     ]
     several = list(dict.fromkeys(kinds))
     more = ", ..." if len(several) > _KINDS else ""
-    return f" (found: {', '.join(several[:_KINDS])}{more})" if several else ""
+    if not several:
+        return ""
+    annotated = any(shown(kind) in several for kind in workloads.KINDS)
+    taken = "; see numalocal annotate" if annotated else ""
+    return f" (found: {', '.join(several[:_KINDS])}{more}{taken})"
 
 
 def _text(source: Source) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from numalocal import names
 from numalocal.fields import Fields
 from numalocal.problems import printable
-from numalocal.worker import containers, limits
+from numalocal.worker import containers, limits, misspelt
 from numalocal.worker.ask import Ask
 from numalocal.worker.containers import Container
 
@@ -32,7 +32,8 @@ class Template:
 
     `raw` is the document's own, for what passes through: every field that a pod is made from has
     been read, so no part of it can be of another shape.  `engine` is the one of `containers` that
-    gets the CPU sets; `guessed` tells that nothing names it, and it is the first.
+    gets the CPU sets; `guessed` tells that nothing names it, and it is the first.  `misspelt` says
+    which fields Kubernetes will not know.
     """
 
     raw: Mapping[str, Any]
@@ -40,13 +41,15 @@ class Template:
     guessed: bool
     containers: tuple[Container, ...]
     init_containers: tuple[Container, ...]
+    misspelt: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the template may not expect, a sentence each."""
         if not self.guessed or len(self.containers) == 1:
-            return ()
+            return self.misspelt
         return (
+            *self.misspelt,
             f"container {self.engine.name} gets the CPU sets, as it is the first of "
             f"{len(self.containers)} and none is named {ENGINE_CONTAINER}: name the engine's so if "
             "it is another",
@@ -133,6 +136,7 @@ def _read(template: Fields, named: str | None) -> _Read | None:
         guessed=guessed,
         containers=found,
         init_containers=init_containers,
+        misspelt=misspelt.notes(spec, (*inits, *rest)),
     )
     return _Read(made, spec, (*inits, *rest), rest[place])
 

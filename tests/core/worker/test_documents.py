@@ -34,7 +34,8 @@ def test_the_worker_is_found_in_a_list_as_kubectl_writes_one(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "holds"),
     [
-        ("kind: Pod\n", "0 (found: 'Pod')"),
+        ("kind: Namespace\n", "0 (found: 'Namespace')"),
+        ("kind: Deployment\n", "0 (found: 'Deployment'; see numalocal annotate)"),
         ("kind: CpuInferenceworker\n---\nspec: {}", "0 (found: 'CpuInferenceworker', one without"),
         (f"{WORKER}---\n{WORKER}", "2"),
         ("", "0"),
