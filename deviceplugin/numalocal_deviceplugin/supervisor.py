@@ -62,7 +62,7 @@ class Timing:
     poolfile_interval_s: float = 2.0
     listing_limit_s: float = 1.0
     seat_poll_s: float = 1.0
-    end_s: float = 5.0
+    end_s: float = 4.0
 
 
 def run(config: Config, stop: threading.Event, timing: Timing) -> bool:
@@ -128,7 +128,8 @@ class _Round:
             hanging = self._parts.join(self._timing.end_s)
         if hanging:
             log.error("parts do not end", extra={"parts": hanging})
-        return not (self._parts.failed or hanging)
+        # Who is told to end ends, whatever he waits for; the next round cannot be beside the last.
+        return not self._parts.failed and (self._stop.is_set() or not hanging)
 
     def _start(self, seat: Seat, resources: PodResources) -> None:
         """Start all parts, those first that find out whether anybody may be adjusted."""

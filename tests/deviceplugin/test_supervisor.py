@@ -497,6 +497,24 @@ def test_a_part_that_fails_ends_the_agent_at_once(
     assert vars(record)["part"] == "machine"
 
 
+def test_an_agent_that_is_told_to_end_ends_well_though_a_part_waits_for_the_runtime(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop, well = threading.Event(), list[bool]()
+    soon = replace(QUICK, end_s=0.05)
+    agent = threading.Thread(target=lambda: well.append(supervisor.run(config, stop, soon)))
+    with FakeRuntime(config.nri_socket) as runtime:
+        agent.start()
+        runtime.accept()  # and never answers
+
+        stop.set()
+        agent.join(PATIENCE_S)
+
+    assert well == [True]
+    (record,) = [one for one in caplog.records if one.message == "parts do not end"]
+    assert "nri" in vars(record)["parts"]
+
+
 def test_of_two_agents_on_a_node_the_second_serves_nobody(config: Config, start: Start) -> None:
     second = replace(config, http_address=Address("127.0.0.1", free_port()))
     with (
