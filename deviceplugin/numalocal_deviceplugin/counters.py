@@ -4,6 +4,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -81,11 +82,24 @@ class Counters:
         self._buckets = {one: [0] * (len(BUCKETS_S) + 1) for one in Duration}
         self._sums_s = dict.fromkeys(Duration, 0.0)
         self._listed_at_s = 0.0
+        self._unbound: frozenset[str] = frozenset()
 
     def add(self, what: Count, label: str = "", *, by: int = 1) -> None:
         """Count an event."""
         with self._lock:
             self._counts[what, label] = self._counts.get((what, label), 0) + by
+
+    def unbound_starts(self, ids: AbstractSet[str]) -> None:
+        """Count those of these containers that are not counted yet: pools change, starts do not."""
+        with self._lock:
+            new = ids - self._unbound
+            self._unbound |= new
+        self.add(Count.UNBOUND_STARTS, by=len(new))
+
+    def live(self, ids: AbstractSet[str]) -> None:
+        """Take the ids of all containers that there are: no other will be seen again."""
+        with self._lock:
+            self._unbound &= ids
 
     def observe(self, what: Duration, took_s: float) -> None:
         """Take how long a call took, in seconds."""

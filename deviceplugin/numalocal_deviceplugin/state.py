@@ -17,7 +17,7 @@ from numalocal.sets.partition import partition as cut
 from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.binding import refuse_unserved
 from numalocal_deviceplugin.correcting import Correction
-from numalocal_deviceplugin.counters import Count, Counters
+from numalocal_deviceplugin.counters import Counters
 from numalocal_deviceplugin.ledger import Ledger, rebuilt
 from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.refusals import Refusal
@@ -55,7 +55,6 @@ class State:
         self._settings = settings or Settings()
         self._clock = clock
         self._changed = threading.Condition(threading.RLock())
-        self._unbound: frozenset[str] = frozenset()
         self._facts = Facts(machine=machine, partition=partition)
         self._version = 0
         self._answering = 0
@@ -190,6 +189,7 @@ class State:
         """
         with self._changed:
             ledger = rebuilt(pods, containers, self._facts.ledger)
+            self.counters.live({one.id for _, one in ledger.containers})
             facts = replace(self._facts, ledger=ledger, contested={})
             self._take_all(replace(facts, **self._settled(facts)))
             return self.snapshot()
@@ -248,9 +248,7 @@ class State:
     def _settled(self, facts: Facts) -> Mapping[str, Any]:
         """Let the live containers claim what they can claim by now."""
         found = settled(node_of(facts, self._settings), facts.listing)
-        unbound = started_unbound(found.ledger)
-        self.counters.add(Count.UNBOUND_STARTS, by=len(unbound - self._unbound))
-        self._unbound = unbound
+        self.counters.unbound_starts(started_unbound(found.ledger))
         return {
             "ledger": found.ledger,
             "refused": found.refused,

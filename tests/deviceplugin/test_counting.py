@@ -11,7 +11,7 @@ from numalocal import names
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin.correcting import Correction
-from numalocal_deviceplugin.counters import Duration
+from numalocal_deviceplugin.counters import Counters, Duration
 from numalocal_deviceplugin.errors import AgentError, BindingRefused, CallFailed, CpusHeld
 from numalocal_deviceplugin.kubelet.service import DevicePluginService
 from numalocal_deviceplugin.node.repair import Repair
@@ -23,7 +23,16 @@ from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 from .node import cgroup_files
 from .node.scrapes import bind
-from .nodes import N0, N1, SHARED, make_container, make_partition, make_pod, make_state
+from .nodes import (
+    N0,
+    N1,
+    SHARED,
+    make_container,
+    make_machine,
+    make_partition,
+    make_pod,
+    make_state,
+)
 
 ASSIGNED = next(Assignment.of([one]).to_json() for one in make_partition().sets if one.id == N1)
 
@@ -124,6 +133,22 @@ def test_a_container_created_while_the_agent_was_away_is_counted_once() -> None:
     assert counts(state)["unbound_starts", ""] == 1
 
     synchronize(state, (second, container(second, engine=True)))
+    assert counts(state)["unbound_starts", ""] == 2
+
+
+def test_a_start_is_counted_once_however_often_the_pools_change() -> None:
+    counters, owner = Counters(), pod()
+    unbound = (owner, container(owner, engine=True))
+
+    for _ in range(3):
+        state = State(make_machine(), make_partition(), counters=counters)
+        state.set_listing({}, state.snapshot().node.ledger)
+        synchronize(state, unbound)
+        state.set_listing({}, state.snapshot().node.ledger)
+        assert counts(state)["unbound_starts", ""] == 1
+
+    synchronize(state)
+    synchronize(state, unbound)
     assert counts(state)["unbound_starts", ""] == 2
 
 
