@@ -4,6 +4,7 @@ A ConfigMap's file is a link that the kubelet swaps, so it is its contents that 
 are wrong, or that this machine cannot give, never take the place of pools that serve.
 """
 
+import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -86,8 +87,13 @@ def _is_no_file(path: Path) -> bool:
 
 
 def _identity(path: Path) -> object:
+    """Tell contents apart; what cannot be opened now may be later, and be the same file still."""
     try:
-        status = path.stat()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         return error.errno
+    try:
+        status = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

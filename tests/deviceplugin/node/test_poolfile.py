@@ -1,4 +1,7 @@
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -6,6 +9,16 @@ import pytest
 from numalocal.errors import SpecInvalid
 from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.node import poolfile
+
+
+@contextmanager
+def no_descriptors_left() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @pytest.fixture
@@ -53,3 +66,24 @@ def test_a_pipe_is_refused_and_not_waited_for(file: Path) -> None:
 def test_a_file_that_is_missing_is_refused(file: Path) -> None:
     with pytest.raises(SpecInvalid, match="cannot be read"):
         poolfile.read(file)
+
+
+def test_a_file_is_taken_that_could_not_be_opened_for_want_of_descriptors(file: Path) -> None:
+    file.write_text("- {name: small, size: 4}\n")
+    with no_descriptors_left():
+        pools = poolfile.PoolFile(file)
+    assert "cannot be read: Too many open files" in pools.refusals[0].message
+
+    pools.look()
+
+    assert pools.pools == (Pool(name="small", size=4),)
+
+
+def test_a_file_that_says_the_same_is_not_read_again(file: Path) -> None:
+    file.write_text("[")
+    pools = poolfile.PoolFile(file)
+    told = pools.refusals
+
+    pools.look()
+
+    assert pools.refusals is told
