@@ -19,6 +19,9 @@ _MOST_KEPT: Final = 4096
 """Characters of an annotation, but for an assignment, and of a path: who writes more is refused."""
 
 
+_LABEL_UID: Final = "io.kubernetes.pod.uid"
+_LABEL_NAMESPACE: Final = "io.kubernetes.pod.namespace"
+_LABEL_NAME: Final = "io.kubernetes.pod.name"
 _MOST_TOLD: Final = 256
 _MODES: Final = {
     MemoryPolicy.BIND: nri.MPOL_BIND,
@@ -93,10 +96,22 @@ def ids(text: str) -> IdSet:
         return IdSet()
 
 
-def residents(containers: Iterable[nri.Container]) -> Iterator[tuple[str, Container]]:
-    """Read containers that live already, each with the id of its pod's sandbox."""
+def residents(containers: Iterable[nri.Container]) -> Iterator[tuple[Pod, Container]]:
+    """Read containers that live already, each with as much of its pod as it says itself."""
     for message in containers:
-        yield message.pod_sandbox_id, resident(container(message))
+        yield _pod_of(message), resident(container(message))
+
+
+def _pod_of(message: nri.Container) -> Pod:
+    """Read what the kubelet writes on every container of its pod."""
+    labels = message.labels
+    return Pod(
+        id=message.pod_sandbox_id,
+        uid=labels[_LABEL_UID] or message.pod_sandbox_id,
+        namespace=labels[_LABEL_NAMESPACE],
+        name=labels[_LABEL_NAME],
+        annotations={},
+    )
 
 
 def creation(

@@ -54,7 +54,7 @@ class Plugin:
         self._counters = state.counters
         self._devices_within = devices_within
         self._pods: dict[str, Pod] = {}
-        self._containers: list[tuple[str, Container]] = []
+        self._containers: list[tuple[Pod, Container]] = []
         self._listed_bytes = 0
         self.synchronized = threading.Event()
 
@@ -114,9 +114,10 @@ class Plugin:
         if request.more:
             return nri.SynchronizeResponse(more=True).SerializeToString()
         # Only now: a container may have come in an earlier part than its pod.
-        pods, listed = self._pods, self._containers
+        listed = [(pod, one) for pod, one in self._containers if one.live]
+        pods = self._unlisted(pod for pod, _ in listed) | self._pods
         self._pods, self._containers, self._listed_bytes = {}, [], 0
-        containers = [(pods[sandbox], one) for sandbox, one in listed if sandbox in pods]
+        containers = [(pods[pod.id], one) for pod, one in listed]
         now = self._state.rebuild(pods.values(), containers)
         found = correcting.corrections(now.node, undecided=now.facts.undecided)
         needed = tuple(one.at_once for one in found)
@@ -220,6 +221,16 @@ class Plugin:
         back = () if given is None else correcting.taken_back(node, given.cpus)
         self._state.created(pod, _as_born(container, bound), back)
         return bound, back
+
+    def _unlisted(self, pods: Iterable[Pod]) -> dict[str, Pod]:
+        """Give by sandbox what is known of pods that the runtime may not list.
+
+        containerd lists the containers of sandboxes whose state it could not find out when it
+        started, and not these: what lives there holds its CPUs all the same.
+        """
+        tenants = self._state.snapshot().node.ledger.tenants.values()
+        known = {one.pod.id: one.pod for one in tenants}
+        return {pod.id: known.get(pod.id, pod) for pod in pods}
 
     def _lookup(self, budget_s: float) -> DevicesOf:
         """Leave half of the runtime's time for everything but the look-up."""

@@ -145,13 +145,15 @@ class Sandbox:
     """`before` is the one whose place it took.
 
     `told` says that the agent has heard of its stop, or could not, and `outlived` that it has heard
-    of the stop of one that came after it, which is the end of both.
+    of the stop of one that came after it, which is the end of both.  `listed`: the runtime could
+    find out its state when it started.
     """
 
     id: str
     pod: "Pod"
     before: "Sandbox | None" = None
     stopped: bool = False
+    listed: bool = True
     told: bool = False
     outlived: bool = False
 
@@ -213,11 +215,14 @@ class Container:
 
     def message(self) -> nri.Container:
         cpu = nri.LinuxCPU(cpus=self.cpus, mems=self.mems)
+        pod = self.pod
+        labels = {"uid": pod.uid, "namespace": pod.kind.namespace, "name": pod.name}
         return nri.Container(
             id=self.id,
             pod_sandbox_id=self.sandbox.id,
             name=self.name,
             state=self.state,
+            labels={f"io.kubernetes.pod.{key}": value for key, value in labels.items()},
             annotations=self.annotations,
             args=["serve"],
             env=self.env,

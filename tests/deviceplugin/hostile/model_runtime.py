@@ -216,7 +216,7 @@ class ModelRuntime:
         return True
 
     def _list(self, part: int, parts: int) -> nri.SynchronizeRequest:
-        pods = [one.message() for one in self.sandboxes]
+        pods = [one.message() for one in self.sandboxes if one.listed]
         containers = [one.message() for one in self.live()]
         return nri.SynchronizeRequest(
             pods=pods[part::parts], containers=containers[part::parts], more=part < parts - 1

@@ -151,6 +151,24 @@ class Node(RuleBasedStateMachine):
             for _ in range(4):
                 self.world.start(pod)
 
+    @rule(which=FEW, name=FEW, agent=st.sampled_from(["", "ks", "kslc"]), forgets=TRULY)
+    def runtime_starts_and_knows_nothing_of_a_sandbox(
+        self, which: int, name: int, agent: str, *, forgets: bool
+    ) -> None:
+        pod = self.pod(which)
+        if pod is None or pod.sandbox is None or pod.sandbox.stopped:
+            return
+        self.world.runtime.restart(0)
+        pod.sandbox.listed = False
+        self.agent(self.world.pools, agent)
+        self.world.connect(1)
+        self.world.check()
+        if forgets:
+            self.world.kubelet.forget()
+        self.pod_is_made(0, name, 4)
+        self.world.check()
+        self.world.runtime.stop_sandbox(pod.sandbox)
+
     @rule(which=FEW)
     def sandbox_dies(self, which: int) -> None:
         if pod := self.pod(which):

@@ -297,12 +297,45 @@ class TestSynchronize:
             container("web", pod="p2"),
             container("moved", pod="p2", cpus="0-1,4-5"),
             container("done", pod="p2", state=nri.CONTAINER_STOPPED),
-            container("orphan", pod="gone"),
+            container("left", pod="unlisted", state=nri.CONTAINER_STOPPED),
         )
 
         assert updated(response) == {"id-new": ("2-3", "0"), "id-web": (SHARED, "")}
         assert all(one.ignore_failure for one in response.update)
         assert plugin.synchronized.is_set()
+
+    def test_takes_in_what_lives_of_a_pod_that_is_not_listed(
+        self, plugin: Plugin, state: State
+    ) -> None:
+        """Where containerd could not find out the state of its sandbox, when it started itself."""
+        engine, web = (
+            container(name, pod="unlisted", assignment=text)
+            for name, text in (("engine", ASSIGNED), ("web", ""))
+        )
+        for one in (engine, web):
+            for key, value in (("namespace", "ns"), ("name", "lost-0"), ("uid", "u9")):
+                one.labels[f"io.kubernetes.pod.{key}"] = value
+
+        response = synchronize(plugin, engine, web)
+
+        assert updated(response) == {"id-engine": ("2-3", ""), "id-web": (SHARED, "")}
+        with pytest.raises(CpusHeld, match=r"held by pod ns/lost-0 \('u9'\)"):
+            create(plugin, container("engine", assignment=ASSIGNED))
+        end_pod(plugin, nri.PodSandbox(id="unlisted", uid="u9"))
+        create(plugin, container("engine", assignment=ASSIGNED))
+        assert {*state.snapshot().node.ledger.tenants} == {"u1", "u2"}
+
+    def test_knows_of_a_pod_that_is_no_longer_listed_what_it_knew(self, state: State) -> None:
+        plugin = Plugin(state, lambda *_: [N1])
+        create(plugin, check := container("numalocal-check"))
+        check.linux.resources.cpu.cpus = check.linux.resources.cpu.mems = ""
+
+        request = nri.SynchronizeRequest(containers=[check])
+        answer = plugin.synchronize(request.SerializeToString(), BUDGET_S)
+
+        assert [*updated(nri.SynchronizeResponse.FromString(answer)).values()] == [("6-7", "")]
+        ((pod, _),) = state.snapshot().node.ledger.containers
+        assert dict(pod.annotations) == dict(POD.annotations)
 
     @pytest.mark.parametrize("state_", [nri.CONTAINER_PAUSED, nri.CONTAINER_UNKNOWN])
     def test_counts_who_is_paused_or_unknown_as_living(
