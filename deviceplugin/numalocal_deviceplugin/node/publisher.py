@@ -90,7 +90,7 @@ class Publisher:
         if code == _NOT_FOUND:
             raise PublishFailed(
                 f"POST {_COLLECTION}: the API server does not know the kind; install the CRD "
-                f"{_CRD} of the chart (helm installs CRDs with the first release alone)"
+                f"{_CRD} of the chart (its value crds.enabled, or charts/numalocal/definitions)"
             )
         if code not in (_OK, _CREATED, _CONFLICT):
             raise PublishFailed(f"POST {_COLLECTION}: status {code}: {_message(text)}")

@@ -104,8 +104,8 @@ def test_somebody_who_makes_the_object_at_the_same_time_is_no_trouble(
         (
             [(404, "404 page not found"), (404, "404 page not found")],
             f"POST {COLLECTION}: the API server does not know the kind; install the CRD "
-            "nodecputopologies.numalocal.io of the chart (helm installs CRDs with the first "
-            "release alone)",
+            "nodecputopologies.numalocal.io of the chart (its value crds.enabled, or "
+            "charts/numalocal/definitions)",
         ),
         (
             [(404, "{}"), (201, "{}"), (404, "{}")],
