@@ -235,9 +235,11 @@ def test_the_workers_own_number_of_ranks_needs_no_note() -> None:
         ("python3 prepare.py && vllm serve m -tp 4", True),
         ("vllm chat; vllm serve m -tp 4", True),
         ("echo -tp 4; vllm serve m", False),
+        ("vllm serve $MODEL -tp 4", True),
+        ("vllm serve m -tp 4 $ARGS", False),
     ],
 )
-def test_what_two_commands_say_is_no_guess(command: str, *, notes: bool) -> None:
+def test_what_two_commands_or_unknown_words_say_is_no_guess(command: str, *, notes: bool) -> None:
     one = Job(settings=EngineSettings(name="vllm"), ranks=2, command=("sh", "-c", command))
 
     assert any("start 4 ranks" in note for note in tell(one).notes) is notes
