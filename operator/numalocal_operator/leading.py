@@ -4,10 +4,8 @@ The thread renews whatever the event loop does, so that a long round loses nothi
 is dead must not keep the Lease, so that the loop gives a beat, and without it all ends.
 """
 
-import ctypes
 import logging
 import os
-import signal
 import threading
 import time
 from collections import deque
@@ -39,25 +37,6 @@ _log = logging.getLogger(__name__)
 def clock_s() -> float:
     """Tell the time since boot, the time for which the machine was suspended included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-class Alarm:
-    """Ends the process when its time comes, even if nothing of it has run since.
-
-    A process that was stopped can be between the question whether it leads and the write itself:
-    only the kernel can end it there.  The handler is libc's `_exit`, as the default action does not
-    end the first process of a container; the exit status is 14, the signal's number.
-    """
-
-    def __init__(self) -> None:
-        libc = ctypes.CDLL(None)
-        libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
-        libc.signal.restype = ctypes.c_void_p
-        libc.signal(signal.SIGALRM, ctypes.cast(libc._exit, ctypes.c_void_p))  # noqa: SLF001
-
-    def set(self, after_s: float) -> None:
-        """End the process in so many seconds, unless this is called again; 0 = do not."""
-        signal.setitimer(signal.ITIMER_REAL, after_s)
 
 
 class Leader:

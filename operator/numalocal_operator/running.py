@@ -14,6 +14,7 @@ from typing import Final
 
 import kopf
 
+from numalocal_operator.alarm import Alarm
 from numalocal_operator.annotated import injected as annotated
 from numalocal_operator.annotated.injected import Injected
 from numalocal_operator.api.cluster import Cluster
@@ -23,7 +24,7 @@ from numalocal_operator.api.lease import Lease
 from numalocal_operator.config import Config
 from numalocal_operator.controller import Controller
 from numalocal_operator.handlers import Ears, register
-from numalocal_operator.leading import Alarm, Leader
+from numalocal_operator.leading import Leader
 from numalocal_operator.observing.nodes import Nodes
 from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.topologies import Topologies
