@@ -48,6 +48,20 @@ def test_every_document_is_found_from_the_readme() -> None:
     assert documents - found == set()
 
 
+def test_the_index_of_decisions_has_each_by_its_number_and_title() -> None:
+    index = (ROOT / "docs" / "adr" / "README.md").read_text().splitlines()
+    rows = [row.rpartition(" | ")[0] for row in index if row.startswith("| ") and "](" in row]
+    titles = {
+        page: re.fullmatch(r"# (\d+)\. (.+)", page.read_text().partition("\n")[0])
+        for page in sorted(ROOT.glob("docs/adr/0*.md"))
+    }
+
+    assert rows == [
+        f"| {title[1]} | [{title[2]}]({page.name})" for page, title in titles.items() if title
+    ]
+    assert [int(page.name[:4]) for page in titles] == [*range(1, len(titles) + 1)]
+
+
 def test_a_heading_that_is_not_there_is_a_dead_link(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(

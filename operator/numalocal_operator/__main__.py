@@ -16,10 +16,16 @@ from numalocal_operator.running import Replica
 RECURSION_LIMIT: Final = 100_000
 """For Python's JSON each level of an object is a call, and the API server takes 10,000 levels: one
 object such as that would end every list and watch."""
+_ARGUMENTS: Final = (
+    "takes no arguments: the chart's values become its environment, NUMALOCAL_LOG_LEVEL and others"
+)
 
 
 def main() -> int:
     """Run until told to stop."""
+    if sys.argv[1:]:
+        print(f"numalocal-operator: {_ARGUMENTS}", file=sys.stderr)  # noqa: T201
+        return 2
     sys.setrecursionlimit(RECURSION_LIMIT)
     try:
         config = from_environ(os.environ)

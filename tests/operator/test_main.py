@@ -17,9 +17,9 @@ GRACE_S = 30
 """What a pod is given to end; it ends in a second where the machine is not busy."""
 
 
-def started(**environ: str) -> subprocess.Popen[str]:
+def started(*arguments: str, **environ: str) -> subprocess.Popen[str]:
     """Start the operator as its image does, with no environment but what is given."""
-    command = [sys.executable, "-m", "numalocal_operator"]
+    command = [sys.executable, "-m", "numalocal_operator", *arguments]
     path = os.pathsep.join(str(ROOT / folder) for folder in ("core", "operator"))
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": path, **environ}
     return subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
@@ -36,6 +36,14 @@ def test_without_a_cluster_it_ends_with_one_sentence(tmp_path: Path, *, inside: 
     assert process.returncode == 1
     (line,) = stderr.splitlines()
     assert line.startswith("numalocal-operator: no cluster to work for: ")
+
+
+def test_arguments_are_refused_before_it_looks_for_a_cluster(tmp_path: Path) -> None:
+    with started("--help", HOME=str(tmp_path)) as process:
+        _, stderr = process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 2
+    assert stderr.startswith("numalocal-operator: takes no arguments: the chart's values become")
 
 
 @pytest.fixture
