@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from joins import NODE
+from joins import AGENT, LATELY, NODE
 
 from numalocal_deviceplugin.counters import Count, Duration
 from numalocal_deviceplugin.node import table
@@ -30,6 +30,14 @@ def _of_nodes() -> list[dict[str, Any]]:
             "10m",
             "critical",
             "No agent of numalocal is seen: workers get no CPU sets, or nobody is asked for them.",
+        ),
+        _rule(
+            "NumalocalAgentDown",
+            f"(up == 0) * on ({AGENT}) group_left (node) {LATELY}",
+            "5m",
+            "critical",
+            "The agent of node {{ $labels.node }} does not answer: workers start unbound there, or "
+            "are refused, and its NodeCpuTopology tells old news.",
         ),
         _rule(
             "NumalocalNodeNotServing",

@@ -42,7 +42,7 @@ Answered = Mapping[str, Mapping[str, set[str]]]
 
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory: pytest.TempPathFactory) -> Answered:
-    found: dict[str, dict[str, set[str]]] = {}
+    found: dict[str, dict[str, set[str]]] = {"up": {}}  # Prometheus' own, of every target
     for one in samples(busy_node(tmp_path_factory.mktemp("cgroups"))):
         labels = found.setdefault(one.name, {})
         for label, value in one.labels.items():
@@ -89,7 +89,7 @@ def called(function: str, labels: set[str]) -> set[str]:
     if function == "histogram_quantile":
         assert "le" in labels
         return labels - {"le"}
-    assert function in {"rate", "increase", "time"}
+    assert function in {"rate", "increase", "time", "max_over_time"}
     return labels
 
 
@@ -191,6 +191,17 @@ def test_whatever_is_refused_raises_an_alert_unless_it_is_meant() -> None:
 
     alarming = {reason for one in matchers for reason in one.value.split("|")}
     assert alarming == set(Reason) - {Reason.NOT_ENFORCED}
+
+
+def test_an_agent_that_is_asked_in_vain_raises_an_alert_that_names_its_node(
+    answered: Answered,
+) -> None:
+    (rule,) = (one for one in RULES if one["alert"] == "NumalocalAgentDown")
+
+    expression = parsed(rule["expr"])
+
+    assert {one.name for one in selectors(expression)} == {"up", "numalocal_build_info"}
+    assert labels_of(expression, answered) == {*EVERY_TARGET, "node"}
 
 
 def test_panels_and_alerts_have_names_of_their_own_and_lie_beside_each_other() -> None:
