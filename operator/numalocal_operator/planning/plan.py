@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 from numalocal import names
 from numalocal.worker.inject import PoolNumbers
 from numalocal.worker.spec import Worker
-from numalocal_operator.observing.observed import ObservedPod, is_to_be_replaced
+from numalocal_operator.observing.observed import ObservedPod
 from numalocal_operator.planning.barring import Barred
-from numalocal_operator.planning.numbers import outgrown, used
+from numalocal_operator.planning.numbers import used
+from numalocal_operator.planning.outdated import Made, given_up
 from numalocal_operator.planning.pod import pod_name, revision, successor_name
 
 FIRST_BACK_OFF_S: Final = 10.0
@@ -86,32 +87,45 @@ def plan(
     surplus = [pod for uid, pod in there.items() if not pod.deleting and uid not in staying]
     waits = [_lost_in_s(pod, now_s) for pod in there.values() if pod.deleting]
     taken = {pod.name: pod for pod in pods if pod.uid not in there}
-    create: list[Creation] = []
-    in_the_way: list[ObservedPod] = []
+    vacant = _fill(worker, kept, taken, wanted, now_s)
+    made = Made(used(worker.ask, numbers), barred)
+    return Plan(
+        create=() if barred.never else tuple(vacant.create),
+        adopt=adopted,
+        release=tuple(pod for pod in pods if pod.released_from == worker.uid),
+        delete=(*surplus, *given_up(worker, kept.values(), wanted, made)),
+        conflicts=tuple(pod.name for pod in vacant.in_the_way if not _goes(pod)),
+        lost=lost,
+        requeue_after_s=min((*waits, *vacant.waits), default=None),
+    )
+
+
+class _Vacant(NamedTuple):
+    """What is to come of the replicas without a pod; `waits` are in seconds."""
+
+    create: list[Creation]
+    in_the_way: list[ObservedPod]
+    waits: list[float]
+
+
+def _fill(
+    worker: Worker, kept: Kept, taken: Mapping[str, ObservedPod], wanted: str, now_s: float
+) -> _Vacant:
+    """Create a pod for each replica without one, but in a back-off, or where a name is taken."""
+    vacant = _Vacant([], [], [])
     for replica, pod in kept.items():
         if pod is not None and (pod.deleting or not pod.terminal):
             continue
         attempt, wait_s = (0, 0.0) if pod is None else _next_attempt(pod, wanted, now_s)
         name = _free_name(worker, replica, taken)
         if wait_s > 0:
-            waits.append(wait_s)
+            vacant.waits.append(wait_s)
         elif name in taken:
-            in_the_way.append(taken[name])
+            vacant.in_the_way.append(taken[name])
+            vacant.waits.append(CONFLICT_RETRY_S)
         else:
-            create.append(Creation(name, replica, attempt, replaces=pod))
-    waits += [CONFLICT_RETRY_S for _ in in_the_way]
-    return Plan(
-        create=() if barred.never else tuple(create),
-        adopt=adopted,
-        release=tuple(pod for pod in pods if pod.released_from == worker.uid),
-        delete=(
-            *surplus,
-            *_given_up(worker, kept, wanted, _Made(used(worker.ask, numbers), barred)),
-        ),
-        conflicts=tuple(pod.name for pod in in_the_way if not _goes(pod)),
-        lost=lost,
-        requeue_after_s=min(waits, default=None),
-    )
+            vacant.create.append(Creation(name, replica, attempt, replaces=pod))
+    return vacant
 
 
 def _is_left_behind(pod: ObservedPod, worker: Worker) -> bool:
@@ -171,46 +185,3 @@ def _next_attempt(pod: ObservedPod, wanted: str, now_s: float) -> tuple[int, flo
     worked = pod.was_ready and pod.ended_at_s - pod.created_at_s > LONGEST_BACK_OFF_S
     attempt = 0 if worked else pod.attempt
     return attempt + 1, pod.ended_at_s + back_off_s(attempt) - now_s
-
-
-class _Made(NamedTuple):
-    """By what a pod would be made now."""
-
-    numbers: PoolNumbers
-    barred: Barred
-
-    def leaves_behind(self, pod: ObservedPod) -> bool:
-        """Tell whether a pod waits in vain, for a node or for its first container to be created.
-
-        It asks for too much, is kept off the wrong nodes, or came to one that cannot bind it.
-        What does not say by what it was made might have a successor that does not either.
-        """
-        if pod.sized_by is None or pod.ready:
-            return False
-        if pod.node:
-            return pod.check_passed is None and self.barred.strands(pod.node)
-        return outgrown(pod.sized_by, self.numbers) or self.barred.misleads(pod.kept_off)
-
-
-def _given_up(worker: Worker, kept: Kept, wanted: str, made: _Made) -> tuple[ObservedPod, ...]:
-    """Pick the pods to give up for a new revision, or a start with its binding, if it is time.
-
-    So are those that were made for other nodes than there are, and wait in vain.
-
-    What does not serve goes at once; of what serves only so many that no more than the worker
-    allows are missing.  CPU sets are scarce, so the old pod goes before the new one comes.
-    A pod that has lost its revision stays: where admission takes it off, the next one had none
-    either, and pods would come and go without end.
-    """
-    live = [pod for pod in kept.values() if pod and not (pod.terminal or pod.deleting)]
-    outdated = [
-        pod
-        for pod in live
-        if is_to_be_replaced(pod)
-        or (pod.revision not in ("", wanted) and not worker.paused)
-        or (pod.revision == wanted and made.leaves_behind(pod))
-    ]
-    idle = [pod for pod in outdated if not pod.ready]
-    spare = worker.max_unavailable - (worker.replicas - sum(pod.ready for pod in live))
-    serving = [pod for pod in reversed(outdated) if pod.ready]
-    return (*idle, *serving[: max(spare, 0)])
