@@ -6,19 +6,17 @@ whatever order it comes: the answer of a write may overtake the events before it
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from numalocal import names
 from numalocal_operator.observing.companions import Companions
+from numalocal_operator.observing.foreign import Foreign, Seen
 from numalocal_operator.observing.observed import ObservedPod
 from numalocal_operator.observing.reading import Started, observe
 from numalocal_operator.observing.refusals import Refusals
 from numalocal_operator.observing.versions import FOR_EVER, is_old, key_of, version_of
 from numalocal_operator.observing.workers import Workers
 from numalocal_operator.worklist import Key
-
-FOREIGN_S: Final = 30.0
-"""How long a pod that has one of a worker's names counts once it was read: it has no events."""
 
 Raw = Mapping[str, Any]
 Keys = frozenset[Key]
@@ -32,12 +30,7 @@ class _Pod(NamedTuple):
 
     version: int
     keys: Keys
-    pod: ObservedPod | Exception | None
-
-
-class _Foreign(NamedTuple):
-    until_s: float
-    pod: ObservedPod | Exception
+    pod: Seen | None
 
 
 class Store(Workers):
@@ -50,7 +43,7 @@ class Store(Workers):
         super().__init__(clock)
         self._pods: dict[str, _Pod] = {}
         self._of: dict[Key, set[str]] = {}
-        self._foreign: dict[Key, dict[str, _Foreign]] = {}
+        self._foreign = Foreign(clock)
         self._doubts: dict[Key, set[str]] = {}
         self._held: set[Key] = set()
         self.companions = Companions(clock)
@@ -61,7 +54,7 @@ class Store(Workers):
         known = super().drop_worker(metadata)
         if known:
             with self._lock:
-                self._foreign.pop(key_of(metadata), None)
+                self._foreign.drop(key_of(metadata))
                 self._doubts.pop(key_of(metadata), None)
                 self._held.discard(key_of(metadata))
         return known
@@ -81,7 +74,7 @@ class Store(Workers):
                 self._of.setdefault(key, set()).add(uid)
             for key in before.keys - keys if before else ():
                 self._unlink(key, uid)
-            concerned = self._refresh(uid, pod)
+            concerned = self._foreign.see(uid, pod)
             if before is None or (before.keys, before.pod) != (keys, pod):
                 concerned |= keys | (before.keys if before else frozenset())
             return concerned
@@ -93,7 +86,7 @@ class Store(Workers):
             if known and version < known.version:
                 return frozenset()
             self._gone.add(uid, version)
-            return self._forget(uid) | self._refresh(uid, None)
+            return self._forget(uid) | self._foreign.see(uid, None)
 
     def put_read(self, key: Key, raw: Raw) -> None:
         """Take a pod that has one of a worker's names, as it was read just now.
@@ -103,11 +96,10 @@ class Store(Workers):
         pod, metadata = _seen(raw), raw["metadata"]
         uid, version = metadata["uid"], version_of(metadata)
         with self._lock:
-            until_s = self._clock() + FOREIGN_S
             # What was said of its end without a version was a guess.
             self._gone.doubt(uid)
             if not self._gone.has(uid, version):
-                self._foreign.setdefault(key, {})[uid] = _Foreign(until_s, pod)
+                self._foreign.put(key, uid, pod)
         if names.LABEL_BOUND in (metadata.get("labels") or {}):
             self.put_pod(raw)
 
@@ -129,8 +121,7 @@ class Store(Workers):
     def foreign_left_s(self, key: Key) -> float | None:
         """Give the seconds after which a worker's names are to be tried again; None for never."""
         with self._lock:
-            ends = [one.until_s for one in self._foreign.get(key, {}).values()]
-        return min(ends) - self._clock() if ends else None
+            return self._foreign.left_s(key)
 
     def pods(self, key: Key, started: Started) -> list[ObservedPod]:
         """Give the pods of a worker, and those that are known to have one of its names.
@@ -140,8 +131,8 @@ class Store(Workers):
         """
         with self._lock:
             found = {uid: self._pods[uid].pod for uid in self._of.get(key, ())}
-            for uid, one in self._fresh(key).items():
-                found.setdefault(uid, one.pod)
+            for uid, pod in self._foreign.of(key).items():
+                found.setdefault(uid, pod)
         return [_with_start(pod, started) for pod in found.values() if pod is not None]
 
     def of_pods(self, uids: frozenset[str]) -> Keys:
@@ -186,24 +177,6 @@ class Store(Workers):
         beside = self.companions.keep(missing)
         return beside.union(gone, *(self.drop_pod(uid) for uid in pods))
 
-    def _fresh(self, key: Key) -> Mapping[str, _Foreign]:
-        """Give a worker's foreign pods, and forget those that were read too long ago."""
-        now_s = self._clock()
-        held = {uid: one for uid, one in self._foreign.pop(key, {}).items() if one.until_s > now_s}
-        if held:
-            self._foreign[key] = held
-        return held
-
-    def _refresh(self, uid: str, pod: ObservedPod | Exception | None) -> Keys:
-        """Let a foreign pod be as it is now, or gone; give the workers in whose way it was."""
-        found = [key for key, those in self._foreign.items() if uid in those]
-        for key in found:
-            if pod is None:
-                del self._foreign[key][uid]
-            else:
-                self._foreign[key][uid] = self._foreign[key][uid]._replace(pod=pod)
-        return frozenset(found)
-
     def _forget(self, uid: str) -> Keys:
         known = self._pods.pop(uid, None)
         if known is None:
@@ -232,14 +205,14 @@ def _unknown(_node: str, _uid: str, _container: str) -> None:
     """Leave to each look what nodes tell: it changes without an event of the pod."""
 
 
-def _seen(raw: Raw) -> ObservedPod | Exception:
+def _seen(raw: Raw) -> Seen:
     try:
         return observe(raw, _unknown)
     except Exception as error:
         return error
 
 
-def _with_start(pod: ObservedPod | Exception, started: Started) -> ObservedPod:
+def _with_start(pod: Seen, started: Started) -> ObservedPod:
     if isinstance(pod, Exception):
         raise pod
     told = started(pod.node, pod.uid, pod.engine_id) if pod.engine_id else None

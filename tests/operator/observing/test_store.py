@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numalocal_operator.observing.store import FOREIGN_S, Store
+from numalocal_operator.observing.foreign import FOREIGN_S
+from numalocal_operator.observing.store import Store
 from numalocal_operator.observing.versions import version_of
 from numalocal_operator.observing.workers import STATUS_EVERY_S
 
