@@ -129,11 +129,14 @@ def identity(path: Path) -> SocketIdentity | None:
 
 
 def listens(path: Path) -> bool:
-    """Tell whether somebody listens at a socket: a process that was killed leaves its own."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(_CONNECT_S)
-        try:
+    """Tell whether somebody listens at a socket: a process that was killed leaves its own.
+
+    Where no descriptor is left to find that out, it is not known to be so.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(_CONNECT_S)
             probe.connect(str(path))
-        except OSError:
-            return False
+    except OSError:
+        return False
     return True

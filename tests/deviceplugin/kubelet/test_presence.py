@@ -15,6 +15,7 @@ from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 
+from ..descriptors import no_descriptors
 from ..fake_kubelet import FakeKubelet, FakePodResources
 from ..nodes import make_state
 from ..waiting import PATIENCE_S, until
@@ -203,3 +204,16 @@ def test_who_waits_for_another_kubelet_is_woken_by_whoever_sees_it(
     with FakeKubelet(kubelet.socket.parent):
         kubelet.look()
         assert woken.wait(PATIENCE_S)
+
+
+def test_a_kubelet_is_asked_again_that_could_not_be_for_want_of_descriptors(
+    kubelet: Kubelet, pods: FakePodResources, state: State
+) -> None:
+    with FakeKubelet(kubelet.socket.parent):
+        with no_descriptors():
+            assert not kubelet.ask()
+        assert unknown(state)
+
+        assert kubelet.ask()
+
+    assert policy(state) is Policy.NONE

@@ -1,7 +1,4 @@
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,15 +7,7 @@ from numalocal.errors import SpecInvalid
 from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.node import poolfile
 
-
-@contextmanager
-def no_descriptors_left() -> Iterator[None]:
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+from ..descriptors import no_descriptors
 
 
 @pytest.fixture
@@ -70,7 +59,7 @@ def test_a_file_that_is_missing_is_refused(file: Path) -> None:
 
 def test_a_file_is_taken_that_could_not_be_opened_for_want_of_descriptors(file: Path) -> None:
     file.write_text("- {name: small, size: 4}\n")
-    with no_descriptors_left():
+    with no_descriptors():
         pools = poolfile.PoolFile(file)
     assert "cannot be read: Too many open files" in pools.refusals[0].message
 
