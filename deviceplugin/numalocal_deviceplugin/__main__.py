@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Final
 
@@ -63,9 +63,16 @@ def _log_exception(caught: threading.ExceptHookArgs) -> None:
     log.error("a thread failed", extra={"part": name}, exc_info=error)
 
 
-def start() -> None:
-    """Run, and end the process even where a thread hangs, for which sys.exit would wait."""
-    code = main()
+def start(run: Callable[[], int] = main) -> None:
+    """Run, and end the process even where a thread hangs, for which sys.exit would wait.
+
+    And where what raises is no part of the agent: those live on, and nobody would look after them.
+    """
+    try:
+        code = run()
+    except Exception:
+        log.exception("the agent failed")
+        code = 1
     for one in logging.getLogger().handlers:  # and no flush, which may wait for a reader for ever
         one.close()
     os._exit(code)

@@ -45,6 +45,8 @@ from numalocal_deviceplugin.state import State
 
 log = logging.getLogger(__name__)
 
+_TURN_S: Final = 1.0
+"""How soon it ends when told to, though a part hangs that would say so at once."""
 _REPAIR_LIMIT_S: Final = 120.0
 """A container runtime that is slow keeps one correction for most of a minute."""
 
@@ -109,7 +111,8 @@ class _Round:
             ),
             counters=counters,
         )
-        self._parts = Parts(stop.set)
+        self._over = threading.Event()
+        self._parts = Parts(self._end)
 
     def run(self) -> bool:
         """Run until told to stop or other pools are to be taken; False = a part has failed."""
@@ -119,10 +122,8 @@ class _Round:
             PodResources(self._config.pod_resources_socket) as resources,
         ):
             self._start(seat, resources)
-            while not self._stop.wait(self._timing.poolfile_interval_s):
-                if self._is_over():
-                    log.info("other pools are taken")
-                    break
+            while not self._over.wait(_TURN_S) and not self._stop.is_set():
+                pass
             self._parts.tell()
             self._state.wake()
             hanging = self._parts.join(self._timing.end_s)
@@ -149,6 +150,7 @@ class _Round:
         seat.take()
         kubelet.ask()
         listing.look()
+        parts.start("pools", self._watch_pools)
         parts.start("refusals", lambda stop: telling.run(state, stop))
         parts.start("machine", lambda stop: machine.run(stop, timing.machine_interval_s))
         parts.start("seat", lambda stop: seat.run(stop, timing.seat_poll_s))
@@ -164,6 +166,19 @@ class _Round:
             registered = registration.PoolServer(pool.name, kubelet, state, timing.pools)
             parts.start(f"pool-{pool.name}", registered.run)
         self._start_publishing()
+
+    def _end(self) -> None:
+        self._stop.set()
+        self._over.set()
+
+    def _watch_pools(self, told: threading.Event) -> None:
+        """Look whether the round is over, until it is or the process is to end."""
+        while not told.is_set() and not self._stop.wait(self._timing.poolfile_interval_s):
+            if self._is_over():
+                log.info("other pools are taken")
+                break
+        self._over.set()
+        told.wait()
 
     def _is_over(self) -> bool:
         """Look for other pools, and for a machine where there was none."""

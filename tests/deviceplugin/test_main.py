@@ -95,6 +95,32 @@ def ended(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:
         process.kill()
 
 
+def test_whatever_raises_the_process_ends_beside_threads_that_go_on() -> None:
+    program = """
+import threading
+from numalocal_deviceplugin import __main__
+
+def run():
+    threading.Thread(target=threading.Event().wait).start()
+    raise RuntimeError("no part")
+
+__main__.start(run)
+"""
+    path = os.pathsep.join(str(ROOT / source) for source in ("core", "deviceplugin"))
+
+    process = subprocess.run(
+        [sys.executable, "-c", program],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+    assert process.returncode == 1
+    assert "the agent failed" in process.stderr
+
+
 def test_an_address_that_is_taken_ends_the_start_with_a_sentence(run_dir: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,

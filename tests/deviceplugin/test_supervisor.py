@@ -484,17 +484,22 @@ def test_a_running_container_keeps_its_cpus_whatever_the_pools_become(
         )
 
 
+@pytest.mark.parametrize("part", ["machine", "pools"])
 def test_a_part_that_fails_ends_the_agent_at_once(
-    config: Config, caplog: pytest.LogCaptureFixture
+    config: Config, caplog: pytest.LogCaptureFixture, part: str
 ) -> None:
     for_ever = float("inf")  # no thread can wait as long: it raises
+    broken = {
+        "machine": replace(QUICK, machine_interval_s=for_ever),
+        "pools": replace(QUICK, poolfile_interval_s=for_ever),
+    }
 
-    well = supervisor.run(config, threading.Event(), replace(QUICK, machine_interval_s=for_ever))
+    well = supervisor.run(config, threading.Event(), broken[part])
 
     assert not well
     (record,) = [one for one in caplog.records if one.message == "a part of the agent failed"]
     assert record.exc_info
-    assert vars(record)["part"] == "machine"
+    assert vars(record)["part"] == part
 
 
 def test_an_agent_that_is_told_to_end_ends_well_though_a_part_waits_for_the_runtime(
