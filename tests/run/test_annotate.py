@@ -77,6 +77,35 @@ def test_a_file_in_which_nothing_asks_says_how_to_ask(numalocal: Run, file: Path
     assert "holds no workload that asks; --cpusets asks for all of: CronJob" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("place", "annotations", "said"),
+    [
+        (
+            "metadata: {name: llama",
+            "numalocal.io/cpusets: '1'",
+            "; numalocal.io/cpusets of the Deployment itself asks for nothing: put it in "
+            "spec.template.metadata.annotations\n",
+        ),
+        (
+            "metadata: {labels: {app: llama}",
+            "numalocal.io/cpuset: '1'",
+            "; annotation numalocal.io/cpuset is not known: did you mean numalocal.io/cpusets?\n",
+        ),
+    ],
+    ids=["of the Deployment", "misspelt"],
+)
+def test_an_annotation_that_does_not_ask_is_told_where_and_how_it_would(
+    numalocal: Run, file: Path, place: str, annotations: str, said: str
+) -> None:
+    asking = f"{place}, annotations: {{{annotations}}}"
+    file.write_text(DEPLOYMENT.replace(place, asking, 1), encoding="utf-8")
+
+    done = numalocal("annotate", "-f", file)
+
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"'{file}' holds no workload that asks{said}")
+
+
 def test_a_worker_is_for_another_command(numalocal: Run) -> None:
     done = numalocal("annotate", "-f", ANNOTATED.parent / "vllm.yaml")
 

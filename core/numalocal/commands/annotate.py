@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import yaml
@@ -11,10 +11,11 @@ from numalocal import names
 from numalocal.commands import statuses
 from numalocal.commands.sources import source
 from numalocal.errors import SpecInvalid
+from numalocal.fields import Fields
 from numalocal.problems import Problem, printable
 from numalocal.worker import documents, workloads
 from numalocal.worker.admission import Admitted, admit, asks
-from numalocal.worker.ask import ASKING
+from numalocal.worker.ask import ASKING, unknown
 from numalocal.worker.inject import CheckImage
 
 OPTIONS: Final = {one.rpartition("/")[2].replace("-", "_"): one for one in ASKING}
@@ -37,14 +38,27 @@ def main(arguments: argparse.Namespace) -> int:
     ]
     pods = [(one, pod) for one in objects for pod in workloads.pods(one) if asks(pod.pod)]
     if not pods:
-        message = f"holds no workload that asks; --cpusets asks for all of: {_kinds()}"
-        if any(one.get("kind") == names.KIND for one in objects):
-            message = f"{message}; a {names.KIND} is for numalocal plan"
+        why = dict.fromkeys(reason for one in objects for reason in _missed(one))
+        reasons = "; ".join(why or [f"--cpusets asks for all of: {', '.join(workloads.KINDS)}"])
+        message = f"holds no workload that asks; {reasons}"
         raise SpecInvalid([Problem("file", arguments.file, message)])
     comments = [_comment(one, found) for one, found in pods]
     sys.stdout.write("---\n".join(map(_yaml, objects)))
     sys.stdout.write("".join(comments))
     return statuses.OK
+
+
+def _missed(workload: Mapping[str, Any]) -> Iterator[str]:
+    """Say what of a workload that does not ask was meant to."""
+    kind = printable(str(workload.get("kind")))
+    if kind == names.KIND:
+        yield f"a {kind} is for numalocal plan"
+    pods = list(workloads.pods(workload))
+    if asks(workload) and pods and kind != workloads.PREDICTOR:
+        where = f"{pods[0].path}.metadata.annotations"
+        yield f"{names.ANNOTATION_CPUSETS} of the {kind} itself asks for nothing: put it in {where}"
+    for found in pods:
+        yield from unknown(Fields(found.pod, "", []).below("metadata").below("annotations").names())
 
 
 def _comment(workload: Mapping[str, Any], found: workloads.Found) -> str:
@@ -72,7 +86,3 @@ def _admitted(found: workloads.Found) -> Admitted:
 
 def _yaml(document: Any) -> str:
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
-
-
-def _kinds() -> str:
-    return ", ".join(workloads.KINDS)
