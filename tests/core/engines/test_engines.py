@@ -11,6 +11,7 @@ from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
 
 from ..conftest import MachineMaker, make_machine
+from .test_spellings import PROGRAMS
 
 MACHINE = make_machine(nodes=2, cores=4)
 BOTH = Assignment.of(partition(MACHINE, [Pool(name="cpuset")]).sets)
@@ -136,7 +137,7 @@ def test_no_variable_and_no_argument_is_ever_empty(
     made = machine(nodes=1, cores=2, threads=width)
     assignment = Assignment.of(partition(made, [Pool(name="cpuset")]).sets)
     settings = EngineSettings(name=name, reserved_cores=5)
-    one = Job(settings=settings, command=("serve",))
+    one = Job(settings=settings, command=PROGRAMS[name])
 
     assert all(variables(one, assignment, made).values())
     assert all(tell(one).arguments)

@@ -185,6 +185,7 @@ def test_a_check_that_refused_for_anything_else_says_nothing_of_its_node() -> No
     assert unable([checked(passed)], INTERLEAVE) == frozenset(), "one node has none to take turns"
 
 
+SPEEDS = ("interleavedBytesPerSecond", "nearBytesPerSecond")
 words = (
     st.none()
     | st.text(max_size=3)
@@ -199,9 +200,8 @@ words = (
         optional={
             "memoryPolicy": words | st.fixed_dictionaries({"mode": words, "nodes": words}),
             "overflow": words
-            | st.fixed_dictionaries(
-                {"interleavedBytesPerSecond": words, "nearBytesPerSecond": words}
-            ),
+            | st.fixed_dictionaries(dict.fromkeys(SPEEDS, words))
+            | st.fixed_dictionaries(dict.fromkeys(SPEEDS, st.integers(0, (1 << 63) - 1))),
             "unbound": words | st.lists(words, max_size=2),
             "mems": st.text(max_size=3) | st.just("0," * 5000),
         },
