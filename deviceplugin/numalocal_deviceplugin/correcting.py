@@ -1,23 +1,22 @@
 """Which live containers are not on the CPUs that they should be on: node -> corrections."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from numalocal.idset import IdSet
 from numalocal_deviceplugin.binding import Binding, Node, kept
 from numalocal_deviceplugin.pods import Container, Pod
 
 
-@dataclass(frozen=True, slots=True)
-class Cpuset:
+class Cpuset(NamedTuple):
     """CPUs and memory nodes of a cgroup."""
 
     cpus: IdSet
     mems: IdSet
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
+class Correction(NamedTuple):
     """A live container, what it is bound to and what it should be bound to."""
 
     pod: Pod
@@ -36,7 +35,7 @@ class Correction:
         """What of it can be done without moving memory."""
         if not self.moves_memory:
             return self
-        return replace(self, binding=replace(self.binding, mems=IdSet()))
+        return self._replace(binding=replace(self.binding, mems=IdSet()))
 
 
 def corrections(

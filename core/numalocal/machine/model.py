@@ -239,10 +239,15 @@ class Machine(_Fields):
         """Where in `cores` each CPU is found: it is asked for every rank of every container."""
         return {cpu: at for at, core in enumerate(self.cores) for cpu in core.cpus}
 
+    @cached_property
+    def places(self) -> frozenset[tuple[int | None, IdSet]]:
+        """The packages and nodes that cores are of, each pair once."""
+        return frozenset((core.package, core.numa_nodes) for core in self.cores)
+
     @property
     def cpu_nodes(self) -> IdSet:
         """The nodes that any CPU belongs to, online or not; the others are memory only."""
-        return union(core.numa_nodes for core in self.cores)
+        return union(nodes for _, nodes in self.places)
 
     def node(self, node: int) -> NumaNode:
         """Find a node by its id; KeyError where there is none."""

@@ -80,9 +80,9 @@ def _home(one: CpuSet, machine: Machine) -> IdSet:
 
 def _of_package(home: IdSet, machine: Machine) -> IdSet:
     """Give the nodes of the package that a node is of; the node itself where none is known."""
-    packages = {core.package for core in machine.cores if not core.numa_nodes.isdisjoint(home)}
+    packages = {package for package, nodes in machine.places if not nodes.isdisjoint(home)}
     known = packages - {None}
-    return home | union(core.numa_nodes for core in machine.cores if core.package in known)
+    return home | union(nodes for package, nodes in machine.places if package in known)
 
 
 def _memory_only_near(nodes: IdSet, machine: Machine) -> IdSet:

@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -134,7 +133,7 @@ def seen_by_the_kernel(root: Path, ledger: Ledger) -> Mapping[str, Cpuset]:
         parts = cgroups.parts_of(container.cgroup)
         is_bound = container.name in ledger.tenants[pod.uid].claims
         if parts is not None and (cpuset := cgroups.read(root, parts, mems=is_bound)) is not None:
-            seen[container.id] = replace(cpuset, mems=cpuset.mems or container.mems)
+            seen[container.id] = cpuset._replace(mems=cpuset.mems or container.mems)
     return seen
 
 

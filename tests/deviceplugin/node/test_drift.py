@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,7 +122,7 @@ def test_what_the_runtime_says_is_repeated_in_short() -> None:
 
 
 def test_else_somebody_is_suspected_to_write_there() -> None:
-    one = replace(wrong("", mems=""), now=Cpuset(IdSet(), IdSet()))
+    one = wrong("", mems="")._replace(now=Cpuset(IdSet(), IdSet()))
 
     assert said(one).endswith(
         "it may use CPU none and should use CPU 2-3: the container runtime was asked 3 times; is "
