@@ -9,7 +9,7 @@ from itertools import count, repeat
 from pathlib import Path
 from random import Random, SystemRandom
 
-from faults import cluster, judging, kernel, population, reporting, workloads
+from faults import cluster, control_plane, judging, kernel, population, reporting, workloads
 from faults.injecting import INJECTIONS
 from faults.kinds import KINDS, named
 from faults.planning import Bounds, Fault, plan
@@ -52,6 +52,7 @@ def wanted(environ: Mapping[str, str]) -> Wanted:
 
 def view(lab: Lab) -> View:
     """Look at node and cluster."""
+    control_plane.revive(lab)
     seen = kernel.parse(lab.node(kernel.LOOK, timeout_s=30))
     if twice := judging.given_twice(population.EXPECTED, seen):
         return View(given_twice=twice)

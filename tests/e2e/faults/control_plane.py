@@ -6,6 +6,7 @@ from random import Random
 
 from lab.cluster import Lab
 from lab.commands import wait_for
+from lab.control_plane import SERVERS
 
 _API_SERVER = "kube-apiserver"
 
@@ -30,6 +31,17 @@ def kill_api_server(lab: Lab, random: Random) -> str:
     lab.processes.start_again(_API_SERVER)
     _wait_for_server(lab)
     return f"API server killed, and away for {seconds} s"
+
+
+def revive(lab: Lab) -> None:
+    """Start again what has ended of itself, as the kubelet of a control plane's node does.
+
+    A scheduler ends on purpose where it has missed too much, "Scheduler cache is corrupted".
+    """
+    for server in SERVERS:
+        name = f"kube-{server}"
+        if not lab.processes.alive(name):
+            lab.processes.start_again(name)
 
 
 def _wait_for_server(lab: Lab) -> None:

@@ -23,7 +23,7 @@ KINDS = (
     Kind("agent-kill", 4, 20),
     Kind("api-server-kill", 2, 30),
     Kind("api-server-stop", 3, 30),
-    Kind("checkpoint-lost", 2, 45),
+    Kind("checkpoint-lost", 2, 75),
     Kind("containerd-kill", 3, 25),
     Kind("containerd-restart", 3, 20),
     Kind("containerd-stop", 2, 30),

@@ -41,12 +41,18 @@ def stop(unit: str) -> Callable[[Lab, Random], str]:
 
 
 def lose_checkpoint(lab: Lab, random: Random) -> str:
-    """Let the kubelet forget which devices it gave to whom, and maybe an engine crash meanwhile."""
+    """Let the kubelet forget which devices it gave to whom, and maybe an engine crash meanwhile.
+
+    No set is offered as long as its holder runs, so the engines are made anew, as the agent says.
+    """
     crash = random.random() < 0.5
     lab.node("systemctl stop kubelet")
     said = f"; {workloads.crash_engine(lab, random)}" if crash else ""
     lab.node(f"rm -f {_CHECKPOINT}; systemctl start kubelet")
-    return f"device checkpoint removed{said}"
+    seconds = random.randint(0, 30)
+    time.sleep(seconds)
+    workloads.delete_engines(lab)
+    return f"device checkpoint removed{said}; all engines deleted after {seconds} s"
 
 
 def kill_component(component: str) -> Callable[[Lab, Random], str]:

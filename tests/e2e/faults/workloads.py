@@ -26,6 +26,12 @@ def delete_worker(lab: Lab, random: Random) -> str:
     return f"{name} deleted"
 
 
+def delete_engines(lab: Lab) -> None:
+    """Delete all pods that have a set; who made them makes others."""
+    for selector in _LABELS.values():
+        lab.kubectl("delete", "pods", "--selector", selector, "--wait=false")
+
+
 def force_delete(lab: Lab, random: Random) -> str:
     """Delete pods that ignore SIGTERM: they run on for their grace, and nobody speaks of them."""
     apps = [random.choice(list(_LABELS))] if random.random() < 0.7 else list(_LABELS)
