@@ -34,7 +34,7 @@ QUICK = Timing(
 )
 IMPATIENT = replace(QUICK, patience_s=0.1)
 ASKING = presence.Timing(
-    poll_s=0.005, answer_s=PATIENCE_S, retry_first_s=0.01, retry_ceiling_s=0.02
+    rest_s=0.005, answer_s=PATIENCE_S, retry_first_s=0.01, retry_ceiling_s=0.02
 )
 HEALTHY = {N0: "Healthy", N1: "Healthy"}
 
@@ -126,8 +126,8 @@ def test_the_pool_is_registered_as_its_resource_on_its_own_socket(
 
 
 def test_however_many_read_the_list_the_kubelet_is_answered(plugin: Plugin, run_dir: Path) -> None:
-    """Each reader takes a thread of the server's for as long as it reads."""
-    refused = []
+    """Each reader takes a thread of the server's for as long as it reads: until its call is gone."""
+    reading, refused = [], []
     with ExitStack() as left_at_end:
         for _ in range(12):
             channel = left_at_end.enter_context(
@@ -137,8 +137,9 @@ def test_however_many_read_the_list_the_kubelet_is_answered(plugin: Plugin, run_
                 )
             )
             stub = deviceplugin_v1beta1_pb2_grpc.DevicePluginStub(channel)
+            reading.append(stub.ListAndWatch(wire.Empty(), timeout=PATIENCE_S))
             try:
-                next(stub.ListAndWatch(wire.Empty(), timeout=PATIENCE_S))
+                next(reading[-1])
             except grpc.RpcError as error:
                 refused.append(error.code())
 
