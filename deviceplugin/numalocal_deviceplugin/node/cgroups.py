@@ -64,10 +64,13 @@ def read(root: Path, parts: tuple[str, ...], *, mems: bool = True) -> Cpuset | N
     with opened(root, parts) as folder:
         if folder is None:
             return None
-        cpus = _read(folder, CPUS)
-        if cpus is not None:
-            nodes = _read(folder, MEMS) if mems else ""
-            return _cpuset(cpus, nodes or "")
+        return cpuset(folder, root, parts, mems=mems)
+
+
+def cpuset(folder: int, root: Path, parts: tuple[str, ...], *, mems: bool = True) -> Cpuset | None:
+    """Read the same of a cgroup that is open."""
+    if (cpus := text(folder, CPUS)) is not None:
+        return _cpuset(cpus, text(folder, MEMS) if mems else "")
     return read(root, parts[:-1], mems=mems) if parts else None
 
 
@@ -117,9 +120,9 @@ def _parts(told: str) -> tuple[str, ...] | None:
     return parts if parts and not {".", ".."}.intersection(parts) else None
 
 
-def _cpuset(cpus: str, nodes: str) -> Cpuset | None:
+def _cpuset(cpus: str, nodes: str | None) -> Cpuset | None:
     try:
-        return Cpuset(_parsed(cpus), _parsed(nodes))
+        return Cpuset(_parsed(cpus), _parsed(nodes or ""))
     except ListInvalid:
         return None
 
@@ -152,15 +155,18 @@ def _joined(steps: list[str]) -> Iterator[str]:
         yield f"{'-'.join(steps[:last])}.slice"
 
 
-def _read(folder: int, name: str) -> str | None:
-    """Read a small file of the kernel; None where it is not there or is none of the kernel's."""
+def text(folder: int, name: str) -> str | None:
+    """Read a small file of an open cgroup; None where it is not there or cannot be read now.
+
+    Of a longer one only the beginning.
+    """
     try:
         file = os.open(name, _FILE, dir_fd=folder)
     except OSError:
         return None
     try:
         return os.read(file, _MOST_BYTES).decode("ascii", "replace")
-    except OSError:
+    except OSError:  # EOPNOTSUPP: pressure is off
         return None
     finally:
         os.close(file)

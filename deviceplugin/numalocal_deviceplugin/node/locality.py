@@ -74,6 +74,8 @@ def ranks(one: Bound) -> Iterator[Sample]:
 
 def used(one: Bound, usage: Usage) -> Iterator[Sample]:
     """Say what a container uses; what was not read is left out."""
+    if usage.cpuset is not None:
+        yield _drifted(one, usage.cpuset)
     yield from _memory(one, usage)
     if usage.cpu is not None:
         yield from _cpu(one, usage.cpu)
@@ -81,7 +83,7 @@ def used(one: Bound, usage: Usage) -> Iterator[Sample]:
         yield Sample(table.STALLED, (*one.names, resource, kind), stalled_s)
 
 
-def drifted(one: Bound, now: Cpuset) -> Sample:
+def _drifted(one: Bound, now: Cpuset) -> Sample:
     """Say whether a container may use anything else than what is online of its CPU sets."""
     return Sample(table.DRIFTED, one.names, now != Cpuset(one.assignment.cpus, one.mems))
 

@@ -62,8 +62,6 @@ class Metrics(Collector):
                 continue
             read += 1
             yield from locality.used(one, used)
-            if (cpuset := cgroups.read(self._root, parts)) is not None:
-                yield locality.drifted(one, cpuset)
         yield Sample(table.BOUND, (), len(bound))
         yield Sample(table.NOT_READ, (), len(bound) - read)
 

@@ -4,22 +4,19 @@ Each file may be missing: a kernel without NUMA has no memory.numa_stat, one wit
 pressure, and a container may end between two reads.  What was not read is None or left out.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from numalocal.idset import MAX_ID
+from numalocal_deviceplugin.correcting import Cpuset
 from numalocal_deviceplugin.node import cgroups
 
-_MOST_BYTES: Final = 1 << 16
-"""Of one file: what is looked for stands in the first lines, whatever the number of nodes."""
-_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _DIGITS: Final = 20
 """Of the largest number of 64 bits."""
 _PER_S: Final = 1e6
-_USERS_OWN: Final = frozenset({"anon", "file"})
+_USERS_OWN: Final = ("anon ", "file ")
 PRESSED: Final = ("cpu", "memory", "io")
 _KINDS: Final = frozenset({"some", "full"})
 
@@ -38,11 +35,12 @@ class Cpu:
 class Usage:
     """What one cgroup's files say now.
 
-    `memory_bytes` is anonymous and file memory by NUMA node: what may have been placed by a
+    `cpuset` is what its processes may use.  `memory_bytes` is anonymous and file memory by NUMA node: what may have been placed by a
     policy, and not what the kernel keeps for the container.  `stalled_s` are the totals of
     pressure by resource (cpu, memory, io) and kind (some, full).
     """
 
+    cpuset: Cpuset | None = None
     memory_bytes: Mapping[int, int] = field(default_factory=dict)
     cpu: Cpu | None = None
     stalled_s: Mapping[tuple[str, str], float] = field(default_factory=dict)
@@ -54,37 +52,23 @@ def read(root: Path, parts: tuple[str, ...]) -> Usage | None:
         if group is None:
             return None
         return Usage(
-            memory_bytes=_memory_bytes(_text(group, "memory.numa_stat")),
-            cpu=_cpu(_text(group, "cpu.stat")),
+            cpuset=cgroups.cpuset(group, root, parts),
+            memory_bytes=_memory_bytes(cgroups.text(group, "memory.numa_stat") or ""),
+            cpu=_cpu(cgroups.text(group, "cpu.stat") or ""),
             stalled_s={
                 (resource, kind): total_s
                 for resource in PRESSED
-                for kind, total_s in _stalled_s(_text(group, f"{resource}.pressure"))
+                for kind, total_s in _stalled_s(cgroups.text(group, f"{resource}.pressure") or "")
             },
         )
-
-
-def _text(group: int, name: str) -> str:
-    """Read a file of a cgroup; empty where it is not there or cannot be read now."""
-    try:
-        file = os.open(name, _FLAGS, dir_fd=group)
-    except OSError:
-        return ""
-    try:
-        return os.read(file, _MOST_BYTES).decode("utf-8", "replace")
-    except OSError:  # EOPNOTSUPP: pressure is off
-        return ""
-    finally:
-        os.close(file)
 
 
 def _memory_bytes(text: str) -> Mapping[int, int]:
     """Add up the lines such as `anon N0=4096 N1=0`."""
     found: dict[int, int] = {}
     for line in text.splitlines():
-        kind, *words = line.split(" ")
-        if kind in _USERS_OWN:
-            for word in words:
+        if line.startswith(_USERS_OWN):
+            for word in line.split(" ")[1:]:
                 node, _, size = word.removeprefix("N").partition("=")
                 if _is_number(node) and int(node) <= MAX_ID and _is_number(size):
                     found[int(node)] = found.get(int(node), 0) + int(size)
