@@ -132,14 +132,14 @@ class State:
         with self._changed:
             self._take(policy=policy)
 
-    def set_listing(self, listing: Listing, before: Ledger) -> None:
-        """Take what the kubelet lists, unless it has only just begun to know its pods.
+    def set_listing(self, listing: Listing, before: Ledger) -> bool:
+        """Take what the kubelet lists; False where it has only just begun to know its pods.
 
         `before` is the ledger from before it was asked.
         """
         with self._changed:
             if not is_whole(listing, before):
-                return
+                return False
             known = {*listing, *(self._facts.listing or listing)}
             gone = self._facts.ledger.unknown_to(known) & before.unknown_to(known)
             if self._facts.listing is not None:  # at two looks, as the kubelet may just begin
@@ -148,6 +148,7 @@ class State:
             facts = replace(facts, **self._settled(facts))
             node = node_of(facts, self._settings)
             self._take_all(replace(facts, contested=contested(node, listing, before)))
+            return True
 
     def refuse(self, source: str, refusals: Iterable[Refusal] = ()) -> None:
         """Take all that one part of the agent has to refuse now; none = nothing any more."""

@@ -45,8 +45,6 @@ from numalocal_deviceplugin.state import State
 
 log = logging.getLogger(__name__)
 
-_TURN_S: Final = 1.0
-"""How soon it ends when told to, though a part hangs that would say so at once."""
 _REPAIR_LIMIT_S: Final = 120.0
 """A container runtime that is slow keeps one correction for most of a minute."""
 
@@ -60,8 +58,8 @@ class Timing:
     runtime: nri.Timing = nri.Timing()  # noqa: RUF009 - frozen
     publishing: PublishingTiming = PublishingTiming()  # noqa: RUF009 - frozen
     health_interval_s: float = 10.0
-    machine_interval_s: float = 2.5
-    poolfile_interval_s: float = 2.0
+    machine_interval_s: float = 4.0
+    poolfile_interval_s: float = 5.0
     listing_limit_s: float = 1.0
     seat_poll_s: float = 1.0
     end_s: float = 4.0
@@ -122,8 +120,9 @@ class _Round:
             PodResources(self._config.pod_resources_socket) as resources,
         ):
             self._start(seat, resources)
-            while not self._over.wait(_TURN_S) and not self._stop.is_set():
-                pass
+            while not self._stop.wait(self._timing.poolfile_interval_s):
+                if self._over.is_set():
+                    break
             self._parts.tell()
             self._state.wake()
             hanging = self._parts.join(self._timing.end_s)
@@ -154,9 +153,9 @@ class _Round:
         parts.start("refusals", lambda stop: telling.run(state, stop))
         parts.start("machine", lambda stop: machine.run(stop, timing.machine_interval_s))
         parts.start("seat", lambda stop: seat.run(stop, timing.seat_poll_s))
-        parts.start("kubelet", kubelet.run)
+        parts.start("kubelet", kubelet.run, wake=kubelet.wake)
         parts.start("listing", lambda stop: listing.run(stop, timing.health_interval_s))
-        parts.start("nri", link.run)
+        parts.start("nri", link.run, wake=link.wake)
         parts.start(
             "repair",
             lambda stop: repair.run(stop, timing.health_interval_s),
@@ -164,7 +163,7 @@ class _Round:
         )
         for pool in state.snapshot().node.partition.pools:
             registered = registration.PoolServer(pool.name, kubelet, state, timing.pools)
-            parts.start(f"pool-{pool.name}", registered.run)
+            parts.start(f"pool-{pool.name}", registered.run, wake=kubelet.wake)
         self._start_publishing()
 
     def _end(self) -> None:

@@ -20,7 +20,10 @@ from .waiting import PATIENCE_S
 
 # ruff: noqa: N802 - gRPC's names
 
-_LOCAL = (("grpc.use_local_subchannel_pool", 1),)
+_LOCAL = (
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.http2.bdp_probe", 0),  # the kubelet's library pings only while data comes
+)
 
 
 class _Closing:

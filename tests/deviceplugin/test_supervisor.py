@@ -26,7 +26,7 @@ from .waiting import PATIENCE_S, until
 # takes long on a busy machine.  Only what is asked again and again has short limits, by which a
 # test ends soon whose kubelet has gone.
 QUICK = supervisor.Timing(
-    kubelet=presence.Timing(poll_s=0.005, answer_s=0.2, retry_first_s=0.01, retry_ceiling_s=0.02),
+    kubelet=presence.Timing(rest_s=0.005, answer_s=0.2, retry_first_s=0.01, retry_ceiling_s=0.02),
     pools=registration.Timing(
         register_s=PATIENCE_S,
         poll_s=0.005,
@@ -502,12 +502,11 @@ def test_a_part_that_fails_ends_the_agent_at_once(
     assert vars(record)["part"] == part
 
 
-def test_an_agent_that_is_told_to_end_ends_well_though_a_part_waits_for_the_runtime(
+def test_an_agent_that_waits_for_the_runtime_ends_at_once_when_told_to(
     config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     stop, well = threading.Event(), list[bool]()
-    soon = replace(QUICK, end_s=0.05)
-    agent = threading.Thread(target=lambda: well.append(supervisor.run(config, stop, soon)))
+    agent = threading.Thread(target=lambda: well.append(supervisor.run(config, stop, QUICK)))
     with FakeRuntime(config.nri_socket) as runtime:
         agent.start()
         runtime.accept()  # and never answers
@@ -516,8 +515,37 @@ def test_an_agent_that_is_told_to_end_ends_well_though_a_part_waits_for_the_runt
         agent.join(PATIENCE_S)
 
     assert well == [True]
+    assert "parts do not end" not in caplog.messages
+
+
+def first_that_speaks(listener: socket.socket) -> socket.socket:
+    """Accept who wants something, after those that only look whether somebody listens."""
+    while True:
+        connection, _ = listener.accept()
+        if connection.recv(1):
+            return connection
+        connection.close()
+
+
+def test_an_agent_that_is_told_to_end_ends_well_though_a_part_waits_for_the_kubelet(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop, well = threading.Event(), list[bool]()
+    soon = replace(QUICK, end_s=0.05)
+    agent = threading.Thread(target=lambda: well.append(supervisor.run(config, stop, soon)))
+    with FakePodResources(config.pod_resources_socket), socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(config.device_plugin_dir / presence.KUBELET_SOCKET))
+        silent.listen()  # who connects to register hears nothing
+        agent.start()
+        registers = first_that_speaks(silent)
+
+        stop.set()
+        agent.join(PATIENCE_S)
+        registers.close()
+
+    assert well == [True]
     (record,) = [one for one in caplog.records if one.message == "parts do not end"]
-    assert "nri" in vars(record)["parts"]
+    assert "pool-cpuset" in vars(record)["parts"]
 
 
 def test_of_two_agents_on_a_node_the_second_serves_nobody(config: Config, start: Start) -> None:

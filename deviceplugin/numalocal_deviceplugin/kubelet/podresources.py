@@ -17,6 +17,7 @@ from numalocal_deviceplugin.wire import podresources_v1_pb2, podresources_v1_pb2
 _OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.default_authority", "localhost"),
+    ("grpc.http2.bdp_probe", 0),  # pings that measure a network there is none of
     # The kubelet's restart must not be felt for longer than it takes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),

@@ -8,6 +8,7 @@ Start).  So its answer counts if it listened there before it was asked, and is t
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +30,15 @@ _CONNECT_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds.  Pods that wait for a kubelet that starts again fail if it has to wait for us."""
+    """Seconds.
 
-    poll_s: float = 0.5
+    Pods that wait for a kubelet that starts again fail if it has to wait for us, so `poll_s` is for
+    `expected_s` after the one before has hung up; else it is looked for every `rest_s`.
+    """
+
+    poll_s: float = 0.2
+    expected_s: float = 30.0
+    rest_s: float = 2.0
     answer_s: float = 1.0
     retry_first_s: float = 0.1
     retry_ceiling_s: float = 2.0
@@ -58,6 +65,19 @@ class Kubelet:
         self._changed = threading.Condition()
         self._last: SocketIdentity | None = None
         self._answered = False
+        self._woken = threading.Event()
+        self._expected_until_s = 0.0
+
+    def hung_up(self) -> None:
+        """Take that the kubelet reads a list of devices no more: it may have ended."""
+        self._expected_until_s = time.monotonic() + self._timing.expected_s
+        self._woken.set()
+
+    def wake(self) -> None:
+        """Let who waits here see at once that it is told to stop; it has to be told before."""
+        self._woken.set()
+        with self._changed:
+            self._changed.notify_all()
 
     def look(self) -> SocketIdentity | None:
         """Identify the kubelet's socket; with another one the CPU policy is unknown at once."""
@@ -71,10 +91,12 @@ class Kubelet:
                 self._changed.notify_all()
             return now
 
-    def wait_for_another(self, than: SocketIdentity, timeout_s: float) -> None:
-        """Wait until somebody has seen another kubelet than this, at most so long."""
+    def wait_for_another(
+        self, than: SocketIdentity, stop: threading.Event, timeout_s: float
+    ) -> None:
+        """Wait until somebody has seen another kubelet than this or says stop, at most so long."""
         with self._changed:
-            self._changed.wait_for(lambda: self._last != than, timeout_s)
+            self._changed.wait_for(lambda: self._last != than or stop.is_set(), timeout_s)
 
     def ask(self) -> bool:
         """Ask whether it pins, unless it has told; give whether that is known now."""
@@ -101,7 +123,8 @@ class Kubelet:
         while not stop.is_set():
             if self.ask():
                 waits = self._waits()
-                stop.wait(self._timing.poll_s)
+                self._woken.wait(self._pause_s())
+                self._woken.clear()
             else:
                 stop.wait(next(waits))
 
@@ -114,6 +137,10 @@ class Kubelet:
             )
         pins = self._resources.pins_cpus(self._timing.answer_s)
         return Policy.STATIC if pins else Policy.NONE
+
+    def _pause_s(self) -> float:
+        is_expected = time.monotonic() < self._expected_until_s
+        return self._timing.poll_s if is_expected else self._timing.rest_s
 
     def _waits(self) -> Iterator[float]:
         return backoff.delays(self._timing.retry_first_s, self._timing.retry_ceiling_s)

@@ -42,6 +42,7 @@ _CHANNEL_OPTIONS: Final = (
 )
 _SERVER_OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
+    ("grpc.http2.bdp_probe", 0),
     # All ids of the largest node take a tenth of it.
     ("grpc.max_receive_message_length", 1 << 20),
 )
@@ -57,7 +58,7 @@ class Timing:
     """
 
     register_s: float = 3.0
-    poll_s: float = 1.0
+    poll_s: float = 5.0
     patience_s: float = 5.0
     retry_first_s: float = 0.05
     retry_ceiling_s: float = 2.0
@@ -97,7 +98,7 @@ class PoolServer:
 
     def _run_once(self, stop: threading.Event) -> bool:
         """Give whether it was registered for a while, or is barred by now."""
-        service = DevicePluginService(self._pool, self._state)
+        service = DevicePluginService(self._pool, self._state, self._kubelet.hung_up)
         with _serving(service, self._socket):
             own = identity(self._socket)
             kubelet = self._register(own, stop)
@@ -163,7 +164,7 @@ class PoolServer:
             elif time.monotonic() - watched_at_s > self._timing.patience_s:
                 return "the kubelet does not read the devices"
             # Not for the state, which changes with every container.
-            self._kubelet.wait_for_another(kubelet, self._timing.poll_s)
+            self._kubelet.wait_for_another(kubelet, stop, self._timing.poll_s)
         return "the agent ends"
 
     def _tell(self, why: str) -> None:

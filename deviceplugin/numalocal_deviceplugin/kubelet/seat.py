@@ -17,6 +17,8 @@ from numalocal_deviceplugin.refusals import Reason, Refusal
 from numalocal_deviceplugin.state import State
 
 _SOURCE: Final = "seat"
+_KEPT_S: Final = 30.0
+"""Between two signs of life of a part that has nothing to do any more."""
 
 
 class Seat:
@@ -65,8 +67,7 @@ class Seat:
     def run(self, stop: threading.Event, poll_s: float) -> None:
         """Try for the seat until told to stop; once taken it is kept."""
         while not stop.is_set():
-            self.take()
-            stop.wait(poll_s)
+            stop.wait(_KEPT_S if self.take() else poll_s)
 
     def _refuse(self, message: str) -> None:
         self._state.refuse(_SOURCE, [Refusal(reason=Reason.SECOND_AGENT, message=message)])

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
@@ -39,11 +39,21 @@ _Request = TypeVar(
 
 
 class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
-    """Serve one pool on one socket; a socket that is served again gets a new service."""
+    """Serve one pool on one socket; a socket that is served again gets a new service.
 
-    def __init__(self, pool: str, state: State, wait_s: float = _WAIT_S) -> None:
+    `hung_up` is called whenever somebody reads the list of devices no more.
+    """
+
+    def __init__(
+        self,
+        pool: str,
+        state: State,
+        hung_up: Callable[[], None] = lambda: None,
+        wait_s: float = _WAIT_S,
+    ) -> None:
         self._pool = pool
         self._state = state
+        self._hung_up = hung_up
         self._wait_s = wait_s
         self._lock = threading.Lock()
         self._streams = 0
@@ -79,6 +89,7 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         finally:
             with self._lock:
                 self._streams -= 1
+            self._hung_up()
 
     def GetPreferredAllocation(
         self, request: wire.PreferredAllocationRequest, context: grpc.ServicerContext

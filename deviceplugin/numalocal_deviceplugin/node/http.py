@@ -44,6 +44,8 @@ _MOST_BYTES: Final = 8192
 _MOST_CONNECTIONS: Final = 64
 _WORDS: Final = 3
 _TURN_S: Final = 1.0
+_REST_S: Final = 30.0
+"""Where nobody is connected: then only who connects, or stops us, is waited for."""
 _PAUSE_S: Final = 0.05
 
 
@@ -81,7 +83,7 @@ class HttpServer:
         self._selector.register(self._woken, selectors.EVENT_READ)
         try:
             while not stop.is_set():
-                for key, _ in self._selector.select(_TURN_S):
+                for key, _ in self._selector.select(_TURN_S if self._clients else _REST_S):
                     if key.fileobj is not self._woken:
                         client = self._clients.get(key.fd)
                         self._accept() if client is None else self._serve(client)

@@ -35,9 +35,9 @@ class Cpu:
 class Usage:
     """What one cgroup's files say now.
 
-    `cpuset` is what its processes may use.  `memory_bytes` is anonymous and file memory by NUMA node: what may have been placed by a
-    policy, and not what the kernel keeps for the container.  `stalled_s` are the totals of
-    pressure by resource (cpu, memory, io) and kind (some, full).
+    `cpuset` is what its processes may use.  `memory_bytes` is anonymous and file memory by NUMA
+    node: what may have been placed by a policy, and not what the kernel keeps for the container.
+    `stalled_s` are the totals of pressure by resource (cpu, memory, io) and kind (some, full).
     """
 
     cpuset: Cpuset | None = None

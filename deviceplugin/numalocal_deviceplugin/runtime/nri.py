@@ -37,7 +37,7 @@ class Timing:
     retry_first_s: float = 0.05
     retry_ceiling_s: float = 10.0
     poll_s: float = 0.2
-    rest_s: float = 1.0
+    rest_s: float = 30.0
     correct_s: float = 30.0
     answer_s: float = 2.0
 
@@ -54,6 +54,12 @@ class Link:
         self._timing = timing
         self._index = index
         self._synchronized = threading.Event()
+        self._connection: Connection | None = None
+
+    def wake(self) -> None:
+        """Let it see at once that it is told to stop; it has to be told before."""
+        if self._connection is not None:
+            self._connection.hang_up()
 
     def run(self, stop: threading.Event) -> None:
         """Connect, register and serve until told to stop; again whenever that ends."""
@@ -103,6 +109,7 @@ class Link:
             AgentError: where the runtime does not take the plugin.
         """
         connection = Connection(_connect(self._path, self._timing.connect_s), plugin.methods())
+        self._connection = connection
         try:
             _register(connection, names.PLUGIN, self._index, self._timing.register_s)
             self._state.counters.add(Count.RUNTIME_CONNECTIONS)
@@ -114,10 +121,11 @@ class Link:
                     self._state.runtime_synchronized()
         finally:
             self._synchronized.clear()
+            self._connection = None
             connection.close()
 
     def _poll_s(self) -> float:
-        """Look seldom where nothing is awaited but the end: each look costs a node at rest."""
+        """Look seldom where nothing is awaited but the end, which wakes it by itself."""
         return self._timing.rest_s if self._synchronized.is_set() else self._timing.poll_s
 
     def _waits(self) -> Iterator[float]:

@@ -98,14 +98,18 @@ class Connection:
             )
             return self._unanswered == 0
 
+    def hang_up(self) -> None:
+        """Begin to end the connection, and wait for nothing."""
+        with contextlib.suppress(OSError):  # the other side was first
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """End the connection; calls that wait fail with ConnectionLost.
 
         No handler of ours goes on for longer than this: it must not undo what the next connection
         says.
         """
-        with contextlib.suppress(OSError):  # the other side was first
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self.hang_up()
         self._reader.join()
         self._workers.shutdown(wait=True)
 

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ..fake_kubelet import FakeKubelet, FakePodResources
 from ..nodes import make_state
 from ..waiting import PATIENCE_S, until
 
-QUICK = Timing(poll_s=0.005, answer_s=PATIENCE_S, retry_first_s=0.01, retry_ceiling_s=0.02)
+QUICK = Timing(rest_s=0.005, answer_s=PATIENCE_S, retry_first_s=0.01, retry_ceiling_s=0.02)
 IMPATIENT = replace(QUICK, answer_s=0.2)
 
 
@@ -192,12 +193,12 @@ def test_who_waits_for_another_kubelet_is_woken_by_whoever_sees_it(
     with FakeKubelet(kubelet.socket.parent):
         first = kubelet.look()
         assert first is not None
-        kubelet.wait_for_another(first, 0.01)
+        kubelet.wait_for_another(first, threading.Event(), 0.01)
         assert kubelet.look() == first
     woken = threading.Event()
 
     def wait() -> None:
-        kubelet.wait_for_another(first, 2 * PATIENCE_S)
+        kubelet.wait_for_another(first, threading.Event(), 2 * PATIENCE_S)
         woken.set()
 
     threading.Thread(target=wait, daemon=True).start()
@@ -217,3 +218,32 @@ def test_a_kubelet_is_asked_again_that_could_not_be_for_want_of_descriptors(
         assert kubelet.ask()
 
     assert policy(state) is Policy.NONE
+
+
+def test_a_kubelet_that_has_hung_up_is_looked_for_often(
+    run_dir: Path, state: State, pods: FakePodResources
+) -> None:
+    """At rest nobody looks: a kubelet that starts must not wait for the next time."""
+    with PodResources(run_dir / "pods.sock") as resources:
+        timing = replace(QUICK, rest_s=10 * PATIENCE_S, poll_s=0.005, expected_s=PATIENCE_S)
+        kubelet = Kubelet(run_dir, state, resources, timing)
+        with asking(kubelet):
+            with FakeKubelet(run_dir):
+                until(lambda: policy(state) is Policy.NONE, "told")
+            kubelet.hung_up()
+            pods.cpu_ids = [1]
+            with FakeKubelet(run_dir):
+                until(lambda: policy(state) is Policy.STATIC, "another kubelet told")
+
+
+@contextmanager
+def asking(kubelet: Kubelet) -> Iterator[None]:
+    """Ask as a part of the agent, which ends as soon as it is told to."""
+    stop = threading.Event()
+    thread = threading.Thread(target=kubelet.run, args=(stop,), daemon=True)
+    thread.start()
+    yield
+    stop.set()
+    kubelet.wake()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()

@@ -126,7 +126,7 @@ def test_the_pool_is_registered_as_its_resource_on_its_own_socket(
 
 
 def test_however_many_read_the_list_the_kubelet_is_answered(plugin: Plugin, run_dir: Path) -> None:
-    """Each reader takes a thread of the server's for as long as it reads: until its call is gone."""
+    """Each reader takes a thread of the server's until its call is gone."""
     reading, refused = [], []
     with ExitStack() as left_at_end:
         for _ in range(12):
