@@ -121,6 +121,22 @@ def container(random: Random, number_: int) -> nri.Container:
     return made
 
 
+def worker(random: Random) -> tuple[nri.PodSandbox, nri.Container]:
+    """Make a pod that has its CPU sets from the kubelet, and says of them what it likes."""
+    owner = nri.PodSandbox(id="sandbox", uid="uid", namespace="default", name="pod-0")
+    for key in random.sample(sorted(names.POD_ANNOTATIONS), random.randrange(1, 5)):
+        owner.annotations[key] = random.choice((random.choice(TEXTS), random.choice(WORDS)))
+    if random.random() < 0.8:
+        owner.annotations[names.ANNOTATION_BOUND_CONTAINERS] = names.CHECK_CONTAINER
+    engine = container(random, 1)
+    engine.pod_sandbox_id, engine.id = owner.id, "id"
+    engine.name = random.choice(("engine", "engine", names.CHECK_CONTAINER, *NAMES))
+    engine.annotations.clear()
+    if engine.name != names.CHECK_CONTAINER:
+        engine.annotations[names.assignment("cpuset")] = random.choice(GIVEN)
+    return owner, engine
+
+
 def mutated(random: Random, data: bytes) -> bytes:
     """Change, cut, double or fill in a few bytes."""
     spoilt = bytearray(data)

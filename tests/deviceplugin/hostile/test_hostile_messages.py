@@ -5,6 +5,7 @@ its seed, which a failure names.
 """
 
 import gc
+import json
 import logging
 import resource
 import time
@@ -23,21 +24,27 @@ from numalocal import names
 from numalocal.errors import NumalocalError
 from numalocal.sets.assignment import MAX_TEXT
 from numalocal_deviceplugin.errors import FrameInvalid
+from numalocal_deviceplugin.ledger import Ledger
+from numalocal_deviceplugin.node.document import About, document
 from numalocal_deviceplugin.runtime.frames import MAX_BODY_BYTES, Decoder, Frame, encode
 from numalocal_deviceplugin.runtime.plugin import Plugin
+from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 from ..nodes import N0, make_state
 from . import seeds, spoiling
 
-MESSAGES, FRAMES, KEPT = 300, 400, 80
+MESSAGES, WORKERS, FRAMES, KEPT = 300, 200, 400, 80
 MOST_SECONDS = 2.0
 MOST_BYTES = 64 << 20
 """What all inputs together may have added to the process: the largest are four megabytes."""
 MOST_KEPT_BYTES = 256 << 10
 MOST_TIMES = 8
 """How many times its own size an input may cost while it is served."""
+MOST_SAID = 8000
+"""Characters of a sentence; names of 5,000 characters come from no kubelet and are left whole."""
+MOST_TOLD = 100_000
 BUDGET_S = 2.0
 EACH = 200
 """Inputs of one agent: then another begins with nothing."""
@@ -131,6 +138,42 @@ def test_any_message_is_answered_in_time_and_the_next_worker_is_bound() -> None:
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
 
     assert grown < MOST_BYTES
+
+
+def created(plugin: Plugin, create: nri.CreateContainerRequest) -> tuple[str, str]:
+    """Give the sentence with which a container was refused, or the CPUs that it got."""
+    try:
+        answer = plugin.create_container(create.SerializeToString(), BUDGET_S)
+    except NumalocalError as error:
+        return str(error), ""
+    return "", nri.CreateContainerResponse.FromString(answer).adjust.linux.resources.cpu.cpus
+
+
+def test_a_worker_says_what_it_likes_and_is_bound_or_refused_with_a_sentence() -> None:
+    """Created by an agent that is there, updated, and found by one that was away."""
+
+    def check(random: Random) -> None:
+        owner, engine = spoiling.worker(random)
+        asked_ = engine.linux.resources
+        create = nri.CreateContainerRequest(pod=owner, container=engine)
+        update = nri.UpdateContainerRequest(pod=owner, container=engine, linux_resources=asked_)
+        listed = nri.SynchronizeRequest(pods=[owner], containers=[engine])
+        started_s = time.process_time()
+        for barred in (False, True):
+            state = make_state(policy=Policy.STATIC if barred else Policy.NONE)
+            state.set_listing({("default", "pod-0"): frozenset({N0})}, Ledger())
+            plugin = Plugin(state, devices_within)
+            said, cpus = created(plugin, create)
+            assert len(said) < MOST_SAID
+            assert said or not engine.annotations or cpus in ("2-3", "6-7")
+            plugin.update_container(update.SerializeToString(), BUDGET_S)
+            again = Plugin(state, devices_within)
+            again.synchronize(listed.SerializeToString(), BUDGET_S)
+            told = document(state.snapshot(), About(agent="1", kernel="6"))
+            assert len(json.dumps(told)) < MOST_TOLD
+        assert time.process_time() - started_s < MOST_SECONDS
+
+    seeds.each(seeds.of(WORKERS), check)
 
 
 def test_no_message_is_kept_or_costs_many_times_what_it_is() -> None:
