@@ -38,7 +38,7 @@ class Timing:
 
     poll_s: float = 0.2
     expected_s: float = 30.0
-    rest_s: float = 2.0
+    rest_s: float = 3.0
     answer_s: float = 1.0
     retry_first_s: float = 0.1
     retry_ceiling_s: float = 2.0

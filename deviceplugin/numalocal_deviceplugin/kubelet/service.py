@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 OPTIONS: Final = wire.DevicePluginOptions(get_preferred_allocation_available=True)
 
 _HEALTHY: Final = "Healthy"
-_WAIT_S: Final = 5.0
+_WAIT_S: Final = 10.0
 """How often a stream looks again unasked: it notices the end of the runtime's grace."""
 _PAUSE_S: Final = 0.05
 """Between two looks: a container's creation is several changes, and waits for none of them."""

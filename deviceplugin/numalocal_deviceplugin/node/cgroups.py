@@ -7,10 +7,11 @@ driver cgroupfs.  Whatever they say and whatever the tree holds, nothing outside
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
@@ -56,44 +57,64 @@ def parts_of(told: str) -> tuple[str, ...] | None:
     return None if len(told) > _MOST_PATH else _parts(told)
 
 
-def read(root: Path, parts: tuple[str, ...], *, mems: bool = True) -> Cpuset | None:
-    """Read what a cgroup's processes may use; None where it has gone or says what is no list.
-
-    A cgroup without a cpuset of its own uses what the nearest above it uses.
-    """
-    with opened(root, parts) as folder:
-        if folder is None:
-            return None
-        return cpuset(folder, root, parts, mems=mems)
-
-
-def cpuset(folder: int, root: Path, parts: tuple[str, ...], *, mems: bool = True) -> Cpuset | None:
-    """Read the same of a cgroup that is open."""
-    if (cpus := text(folder, CPUS)) is not None:
-        return _cpuset(cpus, text(folder, MEMS) if mems else "")
-    return read(root, parts[:-1], mems=mems) if parts else None
-
-
-@contextmanager
-def opened(root: Path, parts: tuple[str, ...]) -> Iterator[int | None]:
-    """Open a folder of the tree, to open its files by; None where it is not there.
+class Tree:
+    """A cgroup tree from its root; folders stay open while what is read next is below them, too.
 
     The kernel's tree has no links, so none is followed.
     """
-    folder: int | None = None
-    try:
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folders: list[int] = []
+        self._parts: tuple[str, ...] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close_below(-1)
+
+    def folder(self, parts: tuple[str, ...]) -> int | None:
+        """Open a folder, until another one is asked for; None where it is not there."""
+        depth = _in_common(self._parts, parts)
+        self._close_below(depth)
         try:
-            folder = os.open(root, _FOLDER)
-            for part in parts:
-                above, folder = folder, os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
-                os.close(above)
+            if not self._folders:
+                self._folders.append(os.open(self._root, _FOLDER))
+            for part in parts[depth:]:
+                above = self._folders[-1]
+                self._folders.append(os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=above))
         except (OSError, ValueError):  # or the root's name has a character that no path has
-            yield None
-            return
-        yield folder
-    finally:
-        if folder is not None:
-            os.close(folder)
+            return None
+        finally:
+            self._parts = parts[: max(0, len(self._folders) - 1)]
+        return self._folders[-1]
+
+    def cpuset(self, parts: tuple[str, ...], *, mems: bool = True) -> Cpuset | None:
+        """Read what a cgroup's processes may use; None where it has gone or says what is no list.
+
+        A cgroup without a cpuset of its own uses what the nearest above it uses.
+        """
+        if (folder := self.folder(parts)) is None:
+            return None
+        if (cpus := text(folder, CPUS)) is not None:
+            return _cpuset(cpus, text(folder, MEMS) if mems else "")
+        return self.cpuset(parts[:-1], mems=mems) if parts else None
+
+    def _close_below(self, depth: int) -> None:
+        while len(self._folders) > depth + 1:
+            os.close(self._folders.pop())
+
+
+def _in_common(some: tuple[str, ...], others: tuple[str, ...]) -> int:
+    """Count the first parts that are the same."""
+    pairs = zip(some, others, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def narrowest_above(root: Path, parts: tuple[str, ...], wanted: Cpuset) -> tuple[Path, str] | None:
@@ -101,13 +122,14 @@ def narrowest_above(root: Path, parts: tuple[str, ...], wanted: Cpuset) -> tuple
 
     Memory nodes of which a cgroup tells nothing are all that are above it.
     """
-    for depth in range(1, len(parts)):
-        folder = root.joinpath(*parts[:depth])
-        found = read(root, parts[:depth], mems=bool(wanted.mems))
-        if found is not None and not wanted.cpus <= found.cpus:
-            return folder / CPUS, f"CPU {found.cpus or 'none'}"
-        if found is not None and found.mems and not wanted.mems <= found.mems:
-            return folder / MEMS, f"memory of NUMA node {found.mems}"
+    with Tree(root) as tree:
+        for depth in range(1, len(parts)):
+            folder = root.joinpath(*parts[:depth])
+            found = tree.cpuset(parts[:depth], mems=bool(wanted.mems))
+            if found is not None and not wanted.cpus <= found.cpus:
+                return folder / CPUS, f"CPU {found.cpus or 'none'}"
+            if found is not None and found.mems and not wanted.mems <= found.mems:
+                return folder / MEMS, f"memory of NUMA node {found.mems}"
     return None
 
 

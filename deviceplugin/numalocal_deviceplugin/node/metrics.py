@@ -4,7 +4,7 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import prometheus_client
 from prometheus_client.core import Metric as Family
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from numalocal_deviceplugin.counters import BUCKETS_S, Cause, Counted, Creation, Histogram
 from numalocal_deviceplugin.node import cgroups, locality, table, usage
 from numalocal_deviceplugin.node.document import FREE, HELD, UNAVAILABLE, states
+from numalocal_deviceplugin.node.locality import Bound
 from numalocal_deviceplugin.node.table import Metric, Sample
 from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.snapshot import Phase, Snapshot
@@ -22,6 +23,14 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _REFUSES_CREATION: Final = (Reason.NOT_BOUND, Reason.CPUS_HELD)
 _LABEL_LENGTH: Final = 128
+
+
+class _Standing(NamedTuple):
+    """What a scrape tells until the node changes."""
+
+    of: Snapshot
+    bound: tuple[Bound, ...]
+    samples: tuple[Sample, ...]
 
 
 class Metrics(Collector):
@@ -34,6 +43,7 @@ class Metrics(Collector):
         self._state = state
         self._root = root
         self._about = version, node
+        self._kept: _Standing | None = None
 
     def text(self) -> bytes:
         """Write all metrics as Prometheus reads them; CONTENT_TYPE says what it is."""
@@ -45,25 +55,38 @@ class Metrics(Collector):
         pools = [pool.name for pool in now.node.partition.pools]
         values: dict[Metric, list[Sample]] = {one: [] for one in table.VALUES}
         values[table.BUILD_INFO].append(Sample(table.BUILD_INFO, self._about, 1))
-        for one in (*_node(now), *_counts(counted, pools), *self._containers(now)):
+        standing = self._standing(now)
+        used = self._used(standing.bound)
+        for one in (*standing.samples, *_counts(counted, pools), *used):
             values[one.metric].append(one)
         for metric, some in values.items():
             yield _family(metric, some)
         for duration, metric in table.DURATIONS.items():
             yield _histogram(metric, counted.durations.get(duration, Histogram()))
 
-    def _containers(self, now: Snapshot) -> Iterator[Sample]:
-        bound = locality.bound(now.node)
+    def _standing(self, now: Snapshot) -> _Standing:
+        """Work out what stands; a node at rest is asked for the same over and over."""
+        kept = self._kept
+        if kept is None or kept.of is not now:
+            bound = locality.bound(now.node)
+            ranks = (sample for one in _shown(bound) for sample in locality.ranks(one))
+            kept = self._kept = _Standing(now, bound, (*_node(now), *ranks))
+        return kept
+
+    def _used(self, bound: tuple[Bound, ...]) -> Iterator[Sample]:
         read = 0
-        for one in bound[: locality.MOST_SHOWN]:
-            yield from locality.ranks(one)
-            parts = cgroups.parts_of(one.container.cgroup)
-            if parts is None or (used := usage.read(self._root, parts)) is None:
-                continue
-            read += 1
-            yield from locality.used(one, used)
+        with cgroups.Tree(self._root) as tree:
+            for one in _shown(bound):
+                parts = cgroups.parts_of(one.container.cgroup)
+                if parts is not None and (used := usage.read(tree, parts)) is not None:
+                    read += 1
+                    yield from locality.used(one, used)
         yield Sample(table.BOUND, (), len(bound))
         yield Sample(table.NOT_READ, (), len(bound) - read)
+
+
+def _shown(bound: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    return bound[: locality.MOST_SHOWN]
 
 
 def _node(now: Snapshot) -> Iterator[Sample]:

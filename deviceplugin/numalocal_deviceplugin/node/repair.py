@@ -16,7 +16,7 @@ from numalocal_deviceplugin.errors import AgentError
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.node import cgroups, drift
 from numalocal_deviceplugin.refusals import Refusal
-from numalocal_deviceplugin.snapshot import Phase
+from numalocal_deviceplugin.snapshot import Facts, Phase
 from numalocal_deviceplugin.state import State
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,8 @@ Correct = Callable[[Choose], None]
 SOURCE: Final = "drift"
 _PAUSE_S: Final = 0.5
 """Between two rounds: what comes together is done together."""
+_TURNS_OF_OTHERS: Final = 3
+"""Where nothing changes, those without CPU sets are looked at in every third round."""
 
 
 class Repair:
@@ -47,6 +49,8 @@ class Repair:
         self._root = cgroup_root
         self._clock = clock
         self._tries = drift.Tries()
+        self._at_rest: Facts | None = None
+        self._turns = 0
 
     def run(self, stop: threading.Event, interval_s: float) -> None:
         """Look at every change and every interval, until told to stop."""
@@ -67,15 +71,17 @@ class Repair:
             return
         if now.facts.runtime.phase is not Phase.SYNCHRONIZED:
             return
-        wrong = self._wrong()
+        self._turns = self._turns + 1 if now.facts is self._at_rest else 0
+        wrong = self._wrong(others=self._turns % _TURNS_OF_OTHERS == 0)
+        self._at_rest = None if wrong else now.facts
         self._tries = self._tries.seen(wrong, self._clock())
         if due := self._due(wrong):
             self._mend(due)
         self._state.refuse(SOURCE, self._refusals(wrong))
 
-    def _wrong(self) -> list[Correction]:
+    def _wrong(self, *, others: bool = True) -> list[Correction]:
         now = self._state.snapshot()
-        seen = seen_by_the_kernel(self._root, now.node.ledger)
+        seen = seen_by_the_kernel(self._root, now.node.ledger, others=others)
         found = corrections(now.node, undecided=now.facts.undecided, seen=seen)
         return [one for one in found if drift.harms(one)]
 
@@ -123,17 +129,22 @@ class Repair:
         return found
 
 
-def seen_by_the_kernel(root: Path, ledger: Ledger) -> Mapping[str, Cpuset]:
-    """Read what all live containers may use, by id; those whose cgroup has gone are left out.
+def seen_by_the_kernel(root: Path, ledger: Ledger, *, others: bool) -> Mapping[str, Cpuset]:
+    """Read what live containers may use, by id; those whose cgroup has gone are left out.
 
-    Memory nodes count for what is bound alone: others keep theirs.
+    `others` are those without CPU sets; they keep their memory nodes, so these do not count.
     """
-    seen = {}
+    wanted = []
     for pod, container in ledger.containers:
-        parts = cgroups.parts_of(container.cgroup)
         is_bound = container.name in ledger.tenants[pod.uid].claims
-        if parts is not None and (cpuset := cgroups.read(root, parts, mems=is_bound)) is not None:
-            seen[container.id] = cpuset._replace(mems=cpuset.mems or container.mems)
+        parts = cgroups.parts_of(container.cgroup)
+        if parts is not None and (is_bound or others):
+            wanted.append((parts, is_bound, container))
+    seen = {}
+    with cgroups.Tree(root) as tree:
+        for parts, is_bound, container in sorted(wanted, key=lambda one: one[0]):
+            if (cpuset := tree.cpuset(parts, mems=is_bound)) is not None:
+                seen[container.id] = cpuset._replace(mems=cpuset.mems or container.mems)
     return seen
 
 

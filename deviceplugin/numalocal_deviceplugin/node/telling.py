@@ -10,7 +10,7 @@ from numalocal_deviceplugin.state import State
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 1.0
-_TURN_S = 10.0
+_TURN_S = 30.0
 
 Key = tuple[Reason, str]
 """Reason and subject: that a sentence has other numbers by now is nothing new."""

@@ -6,12 +6,11 @@ pressure, and a container may end between two reads.  What was not read is None 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from numalocal.idset import MAX_ID
 from numalocal_deviceplugin.correcting import Cpuset
-from numalocal_deviceplugin.node import cgroups
+from numalocal_deviceplugin.node.cgroups import Tree, text
 
 _DIGITS: Final = 20
 """Of the largest number of 64 bits."""
@@ -46,27 +45,26 @@ class Usage:
     stalled_s: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
-def read(root: Path, parts: tuple[str, ...]) -> Usage | None:
+def read(tree: Tree, parts: tuple[str, ...]) -> Usage | None:
     """Read a container's cgroup, that many folders below the tree's root; None for none there."""
-    with cgroups.opened(root, parts) as group:
-        if group is None:
-            return None
-        return Usage(
-            cpuset=cgroups.cpuset(group, root, parts),
-            memory_bytes=_memory_bytes(cgroups.text(group, "memory.numa_stat") or ""),
-            cpu=_cpu(cgroups.text(group, "cpu.stat") or ""),
-            stalled_s={
-                (resource, kind): total_s
-                for resource in PRESSED
-                for kind, total_s in _stalled_s(cgroups.text(group, f"{resource}.pressure") or "")
-            },
-        )
+    if (group := tree.folder(parts)) is None:
+        return None
+    return Usage(
+        memory_bytes=_memory_bytes(text(group, "memory.numa_stat") or ""),
+        cpu=_cpu(text(group, "cpu.stat") or ""),
+        stalled_s={
+            (resource, kind): total_s
+            for resource in PRESSED
+            for kind, total_s in _stalled_s(text(group, f"{resource}.pressure") or "")
+        },
+        cpuset=tree.cpuset(parts),
+    )
 
 
-def _memory_bytes(text: str) -> Mapping[int, int]:
+def _memory_bytes(said: str) -> Mapping[int, int]:
     """Add up the lines such as `anon N0=4096 N1=0`."""
     found: dict[int, int] = {}
-    for line in text.splitlines():
+    for line in said.splitlines():
         if line.startswith(_USERS_OWN):
             for word in line.split(" ")[1:]:
                 node, _, size = word.removeprefix("N").partition("=")
@@ -75,9 +73,9 @@ def _memory_bytes(text: str) -> Mapping[int, int]:
     return found
 
 
-def _cpu(text: str) -> Cpu | None:
+def _cpu(said: str) -> Cpu | None:
     values = {}
-    for line in text.splitlines():
+    for line in said.splitlines():
         name, _, value = line.partition(" ")
         if _is_number(value):
             values[name] = int(value)
@@ -91,9 +89,9 @@ def _cpu(text: str) -> Cpu | None:
     )
 
 
-def _stalled_s(text: str) -> Iterator[tuple[str, float]]:
+def _stalled_s(said: str) -> Iterator[tuple[str, float]]:
     """Read the lines such as `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`."""
-    for line in text.splitlines():
+    for line in said.splitlines():
         kind, _, rest = line.partition(" ")
         total = rest.rpartition("total=")[2]
         if kind in _KINDS and _is_number(total):

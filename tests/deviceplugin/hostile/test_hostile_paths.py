@@ -93,8 +93,9 @@ def test_no_path_leads_out_of_the_tree_or_waits(root: Path, opened: list[tuple[s
         if parts is None:
             assert not opened
             return
-        found = cgroups.read(root, parts)
-        usage.read(root, parts)
+        with cgroups.Tree(root) as tree:
+            found = tree.cpuset(parts)
+            usage.read(tree, parts)
         cgroups.narrowest_above(root, parts, Cpuset(IdSet.of([0, 7]), IdSet.of([1])))
         assert found is None or found.cpus != SECRET, repr(told)
         for name, flags in opened:
@@ -108,10 +109,11 @@ def test_no_path_leads_out_of_the_tree_or_waits(root: Path, opened: list[tuple[s
 
 
 def test_a_link_in_the_tree_is_no_cgroup(root: Path) -> None:
-    for parts in (("out",), ("out", "id"), ("up", "outside"), ("round",)):
-        assert cgroups.read(root, parts) is None
-        assert usage.read(root, parts) is None
-    assert cgroups.read(root, ("fd",)) is None
+    with cgroups.Tree(root) as tree:
+        for parts in (("out",), ("out", "id"), ("up", "outside"), ("round",)):
+            assert tree.cpuset(parts) is None
+            assert usage.read(tree, parts) is None
+        assert tree.cpuset(("fd",)) is None
 
 
 def test_long_paths_are_not_kept() -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from numalocal.idset import IdSet
 from numalocal_deviceplugin.correcting import Cpuset
 from numalocal_deviceplugin.node import cgroups
+from numalocal_deviceplugin.node.cgroups import Tree
 from numalocal_deviceplugin.refusals import Reason
 
 
@@ -26,6 +28,11 @@ def wanted(cpus: str, mems: str = "") -> Cpuset:
 
 POD = "kubepods-burstable-pod1.slice"
 NESTED = f"kubepods.slice/kubepods-burstable.slice/{POD}"
+
+
+def read(root: Path, parts: tuple[str, ...], *, mems: bool = True) -> Cpuset | None:
+    with Tree(root) as tree:
+        return tree.cpuset(parts, mems=mems)
 
 
 @pytest.mark.parametrize(
@@ -78,34 +85,34 @@ def test_what_the_kernel_lets_a_cgroup_use_is_read(tmp_path: Path) -> None:
 
     parts = tuple(NESTED.split("/"))
 
-    assert cgroups.read(tmp_path, parts) == Cpuset(IdSet.parse("2-3,7"), IdSet.parse("1"))
-    assert cgroups.read(tmp_path, parts, mems=False) == Cpuset(IdSet.parse("2-3,7"), IdSet())
+    assert read(tmp_path, parts) == Cpuset(IdSet.parse("2-3,7"), IdSet.parse("1"))
+    assert read(tmp_path, parts, mems=False) == Cpuset(IdSet.parse("2-3,7"), IdSet())
 
 
 def test_a_cgroup_that_has_gone_is_none(tmp_path: Path) -> None:
     make(tmp_path, "a", "0-7", "0")
 
-    assert cgroups.read(tmp_path, ("a", "b")) is None
+    assert read(tmp_path, ("a", "b")) is None
 
 
 def test_a_cgroup_without_a_cpuset_uses_what_is_above(tmp_path: Path) -> None:
     make(tmp_path, "a", "0-3", "0")
     make(tmp_path, "a/b/c")
 
-    assert cgroups.read(tmp_path, ("a", "b", "c")) == Cpuset(IdSet.parse("0-3"), IdSet.parse("0"))
+    assert read(tmp_path, ("a", "b", "c")) == Cpuset(IdSet.parse("0-3"), IdSet.parse("0"))
 
 
 def test_a_tree_without_cpusets_tells_nothing(tmp_path: Path) -> None:
     make(tmp_path, "a/b")
 
-    assert cgroups.read(tmp_path, ("a", "b")) is None
+    assert read(tmp_path, ("a", "b")) is None
 
 
 @pytest.mark.parametrize("text", ["x", "9-1", "1-99999999", "\xff", "0-7\n" * 30000])
 def test_a_file_that_is_no_list_tells_nothing(tmp_path: Path, text: str) -> None:
     make(tmp_path, "a", text, "0")
 
-    assert cgroups.read(tmp_path, ("a",)) is None
+    assert read(tmp_path, ("a",)) is None
 
 
 def test_the_topmost_cgroup_that_leaves_too_little_is_found(tmp_path: Path) -> None:
@@ -176,4 +183,41 @@ def test_a_link_in_the_tree_is_not_followed(tmp_path: Path) -> None:
     root = make(tmp_path, "tree", "0-7", "0")
     (root / "link").symlink_to("../outside")
 
-    assert cgroups.read(root, ("link",)) is None
+    assert read(root, ("link",)) is None
+
+
+@given(asked=st.lists(st.lists(st.sampled_from("abx"), max_size=4).map(tuple), max_size=12))
+def test_folders_are_the_same_in_whatever_order_they_are_asked_for(
+    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[str, ...]]
+) -> None:
+    root = tmp_path_factory.mktemp("tree")
+    for path in ("a/a/b", "a/b", "b/a/a/a"):
+        (root / path).mkdir(parents=True)
+    before = open_files()
+
+    with Tree(root) as tree:
+        for parts in asked:
+            folder = tree.folder(parts)
+            there = root.joinpath(*parts)
+            assert (folder is not None) == there.is_dir()
+            assert folder is None or os.fstat(folder).st_ino == there.stat().st_ino
+        assert open_files() <= before + 5
+
+    assert open_files() == before
+
+
+def test_a_folder_that_is_below_one_asked_for_before_is_opened_in_it(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / "slice" / name).mkdir(parents=True)
+
+    with Tree(tmp_path) as tree:
+        tree.folder(("slice", "one"))
+        (tmp_path / "slice").rename(tmp_path / "moved")
+
+        assert tree.folder(("slice", "other")) is not None
+        assert tree.folder(("moved", "other")) is not None
+        assert tree.folder(("slice", "other")) is None
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -323,3 +323,31 @@ def test_what_was_corrected_is_in_the_ledger(node: Node) -> None:
     node.look()
 
     assert str(container_of(node).cpus) == "2-3"
+
+
+def test_at_rest_those_without_cpu_sets_are_looked_at_in_every_third_round(node: Node) -> None:
+    node.run("engine", "2-3", mems="0")
+    node.run("web", "0-1,4-7", pod="web")
+    node.look()
+    node.look(after_s=10)
+    node.write(node.folder("web"), "2-3")
+
+    node.look(after_s=10)
+    assert node.asked == []
+    node.look(after_s=10)
+    node.look(after_s=10)
+
+    assert node.asked == [("web", "0-1,4-7", "")]
+
+
+def test_after_a_change_everybody_is_looked_at_at_once(node: Node) -> None:
+    node.run("web", "0-1,4-7", pod="web")
+    node.look()
+    node.look(after_s=10)
+    node.write(node.folder("web"), "2-3")
+    node.run("engine", "2-3", mems="0")
+
+    node.look()
+    node.look(after_s=10)
+
+    assert ("web", "0-1,4-7", "") in node.asked

@@ -6,13 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numalocal_deviceplugin.node import usage
+from numalocal_deviceplugin.node.cgroups import Tree
 from numalocal_deviceplugin.node.usage import Usage
 
 from .cgroup_files import FILES, write
 
 
+def read(root: Path, parts: tuple[str, ...]) -> Usage | None:
+    with Tree(root) as tree:
+        return usage.read(tree, parts)
+
+
 def used(directory: Path, **changed: str | None) -> Usage:
-    found = usage.read(write(directory, **changed), ())
+    found = read(write(directory, **changed), ())
     assert found is not None
     return found
 
@@ -35,8 +41,8 @@ def test_the_files_of_a_cgroup_are_values_with_units(tmp_path: Path) -> None:
 def test_a_cgroup_that_is_not_there_has_no_usage(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    assert usage.read(tmp_path, ("gone",)) is None
-    assert usage.read(tmp_path, ("file",)) is None
+    assert read(tmp_path, ("gone",)) is None
+    assert read(tmp_path, ("file",)) is None
 
 
 @pytest.mark.parametrize("missing", [one for one in FILES if not one.startswith("cpuset")])
@@ -87,7 +93,7 @@ def test_a_link_or_a_pipe_in_place_of_a_file_is_not_followed_and_not_waited_for(
     (tmp_path / "memory.numa_stat").symlink_to("secret")
     os.mkfifo(tmp_path / "cpu.stat")
 
-    found = usage.read(tmp_path, ())
+    found = read(tmp_path, ())
 
     assert found is not None
     assert (found.memory_bytes, found.cpu) == ({}, None)
@@ -102,8 +108,8 @@ def test_no_file_is_left_open(tmp_path: Path) -> None:
     before = open_files()
 
     for _ in range(3):
-        usage.read(tmp_path, ())
-        usage.read(tmp_path, ("gone",))
+        read(tmp_path, ())
+        read(tmp_path, ("gone",))
 
     assert open_files() == before
 
@@ -123,7 +129,7 @@ def test_no_text_of_any_file_raises(tmp_path_factory: pytest.TempPathFactory, te
     for name in FILES:
         (directory / name).write_bytes(text.encode("utf-8", "surrogatepass"))
 
-    found = usage.read(directory, ())
+    found = read(directory, ())
 
     assert found is not None
     assert all(0 <= node <= 8191 for node in found.memory_bytes)
@@ -142,11 +148,11 @@ def own_cgroup() -> Path | None:
 def test_this_machines_own_cgroup_is_read() -> None:
     directory = own_cgroup()
     if directory is None:
-        found = usage.read(Path("/proc/self"), ())
+        found = read(Path("/proc/self"), ())
         assert found == Usage()
         return
 
-    found = usage.read(directory, ())
+    found = read(directory, ())
 
     assert found is not None
     assert found.cpu is not None

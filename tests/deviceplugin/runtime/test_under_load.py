@@ -83,7 +83,7 @@ def all_at_once(state: State, root: Path) -> Sequence[Callable[[], object]]:
 
     def compare() -> None:
         now = state.snapshot()
-        corrections(now.node, seen=repair.seen_by_the_kernel(root, now.node.ledger))
+        corrections(now.node, seen=repair.seen_by_the_kernel(root, now.node.ledger, others=True))
 
     return (
         compare,
