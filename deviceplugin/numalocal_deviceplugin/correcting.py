@@ -43,17 +43,19 @@ def corrections(
     *,
     undecided: Collection[str] = (),
     seen: Mapping[str, Cpuset] | None = None,
+    others: bool = True,
 ) -> tuple[Correction, ...]:
     """Compare all live containers but the undecided with what they should be bound to.
 
     `seen` is what the kernel says, by container id; without it what the runtime was told counts.
+    `others` are those without CPU sets.
     CPUs that are offline count for nothing: the kernel leaves them out by itself.
     """
     needed: list[Correction] = []
     for pod, container in node.ledger.containers:
-        if container.id in undecided:
-            continue
         claim = node.ledger.tenants[pod.uid].claims.get(container.name)
+        if container.id in undecided or (claim is None and not others):
+            continue
         binding = kept(pod, container, claim, node)
         now = (seen or {}).get(container.id) or Cpuset(container.cpus, container.mems)
         if binding is not None and not _right(now, binding, node, is_other=claim is None):

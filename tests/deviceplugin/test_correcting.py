@@ -41,6 +41,12 @@ def test_who_is_on_the_wrong_cpus_is_named_and_nobody_else() -> None:
     assert named(corrections(now)) == {"engine": "2-3", "unbound": SHARED, "wide": SHARED}
 
 
+def test_those_without_cpu_sets_can_be_left_out() -> None:
+    now = node((WEB, make_container("wide", cpus="0-7")), worker=make_container(cpus="0-7"))
+
+    assert named(corrections(now, others=False)) == {"engine": "2-3"}
+
+
 def test_an_unset_cpuset_is_right_for_others_where_all_cpus_are_theirs() -> None:
     assert corrections(node((WEB, make_container("web")), lent="2-3,6-7")) == ()
 

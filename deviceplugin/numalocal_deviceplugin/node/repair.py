@@ -82,7 +82,8 @@ class Repair:
     def _wrong(self, *, others: bool = True) -> list[Correction]:
         now = self._state.snapshot()
         seen = seen_by_the_kernel(self._root, now.node.ledger, others=others)
-        found = corrections(now.node, undecided=now.facts.undecided, seen=seen)
+        undecided = now.facts.undecided
+        found = corrections(now.node, undecided=undecided, seen=seen, others=others)
         return [one for one in found if drift.harms(one)]
 
     def _due(self, wrong: Iterable[Correction]) -> list[Correction]:

@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 
 _RETRY_S: Final = 1.0
 """Until a kubelet that is silent is asked again."""
-_TURNS_OF_REST: Final = 6
-"""Where nothing changes it is asked at every sixth turn: gRPC's threads are awake for seconds."""
+_TURNS_OF_REST: Final = 9
+"""Where nothing changes it is asked at every ninth turn: gRPC's threads are awake for seconds."""
 
 
 class ListingWatch:

@@ -76,7 +76,7 @@ def nothing() -> None:
 @pytest.mark.parametrize(
     ("happens", "asked"),
     [
-        ([nothing] * 13, 1 + 1 + 2),  # what it lists is new at first
+        ([nothing] * 19, 1 + 1 + 2),  # what it lists is new at first
         ([nothing, nothing, "change", nothing], 1 + 1 + 1),
         ([nothing, "change", "change", "change"], 1 + 1 + 3),
     ],
