@@ -111,6 +111,8 @@ class Link:
         connection = Connection(_connect(self._path, self._timing.connect_s), plugin.methods())
         self._connection = connection
         try:
+            if stop.is_set():  # before there was a connection to hang up
+                return
             _register(connection, names.PLUGIN, self._index, self._timing.register_s)
             self._state.counters.add(Count.RUNTIME_CONNECTIONS)
             log.info("registered with the container runtime", extra={"socket": str(self._path)})

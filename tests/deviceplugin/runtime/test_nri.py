@@ -73,8 +73,18 @@ class Agent:
 
     def end(self) -> None:
         self.stop.set()
+        self.link.wake()
         self.thread.join(PATIENCE_S)
         assert not self.thread.is_alive()
+
+
+class SoonSet(threading.Event):
+    """Is set as soon as somebody has looked once."""
+
+    def is_set(self) -> bool:
+        was = super().is_set()
+        self.set()
+        return was
 
 
 @pytest.fixture
@@ -262,6 +272,25 @@ def test_stopping_closes_the_connection_at_once(path: Path) -> None:
 
         with pytest.raises(EOFError):
             session.answer()
+
+
+def test_one_that_is_told_to_stop_while_it_connects_does_not_register(path: Path) -> None:
+    timing = replace(QUICK, register_s=PATIENCE_S)
+    link = nri.Link(path, make_state(synchronized=False), no_devices, timing, "10")
+    with FakeRuntime(path) as runtime:
+        link.run(SoonSet())
+
+        with pytest.raises(EOFError):
+            runtime.accept().request()
+
+
+def test_stopping_wakes_who_waits_for_the_end_alone(path: Path) -> None:
+    with FakeRuntime(path) as runtime:
+        seldom = replace(QUICK, rest_s=2 * PATIENCE_S)
+        agent = Agent(path, make_state(synchronized=False, settings=EXCLUSIVE), seldom)
+        synchronized(runtime, agent)
+
+        agent.end()
 
 
 def test_registration_waits_longer_than_the_runtimes_own_limit() -> None:
