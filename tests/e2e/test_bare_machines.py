@@ -295,7 +295,7 @@ spec:
     spec:
       containers:
         - name: engine
-          command: [numalocal-decode, --weights, 256Mi, --seconds, "2"]
+          command: [numalocal-decode, --weights, 256Mi, --seconds, "6"]
 """
 ON_NODE_0 = "pools: [{name: cpuset, size: 1, reserve: 0, nodes: [0]}]\n"
 MEMORY = {
