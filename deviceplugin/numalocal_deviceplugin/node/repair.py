@@ -15,8 +15,9 @@ from numalocal_deviceplugin.counters import Cause, Count
 from numalocal_deviceplugin.errors import AgentError
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.node import cgroups, drift
+from numalocal_deviceplugin.node.turns import Turns
 from numalocal_deviceplugin.refusals import Refusal
-from numalocal_deviceplugin.snapshot import Facts, Phase
+from numalocal_deviceplugin.snapshot import Phase
 from numalocal_deviceplugin.state import State
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,7 @@ class Repair:
         self._root = cgroup_root
         self._clock = clock
         self._tries = drift.Tries()
-        self._at_rest: Facts | None = None
-        self._turns = 0
+        self._turns = Turns(_TURNS_OF_OTHERS)
 
     def run(self, stop: threading.Event, interval_s: float) -> None:
         """Look at every change and every interval, until told to stop."""
@@ -71,9 +71,8 @@ class Repair:
             return
         if now.facts.runtime.phase is not Phase.SYNCHRONIZED:
             return
-        self._turns = self._turns + 1 if now.facts is self._at_rest else 0
-        wrong = self._wrong(others=self._turns % _TURNS_OF_OTHERS == 0)
-        self._at_rest = None if wrong else now.facts
+        wrong = self._wrong(others=self._turns.is_due(now.facts))
+        self._turns.rest(None if wrong else now.facts)
         self._tries = self._tries.seen(wrong, self._clock())
         if due := self._due(wrong):
             self._mend(due)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from numalocal_deviceplugin.errors import KubeletSilent
+from numalocal_deviceplugin.node.turns import Turns
 from numalocal_deviceplugin.settling import Listing
-from numalocal_deviceplugin.snapshot import Facts
 from numalocal_deviceplugin.state import State
 
 log = logging.getLogger(__name__)
@@ -25,13 +25,12 @@ class ListingWatch:
         self._state = state
         self._listing = listing
         self._listed = True
-        self._at_rest: Facts | None = None
-        self._turns = 0
+        self._turns = Turns(_TURNS_OF_REST)
 
     def look(self) -> None:
         """Take in what the kubelet lists; where it is silent, what it listed counts."""
         before = self._state.snapshot()
-        self._at_rest, self._turns = None, 0
+        self._turns.rest(None)
         try:
             taken = self._state.set_listing(self._listing(), before.node.ledger)
             self._state.counters.listed()
@@ -43,12 +42,10 @@ class ListingWatch:
             return
         now = self._state.snapshot().facts
         if taken and now is before.facts and not now.contested:
-            self._at_rest = now
+            self._turns.rest(now)
 
     def run(self, stop: threading.Event, interval_s: float) -> None:
         """Look in turns, which come sooner where the kubelet is silent, until told to stop."""
         while not stop.wait(interval_s if self._listed else min(interval_s, _RETRY_S)):
-            self._turns += 1
-            is_at_rest = self._state.snapshot().facts is self._at_rest
-            if not is_at_rest or self._turns == _TURNS_OF_REST:
+            if self._turns.is_due(self._state.snapshot().facts):
                 self.look()
