@@ -7,11 +7,11 @@ driver cgroupfs.  Whatever they say and whatever the tree holds, nothing outside
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from numalocal.errors import ListInvalid
 from numalocal.idset import IdSet
@@ -68,15 +68,8 @@ class Tree:
         self._folders: list[int] = []
         self._parts: tuple[str, ...] = ()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the folders that are open."""
         self._close_below(-1)
 
     def folder(self, parts: tuple[str, ...]) -> int | None:
@@ -122,7 +115,7 @@ def narrowest_above(root: Path, parts: tuple[str, ...], wanted: Cpuset) -> tuple
 
     Memory nodes of which a cgroup tells nothing are all that are above it.
     """
-    with Tree(root) as tree:
+    with closing(Tree(root)) as tree:
         for depth in range(1, len(parts)):
             folder = root.joinpath(*parts[:depth])
             found = tree.cpuset(parts[:depth], mems=bool(wanted.mems))

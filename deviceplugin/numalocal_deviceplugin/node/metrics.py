@@ -2,6 +2,7 @@
 
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -75,7 +76,7 @@ class Metrics(Collector):
 
     def _used(self, bound: tuple[Bound, ...]) -> Iterator[Sample]:
         read = 0
-        with cgroups.Tree(self._root) as tree:
+        with closing(cgroups.Tree(self._root)) as tree:
             for one in _shown(bound):
                 parts = cgroups.parts_of(one.container.cgroup)
                 if parts is not None and (used := usage.read(tree, parts)) is not None:

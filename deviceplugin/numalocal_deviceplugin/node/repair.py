@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -141,7 +142,7 @@ def seen_by_the_kernel(root: Path, ledger: Ledger, *, others: bool) -> Mapping[s
         if parts is not None and (is_bound or others):
             wanted.append((parts, is_bound, container))
     seen = {}
-    with cgroups.Tree(root) as tree:
+    with closing(cgroups.Tree(root)) as tree:
         for parts, is_bound, container in sorted(wanted, key=lambda one: one[0]):
             if (cpuset := tree.cpuset(parts, mems=is_bound)) is not None:
                 seen[container.id] = cpuset._replace(mems=cpuset.mems or container.mems)

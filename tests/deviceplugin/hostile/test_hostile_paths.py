@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -93,7 +94,7 @@ def test_no_path_leads_out_of_the_tree_or_waits(root: Path, opened: list[tuple[s
         if parts is None:
             assert not opened
             return
-        with cgroups.Tree(root) as tree:
+        with closing(cgroups.Tree(root)) as tree:
             found = tree.cpuset(parts)
             usage.read(tree, parts)
         cgroups.narrowest_above(root, parts, Cpuset(IdSet.of([0, 7]), IdSet.of([1])))
@@ -109,7 +110,7 @@ def test_no_path_leads_out_of_the_tree_or_waits(root: Path, opened: list[tuple[s
 
 
 def test_a_link_in_the_tree_is_no_cgroup(root: Path) -> None:
-    with cgroups.Tree(root) as tree:
+    with closing(cgroups.Tree(root)) as tree:
         for parts in (("out",), ("out", "id"), ("up", "outside"), ("round",)):
             assert tree.cpuset(parts) is None
             assert usage.read(tree, parts) is None

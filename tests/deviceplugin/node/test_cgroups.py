@@ -1,4 +1,5 @@
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ NESTED = f"kubepods.slice/kubepods-burstable.slice/{POD}"
 
 
 def read(root: Path, parts: tuple[str, ...], *, mems: bool = True) -> Cpuset | None:
-    with Tree(root) as tree:
+    with closing(Tree(root)) as tree:
         return tree.cpuset(parts, mems=mems)
 
 
@@ -195,7 +196,7 @@ def test_folders_are_the_same_in_whatever_order_they_are_asked_for(
         (root / path).mkdir(parents=True)
     before = open_files()
 
-    with Tree(root) as tree:
+    with closing(Tree(root)) as tree:
         for parts in asked:
             folder = tree.folder(parts)
             there = root.joinpath(*parts)
@@ -210,7 +211,7 @@ def test_a_folder_that_is_below_one_asked_for_before_is_opened_in_it(tmp_path: P
     for name in ("one", "other"):
         (tmp_path / "slice" / name).mkdir(parents=True)
 
-    with Tree(tmp_path) as tree:
+    with closing(Tree(tmp_path)) as tree:
         tree.folder(("slice", "one"))
         (tmp_path / "slice").rename(tmp_path / "moved")
 

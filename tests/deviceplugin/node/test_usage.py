@@ -1,4 +1,5 @@
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from .cgroup_files import FILES, write
 
 
 def read(root: Path, parts: tuple[str, ...]) -> Usage | None:
-    with Tree(root) as tree:
+    with closing(Tree(root)) as tree:
         return usage.read(tree, parts)
 
 
