@@ -12,6 +12,8 @@ from numalocal_deviceplugin.node import cgroups
 from numalocal_deviceplugin.node.cgroups import Tree
 from numalocal_deviceplugin.refusals import Reason
 
+from ..descriptors import open_files
+
 
 def make(root: Path, path: str, cpus: str | None = None, mems: str | None = None) -> Path:
     folder = root / path
@@ -218,7 +220,3 @@ def test_a_folder_that_is_below_one_asked_for_before_is_opened_in_it(tmp_path: P
         assert tree.folder(("slice", "other")) is not None
         assert tree.folder(("moved", "other")) is not None
         assert tree.folder(("slice", "other")) is None
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))

@@ -10,6 +10,7 @@ from numalocal_deviceplugin.node import usage
 from numalocal_deviceplugin.node.cgroups import Tree
 from numalocal_deviceplugin.node.usage import Usage
 
+from ..descriptors import open_files
 from .cgroup_files import FILES, write
 
 
@@ -98,10 +99,6 @@ def test_a_link_or_a_pipe_in_place_of_a_file_is_not_followed_and_not_waited_for(
 
     assert found is not None
     assert (found.memory_bytes, found.cpu) == ({}, None)
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_no_file_is_left_open(tmp_path: Path) -> None:
