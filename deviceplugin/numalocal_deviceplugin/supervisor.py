@@ -110,7 +110,7 @@ class _Round:
             counters=counters,
         )
         self._over = threading.Event()
-        self._parts = Parts(self._end)
+        self._parts = Parts(stop.set)
 
     def run(self) -> bool:
         """Run until told to stop or other pools are to be taken; False = a part has failed."""
@@ -166,18 +166,13 @@ class _Round:
             parts.start(f"pool-{pool.name}", registered.run, wake=kubelet.wake)
         self._start_publishing()
 
-    def _end(self) -> None:
-        self._stop.set()
-        self._over.set()
-
-    def _watch_pools(self, told: threading.Event) -> None:
-        """Look whether the round is over, until it is or the process is to end."""
-        while not told.is_set() and not self._stop.wait(self._timing.poolfile_interval_s):
+    def _watch_pools(self, stop: threading.Event) -> None:
+        """Look whether the round is over, until it is or told to stop."""
+        while not stop.wait(self._timing.poolfile_interval_s):
             if self._is_over():
                 log.info("other pools are taken")
-                break
-        self._over.set()
-        told.wait()
+                self._over.set()
+                stop.wait()
 
     def _is_over(self) -> bool:
         """Look for other pools, and for a machine where there was none."""
