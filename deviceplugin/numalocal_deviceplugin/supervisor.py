@@ -21,6 +21,7 @@ from numalocal_deviceplugin.counters import Counters
 from numalocal_deviceplugin.kubelet import presence, registration
 from numalocal_deviceplugin.kubelet.podresources import PodResources
 from numalocal_deviceplugin.kubelet.seat import Seat
+from numalocal_deviceplugin.kubelet.serving import Servers
 from numalocal_deviceplugin.node import (
     health,
     hotplug,
@@ -118,8 +119,9 @@ class _Round:
         with (
             Seat(self._config.device_plugin_dir, self._state) as seat,
             PodResources(self._config.pod_resources_socket) as resources,
+            Servers(len(self._began.partition.pools)) as servers,
         ):
-            self._start(seat, resources)
+            self._start(seat, resources, servers)
             while not self._stop.wait(self._timing.poolfile_interval_s):
                 if self._over.is_set():
                     break
@@ -131,7 +133,7 @@ class _Round:
         # Who is told to end ends, whatever he waits for; the next round cannot be beside the last.
         return not self._parts.failed and (self._stop.is_set() or not hanging)
 
-    def _start(self, seat: Seat, resources: PodResources) -> None:
+    def _start(self, seat: Seat, resources: PodResources, servers: Servers) -> None:
         """Start all parts, those first that find out whether anybody may be adjusted."""
         config, state, timing, parts = self._config, self._state, self._timing, self._parts
         machine = MachineWatch(self._sysfs, config.cgroup_root, state, self._began)
@@ -162,7 +164,7 @@ class _Round:
             limit_s=_REPAIR_LIMIT_S,
         )
         for pool in state.snapshot().node.partition.pools:
-            registered = registration.PoolServer(pool.name, kubelet, state, timing.pools)
+            registered = registration.PoolServer(pool.name, kubelet, servers, state, timing.pools)
             parts.start(f"pool-{pool.name}", registered.run, wake=kubelet.wake)
         self._start_publishing()
 

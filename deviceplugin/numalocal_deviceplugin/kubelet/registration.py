@@ -11,10 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import grpc
@@ -25,6 +22,7 @@ from numalocal_deviceplugin import backoff
 from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.kubelet.presence import Kubelet, SocketIdentity, identity
 from numalocal_deviceplugin.kubelet.service import OPTIONS, DevicePluginService
+from numalocal_deviceplugin.kubelet.serving import Servers
 from numalocal_deviceplugin.refusals import Reason, Refusal
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
@@ -40,13 +38,6 @@ _CHANNEL_OPTIONS: Final = (
     # A new channel must not inherit the last one's wait for a dead socket.
     ("grpc.use_local_subchannel_pool", 1),
 )
-_SERVER_OPTIONS: Final = (
-    ("grpc.so_reuseport", 0),
-    ("grpc.http2.bdp_probe", 0),
-    # All ids of the largest node take a tenth of it.
-    ("grpc.max_receive_message_length", 1 << 20),
-)
-_SERVER_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +58,11 @@ class Timing:
 class PoolServer:
     """Keep one pool registered, while nothing bars the node: who registers gets containers."""
 
-    def __init__(self, pool: str, kubelet: Kubelet, state: State, timing: Timing) -> None:
+    def __init__(
+        self, pool: str, kubelet: Kubelet, servers: Servers, state: State, timing: Timing
+    ) -> None:
         self._pool = pool
+        self._servers = servers
         self._socket = kubelet.socket.with_name(f"numalocal-{pool}.sock")
         self._kubelet = kubelet
         self._state = state
@@ -99,7 +93,7 @@ class PoolServer:
     def _run_once(self, stop: threading.Event) -> bool:
         """Give whether it was registered for a while, or is barred by now."""
         service = DevicePluginService(self._pool, self._state, self._kubelet.hung_up)
-        with _serving(service, self._socket):
+        with self._servers.serving(service, self._socket):
             own = identity(self._socket)
             kubelet = self._register(own, stop)
             if kubelet is None:
@@ -183,22 +177,3 @@ class PoolServer:
 
     def _waits(self) -> Iterator[float]:
         return backoff.delays(self._timing.retry_first_s, self._timing.retry_ceiling_s)
-
-
-@contextmanager
-def _serving(service: DevicePluginService, socket: Path) -> Iterator[None]:
-    """Serve on a socket, over whatever an agent before us left there; end every stream after."""
-    if not socket.parent.is_dir():
-        raise FileNotFoundError(f"{socket.parent} is missing: is it the kubelet's directory?")
-    socket.unlink(missing_ok=True)
-    workers = ThreadPoolExecutor(_SERVER_THREADS, thread_name_prefix="deviceplugin")
-    server = grpc.server(workers, options=_SERVER_OPTIONS)
-    deviceplugin_v1beta1_pb2_grpc.add_DevicePluginServicer_to_server(service, server)
-    server.add_insecure_port(f"unix:{socket}")
-    server.start()
-    try:
-        yield
-    finally:
-        server.stop(grace=None).wait()
-        workers.shutdown(wait=True, cancel_futures=True)
-        socket.unlink(missing_ok=True)

@@ -1,9 +1,8 @@
 """The device plugin's gRPC methods: translate, plan, translate back."""
 
+import asyncio
 import logging
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
@@ -55,14 +54,12 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         self._state = state
         self._hung_up = hung_up
         self._wait_s = wait_s
-        self._lock = threading.Lock()
         self._streams = 0
 
     @property
     def watched(self) -> bool:
         """Whether the kubelet reads the list of devices now."""
-        with self._lock:
-            return self._streams > 0
+        return self._streams > 0
 
     def GetDevicePluginOptions(
         self, _request: wire.Empty, _context: grpc.ServicerContext
@@ -70,25 +67,19 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         """Tell that allocations want a preference and that starts need no preparation."""
         return OPTIONS
 
-    def ListAndWatch(
-        self, _request: wire.Empty, context: grpc.ServicerContext
-    ) -> Iterator[wire.ListAndWatchResponse]:
+    async def ListAndWatch(self, _request: wire.Empty, context: grpc.aio.ServicerContext) -> None:
         """Send all devices now and at every change, until the stream or the server ends."""
-        if not context.add_callback(self._state.wake):
-            return
-        with self._lock:
-            is_one_too_many = self._streams >= _MOST_STREAMS
-            self._streams += not is_one_too_many
-        if is_one_too_many:
-            context.abort(
+        if self._streams >= _MOST_STREAMS:
+            await context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 f"{_MOST_STREAMS} others read the list of devices already; end one of them",
             )
+        self._streams += 1
         try:
-            yield from self._changes(context)
+            await self._send_changes(context)
         finally:
-            with self._lock:
-                self._streams -= 1
+            self._streams -= 1
+            self._state.wake()
             self._hung_up()
 
     def GetPreferredAllocation(
@@ -124,9 +115,10 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         """Do nothing: the binding is applied at the container's creation."""
         return wire.PreStartContainerResponse()
 
-    def _changes(self, context: Any) -> Iterator[wire.ListAndWatchResponse]:
+    async def _send_changes(self, context: Any) -> NoReturn:
+        """Send until cancelled, as gRPC does where the stream or the server ends."""
         last: list[tuple[str, int | None, bool]] | None = None
-        while context.is_active():
+        while True:
             now = self._state.snapshot()
             found = offers(self._pool, now)
             told = [(one.set.id, one.numa_node, one.refusal is None) for one in found]
@@ -137,10 +129,13 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
                     "devices",
                     extra={"pool": self._pool, "devices": len(found), "healthy": healthy},
                 )
-                yield wire.ListAndWatchResponse(devices=[_device(one) for one in found])
+                await context.write(
+                    wire.ListAndWatchResponse(devices=[_device(one) for one in found])
+                )
             else:
-                self._state.wait(now.version, self._wait_s)
-                time.sleep(_PAUSE_S)
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(None, self._state.wait, now.version, self._wait_s)
+                await asyncio.sleep(_PAUSE_S)
 
     def _preferred(
         self, request: wire.ContainerPreferredAllocationRequest

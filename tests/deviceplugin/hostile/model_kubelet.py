@@ -20,14 +20,22 @@ class Aborted(Exception):
 class Context:
     """As much of a gRPC context as the service uses."""
 
-    def add_callback(self, callback: object) -> bool:
-        return True
-
-    def is_active(self) -> bool:
-        return True
-
     def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
         raise Aborted(details)
+
+
+class Read(Exception):
+    """Ends a stream at its first message, which is told."""
+
+    def __init__(self, listed: wire.ListAndWatchResponse) -> None:
+        self.devices = {one.ID: one.health == "Healthy" for one in listed.devices}
+
+
+class Stream(Context):
+    """The context of a stream that is read once."""
+
+    async def write(self, listed: wire.ListAndWatchResponse) -> NoReturn:
+        raise Read(listed)
 
 
 class ModelKubelet:
@@ -49,11 +57,11 @@ class ModelKubelet:
         """Read the first list of each pool's stream; a plugin that is away has none."""
         self.devices = {pool: dict.fromkeys(ids, False) for pool, ids in self.devices.items()}
         for pool, service in self.services.items():
-            context: Any = Context()
-            stream: Any = service.ListAndWatch(wire.Empty(), context)
-            listed = next(stream).devices
-            stream.close()
-            self.devices[pool] = {one.ID: one.health == "Healthy" for one in listed}
+            context: Any = Stream()
+            try:
+                service.ListAndWatch(wire.Empty(), context).send(None)
+            except Read as read:
+                self.devices[pool] = read.devices
 
     def in_use(self) -> set[str]:
         return {

@@ -15,6 +15,7 @@ from numalocal_deviceplugin.kubelet import presence, registration
 from numalocal_deviceplugin.kubelet.podresources import PodResources
 from numalocal_deviceplugin.kubelet.presence import Kubelet
 from numalocal_deviceplugin.kubelet.registration import PoolServer, Timing
+from numalocal_deviceplugin.kubelet.serving import Servers
 from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
@@ -54,7 +55,8 @@ class Server:
         self.pods = pods or FakePodResources(socket)
         self.resources = PodResources(socket)
         kubelet = Kubelet(directory, state, self.resources, ASKING)
-        pool = PoolServer("cpuset", kubelet, state, timing)
+        self.servers = Servers(pools=1).__enter__()
+        pool = PoolServer("cpuset", kubelet, self.servers, state, timing)
         self.threads = [
             threading.Thread(target=part.run, args=(self.stop,), daemon=True)
             for part in (kubelet, pool)
@@ -67,6 +69,7 @@ class Server:
         for thread in self.threads:
             thread.join(PATIENCE_S)
             assert not thread.is_alive()
+        self.servers.__exit__(None, None, None)
         self.resources.close()
         self.pods.close()
 
