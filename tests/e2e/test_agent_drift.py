@@ -1,15 +1,16 @@
 """What the agent has bound stays so: cpusets written by hand, CPUs off and on."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from faults.workloads import cgroup
+from installed import NAMESPACE, sets
 from installed import SETS as OFFERED
-from installed import sets
 from lab.cluster import Lab
 from lab.commands import wait_for
-from node_cpus import cpus_of, on
+from node_cpus import on
 from numalocal.idset import IdSet
 from workers import Workers
 
@@ -36,6 +37,14 @@ def engine(bound: Workers) -> str:
     return str(container["containerID"]).removeprefix("containerd://")
 
 
+def repairs(bound: Workers) -> list[dict[str, str]]:
+    """Give what the agent has said of each time that it moved the worker, the oldest first."""
+    log = bound.lab.kubectl("logs", "--namespace", NAMESPACE, "daemonset/numalocal-agent")
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    pod = f"default/{bound.pod('bound')['metadata']['name']}"
+    return [one for one in lines if one["message"] == "corrected" and one["pod"] == pod]
+
+
 @pytest.mark.parametrize(
     "write",
     [
@@ -46,12 +55,15 @@ def engine(bound: Workers) -> str:
 )
 def test_a_cpuset_written_by_hand_is_repaired(write: str, lab: Lab, bound: Workers) -> None:
     before, pod_uid, identity = bound.look("bound").cgroup_cpus, uid(bound), engine(bound)
+    repaired = len(repairs(bound))
 
     lab.node(write.format(id=identity, cgroup=cgroup(identity)))
-    moved = cpus_of(lab, pod_uid)
-    wait_for("the repair", on(lab, pod_uid, before), timeout_s=REPAIR_TIMEOUT_S)
+    # The agent's word that there was something to repair: it may be quicker than a look from here.
+    wait_for("the repair", lambda: len(repairs(bound)) > repaired, timeout_s=REPAIR_TIMEOUT_S)
+    wait_for("its own CPUs", on(lab, pod_uid, before), timeout_s=REPAIR_TIMEOUT_S)
 
-    assert moved != before
+    said = repairs(bound)[repaired]
+    assert IdSet.parse(said["was"]) != IdSet.parse(said["cpus"]) == before
     assert engine(bound) == identity
 
 
