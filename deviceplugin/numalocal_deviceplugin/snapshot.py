@@ -14,12 +14,7 @@ from numalocal_deviceplugin import standing
 from numalocal_deviceplugin.abilities import Kernel, Told, abilities
 from numalocal_deviceplugin.binding import Idle, Node
 from numalocal_deviceplugin.ledger import Ledger
-from numalocal_deviceplugin.refusals import (
-    NOBODY_IS_ADJUSTED,
-    NOTHING_IS_GIVEN,
-    Reason,
-    Refusal,
-)
+from numalocal_deviceplugin.refusals import NOBODY_IS_ADJUSTED, Reason, Refusal
 from numalocal_deviceplugin.settling import Listing
 from numalocal_deviceplugin.standing import Policy
 
@@ -117,11 +112,6 @@ class Snapshot:
         """All that there are: of the node first, then of sets, then of containers."""
         of_containers = standing.of_containers(self.node, self.facts.refused)
         return (*self.of_node, *self.of_sets, *of_containers)
-
-    @property
-    def gives(self) -> bool:
-        """Whether CPU sets can be given out now."""
-        return not any(one.reason in NOTHING_IS_GIVEN for one in self.of_node)
 
     @cached_property
     def handed_out(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from numalocal.sets.partition import Partition, partition
 from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.abilities import Kernel, Told
 from numalocal_deviceplugin.binding import Node
+from numalocal_deviceplugin.kubelet.offers import offers
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.snapshot import Settings
@@ -89,6 +90,11 @@ def make_state(
         state.runtime_told(CONTAINERD)
         state.runtime_synchronized()
     return state
+
+
+def gives_out(state: State) -> bool:
+    """Tell whether the kubelet is offered a CPU set."""
+    return any(one.refusal is None for one in offers("cpuset", state.snapshot()))
 
 
 def make_node(*, online: str = "0-7", ledger: Ledger | None = None, lent: str = "") -> Node:

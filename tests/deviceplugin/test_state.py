@@ -26,6 +26,7 @@ from .nodes import (
     N0,
     N1,
     SHARED,
+    gives_out,
     make_container,
     make_machine,
     make_partition,
@@ -67,12 +68,12 @@ def machine(online: str) -> Machine:
 class TestGiving:
     def test_waits_for_the_runtime(self) -> None:
         state = make_state(synchronized=False)
-        assert not state.snapshot().gives
+        assert not gives_out(state)
 
         state.runtime_told(Told("containerd", "2.4.2"))
         state.runtime_synchronized()
 
-        assert state.snapshot().gives
+        assert gives_out(state)
         assert state.snapshot().facts.runtime.told.version == "2.4.2"
 
     def test_a_runtime_that_was_away_may_have_another_configuration(self) -> None:
@@ -101,7 +102,7 @@ class TestGiving:
 
         state.runtime_lost()
         clock.now_s += 29.9
-        assert state.snapshot().gives
+        assert gives_out(state)
 
         clock.now_s += 0.1
         assert reasons(state.snapshot()) == {"": Reason.RUNTIME_AWAY}
@@ -113,23 +114,24 @@ class TestGiving:
             state.runtime_lost()
             clock.now_s += 10
 
-        assert not state.snapshot().gives
+        assert not gives_out(state)
 
     def test_has_no_grace_before_the_first_synchronization(self) -> None:
         state = make_state(synchronized=False)
 
         state.runtime_lost()
 
-        assert not state.snapshot().gives
+        assert not gives_out(state)
 
     @pytest.mark.parametrize(
         ("policy", "reason"),
         [(Policy.UNKNOWN, Reason.POLICY_UNKNOWN), (Policy.STATIC, Reason.POLICY_STATIC)],
     )
     def test_and_adjusting_end_where_another_may_pin(self, policy: Policy, reason: Reason) -> None:
-        now = make_state(policy=policy).snapshot()
+        state = make_state(policy=policy)
 
-        assert not now.gives
+        now = state.snapshot()
+        assert not gives_out(state)
         assert now.node.barred is not None
         assert now.node.barred.reason is reason
 

@@ -315,7 +315,6 @@ class TestWithoutTheRuntime:
         (ready,) = made["conditions"]
         assert (ready["status"], ready["reason"]) == ("True", "NotEnforced")
         assert [one["reason"] for one in made["refusals"]] == ["NotEnforced"]
-        assert state.snapshot().gives
 
     def test_what_the_kubelet_gave_is_held_though_nobody_tells_by_whom(self) -> None:
         state = make_state(settings=self.loose, synchronized=False)
@@ -334,7 +333,9 @@ class TestWithoutTheRuntime:
         assert made["refusals"] == []
 
     def test_a_node_that_is_not_gives_nothing(self) -> None:
-        assert not make_state(synchronized=False).snapshot().gives
+        made = told(make_state(synchronized=False).snapshot())
+
+        assert [one["state"] for one in made["sets"]] == ["Unavailable", "Unavailable"]
 
 
 def test_a_container_that_the_agent_did_not_answer_for_started_unbound() -> None:

@@ -18,7 +18,7 @@ from numalocal_deviceplugin.refusals import Reason, Refusal
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 
-from ..nodes import make_state
+from ..nodes import gives_out, make_state
 from ..waiting import PATIENCE_S, until
 from .api_server import FakeApiServer, serving
 
@@ -212,7 +212,7 @@ def test_what_is_refused_is_tried_again_and_told_meanwhile(
 
     assert api.objects["worker-1"]["status"]["refusals"] == []
     assert [one.getMessage() for one in caplog.records].count("NodeCpuTopology not written") == 3
-    assert state.snapshot().gives, "an object that is not written keeps no worker away"
+    assert gives_out(state), "an object that is not written keeps no worker away"
 
 
 def test_a_condition_keeps_its_time_over_writes(api: FakeApiServer, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
 from ..fake_runtime import FakeRuntime, Session
-from ..nodes import N0, SHARED, make_container, make_partition, make_pod, make_state
+from ..nodes import N0, SHARED, gives_out, make_container, make_partition, make_pod, make_state
 from ..waiting import PATIENCE_S, until
 
 QUICK = nri.Timing(
@@ -69,7 +69,7 @@ class Agent:
 
     @property
     def bindable(self) -> bool:
-        return self.state.snapshot().gives
+        return gives_out(self.state)
 
     def end(self) -> None:
         self.stop.set()

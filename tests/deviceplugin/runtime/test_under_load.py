@@ -20,7 +20,7 @@ from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
 from ..fake_runtime import FakeRuntime, Session
-from ..nodes import N0, make_partition, make_state
+from ..nodes import N0, gives_out, make_partition, make_state
 from ..waiting import until
 
 CONTAINERS, CREATIONS, CHECKS = 200, 20, 3
@@ -105,7 +105,7 @@ def session(run_dir: Path) -> Iterator[Session]:
         session = runtime.accept()
         session.register()
         session.synchronize(others(root))
-        until(lambda: state.snapshot().gives, "synchronized")
+        until(lambda: gives_out(state), "synchronized")
         with ExitStack() as crowd:
             for work in all_at_once(state, root):
                 crowd.enter_context(repeated(work))
