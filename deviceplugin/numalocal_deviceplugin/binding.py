@@ -8,7 +8,6 @@ its memory at once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import cached_property
 
 from numalocal import names
@@ -34,13 +33,6 @@ from numalocal_deviceplugin.pods import (
     where,
 )
 from numalocal_deviceplugin.refusals import Refusal
-
-
-class Idle(StrEnum):
-    """What becomes of CPU sets that nobody has."""
-
-    SHARED = "shared"
-    EXCLUSIVE = "exclusive"
 
 
 @dataclass(frozen=True, kw_only=True)

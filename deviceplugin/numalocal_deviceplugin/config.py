@@ -11,8 +11,8 @@ from numalocal.log import LEVELS
 from numalocal.names import is_label
 from numalocal.problems import Problem
 from numalocal.sets.memoryask import Enforcement
+from numalocal_deviceplugin.settings import Idle
 
-IDLE: Final = ("shared", "exclusive")
 HTTP_ADDRESS: Final = ":9461"
 
 _INDEX: Final = re.compile(r"[0-9]{2}")
@@ -46,8 +46,8 @@ class Config:
     nri_socket: Path
     nri_index: str
     pools_file: Path | None
-    idle: str
-    enforcement: str
+    idle: Idle
+    enforcement: Enforcement
     left_alone: frozenset[str]
     http_address: Address | None
     node_name: str
@@ -72,8 +72,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         nri_socket=options.nri_socket,
         nri_index=options.nri_index,
         pools_file=options.pools,
-        idle=options.idle,
-        enforcement=options.enforcement,
+        idle=Idle(options.idle),
+        enforcement=Enforcement(options.enforcement),
         left_alone=frozenset(options.leave_alone),
         http_address=_address(options.http_address),
         node_name=options.node_name,
@@ -84,7 +84,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
 def _problems(options: argparse.Namespace) -> Iterator[Problem]:
     """Say all that is wrong with values; argparse itself would stop at the first."""
     choices = (
-        ("--idle", options.idle, IDLE),
+        ("--idle", options.idle, tuple(Idle)),
         ("--enforcement", options.enforcement, tuple(Enforcement)),
         ("--log-level", options.log_level, LEVELS),
     )
@@ -176,8 +176,8 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--idle",
-        default=IDLE[0],
-        metavar="|".join(IDLE),
+        default=str(Idle.SHARED),
+        metavar="|".join(Idle),
         help="whether CPU sets that nobody has are lent to all other containers",
     )
     parser.add_argument(

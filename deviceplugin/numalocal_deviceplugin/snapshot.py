@@ -8,13 +8,13 @@ from itertools import chain
 
 from numalocal.idset import IdSet, union
 from numalocal.machine.model import Machine
-from numalocal.sets.memoryask import Enforcement
 from numalocal.sets.partition import Partition
 from numalocal_deviceplugin import standing
-from numalocal_deviceplugin.abilities import Kernel, Told, abilities
-from numalocal_deviceplugin.binding import Idle, Node
+from numalocal_deviceplugin.abilities import Told, abilities
+from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.refusals import NOBODY_IS_ADJUSTED, Reason, Refusal
+from numalocal_deviceplugin.settings import Idle, Settings
 from numalocal_deviceplugin.settling import Listing
 from numalocal_deviceplugin.standing import Policy
 
@@ -46,23 +46,6 @@ class Runtime:
     lost_at_s: float = 0.0
     told: Told = Told()  # noqa: RUF009 - frozen
     required_plugins: RequiredPlugins = RequiredPlugins.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What does not change while the agent runs; times are in seconds.
-
-    `grace_s` is how long sets stay available without the runtime, whose restart takes less.
-    `rest_s` is how long CPUs that a pod gave up rest before they are lent: a worker that is made
-    anew is back by then.  `enforcement` BEST_EFFORT gives sets out without the runtime as well.
-    """
-
-    idle: Idle = Idle.SHARED
-    left_alone: frozenset[str] = frozenset()
-    grace_s: float = 30.0
-    rest_s: float = 10.0
-    enforcement: Enforcement = Enforcement.REQUIRED
-    kernel: Kernel = Kernel()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,12 +21,12 @@ from numalocal_deviceplugin.counters import Counters
 from numalocal_deviceplugin.ledger import Ledger, rebuilt
 from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.refusals import Refusal
+from numalocal_deviceplugin.settings import Settings
 from numalocal_deviceplugin.settling import Listing, contested, is_whole, settled
 from numalocal_deviceplugin.snapshot import (
     Facts,
     Phase,
     RequiredPlugins,
-    Settings,
     Snapshot,
     binds,
     node_of,

@@ -14,8 +14,6 @@ from typing import Final
 
 from numalocal import names
 from numalocal.machine.sysfs import Sysfs
-from numalocal.sets.memoryask import Enforcement
-from numalocal_deviceplugin.binding import Idle
 from numalocal_deviceplugin.config import Config
 from numalocal_deviceplugin.counters import Counters
 from numalocal_deviceplugin.kubelet import presence, registration
@@ -41,7 +39,7 @@ from numalocal_deviceplugin.node.repair import Repair
 from numalocal_deviceplugin.node.watch import ListingWatch
 from numalocal_deviceplugin.parts import Parts
 from numalocal_deviceplugin.runtime import nri
-from numalocal_deviceplugin.snapshot import Settings
+from numalocal_deviceplugin.settings import Settings
 from numalocal_deviceplugin.state import State
 
 log = logging.getLogger(__name__)
@@ -103,9 +101,9 @@ class _Round:
             self._began.machine,
             self._began.partition,
             Settings(
-                idle=Idle(config.idle),
+                idle=config.idle,
                 left_alone=config.left_alone,
-                enforcement=Enforcement(config.enforcement),
+                enforcement=config.enforcement,
                 kernel=kernel.kernel(self._sysfs, os.uname().release),
             ),
             counters=counters,

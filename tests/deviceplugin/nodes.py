@@ -12,7 +12,7 @@ from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.kubelet.offers import offers
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import Container, Pod
-from numalocal_deviceplugin.snapshot import Settings
+from numalocal_deviceplugin.settings import Settings
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 

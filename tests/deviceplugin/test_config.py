@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from numalocal.sets.memoryask import Enforcement
 from numalocal_deviceplugin.config import Address, Config, parse
+from numalocal_deviceplugin.settings import Idle
 
 
 def test_the_defaults_are_the_paths_of_a_node() -> None:
@@ -14,8 +16,8 @@ def test_the_defaults_are_the_paths_of_a_node() -> None:
         nri_socket=Path("/var/run/nri/nri.sock"),
         nri_index="10",
         pools_file=None,
-        idle="shared",
-        enforcement="Required",
+        idle=Idle.SHARED,
+        enforcement=Enforcement.REQUIRED,
         left_alone=frozenset(),
         http_address=Address("", 9461),
         node_name="",

@@ -16,7 +16,7 @@ from numalocal_deviceplugin.errors import AgentError, BindingRefused, CallFailed
 from numalocal_deviceplugin.kubelet.service import DevicePluginService
 from numalocal_deviceplugin.node.repair import Repair
 from numalocal_deviceplugin.runtime.plugin import Plugin
-from numalocal_deviceplugin.snapshot import Settings
+from numalocal_deviceplugin.settings import Settings
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri

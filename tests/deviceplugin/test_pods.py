@@ -10,11 +10,10 @@ from numalocal import engines, names
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin import binding
 from numalocal_deviceplugin.assigning import sets_named
-from numalocal_deviceplugin.binding import Idle
 from numalocal_deviceplugin.correcting import corrections
 from numalocal_deviceplugin.errors import AgentError
 from numalocal_deviceplugin.pods import Container, Pod, bound_containers
-from numalocal_deviceplugin.snapshot import Settings
+from numalocal_deviceplugin.settings import Idle, Settings
 
 from .nodes import N0, N1, make_container, make_node, make_partition, make_pod, make_state
 

@@ -12,13 +12,13 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import partition
 from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.assigning import sets_named
-from numalocal_deviceplugin.binding import Idle
 from numalocal_deviceplugin.correcting import corrections
 from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.errors import BindingRefused, CpusHeld
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.refusals import Reason, Refusal
-from numalocal_deviceplugin.snapshot import RequiredPlugins, Settings, Snapshot
+from numalocal_deviceplugin.settings import Idle, Settings
+from numalocal_deviceplugin.snapshot import RequiredPlugins, Snapshot
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 

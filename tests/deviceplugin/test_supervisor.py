@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from numalocal.sets.memoryask import Enforcement
 from numalocal_deviceplugin import supervisor
 from numalocal_deviceplugin.config import Address, Config, parse
 from numalocal_deviceplugin.kubelet import presence, registration
@@ -183,7 +184,7 @@ def test_devices_are_unhealthy_until_the_runtime_is_there(config: Config, agent:
 def test_a_best_effort_agent_offers_its_sets_without_the_runtime(
     config: Config, start: Start
 ) -> None:
-    start(replace(config, enforcement="BestEffort"))
+    start(replace(config, enforcement=Enforcement.BEST_EFFORT))
     with (
         FakePodResources(config.pod_resources_socket),
         FakeKubelet(config.device_plugin_dir) as node,

@@ -1,6 +1,6 @@
 """Let all faults of a world end, and see that what should run does, and that nothing is left."""
 
-from numalocal_deviceplugin.binding import Idle
+from numalocal_deviceplugin.settings import Idle
 from numalocal_deviceplugin.standing import Policy
 
 from .model_pods import KINDS, Pod

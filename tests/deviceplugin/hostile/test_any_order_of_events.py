@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from numalocal_deviceplugin.binding import Idle
+from numalocal_deviceplugin.settings import Idle
 from numalocal_deviceplugin.standing import Policy
 
 from .model_pods import KINDS, Pod

@@ -22,7 +22,8 @@ from numalocal_deviceplugin.node import memory
 from numalocal_deviceplugin.node.document import About, document, stamped
 from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.refusals import Reason, Refusal
-from numalocal_deviceplugin.snapshot import Settings, Snapshot
+from numalocal_deviceplugin.settings import Settings
+from numalocal_deviceplugin.snapshot import Snapshot
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 

@@ -4,7 +4,7 @@ from numalocal.sets.memoryask import Enforcement
 from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.node.health import PATIENCE_S, livez, readyz
 from numalocal_deviceplugin.refusals import Reason, Refusal
-from numalocal_deviceplugin.snapshot import Settings
+from numalocal_deviceplugin.settings import Settings
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 

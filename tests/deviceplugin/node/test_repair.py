@@ -14,7 +14,7 @@ from numalocal_deviceplugin.errors import AgentError, CallFailed
 from numalocal_deviceplugin.node.repair import Repair
 from numalocal_deviceplugin.pods import Container
 from numalocal_deviceplugin.refusals import Reason, Refusal
-from numalocal_deviceplugin.snapshot import Settings
+from numalocal_deviceplugin.settings import Settings
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 

@@ -9,12 +9,12 @@ import pytest
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin.assigning import sets_named
-from numalocal_deviceplugin.binding import Binding, Idle
+from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.correcting import Correction, Cpuset
 from numalocal_deviceplugin.errors import CallFailed, ConnectionLost
 from numalocal_deviceplugin.runtime import nri
 from numalocal_deviceplugin.runtime.plugin import DevicesWithin
-from numalocal_deviceplugin.snapshot import Settings
+from numalocal_deviceplugin.settings import Idle, Settings
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
