@@ -1,4 +1,4 @@
-"""Device ids -> the assignment, and whose word an assignment is.
+"""Which CPU sets a container is to have, and whose word that is: an assignment, or none.
 
 Only Allocate writes the annotation that carries an assignment, and only the kubelet hands it on.  A
 pod's own annotations are anybody's: some runtimes copy them into its containers, so a pod that has
@@ -6,89 +6,39 @@ the key itself is refused.  Another front end than the device plugin would have 
 `assignment_of` and share everything behind it.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from numalocal import names
 from numalocal.errors import AssignmentInvalid
-from numalocal.idset import IdSet
-from numalocal.machine.model import Machine
 from numalocal.problems import printable, shown
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
+from numalocal_deviceplugin.deviceids import sets_named, sets_seated
 from numalocal_deviceplugin.errors import BindingRefused, UnknownDevice
-from numalocal_deviceplugin.pods import Container, Pod, born_on, where
+from numalocal_deviceplugin.pods import Container, Pod, born_on, bound_containers, where
+from numalocal_deviceplugin.thisnode import Node
 
 DevicesOf = Callable[[str, str], Iterable[str]]
 """Look up the device ids of a pod by its namespace and name; AgentError where that fails."""
 
-_ID: Final = re.compile(r"(.{1,63})-n(\d{1,4})-c(\d{1,4})x(\d{1,4})", re.ASCII)
-"""A set's id, as `device_id` writes it."""
 _KEYS_SHOWN: Final = 3
-_SETS_SHOWN: Final = 400
-"""Characters of the ids of a node's sets, of which there may be hundreds."""
 
 
-def sets_named(sets: Sequence[CpuSet], ids: Iterable[str]) -> tuple[CpuSet, ...]:
-    """Find sets by their ids, in the order of the ids.
+def assignment_of(
+    pod: Pod, container: Container, node: Node, devices_of: DevicesOf
+) -> Assignment | None:
+    """Give the CPU sets that a container is to have; None for one that has none.
 
     Raises:
-        UnknownDevice: naming every id that is none of the sets'.
+        AgentError: where what it is said to have cannot be believed or found out.
     """
-    by_id = {one.id: one for one in sets}
-    wanted = tuple(ids)
-    unknown = sorted({device for device in wanted if device not in by_id})
-    if unknown:
-        raise UnknownDevice(
-            f"device {printable(', '.join(unknown))} is not a CPU set of this node "
-            f"(it has {printable(', '.join(by_id), _SETS_SHOWN) or 'none'}); if the pools were "
-            "changed, delete the pod so that it gets a set of the new ones"
-        )
-    return tuple(by_id[device] for device in wanted)
-
-
-def sets_seated(machine: Machine, container: Container, ids: Iterable[str]) -> tuple[CpuSet, ...]:
-    """Find sets of other pools than today's by where a container of their pod sits; () = not there.
-
-    The kubelet's ids say each set's node, lowest CPU and number of CPUs, and the runtime says which
-    CPUs the container has: only where both fit to the last CPU it is believed that these are they.
-    Those that are offline fit, as who is bound anew meanwhile is left what is online; one without
-    CPUs of its own sits nowhere.
-    """
-    found: list[CpuSet] = []
-    left = container.cpus and container.cpus | machine.offline
-    for told_ in sorted(map(_ID.fullmatch, ids), key=_place):
-        if told_ is None:
-            return ()
-        node, first, count = map(int, told_.groups()[1:])
-        cpus = _first_cores(machine, left, node, first, count)
-        if not cpus or len(cpus) != count or cpus.first != first:
-            return ()
-        left -= cpus
-        mems = container.mems or IdSet.of([node])
-        found.append(CpuSet(told_.string, told_[1], cpus, cpus, node, mems, memory_bytes=0))
-    return () if left & container.cpus else tuple(found)
-
-
-def sets_born(sets: Iterable[CpuSet], container: Container) -> tuple[CpuSet, ...]:
-    """Leave a container of its sets what it was told at its creation: other CPUs may be online."""
-    born = born_on(container)
-    return tuple(one._replace(cpus=one.present & born or one.cpus) for one in sets)
-
-
-def _place(told_: re.Match[str] | None) -> tuple[int, int]:
-    return (-1, -1) if told_ is None else (int(told_[2]), int(told_[3]))
-
-
-def _first_cores(machine: Machine, among: IdSet, node: int, first: int, count: int) -> IdSet:
-    """Take whole cores of a node in order, from one CPU on, until there are so many CPUs."""
-    cores = (one.cpus for one in machine.cores if node in one.numa_nodes and one.cpus <= among)
-    cpus = IdSet()
-    for core in sorted((one for one in cores if one.first >= first), key=lambda one: one.first):
-        if len(cpus) < count:
-            cpus |= core
-    return cpus
+    given = told(pod, container)
+    if given is not None:
+        return vouched(pod, container, given, node.partition.by_id, devices_of)
+    if container.name in bound_containers(pod):
+        return _pods_assignment(pod, container, node, devices_of)
+    return None
 
 
 def told(pod: Pod, container: Container) -> Assignment | None:
@@ -170,3 +120,30 @@ def _same(told_: CpuSet, ours: CpuSet | None) -> bool:
         and told_.numa_node == ours.numa_node
         and bool(told_.cpus)
     )
+
+
+def _pods_assignment(
+    pod: Pod, container: Container, node: Node, devices_of: DevicesOf
+) -> Assignment:
+    """Give a container that requests nothing all the sets of its pod's other containers."""
+    ids = tuple(dict.fromkeys(devices_of(pod.namespace, pod.name)))
+    if not ids:
+        raise BindingRefused(
+            f"{where(pod, container)}: annotation {names.ANNOTATION_BOUND_CONTAINERS} names it, "
+            f"but the pod has no CPU set; a container of the pod must request a pool's resource, "
+            f"such as {names.resource('cpuset')}"
+        )
+    try:
+        sets = sets_named(node.partition.sets, ids)
+    except UnknownDevice:
+        # The pools have changed since, and no container of the pod that was told lives.
+        sets = sets_seated(node.machine, container, ids)
+        if not sets:
+            raise
+    return Assignment.of(_sets_born(sets, container))
+
+
+def _sets_born(sets: Iterable[CpuSet], container: Container) -> tuple[CpuSet, ...]:
+    """Leave a container of its sets what it was told at its creation: other CPUs may be online."""
+    born = born_on(container)
+    return tuple(one._replace(cpus=one.present & born or one.cpus) for one in sets)

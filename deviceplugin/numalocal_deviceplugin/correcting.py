@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from numalocal.idset import IdSet
-from numalocal_deviceplugin.binding import Binding, Node, kept
+from numalocal_deviceplugin.binding import Binding, kept
 from numalocal_deviceplugin.pods import Container, Pod
+from numalocal_deviceplugin.thisnode import Node
 
 
 class Cpuset(NamedTuple):

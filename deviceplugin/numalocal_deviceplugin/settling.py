@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin import assigning
-from numalocal_deviceplugin.binding import Node, assignment_of
+from numalocal_deviceplugin.assigning import assignment_of
 from numalocal_deviceplugin.errors import AgentError, BindingRefused, KubeletSilent
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import (
@@ -22,6 +22,7 @@ from numalocal_deviceplugin.pods import (
     where,
 )
 from numalocal_deviceplugin.refusals import Refusal, reason_of
+from numalocal_deviceplugin.thisnode import Node
 
 Listing = Mapping[tuple[str, str], frozenset[str]]
 """What the kubelet lists: (namespace, pod) -> device ids of ours, none for most pods."""

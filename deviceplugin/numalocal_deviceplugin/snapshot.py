@@ -11,12 +11,12 @@ from numalocal.machine.model import Machine
 from numalocal.sets.partition import Partition
 from numalocal_deviceplugin import standing
 from numalocal_deviceplugin.abilities import Told, abilities
-from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.refusals import NOBODY_IS_ADJUSTED, Reason, Refusal
 from numalocal_deviceplugin.settings import Idle, Settings
 from numalocal_deviceplugin.settling import Listing
 from numalocal_deviceplugin.standing import Policy
+from numalocal_deviceplugin.thisnode import Node
 
 
 class Phase(Enum):

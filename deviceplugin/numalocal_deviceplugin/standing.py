@@ -7,7 +7,7 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.memoryask import Enforcement
 from numalocal.sets.setstate import why_not
 from numalocal_deviceplugin.asking import takes_less
-from numalocal_deviceplugin.binding import Node, place
+from numalocal_deviceplugin.binding import place
 from numalocal_deviceplugin.errors import BindingRefused
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import (
@@ -21,6 +21,7 @@ from numalocal_deviceplugin.pods import (
     where,
 )
 from numalocal_deviceplugin.refusals import Reason, Refusal
+from numalocal_deviceplugin.thisnode import Node
 
 
 class Policy(Enum):

@@ -8,13 +8,13 @@ from numalocal.machine.model import Core, Machine, NumaNode, Package
 from numalocal.sets.partition import Partition, partition
 from numalocal.sets.pools import Pool
 from numalocal_deviceplugin.abilities import Kernel, Told
-from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.kubelet.offers import offers
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.settings import Settings
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
+from numalocal_deviceplugin.thisnode import Node
 
 N0 = "cpuset-n0-c2x2"  # CPUs 2-3 on node 0
 N1 = "cpuset-n1-c6x2"  # CPUs 6-7 on node 1

@@ -1,34 +1,26 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from numalocal.idset import IdSet, union
-from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
-from numalocal.sets.partition import partition
-from numalocal.sets.pools import Pool, Size
 from numalocal_deviceplugin import assigning
-from numalocal_deviceplugin.errors import BindingRefused, KubeletSilent, UnknownDevice
+from numalocal_deviceplugin.errors import (
+    BindingRefused,
+    DevicesUnknown,
+    KubeletSilent,
+    UnknownDevice,
+)
 
-from .nodes import N0, N1, make_container, make_machine, make_partition, make_pod, no_devices
+from .nodes import N0, N1, make_container, make_node, make_partition, make_pod, no_devices
 
-SETS, OURS = make_partition().sets, make_partition().by_id
-FIRST = Assignment.of(assigning.sets_named(SETS, [N0]))
+OURS = make_partition().by_id
+FIRST = Assignment.of([OURS[N0]])
 TEXT = FIRST.to_json()
 KEY = "assignment.numalocal.io/cpuset"
 
 
-def test_ids_in_any_order_give_their_sets() -> None:
-    assert [one.id for one in assigning.sets_named(SETS, [N1, N0])] == [N1, N0]
-
-
-def test_unknown_ids_are_all_named_with_what_there_is() -> None:
-    with pytest.raises(
-        UnknownDevice, match=r"device no, old is not a CPU set of this node \(it has"
-    ):
-        assigning.sets_named(SETS, ["old", N0, "no"])
+def lists(*ids: str) -> assigning.DevicesOf:
+    return lambda namespace, name: ids
 
 
 class TestWhatAContainerWasTold:
@@ -88,9 +80,6 @@ class TestAnAssignment:
         strange = Assignment.parse(TEXT.replace(was, becomes))
         (one,) = strange.sets
 
-        def lists(*ids: str) -> assigning.DevicesOf:
-            return lambda namespace, name: ids
-
         given = assigning.vouched(self.pod, self.container, strange, OURS, lists("x", one.id))
         assert given == strange
         with pytest.raises(BindingRefused, match=f"CPU set {one.id} is none of this node's"):
@@ -110,101 +99,39 @@ class TestAnAssignment:
         assert assigning.vouched(self.pod, self.container, less, OURS, no_devices) == less
 
 
-def with_far_siblings(machine: Machine) -> Machine:
-    """Number the second threads of all cores after all first ones, as most x86 machines do."""
-    half = len(machine.online) // 2
+class TestAContainerNamedAsBound:
+    pod = make_pod(bound_containers="numalocal-check, fetch")
 
-    def renamed(cpus: IdSet) -> IdSet:
-        return IdSet.of(one // 2 + half * (one % 2) for one in cpus)
+    @pytest.mark.parametrize("name", ["numalocal-check", "fetch"])
+    def test_gets_all_sets_of_its_pod(self, name: str) -> None:
+        node, devices_of = make_node(), lists(N1, N0, N1)
 
-    return machine._replace(
-        packages=tuple(one._replace(cpus=renamed(one.cpus)) for one in machine.packages),
-        cores=tuple(one._replace(cpus=renamed(one.cpus)) for one in machine.cores),
-        nodes=tuple(one._replace(cpus=renamed(one.cpus)) for one in machine.nodes),
-    )
+        given = assigning.assignment_of(self.pod, make_container(name), node, devices_of)
 
+        assert given == Assignment.of(OURS.values())
 
-SIZES: tuple[Size, ...] = (1, 2, 3, "numa")
+    def test_is_asked_for_by_its_pods_name(self) -> None:
+        asked: list[tuple[str, str]] = []
 
+        def devices_of(namespace: str, name: str) -> list[str]:
+            asked.append((namespace, name))
+            return [N0]
 
-class TestSetsOfOtherPoolsByWhereAContainerSits:
-    @pytest.mark.parametrize("far", [False, True])
-    @pytest.mark.parametrize("size", SIZES)
-    @pytest.mark.parametrize(
-        "chosen", [slice(1), slice(0, 2), slice(1, None), slice(None, None, 2)]
-    )
-    def test_are_those_that_the_ids_name(self, *, far: bool, size: Size, chosen: slice) -> None:
-        machine = make_machine(nodes=2, cores=7)
-        machine = with_far_siblings(machine) if far else machine
-        sets = partition(machine, (Pool(name="a", size=size),)).sets[chosen]
-        cpus = union(one.cpus for one in sets)
-        sits = make_container(cpus=str(cpus), mems="0-1")
+        assigning.assignment_of(self.pod, make_container("fetch"), make_node(), devices_of)
 
-        found = assigning.sets_seated(machine, sits, [one.id for one in reversed(sets)])
+        assert asked == [("default", "llama-0")]
 
-        assert [(one.id, one.pool, one.cpus, one.numa_node) for one in found] == [
-            (one.id, one.pool, one.cpus, one.numa_node) for one in sets
-        ]
+    def test_of_a_pod_without_devices_is_refused(self) -> None:
+        with pytest.raises(BindingRefused, match="but the pod has no CPU set; a container of"):
+            assigning.assignment_of(self.pod, make_container("fetch"), make_node(), lists())
 
-    @given(
-        offline=st.sets(st.integers(1, 27)),
-        far=st.booleans(),
-        size=st.sampled_from(SIZES),
-        step=st.integers(1, 3),
-        narrowed=st.booleans(),
-    )
-    def test_are_found_whatever_has_gone_offline_since(
-        self, *, offline: set[int], far: bool, size: Size, step: int, narrowed: bool
-    ) -> None:
-        """Who is updated meanwhile is left the CPUs that are online."""
-        whole = make_machine(nodes=2, cores=7)
-        whole = with_far_siblings(whole) if far else whole
-        sets = partition(whole, (Pool(name="a", size=size),)).sets[::step]
-        machine = whole.with_online(whole.online - IdSet.of(offline))
-        cpus = union(one.cpus for one in sets)
-        sits = make_container(cpus=str(cpus & machine.online if narrowed else cpus), mems="0-1")
+    def test_with_a_device_that_is_none_of_ours_is_refused(self) -> None:
+        with pytest.raises(UnknownDevice, match="device gone is not a CPU set of this node"):
+            assigning.assignment_of(self.pod, make_container("fetch"), make_node(), lists("gone"))
 
-        found = assigning.sets_seated(machine, sits, [one.id for one in sets])
+    def test_whose_pod_the_kubelet_does_not_know_is_refused(self) -> None:
+        def unknown(namespace: str, name: str) -> list[str]:
+            raise DevicesUnknown("not found")
 
-        assert [one.cpus for one in found] == [one.cpus for one in sets if sits.cpus]
-
-    @pytest.mark.parametrize(
-        ("online", "cpus", "ids"),
-        [
-            ("0-1,4-7", "", ["a-n0-c2x2"]),
-            ("0-1,4-7", "0-1,4-7", ["a-n0-c2x2"]),
-            ("0-2,4-7", "2,6", ["a-n0-c2x2"]),
-            ("0-2,4-7", "4-5", ["a-n0-c2x2"]),
-            ("0-2,4-7", "2", ["a-n0-c2x2", "a-n0-c3x2"]),
-            ("0-3,5", "5", ["a-n1-c5x1"]),
-        ],
-    )
-    def test_are_none_where_what_is_offline_does_not_make_them_up(
-        self, online: str, cpus: str, ids: list[str]
-    ) -> None:
-        machine = make_machine().with_online(IdSet.parse(online))
-
-        assert assigning.sets_seated(machine, make_container(cpus=cpus), ids) == ()
-
-    @pytest.mark.parametrize(
-        ("cpus", "ids"),
-        [
-            ("", ["a-n0-c2x2"]),
-            ("0-7", ["a-n0-c2x2"]),
-            ("2", ["a-n0-c2x1"]),
-            ("2-3", ["a-n0-c2x4"]),
-            ("2-3", ["a-n1-c2x2"]),
-            ("2-3", ["a-n0-c0x2"]),
-            ("2-3", ["a-n0-c2x2", "a-n0-c2x2x"]),
-            ("2-3", ["a-n0-c2x2", "b-n0-c2x2"]),
-            ("2-3", ["a-n0-c2x2", "a-n1-c6x2"]),
-            ("2-3", ["a-n0-c2x0"]),
-            ("2-3", ["a-n0-c2x99999"]),
-            ("2-3", ["", "x" * 9999]),
-            ("2-3", []),
-        ],
-    )
-    def test_are_none_where_it_sits_elsewhere_or_an_id_is_odd(
-        self, cpus: str, ids: list[str]
-    ) -> None:
-        assert assigning.sets_seated(make_machine(), make_container(cpus=cpus), ids) == ()
+        with pytest.raises(DevicesUnknown):
+            assigning.assignment_of(self.pod, make_container("fetch"), make_node(), unknown)

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.assigning import sets_named
-from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.correcting import Correction, Cpuset, corrections, taken_back
+from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.standing import POLICY_STATIC
+from numalocal_deviceplugin.thisnode import Node
 
 from .nodes import N0, SHARED, make_container, make_node, make_partition, make_pod
 

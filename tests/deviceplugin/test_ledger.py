@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.assigning import sets_named
+from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.errors import CpusHeld
 from numalocal_deviceplugin.ledger import Ledger, rebuilt
 from numalocal_deviceplugin.pods import Container, Pod

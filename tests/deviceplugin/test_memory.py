@@ -11,13 +11,14 @@ from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.memoryask import Enforcement, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal_deviceplugin import binding
+from numalocal_deviceplugin import assigning, binding
 from numalocal_deviceplugin.abilities import Told, abilities
-from numalocal_deviceplugin.assigning import sets_named
-from numalocal_deviceplugin.binding import Binding, Node
+from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.correcting import corrections
+from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.errors import BindingRefused
 from numalocal_deviceplugin.ledger import Ledger
+from numalocal_deviceplugin.thisnode import Node
 
 from .nodes import (
     CONTAINERD,
@@ -142,7 +143,7 @@ class TestTheCheck:
         )
         check = make_container("numalocal-check")
 
-        given = binding.assignment_of(pod, check, node(), lambda _namespace, _name: [N0])
+        given = assigning.assignment_of(pod, check, node(), lambda _namespace, _name: [N0])
         bound = binding.born(pod, check, given, node())
 
         assert bound is not None

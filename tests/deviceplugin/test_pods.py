@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from numalocal import engines, names
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin import binding
-from numalocal_deviceplugin.assigning import sets_named
+from numalocal_deviceplugin import assigning, binding
 from numalocal_deviceplugin.correcting import corrections
+from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.errors import AgentError
 from numalocal_deviceplugin.pods import Container, Pod, bound_containers
 from numalocal_deviceplugin.settings import Idle, Settings
@@ -102,7 +102,7 @@ def test_whatever_annotations_say_a_container_is_bound_or_refused_with_a_sentenc
     pod, node = pod_with(annotations), make_node(online=online)
 
     try:
-        claim = binding.assignment_of(pod, container, node, lambda namespace, name: (N0, N1))
+        claim = assigning.assignment_of(pod, container, node, lambda namespace, name: (N0, N1))
         binding.refuse_unserved(pod, container, claim, node)
         bound = binding.born(pod, container, claim, node)
     except AgentError as error:

@@ -4,12 +4,12 @@ import pytest
 
 from numalocal import names
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.assigning import sets_named
-from numalocal_deviceplugin.binding import Node
+from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.ledger import Ledger, rebuilt
 from numalocal_deviceplugin.pods import CONFIG_SOURCE, Container, Pod, resident
 from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.settling import Listing, contested, is_whole, settled
+from numalocal_deviceplugin.thisnode import Node
 
 from .nodes import N0, N1, make_container, make_node, make_partition, make_pod
 

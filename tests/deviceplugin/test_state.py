@@ -11,9 +11,9 @@ from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import partition
 from numalocal_deviceplugin.abilities import Told
-from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.correcting import corrections
 from numalocal_deviceplugin.counters import Count
+from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.errors import BindingRefused, CpusHeld
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.refusals import Reason, Refusal

@@ -12,7 +12,7 @@ from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.pools import Preference
 from numalocal.sets.preference import prefer
 from numalocal.sets.setstate import why_not
-from numalocal_deviceplugin.assigning import sets_named
+from numalocal_deviceplugin.deviceids import sets_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

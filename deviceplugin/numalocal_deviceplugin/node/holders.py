@@ -9,10 +9,10 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.memoryask import Enforcement
 from numalocal_deviceplugin.asking import takes_less
-from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.ledger import Tenant
 from numalocal_deviceplugin.node import memory
 from numalocal_deviceplugin.pods import Container, bound_containers, was_born_bound
+from numalocal_deviceplugin.thisnode import Node
 
 BOUND: Final = "Bound"
 UNBOUND: Final = "Unbound"

@@ -6,13 +6,14 @@ from typing import Final
 
 from numalocal.idset import IdSet, union
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.binding import Node, reached
+from numalocal_deviceplugin.binding import reached
 from numalocal_deviceplugin.correcting import Cpuset
 from numalocal_deviceplugin.errors import BindingRefused
 from numalocal_deviceplugin.node import table
 from numalocal_deviceplugin.node.table import Sample
 from numalocal_deviceplugin.node.usage import Cpu, Usage
 from numalocal_deviceplugin.pods import Container, Pod
+from numalocal_deviceplugin.thisnode import Node
 
 MOST_SHOWN: Final = 256
 """Containers: twice as many as a kubelet runs pods by default; a series costs everybody."""

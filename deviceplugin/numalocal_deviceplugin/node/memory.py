@@ -11,9 +11,10 @@ from numalocal.sets.cpusets import CpuSet, differing
 from numalocal.sets.memoryask import BINDER_WORDS, MemoryAsk, MemoryPolicy
 from numalocal.sets.near import MemoryNodes
 from numalocal.sets.reach import Reach
-from numalocal_deviceplugin.binding import Node, reached
+from numalocal_deviceplugin.binding import reached
 from numalocal_deviceplugin.errors import BindingRefused
 from numalocal_deviceplugin.pods import Container, Pod, was_born_bound
+from numalocal_deviceplugin.thisnode import Node
 
 MOST_SENTENCE: Final = 1024
 MOST_NODES: Final = 4096

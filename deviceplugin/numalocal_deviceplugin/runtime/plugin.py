@@ -7,7 +7,7 @@ from typing import Final
 
 from numalocal import names
 from numalocal.sets.memoryask import BINDER_WORDS
-from numalocal_deviceplugin import binding, correcting
+from numalocal_deviceplugin import assigning, binding, correcting
 from numalocal_deviceplugin.assigning import DevicesOf
 from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.counters import Cause, Count, Creation, Duration
@@ -215,7 +215,7 @@ class Plugin:
         self, pod: Pod, container: Container, budget_s: float
     ) -> tuple[Binding | None, tuple[correcting.Correction, ...]]:
         node = self._state.snapshot().node
-        given = binding.assignment_of(pod, container, node, self._lookup(budget_s))
+        given = assigning.assignment_of(pod, container, node, self._lookup(budget_s))
         node = self._state.admit(pod, container, given).node
         bound = binding.born(pod, container, given, node)
         back = () if given is None else correcting.taken_back(node, given.cpus)

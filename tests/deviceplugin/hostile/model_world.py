@@ -12,7 +12,6 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.memoryask import MemoryPolicy
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
-from numalocal_deviceplugin.binding import Node
 from numalocal_deviceplugin.kubelet.offers import Offer, offers
 from numalocal_deviceplugin.kubelet.service import DevicePluginService
 from numalocal_deviceplugin.ledger import Ledger
@@ -25,6 +24,7 @@ from numalocal_deviceplugin.settling import Listing
 from numalocal_deviceplugin.snapshot import RequiredPlugins, Snapshot
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
+from numalocal_deviceplugin.thisnode import Node
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 from ..nodes import KERNEL, make_machine, with_tier

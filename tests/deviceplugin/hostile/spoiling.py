@@ -8,7 +8,7 @@ from numalocal import names
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.memoryask import Enforcement, MemoryPolicy, Overflow
 from numalocal.sets.near import MemoryNodes
-from numalocal_deviceplugin.assigning import sets_named
+from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 from ..nodes import N0, N1, make_partition

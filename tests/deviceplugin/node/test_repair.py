@@ -8,8 +8,8 @@ import pytest
 
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.correcting import Correction
+from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.errors import AgentError, CallFailed
 from numalocal_deviceplugin.node.repair import Repair
 from numalocal_deviceplugin.pods import Container

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.assigning import sets_named
+from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.runtime import nri
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire

@@ -8,9 +8,9 @@ import pytest
 
 from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.binding import Binding
 from numalocal_deviceplugin.correcting import Correction, Cpuset
+from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.errors import CallFailed, ConnectionLost
 from numalocal_deviceplugin.runtime import nri
 from numalocal_deviceplugin.runtime.plugin import DevicesWithin

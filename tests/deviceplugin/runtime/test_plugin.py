@@ -3,8 +3,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.correcting import corrections
+from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.errors import BindingRefused, CpusHeld, DevicesUnknown
 from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.runtime import messages

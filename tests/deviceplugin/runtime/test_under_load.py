@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from numalocal.sets.assignment import Assignment
-from numalocal_deviceplugin.assigning import sets_named
 from numalocal_deviceplugin.correcting import corrections
+from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.errors import KubeletSilent
 from numalocal_deviceplugin.node import repair
 from numalocal_deviceplugin.node.document import About, document
