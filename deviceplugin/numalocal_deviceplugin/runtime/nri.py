@@ -13,7 +13,8 @@ from numalocal_deviceplugin import backoff
 from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.errors import AgentError, CallFailed, ConnectionLost
 from numalocal_deviceplugin.runtime import errand
-from numalocal_deviceplugin.runtime.plugin import DevicesWithin, Plugin
+from numalocal_deviceplugin.runtime.deciding import DevicesWithin
+from numalocal_deviceplugin.runtime.plugin import Plugin
 from numalocal_deviceplugin.runtime.ttrpc import Connection
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri

@@ -2,27 +2,23 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from numalocal import names
-from numalocal.sets.memoryask import BINDER_WORDS
-from numalocal_deviceplugin import assigning, binding, correcting
-from numalocal_deviceplugin.assigning import DevicesOf
 from numalocal_deviceplugin.binding import Binding
+from numalocal_deviceplugin.correcting import Cpuset, corrections
 from numalocal_deviceplugin.counters import Cause, Count, Creation, Duration
-from numalocal_deviceplugin.errors import AgentError, FrameInvalid
-from numalocal_deviceplugin.pods import Container, Pod, resident
+from numalocal_deviceplugin.errors import AgentError
+from numalocal_deviceplugin.pods import Container, Pod
 from numalocal_deviceplugin.refusals import reason_of
-from numalocal_deviceplugin.runtime import messages
+from numalocal_deviceplugin.runtime import deciding, messages
+from numalocal_deviceplugin.runtime.deciding import DevicesWithin
+from numalocal_deviceplugin.runtime.listed import Listed
 from numalocal_deviceplugin.runtime.ttrpc import Handler
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
 
 log = logging.getLogger(__name__)
-
-DevicesWithin = Callable[[str, str, float], Iterable[str]]
-"""Look up the device ids of a pod by namespace and name within so many seconds."""
 
 SERVICE: Final = "nri.pkg.api.v1alpha1.Plugin"
 
@@ -36,10 +32,6 @@ EVENTS: Final = (
 )
 _VALIDATOR: Final = "default-validator"
 """The plugin built into runtimes that refuses a container whose pod requires one that is away."""
-LOOKUP_LIMIT_S: Final = 1.0
-"""Longest wait for the kubelet; the runtime's own limit is 2 s, after which it starts unbound."""
-_MOST_LISTED_BYTES: Final = 64 << 20
-"""Of the messages of one list: five hundred containers take three."""
 
 
 class Plugin:
@@ -53,9 +45,7 @@ class Plugin:
         self._state = state
         self._counters = state.counters
         self._devices_within = devices_within
-        self._pods: dict[str, Pod] = {}
-        self._containers: list[tuple[Pod, Container]] = []
-        self._listed_bytes = 0
+        self._listed = Listed()
         self.synchronized = threading.Event()
 
     def methods(self) -> Mapping[str, Handler]:
@@ -102,24 +92,11 @@ class Plugin:
         Raises:
             FrameInvalid: where the list does not end; half of it must not be taken for all.
         """
-        self._listed_bytes += len(payload)
-        if self._listed_bytes > _MOST_LISTED_BYTES:
-            self._pods, self._containers = {}, []
-            raise FrameInvalid(
-                f"the container runtime's list has more than {_MOST_LISTED_BYTES} bytes"
-            )
-        request = nri.SynchronizeRequest.FromString(payload)
-        self._pods |= {message.id: messages.pod(message) for message in request.pods}
-        self._containers += messages.residents(request.containers)
-        if request.more:
+        if not self._listed.add(payload):
             return nri.SynchronizeResponse(more=True).SerializeToString()
-        # Only now: a container may have come in an earlier part than its pod.
-        listed = [(pod, one) for pod, one in self._containers if one.live]
-        pods = self._unlisted(pod for pod, _ in listed) | self._pods
-        self._pods, self._containers, self._listed_bytes = {}, [], 0
-        containers = [(pods[pod.id], one) for pod, one in listed]
-        now = self._state.rebuild(pods.values(), containers)
-        found = correcting.corrections(now.node, undecided=now.facts.undecided)
+        pods, containers = self._listed.end(self._state.snapshot().node.ledger)
+        now = self._state.rebuild(pods, containers)
+        found = corrections(now.node, undecided=now.facts.undecided)
         needed = tuple(one.at_once for one in found)
         self._state.applied(needed)
         self._counters.add(Count.RUNTIME_SYNCHRONIZATIONS)
@@ -138,7 +115,8 @@ class Plugin:
         request = nri.CreateContainerRequest.FromString(payload)
         pod, container = messages.pod(request.pod), messages.container(request.container)
         try:
-            bound, back = self._born(pod, container, budget_s)
+            devices_of = deciding.within(self._devices_within, budget_s)
+            bound, back = deciding.create(self._state, pod, container, devices_of)
         except AgentError as error:
             reason = reason_of(error)
             self._counters.add(Count.CONTAINER_REFUSALS, reason)
@@ -154,23 +132,16 @@ class Plugin:
         """Keep a container's binding whatever else is updated."""
         request = nri.UpdateContainerRequest.FromString(payload)
         pod, container = messages.pod(request.pod), messages.container(request.container)
-        now = self._state.snapshot()
-        tenant = now.node.ledger.tenants.get(pod.uid)
-        claim = None if tenant is None else tenant.claims.get(container.name)
-        bound = binding.kept(pod, container, claim, now.node)
         cpu = request.linux_resources.cpu
-        asked = messages.ids(cpu.cpus)
-        if bound is None or container.id in now.facts.undecided:
-            mems = messages.ids(cpu.mems)
-            left = Binding(cpus=asked or container.cpus, mems=mems, environment={})
-            self._state.applied([_correction(pod, container, left)])
+        asked = Cpuset(messages.ids(cpu.cpus), messages.ids(cpu.mems))
+        bound = deciding.update(self._state, pod, container, asked)
+        if bound is None:
             return nri.UpdateContainerResponse().SerializeToString()
-        if asked and not asked <= bound.cpus:
+        if asked.cpus and not asked.cpus <= bound.cpus:
             log.warning(
                 "update of CPUs overruled",
-                extra=_fields(pod, container) | {"asked": str(asked), "cpus": str(bound.cpus)},
+                extra=_fields(pod, container) | {"asked": str(asked.cpus), "cpus": str(bound.cpus)},
             )
-        self._state.applied([_correction(pod, container, bound)])
         return messages.update(container.id, bound).SerializeToString()
 
     def stop_container(self, payload: bytes, _budget_s: float) -> bytes:
@@ -210,50 +181,6 @@ class Plugin:
         """Acknowledge; the runtime closes the connection next."""
         log.info("runtime shuts down")
         return nri.Empty().SerializeToString()
-
-    def _born(
-        self, pod: Pod, container: Container, budget_s: float
-    ) -> tuple[Binding | None, tuple[correcting.Correction, ...]]:
-        node = self._state.snapshot().node
-        given = assigning.assignment_of(pod, container, node, self._lookup(budget_s))
-        node = self._state.admit(pod, container, given).node
-        bound = binding.born(pod, container, given, node)
-        back = () if given is None else correcting.taken_back(node, given.cpus)
-        self._state.created(pod, _as_born(container, bound), back)
-        return bound, back
-
-    def _unlisted(self, pods: Iterable[Pod]) -> dict[str, Pod]:
-        """Give by sandbox what is known of pods that the runtime may not list.
-
-        containerd lists the containers of sandboxes whose state it could not find out when it
-        started, and not these: what lives there holds its CPUs all the same.
-        """
-        tenants = self._state.snapshot().node.ledger.tenants.values()
-        known = {one.pod.id: one.pod for one in tenants}
-        return {pod.id: known.get(pod.id, pod) for pod in pods}
-
-    def _lookup(self, budget_s: float) -> DevicesOf:
-        """Leave half of the runtime's time for everything but the look-up."""
-        limit_s = min(LOOKUP_LIMIT_S, budget_s / 2)
-        return lambda namespace, name: self._devices_within(namespace, name, limit_s)
-
-
-def _correction(pod: Pod, container: Container, now: Binding) -> correcting.Correction:
-    was = correcting.Cpuset(container.cpus, container.mems)
-    return correcting.Correction(pod=pod, container=resident(container), now=was, binding=now)
-
-
-def _as_born(container: Container, bound: Binding | None) -> Container:
-    """Give a container as the runtime will have it, with the answer applied."""
-    if bound is None:
-        return resident(container)
-    # Its own variables may hide ours: the answer itself is the proof of how it was born.
-    variables = {names.ENV_RANK_COMPUTE_CPUS: ""} if bound.mems else {}
-    if bound.policy_nodes:
-        variables[names.ENV_MEMORY_POLICY] = BINDER_WORDS[bound.policy]
-        variables[names.ENV_MEMORY_POLICY_NODES] = str(bound.policy_nodes)
-    born = container._replace(cpus=bound.cpus, mems=bound.mems, variables=variables)
-    return resident(born)._replace(live=True, runs=False)
 
 
 def _result(bound: Binding | None) -> Creation:

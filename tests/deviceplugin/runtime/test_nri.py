@@ -13,7 +13,7 @@ from numalocal_deviceplugin.correcting import Correction, Cpuset
 from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.errors import CallFailed, ConnectionLost
 from numalocal_deviceplugin.runtime import nri
-from numalocal_deviceplugin.runtime.plugin import DevicesWithin
+from numalocal_deviceplugin.runtime.deciding import DevicesWithin
 from numalocal_deviceplugin.settings import Idle, Settings
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire

@@ -204,29 +204,21 @@ def test_any_other_container_is_born_on_the_shared_cpus(plugin: Plugin) -> None:
     )
 
 
-def test_an_init_container_is_born_on_its_pods_sets(state: State) -> None:
+@pytest.mark.parametrize(("budget_s", "limit_s"), [(BUDGET_S, 1.0), (0.5, 0.25)])
+def test_an_init_container_is_born_on_its_pods_sets(
+    state: State, budget_s: float, limit_s: float
+) -> None:
     asked: list[tuple[str, str, float]] = []
 
     def devices_within(namespace: str, name: str, timeout_s: float) -> list[str]:
         asked.append((namespace, name, timeout_s))
         return [N1]
 
-    adjust = create(Plugin(state, devices_within), container("numalocal-check"))
+    plugin = Plugin(state, devices_within)
+    adjust = create(plugin, container("numalocal-check"), budget_s=budget_s)
 
     assert adjust.linux.resources.cpu.cpus == "6-7"
-    assert asked == [("default", "llama-0", 1.0)]
-
-
-def test_the_kubelet_is_given_half_of_a_shorter_limit(state: State) -> None:
-    limits: list[float] = []
-
-    def devices_within(namespace: str, name: str, timeout_s: float) -> list[str]:
-        limits.append(timeout_s)
-        return [N1]
-
-    create(Plugin(state, devices_within), container("numalocal-check"), budget_s=0.5)
-
-    assert limits == [0.25]
+    assert asked == [("default", "llama-0", limit_s)]
 
 
 def test_an_init_container_whose_sets_are_not_found_is_refused(
@@ -256,35 +248,11 @@ def test_an_update_of_a_workers_cpus_is_overruled(
     assert "update of CPUs overruled" in caplog.text
 
 
-def test_an_update_by_a_kubelet_that_pins_is_remembered_and_mended_later(
-    state: State, plugin: Plugin
-) -> None:
-    engine = container("engine", assignment=ASSIGNED)
-    create(plugin, engine)
-    state.set_policy(Policy.STATIC)
-
-    assert update(plugin, engine, POD, asked="0-7") == ""
-
-    state.set_policy(Policy.NONE)
-    (wrong,) = corrections(state.snapshot().node)
-    assert (str(wrong.now.cpus), str(wrong.binding.cpus)) == ("0-7", "2-3")
-
-
 def test_an_update_of_something_else_keeps_the_binding_quietly(
     plugin: Plugin, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert update(plugin, container("web", pod="p2"), OTHER_POD) == SHARED
     assert "overruled" not in caplog.text
-
-
-def test_an_update_is_never_refused_for_a_cpu_that_is_offline(state: State, plugin: Plugin) -> None:
-    engine = container("engine", assignment=ASSIGNED)
-    create(plugin, engine)
-    machine = state.snapshot().node.machine
-
-    state.set_machine(machine.with_online(machine.online - {2}))
-
-    assert update(plugin, engine, POD) == "3"
 
 
 class TestSynchronize:
@@ -403,13 +371,6 @@ class TestSynchronize:
         assert not last.more
         assert updated(synchronize(plugin)) == {}
 
-    def test_pairs_a_container_with_a_pod_of_a_later_part(self, plugin: Plugin) -> None:
-        engine = container("engine", assignment=ASSIGNED, state=nri.CONTAINER_CREATED)
-        early = nri.SynchronizeRequest(containers=[engine], more=True)
-        plugin.synchronize(early.SerializeToString(), BUDGET_S)
-
-        assert updated(synchronize(plugin)) == {"id-engine": ("2-3", "0")}
-
     def test_keeps_little_of_what_lives(self, plugin: Plugin, state: State) -> None:
         engine = container("engine", assignment=ASSIGNED, env=["LONG=" + "x" * 100_000])
         engine.annotations["other.example/long"] = "x" * 100_000
@@ -509,19 +470,6 @@ class TestIdleSets:
         assert back.linux.resources.cpu.mems == ""
         assert back.ignore_failure
 
-    def test_are_not_taken_twice(self) -> None:
-        plugin = Plugin(make_state(), no_devices)
-        create(plugin, container("web", pod="p2"), OTHER_POD)
-        create(plugin, container("engine", assignment=ASSIGNED))
-        stop(plugin, "engine", POD)
-
-        request = nri.CreateContainerRequest(
-            pod=POD, container=container("engine", assignment=ASSIGNED)
-        )
-        answer = plugin.create_container(request.SerializeToString(), BUDGET_S)
-
-        assert not nri.CreateContainerResponse.FromString(answer).update
-
 
 class TestWhereAnotherPins:
     @pytest.fixture(params=[Policy.UNKNOWN, Policy.STATIC])
@@ -573,14 +521,6 @@ def test_a_container_of_a_pod_without_a_uid_is_forgotten_when_it_ends(
     plugin.methods()[f"{SERVICE}/{by}"](requests[by].SerializeToString(), BUDGET_S)
 
     assert list(state.snapshot().node.ledger.containers) == []
-
-
-def test_a_container_that_was_born_bound_is_not_told_as_born_unbound(
-    plugin: Plugin, state: State
-) -> None:
-    create(plugin, container("engine", assignment=ASSIGNED, env=["NUMALOCAL_CPUS=mine"]))
-
-    assert state.snapshot().refusals == ()
 
 
 def test_events_of_containers_that_never_started_are_taken(plugin: Plugin) -> None:
