@@ -53,13 +53,18 @@ class Space:
         conditions = status.get("conditions", [])
         return next((one for one in conditions if one["type"] == kind), {"reason": ""})
 
-    def wait_condition(self, worker: str, kind: str, reason: str) -> str:
-        """Wait until a condition has a reason; give its message."""
-        soon(
-            f"{worker}: {kind} {reason}",
-            lambda: self.condition(worker, kind)["reason"] == reason,
-        )
-        return str(self.condition(worker, kind)["message"])
+    def wait_condition(self, worker: str, kind: str, reason: str, says: str = "") -> str:
+        """Wait until a condition has a reason, and says this; give its message as it was then."""
+        message = ""
+
+        def holds() -> bool:
+            nonlocal message
+            found = self.condition(worker, kind)
+            message = str(found.get("message", ""))
+            return found["reason"] == reason and says in message
+
+        soon(f"{worker}: {kind} {reason} {says}", holds)
+        return message
 
     def pods(self) -> Mapping[str, str]:
         """Give the uid of each pod by its name."""

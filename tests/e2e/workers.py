@@ -149,13 +149,20 @@ class Workers:
         return self.status(name)
 
     def wait_condition(self, name: str, kind: str, reason: str) -> dict[str, Any]:
-        """Wait until a condition has a reason; give the condition."""
+        """Wait until a condition has a reason; give the condition as it was then."""
+        found: dict[str, Any] = {}
+
+        def has_reason() -> bool:
+            nonlocal found
+            found = self.condition(name, kind)
+            return bool(found.get("reason") == reason)
+
         wait_for(
             f"worker {name}: condition {kind} with reason {reason}",
-            lambda: self.condition(name, kind).get("reason") == reason,
+            has_reason,
             timeout_s=START_TIMEOUT_S,
         )
-        return self.condition(name, kind)
+        return found
 
     def log(self, name: str) -> str:
         return self.lab.kubectl("logs", self.pod(name)["metadata"]["name"], "--container", "engine")
