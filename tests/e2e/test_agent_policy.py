@@ -43,15 +43,15 @@ def test_under_the_static_policy_nothing_is_offered_and_nobody_is_moved(
     lab: Lab, annotated: Annotated
 ) -> None:
     with static_policy(lab):
+        # Without sets is also a kubelet with which the agent has yet to register.
+        wait_for("the refusal", lambda: "KubeletPinsCpus" in refused(lab), timeout_s=120)
         wait_for("no CPU sets", lambda: sets(lab) in {"", "0"}, timeout_s=120)
         annotated.create(pod("ordinary", template("ordinary", asks={})))
         wait_for("an ordinary pod", lambda: running(annotated, "ordinary"), timeout_s=120)
         (found,) = annotated.pods("ordinary")
-        cpus = cpus_of(lab, found["metadata"]["uid"])
-        wait_for("the refusal", lambda: "KubeletPinsCpus" in refused(lab), timeout_s=60)
 
         # What the static policy itself leaves to everybody who has no CPUs of its own.
-        assert cpus == EVERY
+        assert cpus_of(lab, found["metadata"]["uid"]) == EVERY
 
     wait_for("the node's CPU sets", lambda: sets(lab) == OFFERED, timeout_s=120)
     wait_for("the shared CPUs", on(lab, found["metadata"]["uid"], EVERY), timeout_s=60)
