@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from installed import NAMESPACE
+from installed import NAMESPACE, SETS, sets
 from lab.cluster import Lab
 from lab.commands import wait_for
 from workers import Workers
@@ -77,3 +77,6 @@ def test_the_object_comes_back_when_somebody_has_deleted_it_and_the_agent_starts
         return any(one["metadata"]["uid"] != before and "status" in one for one in listed)
 
     wait_for("another object", made, timeout_s=180)
+    # Whoever wrote it, the next test is to find the agent that stays.
+    lab.kubectl("rollout", "status", *agent, "--timeout=180s", timeout_s=200)
+    wait_for("the node's CPU sets", lambda: sets(lab) == SETS, timeout_s=120)
