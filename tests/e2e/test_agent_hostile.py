@@ -70,7 +70,7 @@ def test_a_forged_assignment_is_refused_with_a_sentence(lab: Lab, annotated: Ann
 
     wait_for("the refusal as an event", told, timeout_s=90, interval_s=1)
     (found,) = annotated.pods("forged")
-    (engine,) = found["status"]["containerStatuses"]
 
-    assert "running" not in engine["state"]
+    statuses = found["status"].get("containerStatuses", ())  # the event may come before
+    assert [one for one in statuses if "running" in one["state"]] == []
     assert sets(lab) == OFFERED

@@ -8,7 +8,7 @@ from annotated import SETS
 from faults.runtime import agent_away
 from faults.workloads import cgroup, kill_container
 from lab.cluster import Lab
-from lab.commands import wait_for
+from lab.commands import LabError, wait_for
 from node_cpus import of_pod
 from workers import IDLE, Workers
 
@@ -19,12 +19,14 @@ REFUSED = 'required plugin "numalocal" not present'
 
 def container(workers: Workers, name: str, kind: str) -> dict[str, Any]:
     """Give the state of a pod's one container that is an engine or goes before it."""
-    (found,) = [
+    found = [
         one
         for one in workers.pod(name)["status"].get(f"{kind}Statuses", ())
         if one["name"] in {"engine", "before"}
     ]
-    return dict(found)
+    if len(found) != 1:  # the kubelet has yet to tell of it
+        raise LabError(f"worker {name} has {len(found)} {kind}s, one was expected")
+    return dict(found[0])
 
 
 def identity(workers: Workers, name: str, kind: str) -> str:
