@@ -85,7 +85,7 @@ def test_an_engine_that_started_anew_while_the_agent_was_away_is_replaced(
 
     assert unbound not in verified
     chosen = "--field-selector=involvedObject.name=crashed,reason=StartedUnbound"
-    assert lab.kubectl_json("get", "events", chosen)["items"]
+    wait_for("the event", lambda: lab.kubectl_json("get", "events", chosen)["items"], timeout_s=30)
     (engine,) = of_pod(lab, workers.pod("crashed")["metadata"]["uid"])
     assert engine.told_threads
     assert engine.cpus in SETS

@@ -28,6 +28,7 @@ from lab.commands import LabError, wait_for
 from numalocal.idset import union
 from numalocal.worker.documents import load_objects
 from numalocal.worker.workloads import pods
+from workers import START_TIMEOUT_S
 
 GATES = [{"name": "example.com/wait"}]
 """Of pods that need not run."""
@@ -75,7 +76,7 @@ def test_workloads_with_the_annotation_alone_are_bound_checked_and_told(
         environment = annotated.environment(name)
         pod_name = made["metadata"]["name"]
         described = lab.kubectl("describe", "pod", pod_name)
-        events = lab.kubectl("get", "events", "--field-selector", f"involvedObject.name={pod_name}")
+        events = told_events(lab, pod_name, "Verified")
 
         assert look.cgroup_cpus in SETS
         assert list(look.cgroup_mems) == [SETS[look.cgroup_cpus]]
@@ -88,6 +89,16 @@ def test_workloads_with_the_annotation_alone_are_bound_checked_and_told(
         assert f"CPUs {look.cgroup_cpus}" in annotated.condition(name)["message"]
         assert re.search(r"numalocal\.io/Bound\s+True", described)
         assert events.count("Verified") == 1
+
+
+def told_events(lab: Lab, pod_name: str, reason: str) -> str:
+    """Wait until a pod has an event for a reason, which comes after its condition; give all."""
+
+    def events() -> str:
+        return lab.kubectl("get", "events", "--field-selector", f"involvedObject.name={pod_name}")
+
+    wait_for(f"an event {reason}", lambda: reason in events(), timeout_s=30)
+    return events()
 
 
 def test_a_job_whose_pods_never_start_again_is_bound(annotated: Annotated, lab: Lab) -> None:
@@ -302,7 +313,7 @@ def test_while_the_webhook_is_away_pods_that_ask_wait_and_no_other_does(
         wait_for(
             "a pod that asks for nothing",
             lambda: annotated.pods("others")[0]["status"]["phase"] == "Running",
-            timeout_s=60,
+            timeout_s=START_TIMEOUT_S,
         )
     finally:
         operators(lab, 2)
