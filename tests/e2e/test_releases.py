@@ -131,7 +131,8 @@ def test_nothing_but_the_crds_and_the_workers_outlives_a_release(
 
     helm("uninstall", "numalocal")
 
-    assert of_release(server) == {("CustomResourceDefinition", name) for name in CRDS}
+    left = {("CustomResourceDefinition", name) for name in CRDS}
+    wait_for("nothing but the CRDs", lambda: of_release(server) == left, timeout_s=60)
     assert uid_of_worker(server) == uid
     helm("install", "numalocal", CHART)
     assert uid_of_worker(server) == uid
@@ -142,7 +143,8 @@ def test_where_nothing_is_to_be_kept_nothing_is(helm: Helm, server: ApiServer) -
 
     helm("uninstall", "numalocal")
 
-    assert of_release(server) == set()
+    # A CRD is there until the API server has ended it, and its kind is listed a moment longer.
+    wait_for("nothing", lambda: of_release(server) == set(), timeout_s=60)
 
 
 def test_a_release_whose_crds_came_from_the_folder_takes_them_over(
