@@ -47,8 +47,9 @@ class Write:
 
 def writes(folder: Path, users: Sequence[str]) -> list[Write]:
     """Read what these users have written, in the order in which it came."""
-    lines = (folder / "audit.log").read_text().splitlines()
-    found = (_write(json.loads(line)) for line in lines if line.endswith("}"))
+    # The last line may be one of which the rest is yet to come.
+    *lines, _ = (folder / "audit.log").read_text().split("\n")
+    found = (_write(json.loads(line)) for line in lines if line)
     return sorted((one for one in found if one.user in users), key=lambda one: one.came_s)
 
 

@@ -43,7 +43,7 @@ def running_operator(
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)  # it ends itself after 25 s, where it is not held up
 
 
 def webhook(certificate: str = "operator") -> dict[str, str]:

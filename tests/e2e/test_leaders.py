@@ -113,9 +113,10 @@ def busy(scene: Scene, chance: random.Random) -> Iterator[dict[str, int]]:
             name = chance.choice(list(counts))
             with suppress(LabError):
                 if chance.random() < 0.3:
-                    counts[name] = chance.randint(1, 3)
-                    scale = ("scale", f"ciw/{name}", f"--replicas={counts[name]}")
+                    count = chance.randint(1, 3)
+                    scale = ("scale", f"ciw/{name}", f"--replicas={count}")
                     scene.api.kubectl(*scale, f"--namespace={NAMESPACE}")
+                    counts[name] = count  # once it is so: the call may have failed
                 else:
                     pod = f"{name}-{chance.randrange(counts[name])}"
                     flags = (f"--namespace={NAMESPACE}", "--wait=false", "--ignore-not-found")
