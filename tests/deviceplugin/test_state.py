@@ -33,8 +33,11 @@ from .nodes import (
     make_pod,
     make_state,
 )
+from .waiting import PATIENCE_S
 
 FIRST = Assignment.of(sets_named(make_partition().sets, [N0]))
+FOR_EVER_S = float("inf")
+"""No thread can wait as long: it raises."""
 WORKER = make_pod("worker")
 ENGINE = make_container(assignment=FIRST.to_json())
 
@@ -323,7 +326,7 @@ class TestWhileTheRuntimeWaits:
         version = state.version
 
         def look() -> None:
-            state.wait(version, 30.0)
+            state.wait(version, 2 * PATIENCE_S)
             looked.set()
 
         thread = threading.Thread(target=look)
@@ -331,7 +334,7 @@ class TestWhileTheRuntimeWaits:
             thread.start()
             state.wake()
             assert not looked.wait(0.2)
-        assert looked.wait(5)
+        assert looked.wait(PATIENCE_S)
         thread.join()
 
     def test_nobody_waits_longer_than_he_would(self) -> None:
@@ -342,7 +345,7 @@ class TestWhileTheRuntimeWaits:
             state.wake()
             state.wait(version, 0.05)
 
-        state.wait(version, 30.0)  # at once, as it is another one
+        state.wait(version, FOR_EVER_S)  # at once, as it is another one
 
 
 class TestWhatStartedWhileTheAgentWasAway:
@@ -439,14 +442,14 @@ def test_every_change_wakes_who_waits(change: Callable[[State], object]) -> None
     version = state.version
 
     def waiter() -> None:
-        state.wait(version, 5)
+        state.wait(version, 2 * PATIENCE_S)
         woken.set()
 
-    thread = threading.Thread(target=waiter)
+    thread = threading.Thread(target=waiter, daemon=True)
     thread.start()
     change(state)
 
-    assert woken.wait(60)
+    assert woken.wait(PATIENCE_S)
     thread.join()
 
 
@@ -455,7 +458,7 @@ def test_a_change_before_the_wait_is_not_slept_through() -> None:
     version = state.version
     state.wake()
 
-    state.wait(version, 60)
+    state.wait(version, FOR_EVER_S)
 
 
 def test_what_is_the_same_is_no_change() -> None:

@@ -21,7 +21,7 @@ from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
 from ..fake_runtime import FakeRuntime, Session
 from ..nodes import N0, gives_out, make_partition, make_state
-from ..waiting import until
+from ..waiting import PATIENCE_S, until
 
 CONTAINERS, CREATIONS, CHECKS = 200, 20, 3
 MOST_S = 1.0
@@ -111,7 +111,7 @@ def session(run_dir: Path) -> Iterator[Session]:
                 crowd.enter_context(repeated(work))
             yield session
         stop.set()
-    thread.join(5)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 
