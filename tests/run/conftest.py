@@ -1,8 +1,10 @@
 """`numalocal run` as a user starts it, with the binder and the example engine as built."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -105,6 +107,16 @@ class Running:
                     found.append(int(process.name))
         return found
 
+    def kill_all(self) -> None:
+        """Kill what works here, until nothing does: an engine that ends still holds its CPUs."""
+        deadline = time.monotonic() + UNTIL_S
+        while pids := self.processes():
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            assert time.monotonic() < deadline, pids
+            time.sleep(0.01)
+
 
 Start = Callable[..., Running]
 
@@ -126,9 +138,7 @@ def start(tmp_path: Path, measured: dict[str, str]) -> Iterator[Start]:
 
     yield begin
     for one in started:
-        for pid in one.processes():
-            with suppress(ProcessLookupError):
-                os.kill(pid, 9)
+        one.kill_all()
         one.process.communicate()
 
 
