@@ -163,7 +163,7 @@ def test_an_engine_that_ignores_an_end_is_killed_by_a_second_request(
 def test_replicas_are_asked_side_by_side(
     start: Start, program: Program, one_core_sets: Path, number: signal.Signals, status: int
 ) -> None:
-    run = start("run", "-f", program("slow_end", replicas=2), "--pools", one_core_sets)
+    run = start("run", "-f", program("slow_end", 2, replicas=2), "--pools", one_core_sets)
     run.until("| ready", 2)
     run.process.send_signal(number)
 
