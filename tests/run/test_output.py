@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -68,7 +69,6 @@ def test_any_value_of_columns_is_survived(columns: str) -> None:
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_the_width_is_the_terminals(columns: int) -> None:
     leader, follower = pty.openpty()
-    os.set_blocking(leader, False)
     script = f"stty columns {columns} rows 24 <&0; {' '.join(CLI)} topology"
     environment = {**PATHS, "TERM": "dumb"}
 
@@ -76,11 +76,20 @@ def test_the_width_is_the_terminals(columns: int) -> None:
         ["bash", "-c", script], stdin=follower, stdout=follower, env=environment, check=True
     )
 
-    shown = os.read(leader, 1 << 16).decode("utf-8").splitlines()
-    os.close(leader)
     os.close(follower)
+    shown = whole(leader).decode("utf-8").splitlines()
+    os.close(leader)
     assert "█" in "".join(shown)
     assert max(map(len, shown)) <= columns
+
+
+def whole(leader: int) -> bytes:
+    """Read all that was written to a terminal which nobody has open any more."""
+    parts = []
+    with suppress(OSError):  # the end of one
+        while part := os.read(leader, 1 << 16):
+            parts.append(part)
+    return b"".join(parts)
 
 
 @pytest.mark.parametrize(
