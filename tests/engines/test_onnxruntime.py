@@ -27,7 +27,7 @@ def test_each_thread_of_onnxruntimes_pool_holds_the_processor_that_it_was_told(
 ) -> None:
     engine = bound("onnxruntime", ENGINE, cores=2)
 
-    pool = [one.cpus for thread, one in engine.computing().items() if thread != engine.pid]
+    pool = [one.cpus for thread, one in engine.team(2).items() if thread != engine.pid]
 
     groups = engine.told()["NUMALOCAL_INTRA_OP_THREAD_AFFINITIES"].split(";")
     # Its processors are counted from 1, and the thread that calls it is none of the pool.

@@ -23,7 +23,7 @@ def test_one_thread_holds_each_core_of_the_plan(
 ) -> None:
     engine = openmp(runtime if family == "own" else "auto", openmp_program(runtime))
 
-    threads = [str(one.cpus) for one in engine.computing().values()]
+    threads = [str(one.cpus) for one in engine.team(2).values()]
 
     assert LIBRARY[runtime] in Path(f"/proc/{engine.pid}/maps").read_text()
     assert sorted(threads) == [str(cpu) for cpu in engine.planned()]

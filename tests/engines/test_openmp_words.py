@@ -9,18 +9,9 @@ from .openmp_programs import LIBRARY, Build
 pytestmark = pytest.mark.engines
 
 
-LOOKS = 10
-"""Of a second each: on a busy machine a thread that waits for the others may sleep in some."""
-
-
 def computing(engine: Engine, threads: int) -> list[str]:
-    """Give the CPUs of each thread that computes, at the first look with so many, or the last."""
-    found: list[str] = []
-    for _ in range(LOOKS):
-        found = sorted(str(one.cpus) for one in engine.computing(1.0).values())
-        if len(found) == threads:
-            break
-    return found
+    """Give the CPUs of each thread that computes, of which there are to be so many."""
+    return sorted(str(one.cpus) for one in engine.team(threads).values())
 
 
 def cores(engine: Engine) -> list[str]:
