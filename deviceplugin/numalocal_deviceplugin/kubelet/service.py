@@ -77,6 +77,8 @@ class DevicePluginService(deviceplugin_v1beta1_pb2_grpc.DevicePluginServicer):
         self._streams += 1
         try:
             await self._send_changes(context)
+        except grpc.aio.InternalError as error:  # who reads hung up while something was sent
+            raise asyncio.CancelledError from error
         finally:
             self._streams -= 1
             self._state.wake()

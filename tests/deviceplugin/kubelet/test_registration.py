@@ -22,6 +22,7 @@ from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2_grpc
 
+from .. import strange_client
 from ..fake_kubelet import FakeKubelet, FakePodResources, Plugin
 from ..nodes import N0, N1, make_container, make_machine, make_partition, make_pod
 from ..waiting import PATIENCE_S, until
@@ -455,6 +456,20 @@ def test_an_own_socket_wiped_while_registered_is_served_again(
         # The old server's end must not take the new one's socket away.
         assert not kubelet.plugin.ended.wait(0.05)
         assert len(kubelet.plugins) == 2
+
+
+def test_a_server_that_a_method_of_no_text_has_ended_is_served_again(
+    server: Server, run_dir: Path
+) -> None:
+    """grpc.aio ends its server where it cannot read the name of what is called."""
+    with FakeKubelet(run_dir) as kubelet:
+        until(lambda: kubelet.devices, "devices are listed")
+
+        with strange_client.connected(run_dir / "numalocal-cpuset.sock") as strange:
+            strange.sendall(strange_client.greeting() + strange_client.call(b"/\xff"))
+            until(lambda: len(kubelet.plugins) > 1, "registered again")
+
+        until(lambda: kubelet.devices == HEALTHY, "devices are listed again")
 
 
 @pytest.fixture
