@@ -7,7 +7,13 @@ may cost at rest; those of grpc.aio sleep.  They share one queue in a process, h
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -42,10 +48,20 @@ class Servers:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="grpc", daemon=True)
         self._ended = asyncio.Event()
+        self._over: Future[None] = Future()
         self._servers: dict[Path, grpc.aio.Server] = {}
 
     def __enter__(self) -> Self:
+        """Hold grpc.aio's queue for as long as servers may be started.
+
+        It would else be made anew by each that is alone, and where no descriptor is left for it
+        that ends the process by a signal.
+
+        Raises:
+            OSError: where there is no descriptor for it.
+        """
         self._thread.start()
+        self._await(_hold_queue())
         return self
 
     def __exit__(
@@ -77,25 +93,44 @@ class Servers:
             socket.unlink(missing_ok=True)
 
     def _serve(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            self._loop.set_default_executor(self._threads)
-            runner.run(self._until_ended())
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                self._loop.set_default_executor(self._threads)
+                runner.run(self._until_ended())
+        finally:
+            self._over.set_result(None)
 
     async def _until_ended(self) -> None:
         await self._ended.wait()
         for socket in tuple(self._servers):
             await self._end(socket)
+        grpc.aio.shutdown_grpc_aio()
 
     def _await(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result()
+        """Wait for what the loop does; not for ever where it has come too late for that."""
+        try:
+            done = asyncio.run_coroutine_threadsafe(what, self._loop)
+            wait((done, self._over), return_when=FIRST_COMPLETED)
+            done.result(timeout=0)
+        except (CancelledError, TimeoutError):
+            raise RuntimeError("the agent ends") from None
+        finally:
+            what.close()
 
     async def _start(self, service: DevicePluginServicer, socket: Path) -> None:
+        if self._ended.is_set():
+            raise RuntimeError("the agent ends")
         server = grpc.aio.server(self._threads, options=_OPTIONS)
         add_DevicePluginServicer_to_server(service, server)
         server.add_insecure_port(f"unix:{socket}")
-        await server.start()
         self._servers[socket] = server
+        await server.start()
 
     async def _end(self, socket: Path) -> None:
-        if (server := self._servers.pop(socket, None)) is not None:
+        if (server := self._servers.get(socket)) is not None:
             await server.stop(grace=None)
+            self._servers.pop(socket, None)
+
+
+async def _hold_queue() -> None:
+    grpc.aio.init_grpc_aio()

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import deviceplugin_v1beta1_pb2 as wire
 
 from .. import strange_client
-from ..descriptors import open_files
+from ..descriptors import no_descriptors, open_files
 from ..fake_kubelet import Plugin
 from ..waiting import PATIENCE_S, until
 
@@ -40,6 +41,16 @@ def served(servers: Servers, state: State, socket: Path) -> None:
         plugin.stub.GetDevicePluginOptions(wire.Empty(), timeout=PATIENCE_S)
 
 
+def test_a_server_that_finds_no_descriptor_is_refused_and_served_later(
+    servers: Servers, state: State, socket: Path
+) -> None:
+    served(servers, state, socket)
+    with no_descriptors(), pytest.raises(RuntimeError, match="bind"):
+        served(servers, state, socket)
+
+    served(servers, state, socket)
+
+
 def test_servers_that_come_and_go_leave_nothing_behind(
     servers: Servers, state: State, socket: Path
 ) -> None:
@@ -61,6 +72,36 @@ def test_rounds_of_servers_leave_nothing_behind(state: State, socket: Path) -> N
 
     until(lambda: open_files() <= opened, "no more descriptors")
     until(lambda: threading.active_count() <= threads, "no more threads")
+
+
+def test_servers_that_end_leave_no_pool_waiting_that_begins_or_ends_just_then(
+    state: State, run_dir: Path
+) -> None:
+    def pool(servers: Servers, socket: Path, stop: threading.Event) -> None:
+        service = DevicePluginService("cpuset", state)
+        while not stop.is_set():
+            try:
+                with servers.serving(service, socket):
+                    time.sleep(0.001)
+            except RuntimeError:
+                return
+
+    for _ in range(10):
+        stop = threading.Event()
+        with Servers(pools=3) as servers:
+            threads = [
+                threading.Thread(
+                    target=pool, args=(servers, run_dir / f"{one}.sock", stop), daemon=True
+                )
+                for one in range(3)
+            ]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.02)
+        stop.set()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
 
 
 def test_who_never_reads_holds_up_neither_other_readers_nor_the_end(
