@@ -17,44 +17,7 @@ from numalocal.problems import shown
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin.errors import CpusHeld
 from numalocal_deviceplugin.pods import Container, Pod, where
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tenant:
-    """A pod whose sandbox runs, and what it holds.
-
-    `sandboxes` are ids: a runtime's full list may name one that was stopped beside the one that
-    took its place.  `claims` are by container name: what each was bound to, whether it still runs
-    or not.  `listed` are CPU sets that the kubelet lists for a pod of which no container told its
-    own.  `containers` are those that are not stopped, by id.
-    """
-
-    pod: Pod
-    sandboxes: frozenset[str]
-    claims: Mapping[str, Assignment] = field(default_factory=dict)
-    listed: Assignment | None = None
-    containers: Mapping[str, Container] = field(default_factory=dict)
-
-    @property
-    def assignments(self) -> tuple[Assignment, ...]:
-        """What it holds, several times where containers share it."""
-        return tuple(self.claims.values()) or (() if self.listed is None else (self.listed,))
-
-    @property
-    def holds(self) -> bool:
-        """Whether it holds any CPUs, as few pods do."""
-        return bool(self.claims) or self.listed is not None
-
-    @cached_property
-    def cpus(self) -> IdSet:
-        """All CPUs that it holds, online or not."""
-        return union(one.cpus for one in self.assignments)
-
-    def claim_of(self, container: Container) -> Mapping[str, Assignment]:
-        """Give by its name what this very container claims; none where it claims nothing."""
-        claim = self.claims.get(container.name)
-        known = container.id in self.containers
-        return {container.name: claim} if known and claim is not None else {}
+from numalocal_deviceplugin.tenant import Tenant
 
 
 @dataclass(frozen=True)
@@ -194,37 +157,3 @@ class Ledger:
 
     def _with(self, tenant: Tenant) -> "Ledger":
         return Ledger({**self.tenants, tenant.pod.uid: tenant})
-
-
-def rebuilt(
-    pods: Iterable[Pod],
-    containers: Iterable[tuple[Pod, Container]],
-    before: Ledger = Ledger(),
-) -> Ledger:
-    """Make the ledger of a runtime's full list.
-
-    In it nobody claims anything but what the same container did `before`: it was judged when it was
-    created, and what the kubelet listed last may be older than it.
-    """
-    sandboxes: dict[str, list[Pod]] = {}
-    for pod in pods:
-        sandboxes.setdefault(pod.uid, []).append(pod)
-    tenants = {
-        uid: Tenant(pod=some[-1], sandboxes=frozenset(one.id for one in some))
-        for uid, some in sandboxes.items()
-    }
-    live: dict[str, dict[str, Container]] = {}
-    claims: dict[str, dict[str, Assignment]] = {}
-    for pod, container in containers:
-        if container.live:
-            live.setdefault(pod.uid, {})[container.id] = container
-            was = before.tenants.get(pod.uid, tenants[pod.uid])
-            claims.setdefault(pod.uid, {}).update(was.claim_of(container))
-            tenants[pod.uid] = replace(
-                tenants[pod.uid],
-                pod=pod,
-                sandboxes=frozenset({pod.id}),
-                claims=claims[pod.uid],
-                containers=live[pod.uid],
-            )
-    return Ledger(tenants)

@@ -18,8 +18,9 @@ from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.binding import refuse_unserved
 from numalocal_deviceplugin.correcting import Correction
 from numalocal_deviceplugin.counters import Counters
-from numalocal_deviceplugin.ledger import Ledger, rebuilt
+from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import Container, Pod
+from numalocal_deviceplugin.rebuilding import rebuilt
 from numalocal_deviceplugin.refusals import Refusal
 from numalocal_deviceplugin.settings import Settings
 from numalocal_deviceplugin.settling import Listing, contested, is_whole, settled

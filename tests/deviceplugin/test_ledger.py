@@ -8,8 +8,8 @@ from numalocal.idset import IdSet
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.errors import CpusHeld
-from numalocal_deviceplugin.ledger import Ledger, rebuilt
-from numalocal_deviceplugin.pods import Container, Pod
+from numalocal_deviceplugin.ledger import Ledger
+from numalocal_deviceplugin.rebuilding import rebuilt
 
 from .nodes import N0, N1, make_container, make_partition, make_pod
 
@@ -64,42 +64,8 @@ def test_the_sandbox_before_does_not_end_the_pod_that_has_another() -> None:
     assert ledger.gone(again) == Ledger()
 
 
-def test_a_list_with_two_sandboxes_of_a_pod_is_of_one_tenant_until_both_have_stopped() -> None:
-    again = replace(A, id="second")
-    ledger = rebuilt([A, again], []).listed("uid-of-a", FIRST)
-
-    assert str(ledger.gone(A).held) == "2-3"
-    assert ledger.gone(A).gone(again) == Ledger()
-
-
-def test_a_list_is_taken_without_what_has_stopped() -> None:
-    ended = make_container("ended", live=False)
-
-    ledger = rebuilt([A, B], [(A, ENGINE), (A, ended)])
-
-    assert ledger.containers == [(A, ENGINE)]
-    assert ledger.held == IdSet()
-    assert set(ledger.tenants) == {"uid-of-a", "uid-of-b"}
-
-
-@pytest.mark.parametrize(
-    ("pod", "container", "held"),
-    [
-        pytest.param(A, ENGINE, "2-3", id="itself"),
-        pytest.param(replace(A, id="second"), ENGINE, "2-3", id="in another sandbox"),
-        pytest.param(A, ENGINE._replace(id="second"), "", id="another of its name"),
-        pytest.param(A, ENGINE._replace(live=False), "", id="itself, ended"),
-        pytest.param(B, ENGINE, "", id="its like in another pod"),
-    ],
-)
-def test_of_a_list_what_claimed_before_goes_on_claiming(
-    pod: Pod, container: Container, held: str
-) -> None:
-    assert str(rebuilt([pod], [(pod, container)], HELD).held) == held
-
-
 class TestWhatTheKubeletLists:
-    waiting = rebuilt([A, B], [])
+    waiting = rebuilt([A, B], [], Ledger())
 
     def test_is_held_by_a_pod_that_waits_for_its_container(self) -> None:
         assert str(self.waiting.listed("uid-of-a", FIRST).held) == "2-3"
@@ -131,7 +97,7 @@ class TestAPodOfTheSameName:
         assert ledger.held == SECOND.cpus
 
     def test_takes_over_what_only_the_kubelet_lists(self) -> None:
-        waiting = rebuilt([A, B], []).listed("uid-of-a", FIRST)
+        waiting = rebuilt([A, B], [], Ledger()).listed("uid-of-a", FIRST)
 
         assert waiting.claim(self.successor, ENGINE, FIRST).held == FIRST.cpus
 
@@ -172,7 +138,7 @@ def test_what_a_container_is_bound_to_is_kept_with_it() -> None:
     )
 )
 def test_whatever_comes_no_cpu_is_held_twice(events: list[tuple[str, object, object]]) -> None:
-    ledger = rebuilt([A, B], [])
+    ledger = rebuilt([A, B], [], Ledger())
     for kind, pod, assignment in events:
         assert isinstance(pod, type(A))
         assert isinstance(assignment, Assignment)

@@ -5,8 +5,9 @@ import pytest
 from numalocal import names
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin.deviceids import sets_named
-from numalocal_deviceplugin.ledger import Ledger, rebuilt
+from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import CONFIG_SOURCE, Container, Pod, resident
+from numalocal_deviceplugin.rebuilding import rebuilt
 from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.settling import Listing, contested, is_whole, settled
 from numalocal_deviceplugin.thisnode import Node
@@ -20,7 +21,8 @@ A, B = make_pod("a"), make_pod("b")
 
 
 def node(*containers: tuple[Pod, Container], online: str = "0-7") -> Node:
-    return make_node(online=online, ledger=rebuilt([pod for pod, _ in containers], containers))
+    ledger = rebuilt([pod for pod, _ in containers], containers, Ledger())
+    return make_node(online=online, ledger=ledger)
 
 
 def lists(**pods: str) -> Listing:
@@ -168,7 +170,7 @@ def test_sets_that_nobody_vouches_for_are_refused() -> None:
 
 
 def test_a_pod_that_waits_for_a_crashed_container_holds_what_is_listed() -> None:
-    ledger = rebuilt([A, B], [])
+    ledger = rebuilt([A, B], [], Ledger())
 
     found = settled(make_node(ledger=ledger), lists(a=f"{N0} unknown"))
 
@@ -229,12 +231,13 @@ def test_a_kubelet_that_has_not_heard_of_its_pods_yet_is_not_believed() -> None:
         return replace(make_pod(name), annotations={CONFIG_SOURCE: source})
 
     agent, static = told_by("api", "agent"), told_by("file", "kube-proxy")
-    ledger = rebuilt([agent, static, A], [])
+    ledger = rebuilt([agent, static, A], [], Ledger())
 
     assert not is_whole({}, ledger)
     assert not is_whole(lists(**{"kube-proxy": ""}), ledger), "it found that one on its disk"
     assert is_whole(lists(agent=""), ledger)
-    assert is_whole({}, rebuilt([static, A], [])), "nothing tells that it should know more"
+    unknown = rebuilt([static, A], [], Ledger())
+    assert is_whole({}, unknown), "nothing tells that it should know more"
     assert is_whole({}, Ledger())
 
 

@@ -9,9 +9,9 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.cpusets import CpuSet
 from numalocal.sets.memoryask import Enforcement
 from numalocal_deviceplugin.asking import takes_less
-from numalocal_deviceplugin.ledger import Tenant
 from numalocal_deviceplugin.node import memory
 from numalocal_deviceplugin.pods import Container, bound_containers, was_born_bound
+from numalocal_deviceplugin.tenant import Tenant
 from numalocal_deviceplugin.thisnode import Node
 
 BOUND: Final = "Bound"
