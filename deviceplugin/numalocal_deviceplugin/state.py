@@ -1,38 +1,31 @@
-"""What the agent's parts share: facts go in, and one frozen view of the node comes out."""
+"""What the agent's parts share: facts go in, and one frozen view of the node comes out.
+
+Here is the lock, and who waits for a change; what changes with what is for `events` to say.
+"""
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from math import ceil
-from typing import Any
 
 from numalocal.errors import PoolUnmet
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
 from numalocal.sets.partition import Partition
-from numalocal.sets.partition import partition as cut
+from numalocal_deviceplugin import events
 from numalocal_deviceplugin.abilities import Told
 from numalocal_deviceplugin.binding import refuse_unserved
 from numalocal_deviceplugin.correcting import Correction
 from numalocal_deviceplugin.counters import Counters
+from numalocal_deviceplugin.facts import Facts, Phase, RequiredPlugins, Runtime, binds
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.pods import Container, Pod
-from numalocal_deviceplugin.rebuilding import rebuilt
 from numalocal_deviceplugin.refusals import Refusal
 from numalocal_deviceplugin.settings import Settings
-from numalocal_deviceplugin.settling import Listing, contested, is_whole, settled
-from numalocal_deviceplugin.snapshot import (
-    Facts,
-    Phase,
-    RequiredPlugins,
-    Snapshot,
-    binds,
-    node_of,
-    snapshot,
-)
+from numalocal_deviceplugin.settling import Listing, is_whole
+from numalocal_deviceplugin.snapshot import Snapshot, snapshot
 from numalocal_deviceplugin.standing import Policy, started_unbound
 
 
@@ -65,10 +58,8 @@ class State:
         """Give the node as it is now."""
         with self._changed:
             now_s = self._clock()
-            was = self._facts.resting
-            resting = {until_s: cpus for until_s, cpus in was.items() if until_s > now_s}
-            if len(resting) < len(was):
-                self._take(resting=resting)
+            if self._facts.resting and min(self._facts.resting) <= now_s:
+                self._take(events.rested(self._facts, now_s))
             bindable = binds(self._facts.runtime, self._settings, now_s)
             key = self._version, bindable
             if self._cached is None or self._cached[0] != key:
@@ -121,17 +112,16 @@ class State:
             if machine == self._facts.machine:
                 return
             try:
-                parts = cut(machine, self._facts.partition.pools)
+                facts = events.recut(self._facts, machine)
             except PoolUnmet:
-                left = self._facts.machine.with_online(machine.online)
-                self._take(machine=left if left.online else self._facts.machine)
+                self._take(events.uncut(self._facts, machine))
                 raise
-            self._take(machine=machine, partition=parts)
+            self._take(facts)
 
     def set_policy(self, policy: Policy) -> None:
         """Take whether the kubelet's own CPU manager pins containers."""
         with self._changed:
-            self._take(policy=policy)
+            self._take(replace(self._facts, policy=policy))
 
     def set_listing(self, listing: Listing, before: Ledger) -> bool:
         """Take what the kubelet lists; False where it has only just begun to know its pods.
@@ -141,48 +131,37 @@ class State:
         with self._changed:
             if not is_whole(listing, before):
                 return False
-            known = {*listing, *(self._facts.listing or listing)}
-            gone = self._facts.ledger.unknown_to(known) & before.unknown_to(known)
-            if self._facts.listing is not None:  # at two looks, as the kubelet may just begin
-                self._release(self._facts.ledger.without(gone))
-            facts = replace(self._facts, listing=listing)
-            facts = replace(facts, **self._settled(facts))
-            node = node_of(facts, self._settings)
-            self._take_all(replace(facts, contested=contested(node, listing, before)))
+            now_s = self._clock()
+            self._take_claims(events.listed(self._facts, self._settings, listing, before, now_s))
             return True
 
     def refuse(self, source: str, refusals: Iterable[Refusal] = ()) -> None:
         """Take all that one part of the agent has to refuse now; none = nothing any more."""
         with self._changed:
             told = {**self._facts.told, source: tuple(refusals)}
-            self._take(told={key: some for key, some in told.items() if some})
+            told = {key: some for key, some in told.items() if some}
+            self._take(replace(self._facts, told=told))
 
     def runtime_told(self, told: Told) -> None:
         """Take what the runtime says of itself when it connects; it may be another one by now."""
         with self._changed:
-            self._take(runtime=replace(self._facts.runtime, told=told))
+            self._take_runtime(replace(self._facts.runtime, told=told))
 
     def runtime_synchronized(self) -> None:
         """From now on new containers are bound."""
         with self._changed:
-            self._take(runtime=replace(self._facts.runtime, phase=Phase.SYNCHRONIZED))
+            self._take_runtime(replace(self._facts.runtime, phase=Phase.SYNCHRONIZED))
 
     def runtime_lost(self) -> None:
-        """From now on new containers are not bound; the grace begins.
-
-        It may come back with another configuration.
-        """
+        """From now on new containers are not bound; the grace begins."""
         with self._changed:
-            lost = replace(self._facts.runtime, required_plugins=RequiredPlugins.UNKNOWN)
-            if lost.phase is Phase.SYNCHRONIZED:
-                lost = replace(lost, phase=Phase.LOST, lost_at_s=self._clock())
-            self._take(runtime=lost)
+            self._take_runtime(self._facts.runtime.lost(self._clock()))
 
     def runtime_validates(self, enforced: bool) -> None:  # noqa: FBT001 - of one word
         """Take whether the runtime refuses a container while a plugin that it requires is away."""
         with self._changed:
             seen = RequiredPlugins.ENFORCED if enforced else RequiredPlugins.NOT_ENFORCED
-            self._take(runtime=replace(self._facts.runtime, required_plugins=seen))
+            self._take_runtime(replace(self._facts.runtime, required_plugins=seen))
 
     def rebuild(self, pods: Iterable[Pod], containers: Iterable[tuple[Pod, Container]]) -> Snapshot:
         """Take the runtime's full list in place of all that is known of pods and containers.
@@ -190,10 +169,9 @@ class State:
         But for what those that live on have claimed.
         """
         with self._changed:
-            ledger = rebuilt(pods, containers, self._facts.ledger)
-            self.counters.live({one.id for _, one in ledger.containers})
-            facts = replace(self._facts, ledger=ledger, contested={})
-            self._take_all(replace(facts, **self._settled(facts)))
+            facts = events.rebuilt(self._facts, self._settings, pods, containers)
+            self.counters.live({one.id for _, one in facts.ledger.containers})
+            self._take_claims(facts)
             return self.snapshot()
 
     def admit(self, pod: Pod, container: Container, given: Assignment | None) -> Snapshot:
@@ -205,7 +183,8 @@ class State:
         with self._changed:
             refuse_unserved(pod, container, given, self.snapshot().node)
             if given is not None:
-                self._take(ledger=self._facts.ledger.claim(pod, container, given))
+                ledger = self._facts.ledger.claim(pod, container, given)
+                self._take(replace(self._facts, ledger=ledger))
             return self.snapshot()
 
     def created(
@@ -213,13 +192,14 @@ class State:
     ) -> None:
         """Take a container that is about to live, as it will be, and what others lost to it."""
         with self._changed:
-            ledger = self._facts.ledger.created(pod, container)
-            self._take(ledger=ledger.bound(_places(taken_back)))
+            ledger = self._facts.ledger.created(pod, container).bound(_places(taken_back))
+            self._take(replace(self._facts, ledger=ledger))
 
     def applied(self, corrections: Iterable[Correction]) -> None:
         """Take what containers are bound to by now."""
         with self._changed:
-            self._take(ledger=self._facts.ledger.bound(_places(corrections)))
+            ledger = self._facts.ledger.bound(_places(corrections))
+            self._take(replace(self._facts, ledger=ledger))
 
     def stopped(self, uid: str, container_id: str) -> None:
         """Forget a container that has stopped."""
@@ -232,35 +212,22 @@ class State:
             self._release(self._facts.ledger.gone(pod))
 
     def _release(self, ledger: Ledger) -> None:
-        """Take a ledger in which somebody holds less; who waited for that claims it now."""
-        freed = self._facts.ledger.held - ledger.held
-        if not freed:
-            self._take(ledger=ledger)
-            return
-        # In whole seconds: what a hundred pods give up at a time is one entry.
-        until_s, resting = ceil(self._clock() + self._settings.rest_s), self._facts.resting
-        facts = replace(
-            self._facts,
-            ledger=ledger,
-            resting={**resting, until_s: resting.get(until_s, IdSet()) | freed},
-            contested=_still_held(self._facts, ledger),
-        )
-        self._take_all(replace(facts, **self._settled(facts)))
+        was = self._facts.ledger.held
+        facts = events.released(self._facts, self._settings, ledger, self._clock())
+        if was == ledger.held:  # as with most pods: nobody can have waited for it
+            self._take(facts)
+        else:
+            self._take_claims(facts)
 
-    def _settled(self, facts: Facts) -> Mapping[str, Any]:
-        """Let the live containers claim what they can claim by now."""
-        found = settled(node_of(facts, self._settings), facts.listing)
-        self.counters.unbound_starts(started_unbound(found.ledger))
-        return {
-            "ledger": found.ledger,
-            "refused": found.refused,
-            "undecided": found.undecided,
-        }
+    def _take_claims(self, facts: Facts) -> None:
+        """Take facts in which live containers may have claimed what they waited for."""
+        self.counters.unbound_starts(started_unbound(facts.ledger))
+        self._take(facts)
 
-    def _take(self, **changes: Any) -> None:
-        self._take_all(replace(self._facts, **changes))
+    def _take_runtime(self, runtime: Runtime) -> None:
+        self._take(replace(self._facts, runtime=runtime))
 
-    def _take_all(self, facts: Facts) -> None:
+    def _take(self, facts: Facts) -> None:
         if facts != self._facts:
             self._facts = facts
             self.wake()
@@ -269,12 +236,3 @@ class State:
 def _places(corrections: Iterable[Correction]) -> Iterator[tuple[str, str, IdSet, IdSet]]:
     for one in corrections:
         yield one.pod.uid, one.container.id, one.binding.cpus, one.binding.mems
-
-
-def _still_held(facts: Facts, ledger: Ledger) -> Mapping[str, str]:
-    """Leave out contested sets that are free by now, and those that are cut no more."""
-    return {
-        one.id: facts.contested[one.id]
-        for one in facts.partition.sets
-        if one.id in facts.contested and not one.present.isdisjoint(ledger.held)
-    }

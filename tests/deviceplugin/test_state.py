@@ -9,16 +9,15 @@ from numalocal.errors import PoolUnmet
 from numalocal.idset import IdSet
 from numalocal.machine.model import Machine
 from numalocal.sets.assignment import Assignment
-from numalocal.sets.partition import partition
 from numalocal_deviceplugin.abilities import Told
-from numalocal_deviceplugin.correcting import corrections
 from numalocal_deviceplugin.counters import Count
 from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.errors import BindingRefused, CpusHeld
+from numalocal_deviceplugin.facts import RequiredPlugins
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.refusals import Reason, Refusal
 from numalocal_deviceplugin.settings import Idle, Settings
-from numalocal_deviceplugin.snapshot import RequiredPlugins, Snapshot
+from numalocal_deviceplugin.snapshot import Snapshot
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 
@@ -92,14 +91,6 @@ class TestGiving:
         assert (seen.required_plugins, seen.told.name) == (RequiredPlugins.ENFORCED, "containerd")
         assert (lost.required_plugins, lost.told.name) == (RequiredPlugins.UNKNOWN, "containerd")
 
-    def test_one_that_went_before_it_was_taken_for_there_is_not_believed_either(self) -> None:
-        state = make_state(synchronized=False)
-
-        state.runtime_validates(enforced=True)
-        state.runtime_lost()
-
-        assert state.snapshot().required_plugins is RequiredPlugins.UNKNOWN
-
     def test_waits_out_a_restart_of_the_runtime_but_not_its_absence(self) -> None:
         state, clock = clocked()
 
@@ -109,22 +100,6 @@ class TestGiving:
 
         clock.now_s += 0.1
         assert reasons(state.snapshot()) == {"": Reason.RUNTIME_AWAY}
-
-    def test_gets_no_new_grace_by_failed_tries(self) -> None:
-        state, clock = clocked()
-
-        for _ in range(4):
-            state.runtime_lost()
-            clock.now_s += 10
-
-        assert not gives_out(state)
-
-    def test_has_no_grace_before_the_first_synchronization(self) -> None:
-        state = make_state(synchronized=False)
-
-        state.runtime_lost()
-
-        assert not gives_out(state)
 
     @pytest.mark.parametrize(
         ("policy", "reason"),
@@ -151,14 +126,6 @@ class TestTheMachine:
 
         state.set_machine(machine("0-7"))
         assert reasons(state.snapshot()) == {}
-
-    def test_leaves_of_a_set_what_is_online_under_the_same_name(self) -> None:
-        state = make_state()
-
-        state.set_machine(machine("0-2,4-7,64"))
-
-        node = state.snapshot().node
-        assert [(one.id, str(one.cpus)) for one in node.partition.sets] == [(N0, "2"), (N1, "6-7")]
 
     def test_that_cuts_nothing_leaves_the_sets_as_they_were(self) -> None:
         state = make_state()
@@ -237,27 +204,6 @@ class TestTheKubeletsList:
         state.gone(WORKER)
         assert reasons(state.snapshot()) == {}
 
-    def test_says_nothing_more_of_a_set_that_is_cut_no_more(self) -> None:
-        state = make_state()
-        held = state.admit(WORKER, ENGINE, FIRST).node.ledger
-        state.set_listing({("default", "worker"): frozenset()}, held)
-        larger = make_machine(cores=4)
-        assert N0 not in {one.id for one in partition(larger, make_partition().pools).sets}
-
-        state.set_machine(larger)
-        state.gone(WORKER)
-
-        assert reasons(state.snapshot()) == {}
-
-    def test_that_was_asked_for_before_a_set_was_given_says_nothing_of_it(self) -> None:
-        state = make_state()
-        before = state.snapshot().node.ledger
-        state.admit(WORKER, ENGINE, FIRST)
-
-        state.set_listing({}, before)
-
-        assert reasons(state.snapshot()) == {}
-
     def test_that_says_the_same_wakes_nobody(self) -> None:
         state = make_state()
         state.rebuild([WORKER], [(WORKER, make_container(assignment="{"))])
@@ -267,56 +213,6 @@ class TestTheKubeletsList:
         state.set_listing({}, Ledger())
 
         assert state.version == version
-
-    def test_frees_what_a_pod_held_that_ended_without_a_word(self) -> None:
-        """Containerd 1.7 tells nothing of sandboxes that are older than itself."""
-        state = make_state()
-        held = state.admit(WORKER, ENGINE, FIRST).node.ledger
-        state.set_listing({("default", "worker"): frozenset({N0})}, held)
-
-        state.set_listing({}, held)
-        assert str(state.snapshot().node.ledger.held) == "2-3"
-        state.set_listing({}, held)
-
-        assert state.snapshot().node.ledger == Ledger()
-        assert str(state.snapshot().node.others) == "0-1,4-7"  # they rest
-
-    def test_keeps_what_lives_whatever_it_says(self) -> None:
-        state = make_state()
-        state.admit(WORKER, ENGINE, FIRST)
-        state.created(WORKER, ENGINE)
-        held = state.snapshot().node.ledger
-
-        for _ in range(3):
-            state.set_listing({}, held)
-
-        assert str(state.snapshot().node.ledger.held) == "2-3"
-
-    def test_from_before_a_pod_was_admitted_takes_nothing_from_it(self) -> None:
-        """The runtime starts anew, and lists what the kubelet has not been asked for since."""
-        pod = make_pod("x", bound_containers="check")
-        check = make_container("check", cpus="2-3", mems="0")
-        state = make_state()
-        state.set_listing({("default", "x"): frozenset()}, Ledger())
-        state.admit(pod, check, FIRST)
-        state.created(pod, check)
-
-        now = state.rebuild([pod], [(pod, check)])
-
-        assert str(now.node.ledger.held) == "2-3"
-        assert corrections(now.node, undecided=now.facts.undecided) == ()
-        assert reasons(now) == {}
-
-    def test_settles_what_was_undecided(self) -> None:
-        pod, check = make_pod("x", bound_containers="check"), make_container("check")
-        state = make_state()
-        now = state.rebuild([pod], [(pod, check)])
-        assert corrections(now.node, undecided=now.facts.undecided) == ()
-
-        state.set_listing({("default", "x"): frozenset({N1})}, now.node.ledger)
-
-        (one,) = corrections(state.snapshot().node)
-        assert str(one.binding.cpus) == "6-7"
 
 
 class TestWhileTheRuntimeWaits:

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from numalocal.problems import escaped
+from numalocal_deviceplugin.facts import RequiredPlugins
 from numalocal_deviceplugin.node.http import Response
 from numalocal_deviceplugin.refusals import NOTHING_IS_GIVEN, Reason
-from numalocal_deviceplugin.snapshot import RequiredPlugins, Snapshot
+from numalocal_deviceplugin.snapshot import Snapshot
 
 PATIENCE_S: Final = 60.0
 """How long after the start it may take until kubelet and container runtime have answered."""

@@ -12,12 +12,13 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from numalocal_deviceplugin.counters import BUCKETS_S, Cause, Counted, Creation, Histogram
+from numalocal_deviceplugin.facts import Phase
 from numalocal_deviceplugin.node import cgroups, locality, table, usage
 from numalocal_deviceplugin.node.document import FREE, HELD, UNAVAILABLE, states
 from numalocal_deviceplugin.node.locality import Bound
 from numalocal_deviceplugin.node.table import Metric, Sample
 from numalocal_deviceplugin.refusals import Reason
-from numalocal_deviceplugin.snapshot import Phase, Snapshot
+from numalocal_deviceplugin.snapshot import Snapshot
 from numalocal_deviceplugin.state import State
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

@@ -14,11 +14,11 @@ from typing import Final
 from numalocal_deviceplugin.correcting import Correction, Cpuset, corrections
 from numalocal_deviceplugin.counters import Cause, Count
 from numalocal_deviceplugin.errors import AgentError
+from numalocal_deviceplugin.facts import Phase
 from numalocal_deviceplugin.ledger import Ledger
 from numalocal_deviceplugin.node import cgroups, drift
 from numalocal_deviceplugin.node.turns import Turns
 from numalocal_deviceplugin.refusals import Refusal
-from numalocal_deviceplugin.snapshot import Phase
 from numalocal_deviceplugin.state import State
 
 log = logging.getLogger(__name__)

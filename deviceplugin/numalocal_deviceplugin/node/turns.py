@@ -1,6 +1,6 @@
 """Which turns of a watch are taken: the next after a change, and some of those without one."""
 
-from numalocal_deviceplugin.snapshot import Facts
+from numalocal_deviceplugin.facts import Facts
 
 
 class Turns:

@@ -12,6 +12,7 @@ from numalocal.sets.assignment import Assignment
 from numalocal.sets.memoryask import MemoryPolicy
 from numalocal.sets.partition import partition
 from numalocal.sets.pools import Pool
+from numalocal_deviceplugin.facts import RequiredPlugins
 from numalocal_deviceplugin.kubelet.offers import Offer, offers
 from numalocal_deviceplugin.kubelet.service import DevicePluginService
 from numalocal_deviceplugin.ledger import Ledger
@@ -21,7 +22,7 @@ from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.runtime.plugin import Plugin
 from numalocal_deviceplugin.settings import Idle, Settings
 from numalocal_deviceplugin.settling import Listing
-from numalocal_deviceplugin.snapshot import RequiredPlugins, Snapshot
+from numalocal_deviceplugin.snapshot import Snapshot
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.thisnode import Node

@@ -14,7 +14,7 @@ import pytest
 
 from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin.deviceids import sets_named
-from numalocal_deviceplugin.snapshot import RequiredPlugins
+from numalocal_deviceplugin.facts import RequiredPlugins
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
 from ..fake_runtime import Answer, FakeRuntime, Session

@@ -6,11 +6,11 @@ from numalocal.sets.assignment import Assignment
 from numalocal_deviceplugin.correcting import corrections
 from numalocal_deviceplugin.deviceids import sets_named
 from numalocal_deviceplugin.errors import BindingRefused, CpusHeld, DevicesUnknown
+from numalocal_deviceplugin.facts import RequiredPlugins
 from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.runtime import messages
 from numalocal_deviceplugin.runtime.plugin import SERVICE, Plugin
 from numalocal_deviceplugin.settings import Idle, Settings
-from numalocal_deviceplugin.snapshot import RequiredPlugins
 from numalocal_deviceplugin.standing import Policy
 from numalocal_deviceplugin.state import State
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from numalocal_deviceplugin.snapshot import RequiredPlugins, Snapshot
+from numalocal_deviceplugin.facts import RequiredPlugins
+from numalocal_deviceplugin.snapshot import Snapshot
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as wire
 
 from ..fake_runtime import PLUGIN, Decoder, FakeRuntime, Frame, fields, text
