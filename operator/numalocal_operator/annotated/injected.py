@@ -55,6 +55,7 @@ class Injected:
         self._known: dict[str, _Known] = {}
         self._heard: dict[str, tuple[str, bool]] = {}
         self._untold: set[str] = set()
+        self._written: dict[str, Condition] = {}
         self._lock = threading.Lock()
 
     def observed(self, raw: Mapping[str, Any], *, gone: bool) -> None:
@@ -69,6 +70,7 @@ class Injected:
                 self._known.pop(uid, None)
                 self._heard.pop(uid, None)
                 self._untold.discard(uid)
+                self._written.pop(uid, None)
                 return
             named = {field: metadata[field] for field in ("name", "namespace", "uid")}
             if uid not in self._known and (heard := bound.said_of_engine(raw)):
@@ -114,14 +116,21 @@ class Injected:
                 self._threads.submit(self._tell, uid)
 
     def _tell(self, uid: str) -> None:
+        """Tell what is new; a pod as it was before may come meanwhile, which has its Event."""
+        if not self._leads():
+            return
         with self._lock:
             known = self._known.get(uid)
             found = _news(known)
-        if known is None or found is None or not self._leads():
-            return
-        if not tell(self._cluster, known.metadata, found, datetime.now(UTC)):
-            return
+            if known is None or found is None:
+                return
+            was, self._written[uid] = self._written.get(uid), found
+        is_told = tell(self._cluster, known.metadata, found, datetime.now(UTC), again=was == found)
         with self._lock:
+            if not is_told:
+                if was != found:
+                    self._written.pop(uid, None)
+                return
             self._untold.discard(uid)
             if self._known.get(uid) is known:  # else an event has come, which tells what stands now
                 self._known[uid] = replace(known, said=found)
@@ -145,13 +154,23 @@ def register(registry: kopf.OperatorRegistry, injected: Injected) -> None:
         injected.observed(body, gone=type == "DELETED")
 
 
-def tell(cluster: Cluster, pod: Mapping[str, str], found: Condition, now: datetime) -> bool:
-    """Write a pod's condition, and an Event once it is known; False where that failed."""
+def tell(
+    cluster: Cluster,
+    pod: Mapping[str, str],
+    found: Condition,
+    now: datetime,
+    *,
+    again: bool = False,
+) -> bool:
+    """Write a pod's condition, and an Event once it is known; False where that failed.
+
+    What is told `again` has its Event already.
+    """
     stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     said = {"status": found.status, "reason": found.reason, "message": found.message}
     try:
         cluster.tell_pod(pod, {"type": bound.CONDITION, **said, "lastTransitionTime": stamp})
-        if found.status != "Unknown":
+        if found.status != "Unknown" and not again:
             kind = "Normal" if found.status == "True" else "Warning"
             reference = {"apiVersion": "v1", "kind": "Pod", "metadata": pod}
             cluster.event(reference, kind, found.reason, found.message, stamp)

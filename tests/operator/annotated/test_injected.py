@@ -132,6 +132,32 @@ def test_what_is_told_already_is_not_told_again(
     assert [method for method, _ in api.requests] == ["PATCH", "POST"]
 
 
+def test_a_pod_as_it_was_before_that_comes_late_gets_no_second_event(
+    api: FakeApi, injected: Injected, topologies: Topologies
+) -> None:
+    topologies.observed(topology(sets=[owned("u-1", "c-1")]))
+    api.put(PODS, raw_pod())
+
+    injected.observed(raw_pod(), gone=False)
+    injected.observed(raw_pod(), gone=False)
+
+    assert events(api) == [("Normal", "Verified")]
+    assert bound(api)["status"] == "True"
+
+
+def test_what_somebody_takes_off_the_pod_is_written_again(
+    api: FakeApi, injected: Injected, topologies: Topologies
+) -> None:
+    topologies.observed(topology(sets=[owned("u-1", "c-1")]))
+    api.put(PODS, raw_pod())
+    injected.observed(raw_pod(), gone=False)
+    api.put(PODS, raw_pod())
+
+    injected.observed(raw_pod(), gone=False)
+
+    assert bound(api)["status"] == "True"
+
+
 def test_a_pods_event_may_come_before_its_nodes(
     api: FakeApi, injected: Injected, topologies: Topologies
 ) -> None:
