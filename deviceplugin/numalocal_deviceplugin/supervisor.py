@@ -21,6 +21,7 @@ from numalocal_deviceplugin.kubelet.podresources import PodResources
 from numalocal_deviceplugin.kubelet.seat import Seat
 from numalocal_deviceplugin.kubelet.serving import Servers
 from numalocal_deviceplugin.node import (
+    exposition,
     health,
     hotplug,
     kernel,
@@ -190,7 +191,7 @@ class _Round:
         return {
             "/livez": lambda: health.livez(parts.stale()),
             "/readyz": lambda: health.readyz(state.snapshot(), time.monotonic() - began_s),
-            "/metrics": lambda: Response(200, told.text(), metrics.CONTENT_TYPE),
+            "/metrics": lambda: Response(200, told.text(), exposition.CONTENT_TYPE),
         }
 
     def _start_publishing(self) -> None:

@@ -3,25 +3,19 @@
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from itertools import accumulate
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import prometheus_client
-from prometheus_client.core import Metric as Family
-from prometheus_client.registry import Collector
-
-from numalocal_deviceplugin.counters import BUCKETS_S, Cause, Counted, Creation, Histogram
+from numalocal_deviceplugin.counters import Cause, Counted, Creation, Histogram
 from numalocal_deviceplugin.facts import Phase
 from numalocal_deviceplugin.node import cgroups, locality, table, usage
 from numalocal_deviceplugin.node.document import FREE, HELD, UNAVAILABLE, states
+from numalocal_deviceplugin.node.exposition import Exposition
 from numalocal_deviceplugin.node.locality import Bound
 from numalocal_deviceplugin.node.table import Metric, Sample
 from numalocal_deviceplugin.refusals import Reason
 from numalocal_deviceplugin.snapshot import Snapshot
 from numalocal_deviceplugin.state import State
-
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _REFUSES_CREATION: Final = (Reason.NOT_BOUND, Reason.CPUS_HELD)
 _LABEL_LENGTH: Final = 128
@@ -35,7 +29,7 @@ class _Standing(NamedTuple):
     samples: tuple[Sample, ...]
 
 
-class Metrics(Collector):
+class Metrics:
     """Make the text of one scrape; may be asked by several threads.
 
     Containers' cgroups are below `root`; `version` is the agent's and `node` the node's name.
@@ -46,13 +40,10 @@ class Metrics(Collector):
         self._root = root
         self._about = version, node
         self._kept: _Standing | None = None
+        self._exposition = Exposition()
 
     def text(self) -> bytes:
-        """Write all metrics as Prometheus reads them; CONTENT_TYPE says what it is."""
-        return prometheus_client.generate_latest(self)
-
-    def collect(self) -> Iterator[Family]:
-        """Give every metric of the table, with the values that it has now."""
+        """Write every metric of the table as Prometheus reads it, with the values of now."""
         now, counted = self._state.snapshot(), self._state.counters.now()
         pools = [pool.name for pool in now.node.partition.pools]
         values: dict[Metric, list[Sample]] = {one: [] for one in table.VALUES}
@@ -61,10 +52,11 @@ class Metrics(Collector):
         used = self._used(standing.bound)
         for one in (*standing.samples, *_counts(counted, pools), *used):
             values[one.metric].append(one)
-        for metric, some in values.items():
-            yield _family(metric, some)
-        for duration, metric in table.DURATIONS.items():
-            yield _histogram(metric, counted.durations.get(duration, Histogram()))
+        durations = {
+            metric: counted.durations.get(duration, Histogram())
+            for duration, metric in table.DURATIONS.items()
+        }
+        return self._exposition.text({**values, **durations})
 
     def _standing(self, now: Snapshot) -> _Standing:
         """Work out what stands; a node at rest is asked for the same over and over."""
@@ -128,20 +120,3 @@ def _counts(counted: Counted, pools: Iterable[str]) -> Iterator[Sample]:
         metric = table.COUNTS[count]
         yield Sample(metric, (label,) if metric.labels else (), number)
     yield Sample(table.LISTED, (), counted.listed_at_s)
-
-
-def _family(metric: Metric, samples: Iterable[Sample]) -> Family:
-    family = Family(metric.name.removesuffix("_total"), metric.help, metric.kind)
-    for one in samples:
-        family.add_sample(metric.name, dict(zip(metric.labels, one.labels, strict=True)), one.value)
-    return family
-
-
-def _histogram(metric: Metric, taken: Histogram) -> Family:
-    family = Family(metric.name, metric.help, metric.kind)
-    bounds = (*(f"{bound_s:g}" for bound_s in BUCKETS_S), "+Inf")
-    for bound, number in zip(bounds, accumulate(taken.counts), strict=True):
-        family.add_sample(f"{metric.name}_bucket", {"le": bound}, number)
-    family.add_sample(f"{metric.name}_sum", {}, taken.sum_s)
-    family.add_sample(f"{metric.name}_count", {}, sum(taken.counts))
-    return family

@@ -10,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from numalocal.idset import IdSet
 from numalocal_deviceplugin.abilities import Told
-from numalocal_deviceplugin.counters import Count, Creation
+from numalocal_deviceplugin.counters import Count, Creation, Duration
 from numalocal_deviceplugin.node import locality, table
+from numalocal_deviceplugin.node.metrics import Metrics
 from numalocal_deviceplugin.node.table import Kind
 from numalocal_deviceplugin.refusals import Reason, Refusal
 from numalocal_deviceplugin.state import State
@@ -55,6 +56,38 @@ def test_a_scrape_is_the_golden_text(busy: bytes) -> None:
         GOLDEN.write_bytes(busy)
 
     assert busy.decode() == GOLDEN.read_text()
+
+
+def test_of_two_scrapes_the_second_tells_what_has_changed_and_all_else_again(
+    tmp_path: Path,
+) -> None:
+    state = make_state()
+    bind(state, make_pod(), make_container(), N1)
+    write(tmp_path / "id-of-engine")
+    metrics = Metrics(state, tmp_path, "1.2.3", "node-1")
+    first, same = metrics.text(), metrics.text()
+
+    write(tmp_path / "id-of-engine", memory_numa_stat="anon N0=4096 N1=8192\n")
+    state.counters.observe(Duration.ALLOCATE, 0.001)
+    second = metrics.text()
+
+    assert same == first
+    assert values(second, "container_memory_bytes") == [4096, 8192]
+    assert value(second, "allocate_duration_seconds_count") == 1
+    assert second == scrape(state, tmp_path)
+
+
+def test_what_is_told_no_more_is_gone_from_the_next_scrape(tmp_path: Path) -> None:
+    state, pod = make_state(), make_pod()
+    bind(state, pod, make_container(), N1)
+    write(tmp_path / "id-of-engine")
+    metrics = Metrics(state, tmp_path, "1.2.3", "node-1")
+    assert values(metrics.text(), "rank_cpus") == [2]
+
+    state.gone(pod)
+
+    assert values(metrics.text(), "rank_cpus") == []
+    assert metrics.text() == scrape(state, tmp_path)
 
 
 def test_a_scrape_has_every_metric_of_the_table_with_its_labels_and_nothing_else(
