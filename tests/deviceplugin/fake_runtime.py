@@ -9,7 +9,6 @@ import struct
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from numalocal_deviceplugin.wire import nri_v1alpha1_pb2 as nri
@@ -260,12 +259,7 @@ class FakeRuntime:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._listener.close()
         for session in self._sessions:
             session.close()

@@ -10,7 +10,6 @@ import fcntl
 import os
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from numalocal_deviceplugin.refusals import Reason, Refusal
@@ -32,12 +31,7 @@ class Seat:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,6 +1,6 @@
 """Values of metrics -> the text that Prometheus reads, written anew only where they are others.
 
-The text is most of what a scrape costs, and a node at rest tells nearly the same every time.
+The text is half of what a scrape costs, and a node at rest tells nearly the same every time.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -56,8 +56,9 @@ class Server:
         self.pods = pods or FakePodResources(socket)
         self.resources = PodResources(socket)
         kubelet = Kubelet(directory, state, self.resources, ASKING)
-        self.servers = Servers(pools=1).__enter__()
-        pool = PoolServer("cpuset", kubelet, self.servers, state, timing)
+        self.open = ExitStack()
+        servers = self.open.enter_context(Servers(pools=1))
+        pool = PoolServer("cpuset", kubelet, servers, state, timing)
         self.threads = [
             threading.Thread(target=part.run, args=(self.stop,), daemon=True)
             for part in (kubelet, pool)
@@ -70,7 +71,7 @@ class Server:
         for thread in self.threads:
             thread.join(PATIENCE_S)
             assert not thread.is_alive()
-        self.servers.__exit__(None, None, None)
+        self.open.close()
         self.resources.close()
         self.pods.close()
 
